@@ -1,0 +1,148 @@
+"""Cells of an ablation: what differs between them, and the plan of all runs."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.config import RunConfig, change
+from objectives import Dirichlet as DirichletView
+from objectives import (
+    DurbinKoopman,
+    Geometric,
+    GeometricNormalized,
+    InputError,
+    Jensen,
+    LogMean,
+    Objective,
+    SmoothedNormalized,
+    SmoothedNormalizedSchedule,
+    Tempered,
+)
+from objectives.names import nearest
+
+
+class Cell(NamedTuple):
+    """A name and the settings, by flat name, in which it differs from the comparison's common settings."""
+
+    name: str
+    changes: Mapping[str, object]
+
+
+class Planned(NamedTuple):
+    """One cell of a plan: its settings but for the seed, and the name of the cell that it is a variant of."""
+
+    name: str
+    base: str
+    config: RunConfig
+
+
+MAIN_CELLS: tuple[Cell, ...] = (
+    Cell("reference", {"likelihood": "smoothed", "aggregator": "jensen"}),
+    Cell("hard-labels", {"likelihood": "categorical", "aggregator": "jensen"}),
+    Cell("tempered-labels", {"likelihood": "tempered", "aggregator": "jensen"}),
+    Cell("log-mean", {"likelihood": "smoothed", "aggregator": "log-mean"}),
+    Cell("corrected", {"likelihood": "smoothed", "aggregator": "durbin-koopman"}),
+    Cell("normalized", {"likelihood": "smoothed-normalized", "aggregator": "jensen"}),
+    Cell("both", {"likelihood": "smoothed-normalized", "aggregator": "log-mean"}),
+    Cell("dirichlet", {"likelihood": "dirichlet", "aggregator": "log-mean"}),
+    Cell(
+        "context",
+        {"likelihood": "categorical", "aggregator": "jensen", "views": 1, "augment": "none", "mollify": "none"},
+    ),
+)
+"""The main job: each cell changes one factor of the reference; the context is training without augmentation."""
+
+
+def plan(
+    common: RunConfig, factors: Mapping[str, Sequence[object]], cells: Sequence[Cell] | None = None
+) -> list[Planned]:
+    """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
+
+    `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
+    given there make cells of their own, their product, instead of `cells`. What a cell sets itself stays as it is.
+    Raises InputError for unknown settings and values out of range, and for cells with one name.
+    """
+    factors = dict(factors)
+    if "likelihood" in factors or "aggregator" in factors:
+        likelihoods = factors.pop("likelihood", [common.likelihood])
+        aggregators = factors.pop("aggregator", [common.aggregator])
+        cells = [
+            Cell(f"{likelihood}+{aggregator}", {"likelihood": likelihood, "aggregator": aggregator})
+            for likelihood, aggregator in itertools.product(likelihoods, aggregators)
+        ]
+    planned: dict[RunConfig, Planned] = {}
+    for cell in cells if cells is not None else MAIN_CELLS:
+        free = {key: values for key, values in factors.items() if key not in cell.changes}
+        for chosen in itertools.product(*free.values()):
+            setting = dict(zip(free, chosen, strict=True))
+            suffix = "".join(f"+{key}={value}" for key, value in setting.items() if len(free[key]) > 1)
+            config = change(common, {**setting, **cell.changes})
+            planned.setdefault(config, Planned(folder_name(cell.name + suffix), cell.name, config))
+    names = [cell.name for cell in planned.values()]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two cells are called {name!r} and differ in their settings: give each a name of its own")
+    return list(planned.values())
+
+
+def folder_name(name: str) -> str:
+    """A cell's name as that of a folder."""
+    return re.sub(r"[^\w.,:=+-]+", "-", name).strip("-.") or "cell"
+
+
+def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
+    """For every cell the cell that it is compared with: the reference `name` (else the first) on the same data set.
+
+    Raises InputError for a name that no cell has.
+    """
+    bases = {cell.name: cell.base for cell in cells}
+    if name is not None and name not in bases and name not in bases.values():
+        raise InputError(f"unknown reference {name!r}{nearest(name, bases)}")
+    candidates = cells if name is None else [cell for cell in cells if name in (cell.name, cell.base)]
+    base = candidates[0].base
+    same_base = [*candidates[:1], *(cell for cell in cells if cell.base == base)]
+    return {
+        cell.name: next(
+            (other.name for other in same_base if other.config.dataset == cell.config.dataset), candidates[0].name
+        )
+        for cell in cells
+    }
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """What a reader of a cell's figures should know of its objective."""
+    return [text for holds, text in _remarks(config.objective(), config) if holds]
+
+
+def _remarks(objective: Objective, config: RunConfig) -> list[tuple[bool, str]]:
+    likelihood, aggregator = objective.likelihood, objective.aggregator
+    is_mean = isinstance(aggregator, Jensen) or (isinstance(aggregator, Geometric) and aggregator.T == 1)
+    return [
+        (
+            isinstance(likelihood, DirichletView) and is_mean,
+            "the Dirichlet view trains exactly like smoothed here: its constants do not move the network",
+        ),
+        (
+            isinstance(likelihood, DirichletView) and not is_mean,
+            "under jensen the Dirichlet view trains exactly like smoothed; here its constants re-weight the views",
+        ),
+        (
+            isinstance(aggregator, Geometric | GeometricNormalized)
+            and aggregator.T == 1
+            and isinstance(aggregator, Geometric),
+            "geometric at T = 1 is jensen",
+        ),
+        (
+            isinstance(likelihood, SmoothedNormalized | SmoothedNormalizedSchedule),
+            "the training loss is that of a density, so it is no NLL; the scores below are",
+        ),
+        (
+            isinstance(likelihood, Tempered) and isinstance(aggregator, LogMean | DurbinKoopman),
+            "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
+        ),
+        (
+            config.view.augment == "none" and config.view.mollify == "none",
+            "trained without augmentation; scored on the same evaluation views as the others",
+        ),
+    ]

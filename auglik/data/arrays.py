@@ -1,0 +1,179 @@
+"""Images and labels as arrays: normalized from what users bring, split, counted and identified."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.keys import host_generator
+from objectives.errors import InputError
+
+CHUNK = 2**22  # pixels converted at a time, so that no wide copy of a whole set is ever made
+
+
+class Arrays(NamedTuple):
+    """images [N,c,H,W] with c = 1 or 3, labels [N]; both contiguous and writable."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def check_arrays(
+    images: NDArray[np.generic], labels: NDArray[np.generic], *, where: str, classes: int | None = None
+) -> Arrays:
+    """`Arrays` from images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N] or [N,1]; a last axis of 1 or 3 is c.
+
+    Pixels are integers in 0..255 or floats in [0,1], which become round(255 x); labels are integers in 0..classes-1.
+    Raises InputError, its line starting with `where`, for anything else, for no images and for unequal lengths.
+    """
+    images = np.asarray(images)
+    count = image_shape(images.shape, where)[0]
+    labels = np.asarray(labels)
+    return Arrays(_pixels(images, where), check_labels(labels, where=where, count=count, classes=classes))
+
+
+def image_shape(shape: Sequence[int], where: str) -> tuple[int, int, int, int]:
+    """(N, c, H, W) of images stored with this shape."""
+    match tuple(shape):
+        case (count, height, width):
+            found = (count, 1, height, width)
+        case (count, height, width, 1 | 3 as channels):
+            found = (count, channels, height, width)
+        case (count, 1 | 3 as channels, height, width):
+            found = (count, channels, height, width)
+        case _:
+            layouts = "[N,H,W], [N,H,W,c] or [N,c,H,W] with c = 1 or 3"
+            cause = "an alpha channel?" if 4 in (*shape[1:2], *shape[3:4]) else "flattened images, or a single one?"
+            raise InputError(f"{where}: expected images {layouts}, got shape {list(shape)} ({cause})")
+    if 0 in found:
+        raise InputError(f"{where}: expected at least one image of at least one pixel, got shape {list(shape)}")
+    return found
+
+
+def check_labels(
+    labels: NDArray[np.generic], *, where: str, count: int, classes: int | None = None
+) -> NDArray[np.int64]:
+    """Labels [count] from [count] or [count,1] integers in 0..classes-1. Raises InputError for anything else."""
+    if not np.issubdtype(labels.dtype, np.integer):
+        cause = "cast them with astype(int)" if labels.dtype.kind in "fb" else "number the classes from 0"
+        raise InputError(f"{where}: expected integer labels, got dtype {labels.dtype} ({cause})")
+    if labels.ndim != 1 and labels.shape[1:] != (1,):
+        cause = "one-hot labels? take their argmax" if labels.ndim == 2 else "one class number an image is wanted"
+        raise InputError(f"{where}: expected labels [N] or [N,1], got shape {list(labels.shape)} ({cause})")
+    if len(labels) != count:
+        raise InputError(f"{where}: expected one label an image, got {count} images and {len(labels)} labels")
+    lowest, highest = int(labels.min()), int(labels.max())
+    limit = 2**63 if classes is None else classes
+    if lowest < 0 or highest >= limit:
+        bounds = "0 or more" if classes is None else f"0..{classes - 1}"
+        cause = "classes are counted from 0" if lowest > 0 else "unlabelled images, or another set's labels?"
+        raise InputError(f"{where}: expected labels {bounds}, got {lowest}..{highest} ({cause})")
+    return np.require(labels.reshape(-1), np.int64, ["C", "W", "E"])
+
+
+def digest(arrays: Arrays) -> str:
+    """SHA-256, in hexadecimal, of shapes, images and labels."""
+    state = hashlib.sha256(repr((arrays.images.shape, arrays.labels.shape)).encode())
+    state.update(np.ascontiguousarray(arrays.images, np.uint8).data)
+    state.update(np.ascontiguousarray(arrays.labels, "<i8").data)
+    return state.hexdigest()
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of pixel/255 in each channel of images [N,c,H,W]; a deviation of 0 becomes 1.
+
+    Both come from the channel's histogram over the 256 values. Raises InputError where there are no images.
+    """
+    if not len(images):
+        raise InputError("expected at least one image to standardize by, got none")
+    values = np.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        share = sum(np.bincount(part[:, channel].ravel(), minlength=256) for part in _chunks(images))
+        share = share / (images.size // images.shape[1])
+        mean = float(share @ values)
+        means.append(mean)
+        deviations.append(float(np.sqrt(share @ (values - mean) ** 2)) or 1.0)
+    return means, deviations
+
+
+def split_validation(arrays: Arrays, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
+    """(training, validation): round(fraction N) images held out, stratified, both parts in the given order.
+
+    A fraction above 0 holds out at least one image, and every class keeps one for training. Raises InputError
+    where that is impossible, or fraction lies outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"expected a validation fraction in [0, 1), got {fraction} (a share, not a percentage)")
+    order = stratified_order(arrays.labels, host_generator(seed, "validation split"))
+    _, last_of_class = np.unique(arrays.labels[order][::-1], return_index=True)
+    candidates = np.delete(order, len(order) - 1 - last_of_class)
+    count = max(1, round(fraction * len(order))) if fraction else 0
+    if count and not len(candidates):
+        raise InputError(f"a validation fraction of {fraction} needs a class of two images or more, got none")
+    held_out = np.zeros(len(order), bool)
+    held_out[candidates[:count]] = True
+    return _take(arrays, np.flatnonzero(~held_out)), _take(arrays, np.flatnonzero(held_out))
+
+
+def first(arrays: Arrays, count: int, seed: int) -> Arrays:
+    """A stratified subset of `count` images, in the given order; under one seed, the smaller ones lie in the larger.
+
+    Raises InputError for a count outside 1..N.
+    """
+    if not 1 <= count <= len(arrays.labels):
+        raise InputError(f"expected 1 to {len(arrays.labels)} training images (all there are), got {count}")
+    order = stratified_order(arrays.labels, host_generator(seed, "training subset"))
+    return _take(arrays, np.sort(order[:count]))
+
+
+def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """A random order of labels [N] whose every prefix holds the same share of each class, to within half an image.
+
+    The r-th image of a class of n comes at (r + 1/2) / n of the way, r = 0..n-1.
+    """
+    shuffled = generator.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    sizes = np.unique(labels, return_counts=True)[1]
+    rank = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    place = np.empty(len(labels))
+    place[by_class] = (rank + 0.5) / np.repeat(sizes, sizes)
+    return shuffled[np.argsort(place[shuffled], kind="stable")]
+
+
+def _take(arrays: Arrays, indices: NDArray[np.int64]) -> Arrays:
+    return Arrays(arrays.images[indices], arrays.labels[indices])
+
+
+def _chunks(images: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
+    step = max(1, CHUNK // images[0].size)
+    return (images[start : start + step] for start in range(0, len(images), step))
+
+
+def _pixels(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+    if np.issubdtype(images.dtype, np.floating):
+        images = np.concatenate([_from_unit(part, where) for part in _chunks(images)])
+    elif not np.issubdtype(images.dtype, np.integer):
+        raise InputError(f"{where}: expected integer or floating-point pixels, got dtype {images.dtype}")
+    elif images.dtype != np.uint8 and (images.min() < 0 or images.max() > 255):
+        got = f"{images.min()}..{images.max()}"
+        raise InputError(f"{where}: expected integer pixels in 0..255, got {got} (16-bit or signed images?)")
+    return np.require(_channels_first(images), np.uint8, ["C", "W", "E"])
+
+
+def _from_unit(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+    lowest, highest = images.min(), images.max()  # NaN where any pixel is
+    if np.isnan(lowest):
+        raise InputError(f"{where}: expected pixels in [0,1], got NaN (a division by 0 in preprocessing?)")
+    if lowest < 0 or highest > 1:
+        cause = "standardized images? give the raw ones" if lowest < 0 else "0..255 kept as floats? cast to uint8"
+        raise InputError(f"{where}: expected floating-point pixels in [0,1], got {lowest:g}..{highest:g} ({cause})")
+    return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
+
+
+def _channels_first(images: NDArray[np.generic]) -> NDArray[np.generic]:
+    if images.ndim == 3:
+        return images[:, None]
+    return np.moveaxis(images, -1, 1) if images.shape[-1] in (1, 3) else images

@@ -1,0 +1,52 @@
+"""A `.npz` file with train_images, train_labels, test_images and test_labels."""
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.data.source import one_line
+from auglik.data.stored import Entries, Header, Stored, read_header
+from objectives.errors import InputError
+
+# what zipfile and its decompressors raise on damage; RuntimeError stands for encryption and unknown compression
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
+
+
+class Npz(Stored):
+    """Arrays written by `np.savez` or `np.savez_compressed`, each read when it is needed, never unpickled."""
+
+    entries: ClassVar[Entries] = Entries("train_images", "train_labels", "test_images", "test_labels")
+
+    def header(self, entry: str) -> Header:
+        with self._damage_on_one_line(), zipfile.ZipFile(self.path) as archive:
+            held = [name.removesuffix(".npy") for name in archive.namelist()]
+            missing = [name for name in self.entries if name not in held]
+            if missing:
+                holds = ", ".join(map(repr, held[:8])) or "nothing"  # repr: a damaged name may hold a line break
+                raise InputError(
+                    f"{self.path}: expected {', '.join(self.entries)}; {missing[0]} is not in it (it has {holds})"
+                )
+            member = archive.getinfo(f"{entry}.npy")
+            with archive.open(member) as file:
+                return read_header(file, member.file_size, f"{self.path}, {entry}")
+
+    def read(self, entry: str) -> NDArray[np.generic]:
+        self.header(entry)
+        with self._damage_on_one_line(), np.load(self.path, allow_pickle=False) as arrays:
+            return arrays[entry]
+
+    @contextmanager
+    def _damage_on_one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except DAMAGE as error:
+            cause = f"{one_line(error)}; an interrupted copy, or not written by np.savez?"
+            raise InputError(f"{self.path}: expected a whole .npz file, got a damaged one ({cause})") from None

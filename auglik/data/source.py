@@ -1,0 +1,38 @@
+"""What a data set must offer, whatever it is read from."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from auglik.data.arrays import Arrays
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What training needs to know of a data set before it has seen an image."""
+
+    flip: bool  # a horizontal flip keeps the class
+    network: str  # the default network
+    epochs: int  # the default number of epochs
+
+
+class Source(Protocol):
+    """A data set in two parts. Only `test` reads test images: call it once training has ended.
+
+    `check` verifies beforehand all that can be known without them: files there and whole, the headers of the two
+    parts in agreement, test labels valid and as many as there are test images. All methods raise InputError.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def traits(self) -> Traits: ...
+    @property
+    def classes(self) -> int: ...
+    def train(self) -> Arrays: ...
+    def test(self) -> Arrays: ...
+    def check(self) -> None: ...
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's error on one line, for the end of an InputError."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

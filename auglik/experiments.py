@@ -1,0 +1,183 @@
+"""A comparison: from a plan of cells and seeds to finished runs and their comparison."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik import checkpoint as checkpoints
+from auglik.cells import Planned, reference_of
+from auglik.comparison import Difference, RunsOfCells, differences, write_comparison
+from auglik.config import RunConfig, change, flatten, option, read_toml, settings_hash
+from auglik.data import open_dataset
+from auglik.devices import available_cores
+from auglik.engines import Engine, Outcome, Progress
+from auglik.files import ensure_writable
+from auglik.networks import NETWORKS
+from auglik.prepare import Facts, read_facts, resolve
+from auglik.runs import CONFIG, RESULTS, Job, Results, finished
+from auglik.stop import StopRequest
+from auglik.training import lengths
+from objectives import InputError
+from objectives.names import parse
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs read and write, and how they are carried out: none of it is part of what a run is."""
+
+    output: str = option("results", "Folder for the runs and the comparison.")
+    data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
+    download: bool = option(False, "Download a data set that is missing.")
+    threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
+    jobs: int | None = option(None, "Runs at a time [one a core for small networks on a CPU, else 1].")
+    tensorboard: bool = option(False, "Log for TensorBoard too (the extra auglik[tensorboard]).")
+    resume: bool = option(True, "Go on from the checkpoints of unfinished runs; else these begin anew.")
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "jobs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}: expected an integer >= 1, got {value}")
+
+
+class Plan(NamedTuple):
+    """All runs of a comparison: those to do, and those found finished."""
+
+    jobs: list[Job]
+    done: dict[str, Results]
+    """By settings hash."""
+    todo: list[Job]
+    facts: dict[str, Facts]
+    """By data set."""
+
+
+class Cost(NamedTuple):
+    """What the runs to do will take: optimizer steps, and views that pass through a network forth and back."""
+
+    runs: int
+    steps: int
+    views: int
+
+
+def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place) -> Plan:
+    """Resolves every run and finds the finished ones under `place.output` by the hash of their settings.
+
+    Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
+    unknown names, unusable data, an output folder that cannot be written or holds runs of other settings.
+    """
+    output = Path(place.output)
+    facts: dict[str, Facts] = {}
+    jobs = []
+    for cell in cells:
+        source = open_dataset(cell.config.dataset, Path(place.data_dir), place.download)
+        if cell.config.dataset not in facts:
+            facts[cell.config.dataset] = read_facts(source)
+        config = resolve(cell.config, source, facts[cell.config.dataset])
+        for seed in seeds:
+            seeded = change(config, {"seed": seed})
+            settings = settings_hash(seeded, facts[cell.config.dataset].digest)
+            folder = output / cell.name / f"seed-{seed}"
+            threads = place.threads or (1 if is_small(seeded) else available_cores())
+            jobs.append(
+                Job(
+                    cell.name,
+                    seeded,
+                    settings,
+                    folder,
+                    Path(place.data_dir).absolute(),
+                    threads,
+                    place.tensorboard,
+                    place.resume,
+                )
+            )
+    ensure_writable(output)
+    done = find_finished(output)
+    todo = [job for job in jobs if job.settings not in done]
+    for job in todo:
+        check_vacant(job)
+    return Plan(jobs, done, todo, facts)
+
+
+def cost(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Cost:
+    """Counted from the settings; scoring comes on top, its views are in `evaluation`."""
+    total = Cost(0, 0, 0)
+    for job in jobs:
+        config, found = job.config, facts[job.config.dataset]
+        images = round((config.train_images or found.images) * (1 - config.validation_fraction))
+        count = lengths(config, images)
+        parts = (1, count.steps, count.steps * count.images * config.views)
+        total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
+    return total
+
+
+def is_small(config: RunConfig) -> bool:
+    """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
+    return parse("network", str(config.network), NETWORKS).small and config.device == "cpu"
+
+
+def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
+    """As many as asked for, else one a core for small networks and one for others."""
+    automatic = available_cores() if all(is_small(job.config) for job in jobs) else 1
+    return max(1, min(asked or automatic, len(jobs)))
+
+
+def find_finished(output: Path) -> dict[str, Results]:
+    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
+    found = {}
+    for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
+        results = finished(path.parent)
+        if results is not None:
+            found[str(results["settings"])] = results
+    return found
+
+
+def check_vacant(job: Job) -> None:
+    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged checkpoint."""
+    config = job.folder / CONFIG
+    if config.exists():
+        before, now = read_toml(config), flatten(job.config)
+        changed = [f"{key} {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
+        if changed or (job.folder / RESULTS).exists():
+            what = "; ".join(changed[:4]) or "its data set has other images"
+            raise InputError(
+                f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
+            )
+    if (job.folder / checkpoints.NAME).exists():
+        checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+
+
+def carry_out(
+    plan: Plan,
+    engine: Engine,
+    stop: StopRequest,
+    progress: Progress,
+    report: Callable[[Outcome], None],
+    fail_fast: bool = False,
+) -> list[Outcome]:
+    """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest."""
+    outcomes = []
+    for outcome in engine.execute(plan.todo, stop, progress):
+        outcomes.append(outcome)
+        report(outcome)
+        if outcome.error is not None and fail_fast:
+            stop.ask()
+    return outcomes
+
+
+def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
+    """The finished runs of every cell, under the cell's name in this plan."""
+    results = plan.done | {item.job.settings: item.results for item in outcomes if item.results is not None}
+    runs: dict[str, list[Results]] = {job.cell: [] for job in plan.jobs}
+    for job in plan.jobs:
+        if job.settings in results:
+            names = {"cell": job.cell, "dataset": job.config.dataset, "network": job.config.network}
+            runs[job.cell].append({**results[job.settings], **names})
+    return runs
+
+
+def write(output: Path, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None) -> list[Difference]:
+    """Writes runs.csv and comparison.csv into `output` and returns the paired differences."""
+    found = differences(runs, reference_of(cells, reference))
+    write_comparison(output, runs, found)
+    return found

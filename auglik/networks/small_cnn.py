@@ -1,0 +1,46 @@
+"""`small-cnn`: three convolutions for small grey images, whose head sees a 2x2 grid of the image."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from auglik.networks.layers import convolution
+from objectives.errors import InputError
+
+
+@dataclass(frozen=True)
+class SmallCnn:
+    """conv w - conv w, halved - conv 2w, maximum over a 2x2 grid - linear.
+
+    Images of 4x4 and more. Raises InputError for a width below 1.
+    """
+
+    width: int = 16
+    learning_rate: ClassVar[float] = 0.1
+    warmup: ClassVar[float] = 0.0
+    nesterov: ClassVar[bool] = False
+    small: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise InputError(f"small-cnn: expected a width of at least 1 channel, got {self.width}")
+
+    def build(self, channels: int, outputs: int) -> nn.Module:
+        return SmallCnnModule(channels, self.width, outputs)
+
+
+class SmallCnnModule(nn.Module):
+    """[B,c,H,W] -> [B,outputs]."""
+
+    def __init__(self, channels: int, width: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *convolution(channels, width),
+            *convolution(width, width, nn.MaxPool2d(2)),
+            *convolution(width, 2 * width, nn.AdaptiveMaxPool2d(2)),
+        )
+        self.head = nn.Linear(4 * 2 * width, outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images).flatten(1))

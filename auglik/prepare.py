@@ -1,0 +1,127 @@
+"""From settings to what training needs: the data on the device, and the settings that follow from it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from auglik.config import RunConfig, ViewConfig
+from auglik.data import Arrays, Source, channel_statistics, digest, first, open_dataset, split_validation
+from auglik.devices import choose_device, choose_precision, send
+from auglik.networks import NETWORKS
+from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline
+from objectives import InputError
+from objectives.names import parse
+
+CROP_PADDING = 4
+"""The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
+
+
+class Facts(NamedTuple):
+    """What the plan of a run needs to know of its data; no test image is read for it."""
+
+    digest: str
+    images: int
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+class Split(NamedTuple):
+    """Images on the device with their labels [N]."""
+
+    gallery: Gallery
+    labels: Tensor
+
+
+class TrainingData(NamedTuple):
+    """The training and validation images of a run, standardized by the training images' statistics."""
+
+    training: Split
+    validation: Split
+    classes: int
+    mean: list[float]
+    std: list[float]
+
+
+def read_facts(source: Source) -> Facts:
+    """Reads the training images and checks the test set as far as that goes without its images."""
+    source.check()
+    arrays = source.train()
+    N, c, H, W = arrays.images.shape
+    return Facts(digest(arrays), N, c, H, W, source.classes)
+
+
+def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
+    """`config` with every open setting filled in from the data set, the network and the machine.
+
+    Raises InputError for more training images than there are and for a device that this machine lacks.
+    """
+    network = config.network if config.network is not None else source.traits.network
+    entry = parse("network", network, NETWORKS)
+    if config.train_images is not None and config.train_images > facts.images:
+        raise InputError(
+            f"train_images: expected at most the {facts.images} of {source.name}, got {config.train_images}"
+        )
+    device = choose_device(config.device)
+    return replace(
+        config,
+        network=network,
+        epochs=config.epochs if config.epochs is not None else source.traits.epochs,
+        learning_rate=config.learning_rate if config.learning_rate is not None else entry.learning_rate,
+        warmup=config.warmup if config.warmup is not None else entry.warmup,
+        nesterov=config.nesterov if config.nesterov is not None else entry.nesterov,
+        train_images=config.train_images if config.train_images is not None else facts.images,
+        device=str(device),
+        precision=choose_precision(config.precision, device),
+        view=_resolve_view(config.view, source, facts),
+        evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
+    )
+
+
+def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
+    side = min(facts.height, facts.width)
+    padding = CROP_PADDING if side >= 28 else max(1, side // 8)
+    return replace(
+        view,
+        flip=view.flip if view.flip is not None else 0.5 * source.traits.flip,
+        crop_padding=view.crop_padding if view.crop_padding is not None else padding,
+        clean_share=view.schedule().shares()[0],
+    )
+
+
+def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> Source:
+    """The data set that the settings name."""
+    return open_dataset(config.dataset, data_dir, download)
+
+
+def load_training(config: RunConfig, source: Source) -> TrainingData:
+    """The run's training and validation images on its device."""
+    arrays = source.train()
+    assert config.train_images is not None
+    if config.train_images != len(arrays.labels):
+        arrays = first(arrays, config.train_images, config.split_seed)
+    training, validation = split_validation(arrays, config.validation_fraction, config.split_seed)
+    mean, std = channel_statistics(training.images)
+    device = torch.device(config.device)
+    return TrainingData(
+        place(training, mean, std, device), place(validation, mean, std, device), source.classes, mean, std
+    )
+
+
+def place(arrays: Arrays, mean: list[float], std: list[float], device: torch.device) -> Split:
+    """Images and labels on the device."""
+    return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
+
+
+def pipeline_of(view: ViewConfig) -> Pipeline:
+    """The distribution of views that resolved settings mean."""
+    augmentation = None
+    if view.augment == "fcr":
+        assert view.flip is not None
+        assert view.crop_padding is not None
+        augmentation = FlipCropRotate(view.flip, view.crop_padding, view.rotation)
+    return Pipeline(augmentation, Mollification(view.schedule()))

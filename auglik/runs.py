@@ -1,0 +1,144 @@
+"""One run from its settings to its results, in a folder of its own.
+
+`config.toml`, `metrics.jsonl`, `checkpoint.pt` and `predictions.npz` come first; `results.json` is written last and
+whole, so a folder that has one holds a finished run.
+"""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from auglik import checkpoint as checkpoints
+from auglik.checkpoint import Checkpoint
+from auglik.config import RunConfig, flatten
+from auglik.data import digest, open_dataset
+from auglik.evaluation import Evaluation, evaluate
+from auglik.files import ensure_writable, write_json, write_npz, write_toml
+from auglik.prepare import load_training, place
+from auglik.stop import Interrupted, StopRequest
+from auglik.training import lengths, make_network, train
+from auglik.version import __version__
+from objectives import InputError
+
+CONFIG, RESULTS, PREDICTIONS = "config.toml", "results.json", "predictions.npz"
+
+Results = dict[str, object]
+"""What results.json holds: scores by name and what identifies the run."""
+
+
+class Job(NamedTuple):
+    """A run and where it goes: all that an engine needs, picklable."""
+
+    cell: str
+    config: RunConfig
+    """Resolved."""
+    settings: str
+    """The hash of all settings and the training data."""
+    folder: Path
+    data_dir: Path
+    threads: int
+    tensorboard: bool = False
+    resume: bool = True
+    """Go on from a checkpoint where there is one; else start anew."""
+
+
+def execute(
+    job: Job, stop: StopRequest | None = None, progress: Callable[[float], None] = lambda share: None
+) -> Results:
+    """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does."""
+    ensure_writable(job.folder)
+    resume = find_checkpoint(job)
+    threads = resume.threads if resume is not None else job.threads
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
+    config, source = job.config, open_dataset(job.config.dataset, job.data_dir)
+    data = load_training(config, source)
+    write_toml(job.folder / CONFIG, flatten(config))
+    trained = train(
+        config, data, job.settings, job.folder,
+        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
+    )  # fmt: skip
+    if stop:
+        raise Interrupted("stopped after training, before evaluation")
+
+    began = time.monotonic()
+    test = source.test()
+    scored = evaluate(config, trained.network, place(test, data.mean, data.std, torch.device(config.device)))
+    write_npz(job.folder / PREDICTIONS, **scored.arrays)
+    count = lengths(config, len(data.training.labels))
+    results: Results = {
+        "cell": job.cell,
+        "likelihood": config.likelihood,
+        "aggregator": config.aggregator,
+        "views": config.views,
+        "seed": config.seed,
+        **scored.results,
+        **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
+        "train_seconds": trained.train_seconds,
+        "evaluation_seconds": time.monotonic() - began,
+        "steps": count.steps,
+        "training_images": len(data.training.labels),
+        "validation_images": len(data.validation.labels),
+        "test_images": len(test.labels),
+        "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
+        "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
+        "batches_digest": trained.digests[0],
+        "view_digests": trained.digests[1:],
+        "test_digest": digest(test),
+        "settings": job.settings,
+        "threads": threads,
+        "device": device_name(config.device),
+        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    write_json(job.folder / RESULTS, results)
+    return results
+
+
+def find_checkpoint(job: Job) -> Checkpoint | None:
+    """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
+    path = job.folder / checkpoints.NAME
+    if not path.exists():
+        return None
+    found = checkpoints.load(path, job.settings)
+    return found if job.resume else None
+
+
+def finished(folder: Path) -> Results | None:
+    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
+    path = folder / RESULTS
+    if not path.exists():
+        return None
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to run again") from None
+    if not isinstance(results, dict) or "settings" not in results:
+        raise InputError(f"{path}: expected the results of a run, got something else; delete it to run again")
+    return results
+
+
+def evaluate_again(job: Job, config: RunConfig) -> Evaluation:
+    """Scores the finished run of a job once more from its checkpoint, under the evaluation settings of `config`.
+
+    Raises InputError where the checkpoint is missing, damaged or not at the end of the training.
+    """
+    found = checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+    if finished(job.folder) is None:
+        raise InputError(f"{job.folder} holds a run that has not ended (step {found.step}): finish it first")
+    source = open_dataset(config.dataset, job.data_dir)
+    test = source.test()
+    torch.set_num_threads(found.threads)
+    network = make_network(config, test.images.shape[1], source.classes)
+    network.load_state_dict(found.network)
+    return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)))
+
+
+def device_name(device: str) -> str:
+    """The device as a person would name it."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"

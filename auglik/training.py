@@ -1,0 +1,262 @@
+"""The training loop, top to bottom.
+
+Nothing in a step waits for the device: the host knows every draw, and its sums stay on the device until a look.
+All randomness is keyed by (seed, epoch, view), so a checkpoint holds no generator and a resumed run is the same run.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from auglik import checkpoint as checkpoints
+from auglik.checkpoint import Checkpoint
+from auglik.config import RunConfig
+from auglik.devices import autocast
+from auglik.evaluation import clean_log_probabilities
+from auglik.keys import host_generator
+from auglik.logs import Log
+from auglik.metrics import error, mean_label_entropy, nll
+from auglik.networks import build_network
+from auglik.prepare import TrainingData, pipeline_of
+from auglik.stop import Interrupted, StopRequest
+from auglik.views import Draws, Pipeline
+from objectives import ROLES, Objective, negative_share, view_gradients
+
+INTERVAL = 20
+"""Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
+CHECKPOINT_SECONDS = 10.0
+"""Least time between two checkpoints; fifty times what writing one takes, where that is more."""
+
+
+class Lengths(NamedTuple):
+    """How the steps of a run are counted: `images` at a time, in passes over all images, and in epochs."""
+
+    images: int
+    steps_per_pass: int
+    steps_per_epoch: int
+    steps: int
+
+
+class Meters(NamedTuple):
+    """Sums over the epoch under way, 0-d float64 tensors on the device."""
+
+    loss: Tensor
+    negative_share: Tensor
+    first_bad_step: Tensor
+    """The first step whose loss was not finite, or -1."""
+
+
+class Trained(NamedTuple):
+    """A trained network, and what was seen of its training."""
+
+    network: nn.Module
+    digests: list[str]
+    """Chained SHA-256 of the draws: of the batches, then of each view."""
+    last_epoch: dict[str, float]
+    train_seconds: float
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss stopped being finite; the message names the step, the objective and the views' statistics."""
+
+
+def lengths(config: RunConfig, images: int) -> Lengths:
+    """The steps of a run over `images` images; images that fill no whole step end no pass.
+
+    Both budgets take the same number of steps: `views` makes fewer passes, at batch-size/K images a step.
+    """
+    assert config.epochs is not None
+    per_step = min(config.images_per_step(), images)
+    steps_per_epoch = max(1, images // config.batch_size)
+    return Lengths(per_step, images // per_step, steps_per_epoch, config.epochs * steps_per_epoch)
+
+
+def learning_rate(config: RunConfig, step: int, steps: int) -> float:
+    """The rate at a step: up to its highest along a line over the warm-up, then to zero along half a cosine."""
+    assert config.learning_rate is not None
+    assert config.warmup is not None
+    rising = round(config.warmup * steps)
+    if step < rising:
+        return config.learning_rate * (step + 1) / (rising + 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def make_network(config: RunConfig, channels: int, classes: int) -> nn.Module:
+    """The run's network at its initial weights, on its device, channels last."""
+    outputs = classes + config.objective().likelihood.extra_outputs
+    network = build_network(str(config.network), channels, classes, outputs, config.seed)
+    return network.to(torch.device(config.device)).to(memory_format=torch.channels_last)
+
+
+def train(
+    config: RunConfig,
+    data: TrainingData,
+    settings: str,
+    folder: Path,
+    *,
+    threads: int = 1,
+    tensorboard: bool = False,
+    resume: Checkpoint | None = None,
+    stop: StopRequest | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Trained:
+    """Trains one run of resolved settings, writing metrics.jsonl and checkpoint.pt into `folder`.
+
+    `resume` is the checkpoint to go on from, `progress` is told the share of steps done.
+    Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
+    """
+    device = torch.device(config.device)
+    objective, pipeline = config.objective(), pipeline_of(config.view)
+    gallery, all_labels = data.training
+    N, K = len(all_labels), config.views
+    B, steps_per_pass, steps_per_epoch, steps = lengths(config, N)
+
+    network = make_network(config, gallery.channels, data.classes)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=learning_rate(config, 0, steps),
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=bool(config.nesterov),
+        fused=True,
+    )
+    meters = Meters(*torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64, device=device).unbind())
+    first_step, digests, seconds_before = 0, [""] * (K + 1), 0.0
+    if resume is not None:
+        network.load_state_dict(resume.network)
+        optimizer.load_state_dict(resume.optimizer)
+        meters = Meters(*resume.meters.to(device).unbind())
+        first_step, digests, seconds_before = resume.step, resume.digests, resume.train_seconds
+
+    forward: Callable[[Tensor], Tensor] = network
+    loss_of: Callable[[Tensor, Tensor, Tensor], Tensor] = objective.loss
+    if config.compile:
+        forward, loss_of = torch.compile(network), torch.compile(objective.loss)
+        pipeline = replace(pipeline, fetch=torch.compile(pipeline.fetch))
+
+    began = last_saved = time.monotonic()
+    saving_took = 0.0
+    drawn_epoch, draws, order = -1, None, np.empty(0, np.int64)
+    line: dict[str, float] = {}
+
+    def save(done: int) -> None:
+        nonlocal last_saved, saving_took
+        look(meters, config, pipeline, N)
+        start = time.monotonic()
+        state = Checkpoint(
+            settings=settings,
+            step=done,
+            network=network.state_dict(),
+            optimizer=optimizer.state_dict(),
+            meters=torch.stack(meters).cpu(),
+            digests=digests,
+            last_epoch=line,
+            mean=data.mean,
+            std=data.std,
+            train_seconds=seconds_before + start - began,
+            threads=threads,
+        )
+        checkpoints.save(folder / checkpoints.NAME, state)
+        last_saved = time.monotonic()
+        saving_took = last_saved - start
+
+    with Log(folder, first_step // steps_per_epoch, tensorboard) as log:
+        for step in range(first_step, steps):
+            epoch, position = divmod(step, steps_per_pass)
+            if draws is None or epoch != drawn_epoch:
+                order = host_generator(config.seed, "batches", epoch).permutation(N)
+                draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
+                digests = chained(digests, order, draws) if position == 0 else digests
+            views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
+            labels = all_labels[views.positions]
+
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, step, steps)
+            with autocast(device, config.precision):
+                logits = forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            logits = logits.unflatten(0, (K, B))
+            loss = loss_of(logits, views.decay, labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+            done = step + 1
+            meters.loss.add_(loss.detach())
+            note_first_bad(meters.first_bad_step, loss.detach(), step)
+            if done % steps_per_epoch % INTERVAL == 0:
+                meters.negative_share.add_(negative_share(view_gradients(objective, logits, views.decay, labels)))
+                look(meters, config, pipeline, N)
+                progress(done / steps)
+            if done % steps_per_epoch == 0:
+                line = {
+                    "epoch": done // steps_per_epoch,
+                    "step": done,
+                    "learning_rate": learning_rate(config, step, steps),
+                    "loss": float(meters.loss) / steps_per_epoch,
+                    "negative_share": float(meters.negative_share) / (1 + (steps_per_epoch - 1) // INTERVAL),
+                    "label_entropy": mean_label_entropy(draws.decay, data.classes),
+                    **validation_scores(config, network, objective, data),
+                }
+                log.write(line)
+                meters.loss.zero_()
+                meters.negative_share.zero_()
+            now = time.monotonic()
+            stopping = bool(stop) and done < steps
+            if done == steps or stopping or now - last_saved > max(CHECKPOINT_SECONDS, 50 * saving_took):
+                save(done)
+            if stopping:
+                raise Interrupted(f"stopped after step {done} of {steps}")
+    return Trained(network, digests, line, seconds_before + time.monotonic() - began)
+
+
+def chained(digests: list[str], order: NDArray[np.int64], draws: Draws) -> list[str]:
+    """The digests of all draws so far: of the batches, then of each view; K = 2 has the first of K = 4."""
+    news = [hashlib.sha256(order.tobytes()).hexdigest(), *draws.view_digests()]
+    return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
+
+
+def note_first_bad(first_bad_step: Tensor, loss: Tensor, step: int) -> None:
+    """Keeps, on the device, the first step whose loss was not finite."""
+    is_first = ~torch.isfinite(loss) & (first_bad_step < 0)
+    first_bad_step.copy_(torch.where(is_first, float(step), first_bad_step))
+
+
+def look(meters: Meters, config: RunConfig, pipeline: Pipeline, images: int) -> None:
+    """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
+    step = int(meters.first_bad_step)
+    if step < 0:
+        return
+    B, steps_per_pass, _, steps = lengths(config, images)
+    epoch, position = divmod(step, steps_per_pass)
+    batch = host_generator(config.seed, "batches", epoch).permutation(images)[position * B : (position + 1) * B]
+    draws = pipeline.draw(config.seed, epoch, config.views, images, torch.device("cpu"))
+    role, temperature, decay = (values[:, batch] for values in (draws.role, draws.temperature, draws.decay))
+    shares = ", ".join(f"{name} {np.mean(role == i):.2f}" for i, name in enumerate(ROLES) if np.any(role == i))
+    rate = learning_rate(config, step, steps)
+    raise NonFiniteLossError(
+        f"the loss is not finite at step {step} of {steps} under {config.likelihood} + {config.aggregator} at learning"
+        f" rate {rate:.3g}; its views: {shares}; temperature {temperature.mean():.3f} (up to {temperature.max():.3f}),"
+        f" decay {decay.mean():.3f} (up to {decay.max():.3f}); the last good checkpoint is kept; a lower learning"
+        " rate is the usual cure"
+    )
+
+
+def validation_scores(
+    config: RunConfig, network: nn.Module, objective: Objective, data: TrainingData
+) -> dict[str, float]:
+    """Error and NLL on the clean validation images, where there are any."""
+    gallery, labels = data.validation
+    if len(labels) == 0:
+        return {}
+    log_p = clean_log_probabilities(config, network, objective, gallery).cpu().numpy()
+    truth = labels.cpu().numpy()
+    return {"validation_error": error(log_p, truth), "validation_nll": nll(log_p, truth)}

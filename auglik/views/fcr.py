@@ -1,0 +1,74 @@
+"""Flip, crop, rotation (the papers' FCR), each view with parameters of its own, as one gather.
+
+The three compose into one map from output pixel to source pixel; pixels from outside the image are black. Equal to
+torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images, bit for bit.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.views.gallery import Gallery, standardized
+from objectives import InputError
+
+
+@dataclass(frozen=True)
+class FlipCropRotate:
+    """Flip with probability `flip`, crop at a uniform offset within `padding` pixels, rotate by U(-degrees, degrees).
+
+    Raises InputError for parameters out of range.
+    """
+
+    flip: float
+    padding: int
+    degrees: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flip <= 1:
+            raise InputError(f"flip: expected a probability in [0,1], got {self.flip}")
+        if self.padding < 0:
+            raise InputError(f"crop padding: expected pixels >= 0, got {self.padding}")
+        if not (math.isfinite(self.degrees) and 0 <= self.degrees <= 180):
+            raise InputError(f"rotation: expected degrees in [0,180], got {self.degrees}")
+
+    def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.generic]]:
+        """Parameters of one view of each of `count` images: flip, top and left offsets in pixels, angle in degrees."""
+        return {
+            "flip": generator.random(count) < self.flip,
+            "top": generator.integers(-self.padding, self.padding, count, np.int32, endpoint=True),
+            "left": generator.integers(-self.padding, self.padding, count, np.int32, endpoint=True),
+            "angle": generator.uniform(-self.degrees, self.degrees, count),
+        }
+
+
+def fetch(gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, angle: Tensor) -> Tensor:
+    """Standardized views [V,c,H,W] of the images `index` [V] under parameters [V] each."""
+    values = gather(gallery.pixels, index, flip, top, left, angle, gallery.height, gallery.width)
+    return standardized(values, gallery.channels, gallery.scale, gallery.shift)
+
+
+def gather(
+    pixels: Tensor, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, angle: Tensor, height: int, width: int
+) -> Tensor:
+    """Packed pixels [N, H W] -> [V,H,W]: rotation, then crop, then flip of the *coordinates*, the last step first."""
+    H, W = height, width
+    radians = torch.deg2rad(angle)[:, None, None]
+    cos, sin = torch.cos(radians).float(), torch.sin(radians).float()
+    x = torch.arange(W, device=pixels.device, dtype=torch.float32) - (W - 1) / 2
+    y = (torch.arange(H, device=pixels.device, dtype=torch.float32) - (H - 1) / 2)[:, None]
+    # In torchvision's own order of operations (a grid on [-1,1]), so that ties of the rounding fall alike.
+    u = x * (cos / (W / 2)) - y * (sin / (W / 2))
+    v = x * (sin / (H / 2)) + y * (cos / (H / 2))
+    column = torch.round(((u + 1) * W - 1) / 2).to(torch.int32)
+    row = torch.round(((v + 1) * H - 1) / 2).to(torch.int32)
+    inside = (column >= 0) & (column < W) & (row >= 0) & (row < H)
+    column = column + left[:, None, None]
+    row = row + top[:, None, None]
+    inside = inside & (column >= 0) & (column < W) & (row >= 0) & (row < H)
+    column = torch.where(flip[:, None, None], W - 1 - column, column)
+    source = torch.where(inside, row * W + column, 0)
+    return torch.where(inside, pixels[index[:, None, None], source.long()], 0)

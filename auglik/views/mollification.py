@@ -1,0 +1,108 @@
+"""Data mollification: noise and blur of standardized images at a temperature t.
+
+Heinonen et al. 2025. Noise: x_t = cos(t pi/2) x + sin(t pi/2) eps. Blur: the heat equation with reflecting borders,
+x_t = V exp(-tau Lambda) V^T x with V^T the orthonormal DCT-II, Lambda_wh = pi^2 (w^2/W^2 + h^2/H^2), tau = sigma^2/2,
+sigma(t) = exp((1-t) log 0.3 + t log W).
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch_dct
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.devices import send
+from auglik.keys import device_generator
+from objectives import ROLES, Schedule
+
+SIGMA_MIN = 0.3
+"""The blur's standard deviation in pixels at t = 0."""
+
+
+@dataclass(frozen=True)
+class Mollification:
+    """Gives each view one role and a temperature, as `schedule` says."""
+
+    schedule: Schedule
+
+    def draw(self, generator: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Role (an index into ROLES) and temperature of one view of each of `count` images."""
+        edges = np.cumsum(self.schedule.shares())[:-1]
+        role = np.searchsorted(edges, generator.random(count), side="right").astype(np.uint8)
+        return role, generator.beta(self.schedule.alpha, self.schedule.beta, count).astype(np.float32)
+
+    def decay(self, role: NDArray[np.uint8], temperature: NDArray[np.float32]) -> NDArray[np.float32]:
+        """gamma of every view, from roles and temperatures of any one shape."""
+        t = torch.from_numpy(temperature)
+        per_role = [self.schedule.decay(name, t).numpy() for name in ROLES]
+        return np.choose(role, per_role).astype(np.float32)
+
+
+def mollify(images: Tensor, role: NDArray[np.uint8], temperature: Tensor, noise: Sequence[torch.Generator]) -> None:
+    """Mollifies views in place: images [K B,c,H,W], roles [K,B] on the host, temperatures [K,B], a generator per view.
+
+    A view that plays both roles is blurred, then noised. The host knows every role, so nothing waits for the device.
+    """
+    K, B = role.shape
+    temperature = temperature.flatten()
+    blurred = plays(role, "blur", "both")
+    if len(blurred):
+        where = send(blurred, images.device)
+        images.index_copy_(0, where, blur(images[where], temperature[where]))
+    for view, generator in zip(range(K), noise, strict=True):
+        noisy = view * B + plays(role[view], "noise", "both")
+        if len(noisy):
+            where = send(noisy, images.device)
+            images.index_copy_(0, where, add_noise(images[where], temperature[where], generator))
+
+
+def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
+    """Where `role` is one of `names`: positions in the flattened array."""
+    return np.flatnonzero(np.isin(role, [ROLES.index(name) for name in names])).astype(np.int64)
+
+
+@functools.lru_cache(maxsize=16)
+def _dct_matrix(size: int, device: torch.device) -> Tensor:
+    """The orthonormal DCT-II as a matrix, [frequency, pixel]."""
+    return torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.contiguous().float().to(device)
+
+
+def heat_operator(tau: Tensor, size: int) -> Tensor:
+    """V exp(-tau Lambda) V^T along one axis of `size` pixels: [n] -> symmetric matrices [n,size,size]."""
+    dct = _dct_matrix(size, tau.device)
+    frequencies = torch.arange(size, device=tau.device, dtype=tau.dtype) * (math.pi / size)
+    return dct.T @ (torch.exp(-tau[:, None] * frequencies**2)[:, :, None] * dct)
+
+
+def heat_time(temperature: Tensor, width: int) -> Tensor:
+    """tau(t) = sigma(t)^2 / 2, elementwise, in squared pixels."""
+    log_sigma = (1 - temperature) * math.log(SIGMA_MIN) + temperature * math.log(width)
+    return 0.5 * torch.exp(2 * log_sigma)
+
+
+def blur(images: Tensor, temperature: Tensor) -> Tensor:
+    """x_t of images [n,c,H,W] at temperatures [n]: one small matrix per image and axis, applied to both sides."""
+    n, c, H, W = images.shape
+    tau = heat_time(temperature, W)
+    along_width = heat_operator(tau, W)
+    along_height = along_width if H == W else heat_operator(tau, H)
+    rows = torch.bmm(images.reshape(n, c * H, W), along_width)
+    columns = rows.view(n, c, H, W).transpose(2, 3).reshape(n, c * W, H)
+    return torch.bmm(columns, along_height).view(n, c, W, H).transpose(2, 3)
+
+
+def add_noise(images: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
+    """x_t of images [n,c,H,W] at temperatures [n], the pixel noise from `generator`."""
+    angle = (temperature * (math.pi / 2))[:, None, None, None]
+    noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
+    return images * torch.cos(angle) + noise.mul_(torch.sin(angle))
+
+
+def noise_generator(device: torch.device, seed: int, purpose: str, epoch: int, view: int, step: int) -> torch.Generator:
+    """The pixel noise of one view of one step."""
+    return device_generator(device, seed, purpose, "pixel noise", epoch, view, step)

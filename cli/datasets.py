@@ -1,0 +1,27 @@
+"""`auglik datasets`: the data sets by name, and whether they are here."""
+
+from pathlib import Path
+
+import click
+
+from auglik.data import DATASETS
+from objectives import InputError
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+def datasets(data_dir: Path) -> None:
+    """Lists the data sets, whether they are here, and how to give one's own."""
+    for name, make in DATASETS.items():
+        source = make(data_dir, False)
+        try:
+            source.check()
+            state = "here"
+        except InputError as error:
+            state = str(error)
+        click.echo(f"  {name:<15}{source.classes:>4} classes   {state}")
+    click.echo("\nYour own, by path:")
+    click.echo(
+        "  FILE.npz       train_images, train_labels, test_images, test_labels; images uint8 [N,H,W] or [N,H,W,3]"
+    )
+    click.echo("  FOLDER         train.npy, train_labels.npy, val.npy, val_labels.npy, and a .npy file per corruption")

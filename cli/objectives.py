@@ -1,0 +1,39 @@
+"""`auglik objectives`: the likelihoods and aggregators, with formula and source."""
+
+from collections.abc import Mapping
+
+import click
+
+from objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
+from objectives.names import parameters
+
+
+@click.command()
+def objectives() -> None:
+    """Lists likelihoods and aggregators with formula and source."""
+    click.echo("Likelihoods: a table of log p(label j | view) from f = softmax(logits) and the decay gamma\n")
+    _list(LIKELIHOODS)
+    click.echo("Aggregators: fold the views k of an image, l_k the table's entries, omega_k the views' shares\n")
+    _list(AGGREGATORS)
+    click.echo("Parameters are part of the name: geometric:T=2, power-mean:rho=0.5, noisy-dirichlet:alpha_eps=0.01")
+
+
+def _list(entries: Mapping[str, Likelihood] | Mapping[str, Aggregator]) -> None:
+    for name, entry in entries.items():
+        defaults = ", ".join(f"{key}={value:g}" for key, value in parameters(entry).items())
+        click.echo(f"  {name}" + (f"   ({defaults})" if defaults else ""))
+        click.echo(f"      {entry.formula}")
+        click.echo(f"      {entry.source}")
+        for fact in _facts(entry):
+            click.echo(f"      {fact}")
+        click.echo()
+
+
+def _facts(entry: Likelihood | Aggregator) -> list[str]:
+    facts = {
+        "labels [B] only, no soft labels": getattr(entry, "soft_labels", True) is False,
+        "the network has an extra output": getattr(entry, "extra_outputs", 0) > 0,
+        "needs K >= 2 views": getattr(entry, "minimum_views", 1) > 1,
+        "for studies and evaluation, not for training": getattr(entry, "trains", True) is False,
+    }
+    return [fact for fact, holds in facts.items() if holds]

@@ -1,0 +1,63 @@
+"""`auglik train`: one run."""
+
+from pathlib import Path
+
+import click
+
+from auglik import checkpoint as checkpoints
+from auglik.cells import Cell, folder_name, plan
+from auglik.config import SETTINGS, settings_of
+from auglik.engines import Local
+from auglik.experiments import Place, carry_out, make_plan
+from auglik.runs import Results
+from auglik.stop import stop_on_signals
+from cli.errors import UserError, one_line_errors
+from cli.options import config_option, given, options, run_config, take
+from cli.progress import shown
+from objectives import InputError
+
+
+@click.command()
+@config_option
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.")
+@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.")
+@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
+@options(SETTINGS.values())
+@one_line_errors
+def train(config_file: Path | None, resume: bool, restart: bool, **command_line: object) -> None:
+    """Trains and scores one run, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/."""
+    values = given(config_file, command_line) | {"resume": not restart}
+    place = take(values, Place)
+    config = run_config(values)
+    cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
+    planned = make_plan(plan(config, {}, [cell]), [config.seed], place)
+    (job,) = planned.jobs
+    if not planned.todo:
+        click.echo(f"{job.folder} holds this run, finished:")
+        return summarize(planned.done[job.settings])
+    if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
+        raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
+
+    with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
+        (outcome,) = carry_out(planned, Local(1), stop, progress, lambda outcome: None)
+    if outcome.interrupted:
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")
+        raise SystemExit(128 + (stop.signal or 0))
+    if outcome.results is None:
+        if outcome.details is not None:
+            click.echo(outcome.details, err=True)
+        raise UserError(str(outcome.error))
+    summarize(outcome.results)
+    click.echo(f"wrote {job.folder}")
+
+
+def summarize(results: Results) -> None:
+    """The scores of a run, a line each part."""
+    for part in ("clean", "folded", "mollified"):
+        values = [f"{name} {results[f'{part}_{name}']:.4f}" for name in ("error", "nll", "brier", "ece")]
+        click.echo(f"  {part:<10}" + ", ".join(values))
+    click.echo(
+        f"  marginal   log-likelihood {results['marginal_log_likelihood']:.4f} (bias-corrected"
+        f" {results['marginal_log_likelihood_corrected']:.4f}) ± {results['marginal_standard_error']:.4f},"
+        f" {results['effective_views']:.1f} effective views"
+    )

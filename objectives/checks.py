@@ -1,0 +1,71 @@
+"""Checks where user tensors enter an objective: what was expected, what came, the likely cause."""
+
+import torch
+from torch import Tensor
+
+from objectives.contracts import Likelihood
+from objectives.errors import InputError
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def check_logits(logits: Tensor, extra_outputs: int) -> None:
+    """Raises InputError unless logits are floating [K,B,C + extra_outputs] with K >= 1 and C >= 2."""
+    if logits.ndim != 3 or not logits.is_floating_point():
+        hint = "; add the dimension of views with logits[None]" if logits.ndim == 2 else ""
+        raise InputError(f"expected floating logits [K,B,C] (views, images, classes), got {_shape(logits)}{hint}")
+    if len(logits) == 0:
+        raise InputError(f"expected at least one view of each image, got logits {_shape(logits)}")
+    if logits.shape[-1] - extra_outputs < 2:
+        outputs = f"at least {2 + extra_outputs} outputs" + (" (classes and the sink)" if extra_outputs else "")
+        raise InputError(f"expected {outputs}, got logits {_shape(logits)}")
+
+
+def check_views(logits: Tensor, *, decay: Tensor, weight: Tensor | None, log_importance: Tensor | None) -> None:
+    """Raises InputError unless each is floating [K,B] as the logits [K,B,C] are."""
+    for name, value in (("decay", decay), ("weight", weight), ("log_importance", log_importance)):
+        if value is None:
+            continue
+        if value.shape != logits.shape[:2] or not value.is_floating_point():
+            hint = ""
+            if value.ndim == 2 and value.shape == logits.shape[1::-1]:
+                hint = "; images and views look exchanged"
+            elif value.ndim == 1:
+                hint = "; one value per view and image is needed"
+            raise InputError(f"expected floating {name} [K,B] = {list(logits.shape[:2])}, got {_shape(value)}{hint}")
+
+
+def check_labels(labels: Tensor, logits: Tensor, likelihood: Likelihood) -> None:
+    """Raises InputError unless labels are integers [B], or floating [B,C] where the likelihood has soft labels."""
+    B, C = logits.shape[1], logits.shape[2] - likelihood.extra_outputs
+    if labels.ndim == 2 and labels.is_floating_point():
+        if not likelihood.soft_labels:
+            raise InputError(
+                f"{type(likelihood).__name__} takes labels [B] only, got soft labels {_shape(labels)}:"
+                " its constants depend on the label being one-hot"
+            )
+        if labels.shape != (B, C):
+            raise InputError(f"expected soft labels [B,C] = {[B, C]}, got {_shape(labels)}")
+        return
+    integers = labels.dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+    if labels.shape != (B,) or not integers:
+        raise InputError(
+            f"expected integer labels [B] = {[B]} or floating soft labels [B,C] = {[B, C]}, got {_shape(labels)}"
+        )
+
+
+def check_values(decay: Tensor, labels: Tensor, weight: Tensor | None, *, classes: int) -> None:
+    """Raises InputError for decay outside [0,1], negative weights, labels that name no class or do not sum to one."""
+    if not bool(((decay >= 0) & (decay <= 1)).all()):
+        raise InputError(f"expected decay in [0,1], got values from {decay.min():g} to {decay.max():g}")
+    if weight is not None and not bool((weight >= 0).all()):
+        raise InputError(f"expected weights >= 0, got {weight.min():g}")
+    if labels.ndim == 1 and labels.numel() and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        low, high = int(labels.min()), int(labels.max())
+        raise InputError(f"expected labels in 0..{classes - 1} for {classes} classes, got values from {low} to {high}")
+    if labels.ndim == 2:
+        sums = labels.sum(1)
+        if not bool((labels >= 0).all()) or not bool(((sums - 1).abs() < 1e-3).all()):
+            raise InputError("expected soft labels that are >= 0 and sum to one for every image; were logits passed?")

@@ -1,0 +1,46 @@
+"""The two contracts of an objective: a likelihood makes a table of log-likelihoods, an aggregator folds its views.
+
+Shapes are K views, B images, C classes, in that order. An implementation is a frozen dataclass in a short file of
+its own; its fields are its parameters.
+"""
+
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+
+class Likelihood(Protocol):
+    """logits [K,B,C] and decay [K,B] -> table [K,B,C]: log p(label = c given view k of image b), for every label c."""
+
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    soft_labels: ClassVar[bool]
+    """Whether labels [B,C] make sense: the constants of some likelihoods hold for one-hot labels only."""
+    extra_outputs: ClassVar[int]
+    """How many outputs the network has beyond the C classes; logits are then [K,B,C + extra_outputs]."""
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        """[K,B,C + extra_outputs], [K,B] -> [K,B,C], in float32 or better."""
+        ...
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """[..., C + extra_outputs] -> [..., C]: log-probabilities of the classes for a clean image."""
+        ...
+
+
+class Aggregator(Protocol):
+    """table [K,B,C] -> [B,C], elementwise over classes (but for the normalized ones)."""
+
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    minimum_views: ClassVar[int]
+    trains: ClassVar[bool]
+    """Whether it may be trained with: False where the objective is unbounded above."""
+
+    def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        """[K,B,C], [K,B], [K,B] -> [B,C]. `weight`: how much a view counts; `log_importance`: proposal log-weights."""
+        ...
+
+    def predictive(self, log_probabilities: Tensor) -> Tensor:
+        """[K,B,C] -> [B,C]: the log-probabilities, up to normalization, of an image of which K views are seen."""
+        ...

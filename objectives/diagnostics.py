@@ -1,0 +1,32 @@
+"""How much each view moves an objective."""
+
+import torch
+from torch import Tensor
+
+from objectives.objective import Objective, look_up_label
+
+
+def view_gradients(
+    objective: Objective,
+    logits: Tensor,
+    decay: Tensor,
+    labels: Tensor,
+    weight: Tensor | None = None,
+    log_importance: Tensor | None = None,
+) -> Tensor:
+    """d log-likelihood / d table at the observed label, [K,B]: what a view counts for.
+
+    Under soft labels the sum over the classes that have label mass.
+    """
+    with torch.enable_grad():
+        table = objective.likelihood.table(logits.detach(), decay).detach().requires_grad_()
+        value = look_up_label(objective.aggregator.fold(table, weight, log_importance), labels)
+        (gradient,) = torch.autograd.grad(value.sum(), table)
+    if labels.ndim == 1:
+        return gradient.gather(2, labels.long()[None, :, None].expand(len(table), -1, -1))[..., 0]
+    return (gradient * (labels > 0)).sum(2)
+
+
+def negative_share(gradients: Tensor) -> Tensor:
+    """The share of images, [K,B] -> [], with a view that the objective would rather see worse (durbin-koopman can)."""
+    return (gradients < 0).any(0).float().mean()

@@ -1,0 +1,35 @@
+"""The tempered product of the views' likelihoods, normalized over labels."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from objectives.geometric import check_temperature
+from objectives.jensen import Jensen
+from objectives.weights import shares, times_importance
+
+_MEAN = Jensen()
+
+
+@dataclass(frozen=True)
+class GeometricNormalized:
+    """log_softmax_c of (1/T) sum_k omega_k l_k: a distribution over labels, the proper counterpart of `geometric`."""
+
+    formula: ClassVar[str] = "log_softmax_c((1/T) sum_k omega_k l_k)"
+    source: ClassVar[str] = "Kapoor et al. 2022 (Heinonen et al. 2025, Eq. 24), normalized over labels"
+    minimum_views: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+
+    T: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_temperature("geometric-normalized", self.T)
+
+    def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        omega, _, mean_weight = shares(weight, len(table))
+        mean = (omega * times_importance(table, log_importance)).sum(0)
+        return mean_weight * (mean / self.T).log_softmax(-1)
+
+    def predictive(self, log_probabilities: Tensor) -> Tensor:
+        return _MEAN.predictive(log_probabilities)

@@ -1,0 +1,38 @@
+"""The jackknifed log-mean: a reference for bias, for studies and evaluation."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from objectives.errors import InputError
+from objectives.log_mean import log_mean_exp
+from objectives.numerics import leave_one_out_logsumexp
+from objectives.weights import plus_log_importance
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """K L_K - (K-1) mean_k L_{K-1} without view k, L the log-mean: bias O(1/K^2). Equal weights only; K >= 2.
+
+    Unbounded above when views disagree (leaving out the one good view costs without limit), so it is not trained with.
+    Raises InputError for unequal weights.
+    """
+
+    formula: ClassVar[str] = "K L_K - (K-1) mean_k L_(K-1) without view k, L the log-mean"
+    source: ClassVar[str] = "Quenouille 1956; for importance-weighted bounds Nowozin 2018"
+    minimum_views: ClassVar[int] = 2
+    trains: ClassVar[bool] = False
+
+    def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        if weight is not None and bool((weight != weight[:1]).any()):
+            raise InputError("jackknife: expected equal weights of an image's views, got unequal ones; use log-mean")
+        K = len(table)
+        terms = plus_log_importance(table, log_importance)
+        without_one = leave_one_out_logsumexp(terms).mean(0) - math.log(K - 1)
+        value = K * log_mean_exp(terms) - (K - 1) * without_one
+        return value if weight is None else weight.mean(0)[:, None] * value
+
+    def predictive(self, log_probabilities: Tensor) -> Tensor:
+        return log_mean_exp(log_probabilities)

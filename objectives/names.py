@@ -1,0 +1,69 @@
+"""Names on the command line and in files: `NAME` or `NAME:key=value,key=value`, e.g. `geometric:T=2`.
+
+An interchangeable object is a frozen dataclass; its fields are its parameters and their defaults its
+default settings. The literal dict that maps names to instances is passed in.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from objectives.errors import InputError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: `; did you mean 'jensen'?`, or the known names where none is near."""
+    known = list(known)
+    matches = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(sorted(known))}"
+
+
+def look_up(kind: str, name: str, registry: Mapping[str, T]) -> T:
+    """`registry[name]`, or InputError with the nearest known name."""
+    if name not in registry:
+        raise InputError(f"unknown {kind} {name!r}{nearest(name, registry)}")
+    return registry[name]
+
+
+def parameters(entry: object) -> dict[str, float]:
+    """The numeric fields of a registered dataclass instance, by name."""
+    if not dataclasses.is_dataclass(entry):
+        return {}
+    values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    return {key: value for key, value in values.items() if isinstance(value, int | float)}
+
+
+def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
+    """The object that `text` names: `registry[NAME]` with the given parameters replaced.
+
+    Raises InputError for an unknown name or parameter, a value that is not a number, or one that the object refuses.
+    """
+    name, _, rest = text.partition(":")
+    entry = look_up(kind, name, registry)
+    if not rest:
+        return entry
+    known = parameters(entry)
+    changes: dict[str, float] = {}
+    for part in rest.split(","):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"{kind} {text!r}: expected NAME:key=value, got {part!r}")
+        if key not in known:
+            hint = nearest(key, known) if known else f"; {name} has none"
+            raise InputError(f"{kind} {text!r}: unknown parameter {key!r}{hint}")
+        try:
+            changes[key] = type(known[key])(value)
+        except ValueError:
+            raise InputError(f"{kind} {text!r}: expected a number for {key}, got {value!r}") from None
+    return dataclasses.replace(entry, **changes)  # type: ignore[type-var]
+
+
+def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:
+    """`text` with only the parameters that differ from the registry's, in the order of the fields."""
+    name = text.partition(":")[0]
+    chosen, default = parameters(parse(kind, text, registry)), parameters(look_up(kind, name, registry))
+    changed = [f"{key}={value:.15g}" for key, value in chosen.items() if value != default[key]]
+    return f"{name}:{','.join(changed)}" if changed else name

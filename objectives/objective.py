@@ -1,0 +1,90 @@
+"""An objective: a likelihood and an aggregator. The observed label is looked up last."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from objectives.checks import check_labels, check_logits, check_values, check_views
+from objectives.contracts import Aggregator, Likelihood
+from objectives.errors import InputError
+
+
+def look_up_label(folded: Tensor, labels: Tensor) -> Tensor:
+    """The value at the observed label, [B,C], [B] -> [B], or its mean under soft labels, [B,C], [B,C] -> [B]."""
+    if labels.ndim == 1:
+        return folded.gather(1, labels.long()[:, None])[:, 0]
+    return (labels * folded).sum(1)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`Objective(LIKELIHOODS["smoothed"], AGGREGATORS["jensen"])`; C' is C plus the likelihood's extra outputs."""
+
+    likelihood: Likelihood
+    aggregator: Aggregator
+
+    def fold(
+        self, logits: Tensor, decay: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None
+    ) -> Tensor:
+        """The log-likelihood of every label: [K,B,C'], [K,B], [K,B], [K,B] -> [B,C]. Checks nothing but K."""
+        self.check_view_count(len(logits))
+        return self.aggregator.fold(self.likelihood.table(logits, decay), weight, log_importance)
+
+    def log_likelihood(
+        self,
+        logits: Tensor,
+        decay: Tensor,
+        labels: Tensor,
+        weight: Tensor | None = None,
+        log_importance: Tensor | None = None,
+    ) -> Tensor:
+        """log p(label | views): [K,B,C'], [K,B], [B] or [B,C], [K,B], [K,B] -> [B].
+
+        Raises InputError for wrong shapes or dtypes, for soft labels with a likelihood that has none, for too few
+        views and, on a CPU outside compiled code (elsewhere a look would wait for the device), for values out of range.
+        """
+        check_logits(logits, self.likelihood.extra_outputs)
+        check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
+        check_labels(labels, logits, self.likelihood)
+        if logits.device.type == "cpu" and not torch.compiler.is_compiling():
+            check_values(decay, labels, weight, classes=logits.shape[-1] - self.likelihood.extra_outputs)
+        return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
+
+    def loss(
+        self,
+        logits: Tensor,
+        decay: Tensor,
+        labels: Tensor,
+        weight: Tensor | None = None,
+        log_importance: Tensor | None = None,
+    ) -> Tensor:
+        """Minus the mean log-likelihood over images, the training loss; checks as `fold` does.
+
+        Raises InputError for an aggregator that is not to be trained with.
+        """
+        self.check_trains()
+        return -look_up_label(self.fold(logits, decay, weight, log_importance), labels).mean()
+
+    def predict(self, logits: Tensor) -> Tensor:
+        """Log-probabilities of the classes of images of which K views are seen: [K,B,C'] -> [B,C]."""
+        check_logits(logits, self.likelihood.extra_outputs)
+        return self.aggregator.predictive(self.likelihood.log_probabilities(logits)).log_softmax(-1)
+
+    def check_view_count(self, views: int) -> None:
+        """Raises InputError for fewer views than the aggregator needs."""
+        needed = self.aggregator.minimum_views
+        if views < needed:
+            name = type(self.aggregator).__name__
+            raise InputError(
+                f"{name} needs at least {needed} views of each image, got K = {views}; log-mean works with one"
+            )
+
+    def check_trains(self) -> None:
+        """Raises InputError for an aggregator that is unbounded above."""
+        if not self.aggregator.trains:
+            name = type(self.aggregator).__name__
+            raise InputError(
+                f"{name} is for studies and evaluation: as a training objective it is unbounded above when views"
+                " disagree; train with durbin-koopman or log-mean"
+            )

@@ -1,0 +1,37 @@
+"""The power mean of the views' likelihoods, between jensen and log-mean."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from objectives.errors import InputError
+from objectives.log_mean import log_mean_exp
+from objectives.weights import plus_log_importance, shares
+
+
+@dataclass(frozen=True)
+class PowerMean:
+    """(1/rho) logsumexp_k(log omega_k + rho l_k): rho -> 0 is jensen, rho = 1 log-mean. rho is not 0."""
+
+    formula: ClassVar[str] = "(1/rho) logsumexp_k(log omega_k + rho l_k)"
+    source: ClassVar[str] = "power mean (Hardy, Littlewood & Polya 1934); auglik"
+    minimum_views: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+
+    rho: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.rho) or self.rho == 0:
+            raise InputError(
+                f"power-mean: expected a finite rho other than 0 (its limit there is jensen), got {self.rho}"
+            )
+
+    def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        _, log_omega, mean_weight = shares(weight, len(table))
+        terms = log_omega + plus_log_importance(self.rho * table, log_importance)
+        return mean_weight * terms.logsumexp(0) / self.rho
+
+    def predictive(self, log_probabilities: Tensor) -> Tensor:
+        return log_mean_exp(log_probabilities)

@@ -1,0 +1,269 @@
+"""Every likelihood and aggregator written again from its definition, as probabilities, in JAX float64.
+
+The oracles of the objectives: nothing here is imported from them, and no stable rewriting is shared with them. The
+program that uses them must enable float64, `jax.config.update("jax_enable_x64", True)`; other arrays raise TypeError.
+
+Shapes are K views, B images, C classes. A likelihood twin takes logits [K,B,C] ([K,B,C+1] for the sink) and decay
+[K,B] to a table [K,B,C]; an aggregator twin takes a table [K,B,C] and weight, log_importance [K,B] or None to [B,C].
+Both take the parameters of the objective they are the twin of, by keyword, and are compiled and differentiable.
+
+The domain is that of float64 probabilities: values and gradients hold while every probability or density that is
+averaged lies between e^-DOMAIN and e^DOMAIN, after the power that `power-mean` (rho) and `geometric-normalized` (1/T)
+raise it to. Logits between -200 and 200 give class probabilities of e^-400 and more.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+from jax.scipy.special import betaln
+
+Twin = Callable[..., Array]
+
+DOMAIN = 700.0
+
+
+def _in_float64(definition: Twin) -> Twin:
+    """`definition` compiled; raises TypeError for an argument that is not float64."""
+    compiled = jax.jit(definition)
+
+    def twin(*arrays: Array | None, **parameters: float) -> Array:
+        for array in arrays:
+            if array is not None and array.dtype != jnp.float64:
+                raise TypeError(
+                    f"expected float64 arrays, got {array.dtype}; enable them with "
+                    'jax.config.update("jax_enable_x64", True)'
+                )
+        return compiled(*arrays, **parameters)
+
+    return twin
+
+
+# Likelihoods
+
+
+def _softmax(logits: Array) -> Array:
+    """f_c = e^logit_c / sum e^logit: [...,C] -> [...,C]."""
+    mass = jnp.exp(logits)
+    return mass / mass.sum(-1, keepdims=True)
+
+
+def _degraded_labels(level: Array, classes: int) -> Array:
+    """q(gamma, e_j) = (1-gamma) e_j + gamma/C for every j: [...] -> [...,C,C], the label j first."""
+    gamma = level[..., None, None]
+    return (1 - gamma) * jnp.eye(classes) + gamma * jnp.ones((classes, classes)) / classes
+
+
+def _log_product_of_powers(f: Array, exponents: Array) -> Array:
+    """log prod_c f_c^{q_jc}: [...,C], [...,J,C] -> [...,J]."""
+    return jnp.einsum("...jc,...c->...j", exponents, jnp.log(f))
+
+
+def categorical(logits: Array, decay: Array) -> Array:
+    """log f_j."""
+    return jnp.log(_softmax(logits))
+
+
+def tempered(logits: Array, decay: Array) -> Array:
+    """log f_j^(1-gamma). Heinonen et al. 2025, Eq. 6."""
+    return jnp.log(_softmax(logits) ** (1 - decay[..., None]))
+
+
+def tempered_normalized(logits: Array, decay: Array) -> Array:
+    """log f_j^(1-gamma) / sum_c f_c^(1-gamma)."""
+    powers = _softmax(logits) ** (1 - decay[..., None])
+    return jnp.log(powers / powers.sum(-1, keepdims=True))
+
+
+def smoothed(logits: Array, decay: Array) -> Array:
+    """log prod_c f_c^{q_c(gamma, e_j)}: minus the cross-entropy of f under the smoothed label."""
+    return _log_product_of_powers(_softmax(logits), _degraded_labels(decay, logits.shape[-1]))
+
+
+def _mass_over_labels(logits: Array, level: Array) -> Array:
+    """sum_j prod_c f_c^{q_c(a, e_j)} at every level a: [...,C], [M] -> [...,M].
+
+    The product of powers is f_j^(1-a) times (prod_c f_c)^(a/C), so that [M,C,C] exponents are not needed.
+    """
+    f = _softmax(logits)[..., None, :]
+    product_of_roots = jnp.prod(f ** (1 / f.shape[-1]), axis=-1, keepdims=True)
+    a = level[:, None]
+    return (f ** (1 - a) * product_of_roots**a).sum(-1)
+
+
+def _graded_gauss_legendre(panels: int = 10, nodes: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0,1], on panels that halve toward both ends: for e^(d a) with |d| up to 1000."""
+    left = np.concatenate([[0.0], 2.0 ** np.arange(-panels, 0)])
+    edges = np.concatenate([left, 1 - left[-2::-1]])
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    half = np.diff(edges)[:, None] / 2
+    return (edges[:-1, None] + half * (1 + x)).ravel(), (half * w).ravel()
+
+
+_LEVELS, _LEVEL_WEIGHTS = _graded_gauss_legendre()
+
+
+def smoothed_normalized(logits: Array, decay: Array) -> Array:
+    """Smoothed over Z = sum_j int_0^1 prod_c f_c^{q_c(a, e_j)} da, by quadrature. Heinonen et al. 2025, Eq. 10-11."""
+    Z = _mass_over_labels(logits, jnp.asarray(_LEVELS)) @ jnp.asarray(_LEVEL_WEIGHTS)
+    return smoothed(logits, decay) - jnp.log(Z)[..., None]
+
+
+def _beta_rule(alpha: Array, beta: Array, step: float = 1 / 32, end: float = 4.5) -> tuple[Array, Array]:
+    """Temperatures t and weights [M] for t ~ Beta(alpha, beta): the trapezoidal rule in x, t = 1/(1 + e^(-pi sinh x)).
+
+    The double-exponential substitution of Takahasi & Mori 1974: any power of t or 1-t at the ends is harmless.
+    """
+    x = jnp.arange(-end, end + step / 2, step)
+    t, rest = jax.nn.sigmoid(jnp.pi * jnp.sinh(x)), jax.nn.sigmoid(-jnp.pi * jnp.sinh(x))
+    density_times_dt = t**alpha * rest**beta * jnp.pi * jnp.cosh(x) * step
+    return t, density_times_dt * jnp.exp(-betaln(alpha, beta))
+
+
+def smoothed_normalized_schedule(
+    logits: Array,
+    decay: Array,
+    *,
+    clean: float = 1.0,
+    noise: float = 1.0,
+    blur: float = 1.0,
+    both: float = 0.0,
+    alpha: float = 1.0,
+    beta: float = 2.0,
+    k_noise: float = 1.0,
+    k_blur: float = 1.0,
+) -> Array:
+    """Smoothed over Z = sum_j E prod_c f_c^{q_c(gamma, e_j)}, the decay gamma drawn as in training.
+
+    A role by its share and t ~ Beta(alpha, beta): 0 if clean, sin(t pi/2)^(2 k_noise) under noise, t^k_blur under
+    blur, and what the two leave of the label multiplied under both.
+    """
+    t, weights = _beta_rule(jnp.asarray(alpha, jnp.float64), jnp.asarray(beta, jnp.float64))
+    of_noise, of_blur = jnp.sin(jnp.pi * t / 2) ** (2 * k_noise), t**k_blur
+    of_both = of_noise + of_blur - of_noise * of_blur
+    masses = [_mass_over_labels(logits, level) @ weights for level in (of_noise, of_blur, of_both)]
+    Z = (clean + noise * masses[0] + blur * masses[1] + both * masses[2]) / (clean + noise + blur + both)
+    return smoothed(logits, decay) - jnp.log(Z)[..., None]
+
+
+def dirichlet(logits: Array, decay: Array) -> Array:
+    """log Dir(f given 1+q), NumPyro's density at f for every label's concentration."""
+    concentration = 1 + _degraded_labels(decay, logits.shape[-1])
+    return dist.Dirichlet(concentration).log_prob(_softmax(logits)[..., None, :])
+
+
+def noisy_dirichlet(logits: Array, decay: Array, *, alpha_eps: float = 0.01) -> Array:
+    """sum_c log N(logit_c; m_c, v_c), the log-normal with the moments of Gamma(alpha_c, 1). Milios et al. 2018."""
+    alpha = alpha_eps + _degraded_labels(decay, logits.shape[-1])
+    variance = jnp.log(1 / alpha + 1)
+    location = jnp.log(alpha) - variance / 2
+    return dist.Normal(location, jnp.sqrt(variance)).log_prob(logits[..., None, :]).sum(-1)
+
+
+def sink(logits: Array, decay: Array) -> Array:
+    """log f_j^(1-gamma) f_sink^gamma: the label is (1-gamma) e_j + gamma e_sink over the C+1 outputs."""
+    outputs = jnp.eye(logits.shape[-1])
+    gamma = decay[..., None, None]
+    return _log_product_of_powers(_softmax(logits), (1 - gamma) * outputs[:-1] + gamma * outputs[-1])
+
+
+# Aggregators
+
+
+def _omega(table: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Shares of the views [K,B,1], equal where an image has no weight, and the mean weight [B,1]."""
+    weight = jnp.ones(table.shape[:2]) if weight is None else weight
+    total = weight.sum(0)
+    omega = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), 1 / len(weight))
+    return omega[..., None], weight.mean(0)[:, None]
+
+
+def _importance(table: Array, log_importance: Array | None) -> Array:
+    """e^{i_k}, the density ratio of a view: [K,B,1]."""
+    return jnp.ones((*table.shape[:2], 1)) if log_importance is None else jnp.exp(log_importance)[..., None]
+
+
+def jensen(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
+    """sum_k omega_k e^{i_k} log p_k."""
+    omega, mean_weight = _omega(table, weight)
+    return mean_weight * (omega * _importance(table, log_importance) * table).sum(0)
+
+
+def log_mean(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
+    """log sum_k omega_k e^{i_k} p_k."""
+    omega, mean_weight = _omega(table, weight)
+    return mean_weight * jnp.log((omega * _importance(table, log_importance) * jnp.exp(table)).sum(0))
+
+
+def durbin_koopman(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
+    """log m + var(m) / (2 m^2), m = sum omega p and var(m) = K/(K-1) sum omega^2 (p - m)^2.
+
+    For equal weights var(m) = s^2/K, s^2 the sample variance of p: Heinonen et al. 2025, Eq. 21-22.
+    """
+    omega, mean_weight = _omega(table, weight)
+    K, p = len(table), _importance(table, log_importance) * jnp.exp(table)
+    m = (omega * p).sum(0)
+    inverse = jnp.exp(-jnp.log(m))  # the derivative of p / m would divide by m^2, which underflows in half the domain
+    relative_variance = K / (K - 1) * (omega**2 * (p * inverse - 1) ** 2).sum(0)
+    return mean_weight * (jnp.log(m) + relative_variance / 2)
+
+
+def geometric(
+    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
+) -> Array:
+    """log (prod_k p_k^{omega_k e^{i_k}})^(1/T). Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24."""
+    omega, mean_weight = _omega(table, weight)
+    return mean_weight * (omega * _importance(table, log_importance) / T * table).sum(0)
+
+
+def geometric_normalized(
+    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
+) -> Array:
+    """log of g_c / sum_c g_c, g = prod_k p_k^{omega_k e^{i_k} / T}."""
+    omega, mean_weight = _omega(table, weight)
+    g = jnp.exp((omega * _importance(table, log_importance) / T * table).sum(0))
+    return mean_weight * (jnp.log(g) - jnp.log(g.sum(-1, keepdims=True)))
+
+
+def power_mean(
+    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, rho: float = 0.5
+) -> Array:
+    """log (sum_k omega_k e^{i_k} p_k^rho)^(1/rho)."""
+    omega, mean_weight = _omega(table, weight)
+    mean_power = (omega * _importance(table, log_importance) * jnp.exp(rho * table)).sum(0)
+    return mean_weight * jnp.log(mean_power) / rho
+
+
+def jackknife(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
+    """K L_K - (K-1)/K sum_k L without view k, L the log of the mean likelihood. Equal weights of an image's views."""
+    _, mean_weight = _omega(table, weight)
+    K, p = len(table), _importance(table, log_importance) * jnp.exp(table)
+    others = (1 - jnp.eye(K)) / (K - 1)
+    without_one = jnp.log(jnp.einsum("kl,lbc->kbc", others, p))
+    return mean_weight * (K * jnp.log(p.mean(0)) - (K - 1) * without_one.mean(0))
+
+
+LIKELIHOOD_TWINS: dict[str, Twin] = {
+    "categorical": _in_float64(categorical),
+    "tempered": _in_float64(tempered),
+    "tempered-normalized": _in_float64(tempered_normalized),
+    "smoothed": _in_float64(smoothed),
+    "smoothed-normalized": _in_float64(smoothed_normalized),
+    "smoothed-normalized-schedule": _in_float64(smoothed_normalized_schedule),
+    "dirichlet": _in_float64(dirichlet),
+    "noisy-dirichlet": _in_float64(noisy_dirichlet),
+    "sink": _in_float64(sink),
+}
+
+AGGREGATOR_TWINS: dict[str, Twin] = {
+    "jensen": _in_float64(jensen),
+    "log-mean": _in_float64(log_mean),
+    "durbin-koopman": _in_float64(durbin_koopman),
+    "geometric": _in_float64(geometric),
+    "geometric-normalized": _in_float64(geometric_normalized),
+    "power-mean": _in_float64(power_mean),
+    "jackknife": _in_float64(jackknife),
+}

@@ -1,0 +1,36 @@
+"""Runs of a second: few real images, a narrow network, few evaluation views."""
+
+from pathlib import Path
+
+from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik.config import settings_hash
+from auglik.runs import Job
+
+SETTINGS: dict[str, object] = {
+    "train_images": 200,
+    "network": "small-cnn:width=4",
+    "epochs": 2,
+    "batch_size": 32,
+    "views": 2,
+    "evaluation_views": 4,
+    "evaluation_folded_views": 2,
+}
+
+
+def options(**changes: object) -> list[str]:
+    """The same on the command line."""
+    settings = {**SETTINGS, **changes}
+    return [part for key, value in settings.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+
+
+def config(**changes: object) -> RunConfig:
+    """Resolved settings of a tiny run on digits."""
+    source = open_dataset("digits")
+    return resolve(change(RunConfig(), {**SETTINGS, "device": "cpu", **changes}), source, read_facts(source))
+
+
+def job(folder: Path, **changes: object) -> Job:
+    """A tiny run that goes into `folder`."""
+    chosen = config(**changes)
+    digest = read_facts(open_dataset("digits")).digest
+    return Job("cell", chosen, settings_hash(chosen, digest), folder, Path("data"), threads=1)
