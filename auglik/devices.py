@@ -1,6 +1,7 @@
 """Devices and precision: what a run computes on, and how host arrays get there without a wait."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,6 +35,13 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises InputError where torch.compile would find no C++ compiler, which it needs on a CPU."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]
+    if device.type == "cpu" and not any(shutil.which(name) for name in names if name):
+        raise InputError("--compile on a CPU needs a C++ compiler (g++ or clang++), and there is none on the PATH")
 
 
 @contextmanager

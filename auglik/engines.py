@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple, Protocol
 
+from auglik.files import StorageError
 from auglik.runs import Job, Results, execute
 from auglik.stop import Interrupted, StopRequest
 from objectives import InputError
@@ -32,6 +33,8 @@ class Outcome(NamedTuple):
     error: str | None = None
     details: str | None = None
     """The traceback of an error that is not the user's."""
+    fatal: bool = False
+    """No other run can be expected to do better: a full disk, say."""
 
     @property
     def interrupted(self) -> bool:
@@ -67,7 +70,7 @@ def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> O
     except Interrupted:
         return Outcome(job)
     except InputError as error:
-        return Outcome(job, error=str(error))
+        return Outcome(job, error=str(error), fatal=isinstance(error, StorageError))
     except Exception as error:
         line = " ".join(str(error).split())
         return Outcome(job, error=f"{type(error).__name__}: {line}", details=traceback.format_exc())

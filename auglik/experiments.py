@@ -12,7 +12,7 @@ from auglik.config import RunConfig, change, flatten, option, read_toml, setting
 from auglik.data import open_dataset
 from auglik.devices import available_cores
 from auglik.engines import Engine, Outcome, Progress
-from auglik.files import ensure_writable
+from auglik.files import StorageError
 from auglik.networks import NETWORKS
 from auglik.prepare import Facts, read_facts, resolve
 from auglik.runs import CONFIG, RESULTS, Job, Results, finished
@@ -64,7 +64,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place) -> P
     """Resolves every run and finds the finished ones under `place.output` by the hash of their settings.
 
     Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
-    unknown names, unusable data, an output folder that cannot be written or holds runs of other settings.
+    unknown names, unusable data, an output folder that holds runs of other settings.
     """
     output = Path(place.output)
     facts: dict[str, Facts] = {}
@@ -91,7 +91,6 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place) -> P
                     place.resume,
                 )
             )
-    ensure_writable(output)
     done = find_finished(output)
     todo = [job for job in jobs if job.settings not in done]
     for job in todo:
@@ -155,13 +154,19 @@ def carry_out(
     report: Callable[[Outcome], None],
     fail_fast: bool = False,
 ) -> list[Outcome]:
-    """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest."""
+    """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest.
+
+    Raises StorageError once a run could not write: the others could not either.
+    """
     outcomes = []
     for outcome in engine.execute(plan.todo, stop, progress):
         outcomes.append(outcome)
         report(outcome)
-        if outcome.error is not None and fail_fast:
+        if outcome.fatal or (outcome.error is not None and fail_fast):
             stop.ask()
+    for outcome in outcomes:
+        if outcome.fatal:
+            raise StorageError(str(outcome.error))
     return outcomes
 
 

@@ -25,6 +25,11 @@ from objectives.errors import InputError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+
+class StorageError(InputError):
+    """The system refuses to keep what is written: no later write there can be expected to do better."""
+
+
 PROBE_BYTES = 4096  # a full disk may still hold an empty file
 
 
@@ -164,7 +169,7 @@ def _refusals(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot {action}: {error.strerror or error}") from error
+        raise StorageError(f"cannot {action}: {error.strerror or error}") from error
 
 
 def _end_of_last_whole_line(file: io.FileIO) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auglik.config import RunConfig, ViewConfig
 from auglik.data import Arrays, Source, channel_statistics, digest, first, open_dataset, split_validation
-from auglik.devices import choose_device, choose_precision, send
+from auglik.devices import check_compiler, choose_device, choose_precision, send
 from auglik.networks import NETWORKS
 from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline
 from objectives import InputError
@@ -67,6 +67,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
             f"train_images: expected at most the {facts.images} of {source.name}, got {config.train_images}"
         )
     device = choose_device(config.device)
+    if config.compile:
+        check_compiler(device)
     return replace(
         config,
         network=network,

@@ -11,6 +11,7 @@ from auglik.comparison import COMPARISON_CSV, RUNS_CSV, table
 from auglik.config import SETTINGS, RunConfig, change, settings_of
 from auglik.engines import Local, Outcome
 from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
+from auglik.files import ensure_writable
 from auglik.stop import stop_on_signals
 from cli.errors import one_line_errors
 from cli.options import config_option, factors, given, options, take
@@ -24,12 +25,12 @@ DEFAULT_SEEDS = 5
 @config_option
 @click.option("--seeds", multiple=True, help=f"How many seeds, or several: which ones.  [default: {DEFAULT_SEEDS}]")
 @click.option("--reference", help="Cell that the others are compared with [the first].")
-@click.option("--dry-run", is_flag=True, help="Print the plan and its cost, and run nothing.")
+@click.option("--dry-run", is_flag=True, default=None, help="Print the plan and its cost, and run nothing.")
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.")
 @options(settings_of(Place))
 @options((setting for setting in SETTINGS.values() if setting.key != "seed"), repeatable=True)
 @one_line_errors
-def compare(config_file: Path | None, dry_run: bool, **command_line: object) -> None:
+def compare(config_file: Path | None, **command_line: object) -> None:
     """Trains and compares objectives: without options the main job, nine cells over five seeds on digits.
 
     Likelihoods and aggregators may be given several times: their product is then compared. So may any other setting,
@@ -39,8 +40,9 @@ def compare(config_file: Path | None, dry_run: bool, **command_line: object) -> 
     place = take(values, Place)
     seeds = parse_seeds(values.pop("seeds", DEFAULT_SEEDS))
     reference, fail_fast = values.pop("reference", None), bool(values.pop("fail_fast", False))
+    dry_run = bool(values.pop("dry_run", False))
     own_cells = parse_cells(values.pop("cells", None))
-    asked = factors(values, also_known=("seeds", "reference", "cells", "fail_fast"))
+    asked = factors(values, also_known=("seeds", "reference", "cells", "fail_fast", "dry_run"))
     single = {key: chosen[0] for key, chosen in asked.items() if len(chosen) == 1}
     common = change(
         RunConfig(), {key: value for key, value in single.items() if key not in ("likelihood", "aggregator")}
@@ -50,6 +52,8 @@ def compare(config_file: Path | None, dry_run: bool, **command_line: object) -> 
     references = cells_.reference_of(planned, name)
     plan = make_plan(planned, seeds, place)
     jobs = runs_at_a_time(plan.todo, place.jobs)
+    if not dry_run:
+        ensure_writable(Path(place.output))
     describe(plan, references, jobs)
     if dry_run:
         return
@@ -125,7 +129,7 @@ def describe(plan: Plan, references: dict[str, str], jobs: int) -> None:
 
 def report_failure(outcome: Outcome) -> None:
     """Says at once that a run failed, and why."""
-    if outcome.error is not None:
+    if outcome.error is not None and not outcome.fatal:
         click.echo(f"\nfailed: {outcome.job.cell}, seed {outcome.job.config.seed}: {outcome.error}", err=True)
         if outcome.details is not None:
             path = outcome.job.folder / "error.txt"

@@ -104,7 +104,7 @@ def gauss_jacobi(count: int, left: float, right: float) -> tuple[Tensor, Tensor]
     s = 2 * n + total
     squared = 4 * n * (n + left) * (n + right) * (n + total) / (s**2 * (s + 1) * (s - 1))
     # At n = 1 the factors (n + total) and (s - 1) are equal, and both vanish for total = -1.
-    squared[0] = 4 * (1 + left) * (1 + right) / ((2 + total) ** 2 * (3 + total))
+    squared[:1] = 4 * (1 + left) * (1 + right) / ((2 + total) ** 2 * (3 + total))
     off = squared.sqrt()
     jacobi = torch.diag(diagonal) + torch.diag(off, 1) + torch.diag(off, -1)
     eigenvalues, vectors = torch.linalg.eigh(jacobi)

@@ -1,6 +1,5 @@
 """How much label a mollified view loses, and the distribution of that loss in training."""
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -70,24 +69,15 @@ class Schedule:
         that makes the decay at least cubic in v at t = 0: nodes in t converge slowly there for fractional exponents
         (off by 0.15 nats at k = 0.5), as do nodes in v for a fractional m (by 1e-5).
         """
-        return _measure(self)
-
-
-@functools.lru_cache(maxsize=64)
-def _measure(schedule: Schedule) -> tuple[Tensor, Tensor]:
-    noise, blur = math.ceil(3 / (2 * schedule.k_noise)), math.ceil(3 / schedule.k_blur)
-    power = {"noise": noise, "blur": blur, "both": max(noise, blur)}
-    levels, weights = [], []
-    for role, share in zip(ROLES, schedule.shares(), strict=True):
-        if share == 0:
-            continue
-        if role == "clean":
-            v, weight = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-        else:
+        noise, blur = math.ceil(3 / (2 * self.k_noise)), math.ceil(3 / self.k_blur)
+        power = {"clean": 1, "noise": noise, "blur": blur, "both": max(noise, blur)}
+        levels, weights = [], []
+        for role, share in zip(ROLES, self.shares(), strict=True):
+            if share == 0:
+                continue
             m = power[role]
-            v, weight = gauss_jacobi(NODES, m * schedule.alpha - 1, schedule.beta - 1)
-            weight = weight * ((1 - v**m) / (1 - v)) ** (schedule.beta - 1)
-            v = v**m
-        levels.append(schedule.decay(role, v))
-        weights.append(share * weight / weight.sum())
-    return torch.cat(levels), torch.cat(weights)
+            v, weight = gauss_jacobi(1 if role == "clean" else NODES, m * self.alpha - 1, self.beta - 1)
+            weight = weight * ((1 - v**m) / (1 - v)) ** (self.beta - 1)
+            levels.append(self.decay(role, v**m))
+            weights.append(share * weight / weight.sum())
+        return torch.cat(levels), torch.cat(weights)

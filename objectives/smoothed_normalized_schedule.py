@@ -10,12 +10,13 @@ from objectives.schedule import Schedule
 from objectives.smoothed import smoothed_table
 
 
-def log_normalizer_under(schedule: Schedule, log_f: Tensor) -> Tensor:
+def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor) -> Tensor:
     """log Z = logsumexp over classes j and nodes m of [log f_j + gamma_m d_j + log w_m], d_j = log fbar - log f_j.
 
-    [...,C] -> [...]. For gamma = t alone it is log sum_j f_j 1F1(alpha; alpha+beta; d_j); for clean views alone 0.
+    [...,C] -> [...], the measure as nodes gamma_m and weights w_m. For gamma = t alone it is
+    log sum_j f_j 1F1(alpha; alpha+beta; d_j), for clean views alone 0.
     """
-    levels, weights = (node.to(log_f) for node in schedule.measure())
+    levels, weights = (node.to(log_f) for node in measure)
     d = log_f.mean(-1, keepdim=True) - log_f
     return (log_f + (d[..., None] * levels + weights.log()).logsumexp(-1)).logsumexp(-1)
 
@@ -33,10 +34,14 @@ class SmoothedNormalizedSchedule:
     extra_outputs: ClassVar[int] = 0
 
     schedule: Schedule = field(default_factory=Schedule)
+    measure: tuple[Tensor, Tensor] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measure", self.schedule.measure())
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        return smoothed_table(log_f, decay) - log_normalizer_under(self.schedule, log_f)[..., None]
+        return smoothed_table(log_f, decay) - log_normalizer_under(self.measure, log_f)[..., None]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -33,7 +33,7 @@ def test_likelihoods_and_aggregators_make_their_product() -> None:
 
 
 def test_several_values_multiply_and_single_ones_do_not_rename() -> None:
-    factors = {"likelihood": ["smoothed"], "views": [2, 4], "epochs": [3]}
+    factors: dict[str, list[object]] = {"likelihood": ["smoothed"], "views": [2, 4], "epochs": [3]}
     cells = plan(RunConfig(), factors)
     assert [cell.name for cell in cells] == ["smoothed+jensen+views=2", "smoothed+jensen+views=4"]
     assert {cell.config.epochs for cell in cells} == {3}

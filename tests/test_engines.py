@@ -1,6 +1,7 @@
 """The local engine: processes of their own, failures that stay alone, and stopping."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -48,30 +49,24 @@ def test_a_run_that_fails_takes_no_other_with_it(tmp_path: Path, engine: Local) 
 
 def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
     victim, other = jobs(tmp_path, 1, epochs=2000)[0], tiny.job(tmp_path / "other", seed=9)
-    killed = []
+    killed: list[int] = []
 
     def kill(job: Job, share: float) -> None:
         if job == victim and not killed:
-            children = Path(f"/proc/{os.getpid()}").exists() and _worker_of(victim)
-            killed.append(children)
-            os.kill(int(children), signal.SIGKILL)
+            killed.append(worker_of(victim))
+            os.kill(killed[0], signal.SIGKILL)
 
-    if not Path("/proc/self/task").exists():
-        pytest.skip("finds the process through /proc")
     outcomes = {outcome.job: outcome for outcome in Local(2).execute([victim, other], StopRequest(), kill)}
     assert "killed by signal 9" in str(outcomes[victim].error)
     assert outcomes[other].results is not None
 
 
-def _worker_of(job: Job) -> int:
-    """The process that has the run's folder's metrics open or named: a child of the fork server, found by its start."""
-    import multiprocessing
-
-    children = [
-        child for child in multiprocessing.active_children() if child.name == f"{job.cell}/seed-{job.config.seed}"
-    ]
-    assert children[0].pid is not None
-    return children[0].pid
+def worker_of(job: Job) -> int:
+    """The process that a run has of its own."""
+    name = f"{job.cell}/seed-{job.config.seed}"
+    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == name]
+    assert pid is not None
+    return pid
 
 
 @pytest.mark.parametrize("engine", [Local(1), Local(2)])

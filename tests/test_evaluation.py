@@ -19,7 +19,8 @@ def scored(**changes: object) -> tuple[dict[str, float], dict[str, np.ndarray[tu
     config = tiny.config(**changes)
     data = load_training(config, open_dataset("digits"))
     network = make_network(tiny.config(), 1, 10)
-    test = Arrays(*(part[:96] for part in open_dataset("digits").test()))
+    images, labels = open_dataset("digits").test()
+    test = Arrays(images[:96], labels[:96])
     found = evaluate(config, network, place(test, data.mean, data.std, torch.device("cpu")))
     return found.results, found.arrays
 
