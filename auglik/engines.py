@@ -148,10 +148,15 @@ def _work(job: Job, messages: Connection) -> None:
         nonlocal told
         if (now := time.monotonic()) - told > 0.1:
             told = now
-            messages.send(share)
+            tell(share)
 
-    outcome = attempt(job, stop, progress)
-    messages.send(outcome[1:])
+    def tell(message: object) -> None:
+        try:
+            messages.send(message)
+        except OSError:  # the parent is gone
+            stop.ask()
+
+    tell(attempt(job, stop, progress)[1:])
 
 
 def _watch_parent(stop: StopRequest) -> None:

@@ -1,5 +1,6 @@
 """Scoring: the same rules for every run, whatever it was trained with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,12 +14,19 @@ from auglik.devices import autocast
 from auglik.metrics import marginal_log_likelihood, scores
 from auglik.prepare import Split, pipeline_of
 from auglik.views import Gallery, Mollification, Pipeline
-from objectives import Objective, Schedule
+from objectives import Schedule
 
 CLEAN_BATCH = 1000
 """Images in a forward pass over clean images."""
 VIEW_BATCH = 32
 """Images whose M views are in one forward pass; it keys the pixel noise, so another value is another draw."""
+
+
+Predict = Callable[[Tensor], Tensor]
+"""Standardized images [V,c,H,W] -> log-probabilities of the classes [V,C]."""
+
+Progress = Callable[[float], None]
+"""Told, after every batch, the share that is done."""
 
 
 class Evaluation(NamedTuple):
@@ -28,34 +36,51 @@ class Evaluation(NamedTuple):
     arrays: dict[str, NDArray[np.generic]]
 
 
-def evaluate(config: RunConfig, network: nn.Module, test: Split) -> Evaluation:
+class Seen(NamedTuple):
+    """What a network says of M views of N images: at the label [M,N], and of the first few views all of it [F,N,C]."""
+
+    at_label: Tensor
+    kept: Tensor
+
+
+def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progress = lambda share: None) -> Evaluation:
     """Scores a trained network on the test images.
 
     clean_*: the clean predictive. folded_*: a few test views folded as the objective predicts. mollified_*: every
     test image under a few mollified views, each a prediction of its own. marginal_*: log of the mean of the
     categorical likelihood over the M evaluation views.
     """
-    objective, evaluation = config.objective(), config.evaluation
-    labels = test.labels.cpu().numpy()
-    clean = host(clean_log_probabilities(config, network, objective, test.gallery))
-
-    augmented = views_log_probabilities(
-        config, network, objective, test, pipeline_of(evaluation.view), evaluation.views
+    aggregator, evaluation = config.objective().aggregator, config.evaluation
+    M, F = evaluation.views, evaluation.folded_views
+    predict, labels = predictor(config, network), test.labels.cpu().numpy()
+    clean = host(clean_log_probabilities(predict, test.gallery))
+    augmented = look_at_views(
+        predict,
+        test,
+        pipeline_of(evaluation.view),
+        evaluation.seed,
+        0,
+        M,
+        F,
+        lambda share: progress(share * M / (M + F)),
     )
-    folded = host(objective.aggregator.predictive(augmented[: evaluation.folded_views]).log_softmax(-1))
-    at_label = host(augmented.gather(2, test.labels[None, :, None].expand(len(augmented), -1, -1))[..., 0])
-    marginal = marginal_log_likelihood(at_label)
-
-    mollified = host(
-        views_log_probabilities(
-            config, network, objective, test, only_mollified(evaluation), evaluation.folded_views, epoch=1
-        )
+    mollified = look_at_views(
+        predict,
+        test,
+        only_mollified(evaluation),
+        evaluation.seed,
+        1,
+        F,
+        F,
+        lambda share: progress((M + share * F) / (M + F)),
     )
-    every_view = mollified.reshape(-1, mollified.shape[-1])
+    folded = host(aggregator.predictive(augmented.kept).log_softmax(-1))
+    each_view = host(mollified.kept.flatten(0, 1))
+    marginal = marginal_log_likelihood(host(augmented.at_label))
     parts = {
         "clean": scores(clean, labels),
         "folded": scores(folded, labels),
-        "mollified": scores(every_view, np.tile(labels, len(mollified))),
+        "mollified": scores(each_view, np.tile(labels, F)),
     }
     results = {f"{part}_{name}": value for part, found in parts.items() for name, value in found._asdict().items()}
     results |= {
@@ -65,13 +90,13 @@ def evaluate(config: RunConfig, network: nn.Module, test: Split) -> Evaluation:
         "marginal_monte_carlo_error": marginal.monte_carlo_error,
         "effective_views": marginal.effective_views,
     }
-    arrays = {
+    arrays: dict[str, NDArray[np.generic]] = {
         "log_probabilities": clean,
         "labels": labels,
         "indices": np.arange(len(labels)),
         "folded_log_probabilities": folded,
-        "mollified_log_probabilities": mollified,
-        "view_log_likelihoods": at_label,
+        "mollified_log_probabilities": host(mollified.kept),
+        "view_log_likelihoods": host(augmented.at_label),
     }
     return Evaluation(results, arrays)
 
@@ -84,45 +109,44 @@ def only_mollified(evaluation: EvaluationConfig) -> Pipeline:
     return Pipeline(None, Mollification(replace(schedule, clean=0.0)))
 
 
-@torch.no_grad()
-def clean_log_probabilities(config: RunConfig, network: nn.Module, objective: Objective, gallery: Gallery) -> Tensor:
+def predictor(config: RunConfig, network: nn.Module) -> Predict:
+    """The network's clean predictive, as the likelihood reads its outputs; it leaves the network's mode as it was."""
+    likelihood, device = config.objective().likelihood, torch.device(config.device)
+
+    @torch.no_grad()
+    def predict(images: Tensor) -> Tensor:
+        was_training = network.training
+        network.eval()
+        with autocast(device, config.precision):
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        network.train(was_training)
+        return likelihood.log_probabilities(logits)
+
+    return predict
+
+
+def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
     """[N,C] of all images of a gallery, as they are."""
-    chunks = [
-        forward(config, network, objective, gallery.clean(slice(start, start + CLEAN_BATCH)))
-        for start in range(0, len(gallery), CLEAN_BATCH)
-    ]
-    return torch.cat(chunks)
+    starts = range(0, len(gallery), CLEAN_BATCH)
+    return torch.cat([predict(gallery.clean(slice(start, start + CLEAN_BATCH))) for start in starts])
 
 
-@torch.no_grad()
-def views_log_probabilities(
-    config: RunConfig,
-    network: nn.Module,
-    objective: Objective,
-    test: Split,
-    pipeline: Pipeline,
-    views: int,
-    epoch: int = 0,
-) -> Tensor:
-    """[M,N,C] of M evaluation views of every test image: one draw, keyed by the evaluation's seed alone."""
+def look_at_views(
+    predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: int, progress: Progress
+) -> Seen:
+    """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone."""
     N, device = len(test.labels), test.labels.device
-    draws = pipeline.draw(config.evaluation.seed, epoch, views, N, device, purpose="evaluation")
-    chunks = []
+    draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
+    at_label, kept = [], []
     for step, start in enumerate(range(0, N, VIEW_BATCH)):
         batch = np.arange(start, min(start + VIEW_BATCH, N))
         images = pipeline.render(test.gallery, draws, batch, step).images
-        chunks.append(forward(config, network, objective, images.flatten(0, 1)).unflatten(0, (views, len(batch))))
-    return torch.cat(chunks, dim=1)
-
-
-def forward(config: RunConfig, network: nn.Module, objective: Objective, images: Tensor) -> Tensor:
-    """Log-probabilities of the classes, [V,c,H,W] -> [V,C]; the network is left in the mode it was in."""
-    was_training = network.training
-    network.eval()
-    with autocast(images.device, config.precision):
-        logits = network(images.contiguous(memory_format=torch.channels_last))
-    network.train(was_training)
-    return objective.likelihood.log_probabilities(logits)
+        log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
+        labels = test.labels[start : start + VIEW_BATCH]
+        at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
+        kept.append(log_p[:keep].clone())
+        progress((start + len(batch)) / N)
+    return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1))
 
 
 def host(values: Tensor) -> NDArray[np.float32]:

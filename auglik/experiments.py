@@ -136,7 +136,8 @@ def check_vacant(job: Job) -> None:
     config = job.folder / CONFIG
     if config.exists():
         before, now = read_toml(config), flatten(job.config)
-        changed = [f"{key} {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
+        other = [key for key in now if before.get(key) != now[key] and key != "dataset"]  # a file may have moved
+        changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
         if changed or (job.folder / RESULTS).exists():
             what = "; ".join(changed[:4]) or "its data set has other images"
             raise InputError(

@@ -28,6 +28,9 @@ from objectives import InputError
 
 CONFIG, RESULTS, PREDICTIONS = "config.toml", "results.json", "predictions.npz"
 
+TRAINING_SHARE = 0.8
+"""About the share of a run's time that training takes in the main job, the rest being scoring."""
+
 Results = dict[str, object]
 """What results.json holds: scores by name and what identifies the run."""
 
@@ -62,14 +65,18 @@ def execute(
     write_toml(job.folder / CONFIG, flatten(config))
     trained = train(
         config, data, job.settings, job.folder,
-        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
+        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop,
+        progress=lambda share: progress(share * TRAINING_SHARE),
     )  # fmt: skip
-    if stop:
-        raise Interrupted("stopped after training, before evaluation")
-
     began = time.monotonic()
+
+    def scoring(share: float) -> None:
+        if stop:
+            raise Interrupted("stopped while scoring; the training is in the checkpoint")
+        progress(TRAINING_SHARE + (1 - TRAINING_SHARE) * share)
+
     test = source.test()
-    scored = evaluate(config, trained.network, place(test, data.mean, data.std, torch.device(config.device)))
+    scored = evaluate(config, trained.network, place(test, data.mean, data.std, torch.device(config.device)), scoring)
     write_npz(job.folder / PREDICTIONS, **scored.arrays)
     count = lengths(config, len(data.training.labels))
     results: Results = {

@@ -21,7 +21,7 @@ from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig
 from auglik.devices import autocast
-from auglik.evaluation import clean_log_probabilities
+from auglik.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.keys import host_generator
 from auglik.logs import Log
 from auglik.metrics import error, mean_label_entropy, nll
@@ -29,7 +29,7 @@ from auglik.networks import build_network
 from auglik.prepare import TrainingData, pipeline_of
 from auglik.stop import Interrupted, StopRequest
 from auglik.views import Draws, Pipeline
-from objectives import ROLES, Objective, negative_share, view_gradients
+from objectives import ROLES, negative_share, view_gradients
 
 INTERVAL = 20
 """Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
@@ -131,11 +131,13 @@ def train(
     )
     meters = Meters(*torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64, device=device).unbind())
     first_step, digests, seconds_before = 0, [""] * (K + 1), 0.0
+    line: dict[str, float] = {}
     if resume is not None:
         network.load_state_dict(resume.network)
         optimizer.load_state_dict(resume.optimizer)
         meters = Meters(*resume.meters.to(device).unbind())
         first_step, digests, seconds_before = resume.step, resume.digests, resume.train_seconds
+        line = resume.last_epoch
 
     forward: Callable[[Tensor], Tensor] = network
     loss_of: Callable[[Tensor, Tensor, Tensor], Tensor] = objective.loss
@@ -146,7 +148,6 @@ def train(
     began = last_saved = time.monotonic()
     saving_took = 0.0
     drawn_epoch, draws, order = -1, None, np.empty(0, np.int64)
-    line: dict[str, float] = {}
 
     def save(done: int) -> None:
         nonlocal last_saved, saving_took
@@ -204,7 +205,7 @@ def train(
                     "loss": float(meters.loss) / steps_per_epoch,
                     "negative_share": float(meters.negative_share) / (1 + (steps_per_epoch - 1) // INTERVAL),
                     "label_entropy": mean_label_entropy(draws.decay, data.classes),
-                    **validation_scores(config, network, objective, data),
+                    **validation_scores(predictor(config, network), data),
                 }
                 log.write(line)
                 meters.loss.zero_()
@@ -250,13 +251,11 @@ def look(meters: Meters, config: RunConfig, pipeline: Pipeline, images: int) -> 
     )
 
 
-def validation_scores(
-    config: RunConfig, network: nn.Module, objective: Objective, data: TrainingData
-) -> dict[str, float]:
+def validation_scores(predict: Predict, data: TrainingData) -> dict[str, float]:
     """Error and NLL on the clean validation images, where there are any."""
     gallery, labels = data.validation
     if len(labels) == 0:
         return {}
-    log_p = clean_log_probabilities(config, network, objective, gallery).cpu().numpy()
+    log_p = clean_log_probabilities(predict, gallery).cpu().numpy()
     truth = labels.cpu().numpy()
     return {"validation_error": error(log_p, truth), "validation_nll": nll(log_p, truth)}

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -23,48 +23,40 @@ def work(job: Job) -> float:
     return float(count.steps * count.images * job.config.views)
 
 
-class Meter:
-    """How much of all jobs' work is done, told by (job, share)."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._work = {job.folder: work(job) for job in jobs}
-        self._share = dict.fromkeys(self._work, 0.0)
-
-    def tell(self, job: Job, share: float) -> None:
-        self._share[job.folder] = max(share, self._share[job.folder])
-
-    def done(self) -> float:
-        total = sum(self._work.values())
-        return sum(self._work[key] * share for key, share in self._share.items()) / total if total else 1.0
-
-
 @contextmanager
-def shown(jobs: Sequence[Job], label: str) -> Iterator[Progress]:
-    """Shows what the yielded function is told, on standard error."""
-    meter = Meter(jobs)
+def bar(label: str) -> Iterator[Callable[[float], None]]:
+    """Shows the share that the yielded function is told, on standard error: a bar on a terminal, else lines."""
     stream = sys.stderr
     if not stream.isatty():
-        yield _lines(meter, label)
+        yield _lines(label)
         return
-    with click.progressbar(length=UNITS, label=label, file=stream, width=30) as bar:
-
-        def tell(job: Job, share: float) -> None:
-            meter.tell(job, share)
-            bar.update(max(0, int(meter.done() * UNITS) - bar.pos))
-
-        yield tell
+    with click.progressbar(length=UNITS, label=label, file=stream, width=30) as shown_bar:
+        yield lambda done: shown_bar.update(max(0, int(done * UNITS) - shown_bar.pos))
 
 
-def _lines(meter: Meter, label: str) -> Progress:
+def _lines(label: str) -> Callable[[float], None]:
     began, written = time.monotonic(), 0
 
-    def tell(job: Job, share: float) -> None:
+    def tell(done: float) -> None:
         nonlocal written
-        meter.tell(job, share)
-        done = meter.done()
         if int(done * LINES) > written:
             written = int(done * LINES)
             left = (time.monotonic() - began) * (1 - done) / done
             click.echo(f"{label}: {done:.0%}, about {left:.0f} s left", err=True)
 
     return tell
+
+
+@contextmanager
+def shown(jobs: Sequence[Job], label: str) -> Iterator[Progress]:
+    """Shows how much of all jobs' work is done, told by (job, share)."""
+    work_of = {job.folder: work(job) for job in jobs}
+    share_of = dict.fromkeys(work_of, 0.0)
+    total = sum(work_of.values())
+    with bar(label) as tell:
+
+        def progress(job: Job, share: float) -> None:
+            share_of[job.folder] = max(share, share_of[job.folder])
+            tell(sum(work_of[folder] * done for folder, done in share_of.items()) / total)
+
+        yield progress

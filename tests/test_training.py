@@ -53,7 +53,7 @@ class StopAt(StopRequest):
         return self.looks < 0
 
 
-@pytest.mark.parametrize("looks", [0, 3, 5, 7])
+@pytest.mark.parametrize("looks", [0, 3, 5, 7, 10])
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, looks: int) -> None:
     whole = tiny.job(tmp_path / "whole")
     broken = tiny.job(tmp_path / "broken")
