@@ -76,12 +76,14 @@ class EvaluationConfig:
 
     views: int = option(64, "Views M of each test image for the augmented marginal log-likelihood.")
     folded_views: int = option(4, "Test views folded as the objective predicts; the first of the M.")
-    seed: int = option(0, "Seed of the evaluation views, shared by all runs.")
+    images: int | None = option(None, "Score on this many of the test images, the same for all runs [all].")
+    seed: int = option(0, "Seed of the evaluation views (and images), shared by all runs.")
     view: ViewConfig = field(default_factory=ViewConfig)
 
     def __post_init__(self) -> None:
         _check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
         _check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
+        _check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
         _check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
 
 

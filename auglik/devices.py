@@ -52,7 +52,7 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 
 
 def send(values: NDArray[np.generic], device: torch.device) -> Tensor:
-    """A copy of a host array on the device; the host does not wait for it."""
+    """A host array on the device (on a CPU perhaps the same memory); the host does not wait for a copy to end."""
     tensor = torch.from_numpy(np.require(values, requirements=["C", "W"]))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 

@@ -17,7 +17,7 @@ import torch
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig, flatten
-from auglik.data import digest, open_dataset
+from auglik.data import Arrays, Source, digest, first, open_dataset
 from auglik.evaluation import Evaluation, evaluate
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.prepare import load_training, place
@@ -27,9 +27,6 @@ from auglik.version import __version__
 from objectives import InputError
 
 CONFIG, RESULTS, PREDICTIONS = "config.toml", "results.json", "predictions.npz"
-
-TRAINING_SHARE = 0.8
-"""About the share of a run's time that training takes in the main job, the rest being scoring."""
 
 Results = dict[str, object]
 """What results.json holds: scores by name and what identifies the run."""
@@ -63,19 +60,20 @@ def execute(
     config, source = job.config, open_dataset(job.config.dataset, job.data_dir)
     data = load_training(config, source)
     write_toml(job.folder / CONFIG, flatten(config))
+    training = training_share(config, len(data.training.labels))
     trained = train(
         config, data, job.settings, job.folder,
         threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop,
-        progress=lambda share: progress(share * TRAINING_SHARE),
+        progress=lambda share: progress(share * training),
     )  # fmt: skip
     began = time.monotonic()
 
     def scoring(share: float) -> None:
         if stop:
             raise Interrupted("stopped while scoring; the training is in the checkpoint")
-        progress(TRAINING_SHARE + (1 - TRAINING_SHARE) * share)
+        progress(training + (1 - training) * share)
 
-    test = source.test()
+    test = test_images(config, source)
     scored = evaluate(config, trained.network, place(test, data.mean, data.std, torch.device(config.device)), scoring)
     write_npz(job.folder / PREDICTIONS, **scored.arrays)
     count = lengths(config, len(data.training.labels))
@@ -105,6 +103,20 @@ def execute(
     }
     write_json(job.folder / RESULTS, results)
     return results
+
+
+def test_images(config: RunConfig, source: Source) -> Arrays:
+    """The images that a run is scored on; to be called once its training has ended."""
+    test, count = source.test(), config.evaluation.images
+    return test if count is None else first(test, min(count, len(test.labels)), config.evaluation.seed)
+
+
+def training_share(config: RunConfig, images: int) -> float:
+    """About the share of a run's time that training takes: a view costs it two more passes than scoring."""
+    count = lengths(config, images)
+    scored = config.evaluation.images or images // 5
+    training = 3 * count.steps * count.images * config.views
+    return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
 
 
 def find_checkpoint(job: Job) -> Checkpoint | None:
@@ -139,7 +151,7 @@ def evaluate_again(job: Job, config: RunConfig) -> Evaluation:
     if finished(job.folder) is None:
         raise InputError(f"{job.folder} holds a run that has not ended (step {found.step}): finish it first")
     source = open_dataset(config.dataset, job.data_dir)
-    test = source.test()
+    test = test_images(config, source)
     torch.set_num_threads(found.threads)
     network = make_network(config, test.images.shape[1], source.classes)
     network.load_state_dict(found.network)

@@ -142,6 +142,7 @@ def train(
     forward: Callable[[Tensor], Tensor] = network
     loss_of: Callable[[Tensor, Tensor, Tensor], Tensor] = objective.loss
     if config.compile:
+        torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
         forward, loss_of = torch.compile(network), torch.compile(objective.loss)
         pipeline = replace(pipeline, fetch=torch.compile(pipeline.fetch))
 

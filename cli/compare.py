@@ -125,6 +125,9 @@ def describe(plan: Plan, references: dict[str, str], jobs: int) -> None:
         f"{len(by_cell)} cells x {len(plan.jobs) // len(by_cell)} seeds = {len(plan.jobs)} runs, {done} finished;"
         f" to do: {total.steps:,} steps, {total.views:,} views forth and back, {jobs} runs at a time"
     )
+    scored = first.evaluation.images or "the"
+    views = first.evaluation.views + first.evaluation.folded_views
+    click.echo(f"each is scored on {scored} test images: clean, and {views} views of each (--evaluation-views)")
 
 
 def report_failure(outcome: Outcome) -> None:

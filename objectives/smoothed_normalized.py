@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.numerics import log_logarithmic_mean, log_softmax
+from objectives.numerics import log_softmax, log_sum_of_logarithmic_means
 from objectives.smoothed import smoothed_table
 
 
@@ -14,7 +14,7 @@ def log_normalizer(log_f: Tensor) -> Tensor:
 
     Z(f) = sum_j int_0^1 prod_i f_i^{q_i(a, e_j)} da <= 1, with equality for uniform f.
     """
-    return log_logarithmic_mean(log_f.mean(-1, keepdim=True), log_f).logsumexp(-1)
+    return log_sum_of_logarithmic_means(log_f)
 
 
 @dataclass(frozen=True)

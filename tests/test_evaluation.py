@@ -58,6 +58,13 @@ def test_the_evaluation_seed_draws_other_views() -> None:
     assert not np.array_equal(one["view_log_likelihoods"], other["view_log_likelihoods"])
 
 
+def test_scoring_can_be_on_a_part_of_the_test_images(tmp_path: Path) -> None:
+    job = tiny.job(tmp_path / "run", evaluation_images=60)
+    assert execute(job)["test_images"] == 60
+    with np.load(job.folder / "predictions.npz") as arrays:
+        np.testing.assert_array_equal(np.bincount(arrays["labels"]), np.full(10, 6))
+
+
 def test_a_sink_predicts_the_classes_only(tmp_path: Path) -> None:
     job = tiny.job(tmp_path / "run", likelihood="sink", aggregator="log-mean")
     execute(job)

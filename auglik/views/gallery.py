@@ -50,4 +50,4 @@ class Gallery:
 def standardized(values: Tensor, channels: int, scale: Tensor, shift: Tensor) -> Tensor:
     """Packed pixels [B,H,W] -> standardized float32 images [B,c,H,W]."""
     planes = values[:, None] if channels == 1 else torch.stack([(values >> bits) & 255 for bits in (0, 8, 16)], 1)
-    return planes.float() * scale[:, None, None] + shift[:, None, None]
+    return planes.float().mul_(scale[:, None, None]).add_(shift[:, None, None])

@@ -19,7 +19,7 @@ from auglik.views.mollification import Mollification, mollify, noise_generator
 CHUNK = 256
 """Views gathered at a time on a CPU: the index maps of more leave its cache."""
 
-Fetch = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+Fetch = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class Draws(NamedTuple):
@@ -102,8 +102,8 @@ class Pipeline:
         """Augmented, standardized images [V,c,H,W] of the images `index` [V]."""
         if self.augmentation is None:
             return gallery.clean(index)
-        arguments = (index, *(drawn[name].flatten() for name in ("flip", "top", "left", "angle")))
-        if index.device.type != "cpu" or self.fetch is not fetch:
+        arguments = (index, *(drawn[name].flatten() for name in ("flip", "top", "left", "cos", "sin")))
+        if index.device.type != "cpu" or self.fetch is not fetch or len(index) <= CHUNK:
             return self.fetch(gallery, *arguments)
         return torch.cat(
             [self.fetch(gallery, *chunk) for chunk in zip(*(a.split(CHUNK) for a in arguments), strict=True)]

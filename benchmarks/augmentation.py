@@ -1,0 +1,141 @@
+"""Flip, crop and rotation of batches of 128 CIFAR-10 images, against one image at a time in a DataLoader's worker.
+
+Every figure is the time per batch of standardized float32 images. Ours: `Pipeline.render` of unmollified views, and
+the draws of an epoch spread over its batches. Theirs: one worker, from when it is behind (its prefetched batches are
+taken before the clock starts).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torchvision import transforms as v1
+from torchvision.transforms import v2
+
+from auglik.data import channel_statistics
+from auglik.views import FlipCropRotate, Mollification, Pipeline
+from benchmarks.timing import (
+    BATCH,
+    CPU,
+    Row,
+    Timed,
+    batches,
+    gallery_of,
+    interleaved,
+    median_of,
+    parse_arguments,
+    print_table,
+    seconds_of,
+)
+from objectives import Schedule
+
+OURS_PER_ROUND, THEIRS_PER_ROUND = 100, 15
+
+
+class Transformed(Dataset[Tensor]):
+    """Images [N,32,32,3], each through `transform`."""
+
+    def __init__(self, images: NDArray[np.uint8], transform: Callable[[object], Tensor], pil: bool) -> None:
+        self.images, self.transform, self.pil = images, transform, pil
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = self.images[index]
+        return self.transform(Image.fromarray(image) if self.pil else image)
+
+
+def tensor_transform(mean: list[float], std: list[float]) -> Callable[[object], Tensor]:
+    """torchvision v2 on tensors, as the published code composes it."""
+    return v2.Compose(
+        [
+            v2.ToImage(),
+            v2.RandomHorizontalFlip(),
+            v2.RandomCrop(32, padding=4),
+            v2.RandomRotation([-15, 15]),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+
+
+def pil_transform(mean: list[float], std: list[float]) -> Callable[[object], Tensor]:
+    """torchvision on PIL images, the fastest one-image path of the peers."""
+    return v1.Compose(
+        [
+            v1.RandomHorizontalFlip(),
+            v1.RandomCrop(32, padding=4),
+            v1.RandomRotation(15),
+            v1.ToTensor(),
+            v1.Normalize(mean, std),
+        ]
+    )
+
+
+def loader(dataset: Transformed, rounds: int) -> tuple[Timed, Iterator[Tensor]]:
+    """The mean time per batch of one worker; the iterator is to be kept until the end."""
+    prefetched = 3
+    count = (rounds * (THEIRS_PER_ROUND + prefetched) + prefetched) * BATCH
+    sampler = RandomSampler(dataset, replacement=True, num_samples=count, generator=torch.Generator().manual_seed(0))
+    stream = iter(DataLoader(dataset, BATCH, sampler=sampler, num_workers=1))
+    next(stream)
+
+    def seconds() -> float:
+        for _ in range(prefetched):
+            next(stream)
+        start = time.perf_counter()
+        for _ in range(THEIRS_PER_ROUND):
+            next(stream)
+        return (time.perf_counter() - start) / THEIRS_PER_ROUND
+
+    return Timed(seconds, THEIRS_PER_ROUND), stream
+
+
+def ours(images: NDArray[np.uint8], compiled: bool) -> Timed:
+    """The time of rendering a batch and of its share of the epoch's draws."""
+    pipeline = Pipeline(FlipCropRotate(0.5, 4, 15.0), Mollification(Schedule(noise=0, blur=0)))
+    if compiled:
+        pipeline = replace(pipeline, fetch=torch.compile(pipeline.fetch))
+    gallery, N = gallery_of(images), len(images)
+    draws = pipeline.draw(0, 0, 1, N, CPU)
+    following = batches(N)
+    rendering = median_of(lambda: pipeline.render(gallery, draws, following(), 0), OURS_PER_ROUND)
+
+    def seconds() -> float:
+        return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N
+
+    return Timed(seconds, OURS_PER_ROUND)
+
+
+def main() -> None:
+    images, images_are, rounds = parse_arguments("Flip, crop and rotation", rounds=9)
+    mean, std = channel_statistics(images)
+    pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    v2_tensors, v2_stream = loader(Transformed(pixels, tensor_transform(mean, std), pil=False), rounds)
+    pil, pil_stream = loader(Transformed(pixels, pil_transform(mean, std), pil=True), rounds)
+    timed = {
+        "compiled": ours(images, compiled=True),
+        "eager": ours(images, compiled=False),
+        "torchvision v2": v2_tensors,
+        "PIL": pil,
+    }
+    seconds = interleaved(timed, rounds)
+    rows = [
+        Row("FCR", "compiled", "torchvision v2", goal=50),
+        Row("FCR", "compiled", "PIL", goal=25),
+        Row("FCR", "eager", "torchvision v2"),
+        Row("FCR", "eager", "PIL"),
+    ]
+    print_table(f"Batches of {BATCH} images, {images_are}; peers: DataLoader, one worker", rows, timed, seconds)
+    del v2_stream, pil_stream
+
+
+if __name__ == "__main__":
+    main()

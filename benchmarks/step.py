@@ -1,0 +1,143 @@
+"""A training step of preact-resnet-18 on 128 CIFAR-10 images, K = 1: what bfloat16 gains, and what is not network.
+
+Ours is the step of `auglik.training`: views rendered, bfloat16 autocast, channels last, objective, fused SGD, meters.
+The peer is the same network's float32 step on a ready tensor in the default memory layout, SGD by default.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from auglik import RunConfig, change
+from auglik.devices import autocast
+from auglik.prepare import pipeline_of
+from auglik.training import INTERVAL, Meters, learning_rate, make_network, note_first_bad
+from benchmarks.timing import (
+    BATCH,
+    CPU,
+    Row,
+    Timed,
+    batches,
+    gallery_of,
+    interleaved,
+    median_of,
+    parse_arguments,
+    print_table,
+    seconds_of,
+)
+from objectives import negative_share, view_gradients
+
+CONFIG = change(
+    RunConfig(),
+    {
+        "network": "preact-resnet-18",
+        "views": 1,
+        "epochs": 1,
+        "learning_rate": 0.01,
+        "warmup": 0.0,
+        "nesterov": False,
+        "device": "cpu",
+        "precision": "bf16",
+        "flip": 0.5,
+        "crop_padding": 4,
+    },
+)
+STEPS = 10**6
+"""The length of the learning rate's schedule."""
+
+
+class Step:
+    """The parts of a training step, in the order of `auglik.training.train`."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self.gallery, self.count = gallery_of(images), len(images)
+        self.labels = torch.arange(self.count) % 10
+        self.objective, self.pipeline = CONFIG.objective(), pipeline_of(CONFIG.view)
+        self.network = make_network(CONFIG, 3, 10)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True
+        )
+        self.meters = Meters(*torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64).unbind())
+        self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, CPU)
+        self.following = batches(self.count)
+        self.steps: Iterator[int] = iter(range(STEPS))
+        self.ready_logits = torch.randn(BATCH, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
+
+    def whole(self) -> None:
+        self.once(self.network)
+
+    def without_network(self) -> None:
+        self.once(None)
+
+    def once(self, network: nn.Module | None) -> None:
+        """A step; without a network, its logits are ready ones and the optimizer rests."""
+        step = next(self.steps)
+        views = self.pipeline.render(self.gallery, self.draws, self.following(), step)
+        labels = self.labels[views.positions]
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(CONFIG, step, STEPS)
+        images = views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        if network is None:
+            logits = self.ready_logits.clone().requires_grad_()
+        else:
+            with autocast(CPU, CONFIG.precision):
+                logits = network(images)
+        logits = logits.unflatten(0, (CONFIG.views, BATCH))
+        loss = self.objective.loss(logits, views.decay, labels)
+        if network is not None:
+            self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if network is not None:
+            self.optimizer.step()
+        self.meters.loss.add_(loss.detach())
+        note_first_bad(self.meters.first_bad_step, loss.detach(), step)
+        if step % INTERVAL == 0:
+            shares = negative_share(view_gradients(self.objective, logits, views.decay, labels))
+            self.meters.negative_share.add_(shares)
+
+    def draw(self) -> None:
+        self.pipeline.draw(0, 1, CONFIG.views, self.count, CPU)
+
+
+def with_share_of_draws(step: Step, timed: Timed) -> Timed:
+    """Adds a step's share of its epoch's draws."""
+    return Timed(lambda: timed.seconds() + seconds_of(step.draw) * BATCH / step.count, timed.n)
+
+
+def bare(network: nn.Module, images: Tensor, labels: Tensor) -> Timed:
+    """The float32 step on a ready tensor."""
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay
+    )
+
+    def once() -> None:
+        optimizer.zero_grad()
+        cross_entropy(network(images), labels).backward()
+        optimizer.step()
+
+    return median_of(once, 1, warm_up=1)
+
+
+def main() -> None:
+    images, images_are, rounds = parse_arguments("A training step", rounds=7, threads=2)
+    step = Step(images)
+    default_layout = make_network(CONFIG, 3, 10).to(memory_format=torch.contiguous_format)
+    timed = {
+        "step, bf16": with_share_of_draws(step, median_of(step.whole, 2, warm_up=1)),
+        "not network or optimizer": with_share_of_draws(step, median_of(step.without_network, 2 * INTERVAL)),
+        "step, fp32": bare(default_layout, step.gallery.clean(slice(BATCH)).contiguous(), step.labels[:BATCH]),
+    }
+    seconds = interleaved(timed, rounds)
+    rows = [
+        Row("whole step", "step, bf16", "step, fp32", goal=2),
+        Row("overhead", "not network or optimizer", "step, bf16", goal=0.03, costs=True, percent=True),
+    ]
+    print_table(f"preact-resnet-18, batches of {BATCH} images, {images_are}, K = 1", rows, timed, seconds)
+
+
+if __name__ == "__main__":
+    main()
