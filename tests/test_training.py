@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,14 @@ def test_precision_bf16_trains_on_a_cpu(tmp_path: Path) -> None:
     run = trained(tmp_path, precision="bf16")
     assert np.isfinite(run.last_epoch["loss"])
     assert all(value.dtype == torch.float32 for value in run.network.parameters())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer looks at it itself
+def test_a_compiled_run_learns_what_an_eager_one_does(tmp_path: Path) -> None:
+    eager, compiled = trained(tmp_path / "a"), trained(tmp_path / "b", compile=True)
+    assert eager.digests == compiled.digests
+    torch.testing.assert_close(weights(eager), weights(compiled), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
