@@ -25,6 +25,10 @@ Progress = Callable[[Job, float], None]
 """Told, now and then, the share of a job's training that is done."""
 
 
+PRELOADED = ["auglik.runs", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
+"""Imported once, by the process that all runs are forked from: torch's optimizers alone import the last for a second."""
+
+
 class Outcome(NamedTuple):
     """How a job ended: with results, with an error on one line, or interrupted (neither)."""
 
@@ -85,7 +89,7 @@ class _Worker(NamedTuple):
 def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in _start_methods() else "spawn")
     if isinstance(context, multiprocessing.context.ForkServerContext):
-        context.set_forkserver_preload(["auglik.runs", "sklearn.datasets", "sklearn.model_selection"])
+        context.set_forkserver_preload(PRELOADED)
     waiting, running, told = list(jobs), list[_Worker](), False
     try:
         while running or (waiting and not stop):

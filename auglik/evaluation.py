@@ -18,8 +18,8 @@ from objectives import Schedule
 
 CLEAN_BATCH = 1000
 """Images in a forward pass over clean images."""
-VIEW_BATCH = 32
-"""Images whose M views are in one forward pass; it keys the pixel noise, so another value is another draw."""
+VIEW_BATCH_PIXELS = 32 * 32 * 32
+"""Pixels of the images whose M views are in one forward pass: 32 images of 32x32."""
 
 
 Predict = Callable[[Tensor], Tensor]
@@ -135,18 +135,23 @@ def look_at_views(
     predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: int, progress: Progress
 ) -> Seen:
     """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone."""
-    N, device = len(test.labels), test.labels.device
+    N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
     draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
     at_label, kept = [], []
-    for step, start in enumerate(range(0, N, VIEW_BATCH)):
-        batch = np.arange(start, min(start + VIEW_BATCH, N))
+    for step, start in enumerate(range(0, N, size)):
+        batch = np.arange(start, min(start + size, N))
         images = pipeline.render(test.gallery, draws, batch, step).images
         log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
-        labels = test.labels[start : start + VIEW_BATCH]
+        labels = test.labels[start : start + size]
         at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
         kept.append(log_p[:keep].clone())
         progress((start + len(batch)) / N)
     return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1))
+
+
+def view_batch(gallery: Gallery) -> int:
+    """Images whose views are looked at together. It keys their pixel noise, so another rule would be another draw."""
+    return min(128, max(1, VIEW_BATCH_PIXELS // (gallery.height * gallery.width)))
 
 
 def host(values: Tensor) -> NDArray[np.float32]:

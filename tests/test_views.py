@@ -277,7 +277,8 @@ def test_noise_has_its_mean_and_variance() -> None:
     """x_t of one image over 4,000 draws: mean cos(t pi/2) x, deviation sin(t pi/2), within 5 standard errors."""
     draws, t = 4000, 0.3
     x = gallery_of(digits(1)).clean(slice(None))
-    noised = add_noise(x.expand(draws, -1, -1, -1), torch.full((draws,), t), noise_generator(CPU, 0, "test", 0, 0, 0))
+    eps = torch.randn(draws, *x.shape[1:], generator=noise_generator(CPU, 0, "test", 0, 0, 0))
+    noised = add_noise(x.expand(draws, -1, -1, -1), torch.full((draws,), t), eps)
     mean, deviation = math.cos(t * math.pi / 2) * x[0], math.sin(t * math.pi / 2)
     assert float((noised.mean(0) - mean).abs().max()) < 5 * deviation / math.sqrt(draws)
     assert float((noised.std(0) / deviation - 1).abs().max()) < 5 / math.sqrt(2 * draws)
@@ -289,7 +290,7 @@ def test_noise_ends_in_nothing_but_noise() -> None:
     x = gallery_of(digits(2)).clean(slice(None))
     t = torch.tensor([0.0, 1.0])
     noise = torch.randn(x.shape, generator=noise_generator(CPU, 0, "test", 0, 0, 0))
-    found = add_noise(x, t, noise_generator(CPU, 0, "test", 0, 0, 0))
+    found = add_noise(x, t, noise.clone())
     assert torch.equal(found[0], x[0])
     torch.testing.assert_close(found[1], noise[1], rtol=0, atol=1e-6)
 
@@ -337,7 +338,7 @@ def test_every_view_is_mollified_as_its_role_says() -> None:
     expected = torch.where(is_blurred[:, None, None, None], blur(x, flat_t), x)
     for view in range(K):
         where = view * B + torch.from_numpy(np.flatnonzero(np.isin(role[view], [NOISE, BOTH])))
-        noise = noise_generator(CPU, 0, "test", 0, view, 0)
+        noise = torch.randn(len(where), *x.shape[1:], generator=noise_generator(CPU, 0, "test", 0, view, 0))
         expected[where] = add_noise(expected[where], flat_t[where], noise)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     assert torch.equal(found[flat_role == CLEAN], x[flat_role == CLEAN])

@@ -48,22 +48,24 @@ def mollify(images: Tensor, role: NDArray[np.uint8], temperature: Tensor, noise:
 
     A view that plays both roles is blurred, then noised. The host knows every role, so nothing waits for the device.
     """
-    K, B = role.shape
+    B, device = role.shape[1], images.device
     temperature = temperature.flatten()
     blurred = plays(role, "blur", "both")
     if len(blurred):
-        where = send(blurred, images.device)
+        where = send(blurred, device)
         images.index_copy_(0, where, blur(images[where], temperature[where]))
-    for view, generator in zip(range(K), noise, strict=True):
-        noisy = view * B + plays(role[view], "noise", "both")
-        if len(noisy):
-            where = send(noisy, images.device)
-            images.index_copy_(0, where, add_noise(images[where], temperature[where], generator))
+    noisy = [view * B + plays(of_view, "noise", "both") for view, of_view in enumerate(role)]
+    if sum(map(len, noisy)):
+        where = send(np.concatenate(noisy), device)
+        shapes = [(len(of_view), *images.shape[1:]) for of_view in noisy]
+        eps = torch.cat([torch.randn(n, generator=g, device=device) for n, g in zip(shapes, noise, strict=True)])
+        images.index_copy_(0, where, add_noise(images[where], temperature[where], eps))
 
 
 def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
     """Where `role` is one of `names`: positions in the flattened array."""
-    return np.flatnonzero(np.isin(role, [ROLES.index(name) for name in names])).astype(np.int64)
+    wanted = np.array([role_name in names for role_name in ROLES])
+    return np.flatnonzero(wanted[role])
 
 
 @functools.lru_cache(maxsize=16)
@@ -96,11 +98,10 @@ def blur(images: Tensor, temperature: Tensor) -> Tensor:
     return torch.bmm(columns, along_height).view(n, c, W, H).transpose(2, 3)
 
 
-def add_noise(images: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
-    """x_t of images [n,c,H,W] at temperatures [n], the pixel noise from `generator`."""
+def add_noise(images: Tensor, temperature: Tensor, eps: Tensor) -> Tensor:
+    """x_t of images [n,c,H,W] at temperatures [n], eps standard normal; its memory is used."""
     angle = (temperature * (math.pi / 2))[:, None, None, None]
-    noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
-    return images * torch.cos(angle) + noise.mul_(torch.sin(angle))
+    return images * torch.cos(angle) + eps.mul_(torch.sin(angle))
 
 
 def noise_generator(device: torch.device, seed: int, purpose: str, epoch: int, view: int, step: int) -> torch.Generator:
