@@ -26,7 +26,7 @@ Progress = Callable[[Job, float], None]
 
 
 PRELOADED = ["auglik.runs", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
-"""Imported once, by the process that all runs are forked from: torch's optimizers alone import the last for a second."""
+"""Imported once, by the process that all runs are forked from: the last is what torch.optim imports, for a second."""
 
 
 class Outcome(NamedTuple):

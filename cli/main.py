@@ -10,6 +10,7 @@ from cli.datasets import datasets
 from cli.evaluate import evaluate
 from cli.objectives import objectives
 from cli.train import train
+from cli.verify import verify
 
 
 @click.group()
@@ -18,7 +19,7 @@ def auglik() -> None:
     """Under which likelihood should a classifier be trained when its inputs are augmented?"""
 
 
-for command in (compare, train, evaluate, objectives, datasets):
+for command in (compare, train, evaluate, verify, objectives, datasets):
     auglik.add_command(command)
 
 

@@ -46,9 +46,9 @@ def test_small_networks_have_the_sizes_that_their_layers_add_up_to() -> None:
     assert size("small-cnn", 1, 10) == 9 * (w + w * w + 2 * w * w) + 2 * (w + w + 2 * w) + (8 * w + 1) * 10
     w = 32
     network = build_network("fast-resnet", 3, 10, 10, seed=0)
-    convolutions = 9 * (24 * w + 2 * w * w + 2 * (2 * w) ** 2 + 8 * w * w + (4 * w) ** 2)
-    norms = 2 * (w + 3 * 2 * w + 2 * 4 * w)
-    assert sum(parameter.numel() for parameter in network.parameters()) == convolutions + norms + (4 * w + 1) * 10
+    convolutions = 4 * 54 * w + 9 * (2 * w * w + (2 * w) ** 2 + 8 * w * w + (4 * w) ** 2)
+    norms = 2 * (w + 2 * 2 * w + 2 * 4 * w)
+    assert sum(parameter.numel() for parameter in network.parameters()) == convolutions + norms + (16 * w + 1) * 10
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_whitening_stem_is_a_linear_map_split_by_sign_with_unit_variance(channel
     stem = WhiteningStem(channels)
     smooth = nn.functional.avg_pool2d(randn(64, channels, 18, 18), 3, stride=1)
     positive, negative = stem(smooth).chunk(2, dim=1)
-    assert stem.outputs == 2 * positive.shape[1] == 8 * channels
+    assert stem.outputs == 2 * positive.shape[1] == 18 * channels
     assert not ((positive > 0) & (negative > 0)).any()
     variance = (positive - negative).var((0, 2, 3), correction=0)
     torch.testing.assert_close(variance, torch.ones_like(variance), rtol=1e-2, atol=0)

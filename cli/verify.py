@@ -1,0 +1,66 @@
+"""`auglik verify`: studies that verify the mathematics and measure the estimators."""
+
+from pathlib import Path
+
+import click
+
+from auglik.devices import available_cores
+from auglik.files import ensure_writable
+from cli.errors import one_line_errors
+from cli.progress import bar
+from objectives.names import look_up
+
+SEED = 0
+NAMES = ("objectives", "normalizer", "dirichlet", "estimators", "orbit", "gradients", "posterior", "information")
+"""Those of studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
+
+
+@click.command()
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True)
+@click.option("--quick", is_flag=True, help="Fewer draws and points, the same claims: under a minute on two cores.")
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True)
+@click.option("--data", help="A data set for the studies of real images, beside digits: a name or a path.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Studies at a time [two, or the cores if fewer].")
+@one_line_errors
+def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
+    """Verifies the objectives against independent computations, claim by claim.
+
+    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information. All by default.
+    Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 only if all hold.
+    """
+    names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]
+    if data is not None:
+        from auglik.data import open_dataset
+
+        open_dataset(data).check()
+    ensure_writable(output)
+    from studies.verify import run, write_report
+
+    at_a_time = min(jobs or min(2, available_cores()), len(names))
+    reports = []
+    with bar("verifying") as tell:
+        shares = dict.fromkeys(names, 0.0)
+
+        def progress(name: str, share: float) -> None:
+            shares[name] = max(shares[name], share)
+            tell(sum(shares.values()) / len(shares))
+
+        for report in run(names, output, progress, quick, seed, data, at_a_time):
+            reports.append(report)
+            progress(report.study, 1.0)
+    reports.sort(key=lambda report: names.index(report.study))
+    for report in reports:
+        click.echo(f"\n{report.study} ({report.seconds:.1f} s)")
+        if report.error is not None:
+            click.echo(f"  FAILS  the study broke: {report.error}")
+        for claim in report.claims:
+            click.echo(f"  {claim.line()}")
+        for remark in report.remarks if report.error is None else ():
+            click.echo(f"  note   {remark}")
+    path = write_report(output, reports, quick, seed)
+    claims = [claim for report in reports for claim in report.claims]
+    failed = [claim for claim in claims if not claim.holds]
+    click.echo(f"\n{len(claims)} claims, {len(failed)} fail; wrote {path} and the figures beside it")
+    if not all(report.holds for report in reports):
+        raise SystemExit(1)
