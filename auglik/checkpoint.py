@@ -12,7 +12,7 @@ from auglik.files import atomic_write
 from objectives import InputError
 
 NAME = "checkpoint.pt"
-FORMAT = 1
+FORMAT = 2
 
 
 class Checkpoint(NamedTuple):
@@ -33,6 +33,8 @@ class Checkpoint(NamedTuple):
     std: list[float]
     train_seconds: float
     threads: int
+    online_labels: dict[str, Tensor]
+    """What online label smoothing has learned; empty without it."""
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:

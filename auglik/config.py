@@ -16,13 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.networks import NETWORKS
+from auglik.confidence import canonical_rules, parse_rules, rules_identity
+from auglik.networks import canonical_network
+from auglik.views import FlipCropRotate, Step
+from auglik.views.mixing import Mixing
+from auglik.views.registry import canonical_augmentations, read_augmentations
 from objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule, SmoothedNormalizedSchedule
 from objectives.names import canonical, nearest, parse
 
 Scalar = str | int | float | bool | None
 
-RESULT_FORMAT = 1
+RESULT_FORMAT = 2
 """Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 
@@ -30,11 +34,16 @@ def option(default: Scalar, help_: str, *choices: str) -> typing.Any:  # noqa: A
     return field(default=default, metadata={"help": help_, "choices": choices})
 
 
+SOFTENED = ("target", "weight", "both")
+
+
 @dataclass(frozen=True)
 class ViewConfig:
     """The distribution of a view."""
 
-    augment: str = option("fcr", "Augmentation of the pixels: fcr (flip, crop, rotation) or none.", "fcr", "none")
+    augment: str = option(
+        "fcr", "Augmentations in turn, by commas: fcr (flip, crop, rotation), trivial-augment, ... or none."
+    )
     flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
     crop_padding: int | None = option(None, "Padding of the random crop in pixels [4, less for images under 28].")
     rotation: float = option(15.0, "Largest rotation in degrees, either way.")
@@ -51,6 +60,14 @@ class ViewConfig:
         _check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
         _check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
         self.schedule()
+        self.augmentations()
+
+    def augmentations(self) -> tuple[Mixing | None, tuple[Step, ...]]:
+        """What is done to images before views, and to each view. Raises InputError as `read_augmentations` does."""
+        known = FlipCropRotate()
+        flip = known.flip if self.flip is None else self.flip
+        padding = known.padding if self.crop_padding is None else self.crop_padding
+        return read_augmentations(self.augment, FlipCropRotate(flip, padding, self.rotation))
 
     def schedule(self) -> Schedule:
         """Roles, temperatures and decay. Raises InputError for unknown roles and parameters out of range."""
@@ -81,6 +98,8 @@ class EvaluationConfig:
     view: ViewConfig = field(default_factory=ViewConfig)
 
     def __post_init__(self) -> None:
+        if self.view.augmentations()[0] is not None:
+            raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
         _check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
         _check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
         _check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
@@ -113,6 +132,19 @@ class RunConfig:
     device: str = option("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
+    soften: str = option(
+        "none", "Label confidence of operations, by commas: OPERATION:MAP, e.g. crop:polynomial:k=2; or none."
+    )
+    soften_into: str = option("target", "What that confidence becomes: the target, the weight or both.", *SOFTENED)
+    compose: str = option(
+        "kept", "Operations in turn: their kept label mass multiplies, or, as published, p does.", "kept", "published"
+    )
+    online_labels: float = option(
+        1.0, "Online label smoothing: the share of a label that stays its own, 0.5 as published; 1 is none of it."
+    )
+    broadcast_weights: bool = option(
+        False, "Give every view of a step the step's mean weight, as published code does by broadcasting."
+    )
     view: ViewConfig = field(default_factory=ViewConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -129,6 +161,7 @@ class RunConfig:
             self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate
         )
         _check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
+        _check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
         _check(0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
         _check(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
         _check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
@@ -142,6 +175,24 @@ class RunConfig:
         objective = self.objective()
         objective.check_trains()
         objective.check_view_count(self.views)
+        self._check_labels(objective)
+
+    def _check_labels(self, objective: Objective) -> None:
+        """That the objective can be trained with the labels that the views make."""
+        rules, (mixing, _) = parse_rules(self.soften), self.view.augmentations()
+        if mixing is not None and not objective.likelihood.soft_labels:
+            raise InputError(
+                f"{self.likelihood} needs one-hot labels, and {type(mixing).__name__} mixes two: its constants depend"
+                " on the label; train it without, or use smoothed"
+            )
+        if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
+            reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
+            raise InputError(f"online_labels: expected images of one class and soft labels, but {reason}")
+        if rules and self.soften_into != "weight" and isinstance(objective.likelihood, SmoothedNormalizedSchedule):
+            raise InputError(
+                f"{self.likelihood} normalizes over the decay of mollification alone: --soften would change decay too;"
+                " use --soften-into weight, or smoothed-normalized"
+            )
 
     def objective(self) -> Objective:
         """The objective that the names mean, its schedule that of the run's own mollification."""
@@ -236,12 +287,18 @@ def coerced(key: str, value: object) -> Scalar:
     if key not in SETTINGS:
         raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
     typed = in_type(SETTINGS[key], value)
+    if key in ("augment", "evaluation_augment") and isinstance(typed, str):
+        return canonical_augmentations(typed)
+    if key == "soften" and isinstance(typed, str):
+        return canonical_rules(typed) or "none"
+    if key == "network" and isinstance(typed, str):
+        return canonical_network(typed)
     if key in NAMED and isinstance(typed, str):
         return canonical(key, typed, NAMED[key])
     return typed
 
 
-NAMED: dict[str, Mapping[str, object]] = {"likelihood": LIKELIHOODS, "aggregator": AGGREGATORS, "network": NETWORKS}
+NAMED: dict[str, Mapping[str, object]] = {"likelihood": LIKELIHOODS, "aggregator": AGGREGATORS}
 
 
 def in_type(setting: Setting, value: object) -> Scalar:
@@ -270,5 +327,6 @@ def settings_hash(config: RunConfig, data_digest: str) -> str:
     The data set enters by its content, so that a file may move.
     """
     identity = {**flatten(config), "dataset": data_digest, "result_format": RESULT_FORMAT}
+    identity["soften"] = rules_identity(parse_rules(config.soften))  # by the content of its tables
     identity["device"] = config.device.partition(":")[0]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from auglik.config import EvaluationConfig, RunConfig
 from auglik.devices import autocast
 from auglik.metrics import marginal_log_likelihood, scores
-from auglik.prepare import Split, pipeline_of
-from auglik.views import Gallery, Mollification, Pipeline
+from auglik.prepare import Split, TrainingData, pipeline_of
+from auglik.views import Gallery, Mollification, Pipeline, Shape
 from objectives import Schedule
 
 CLEAN_BATCH = 1000
@@ -57,7 +57,7 @@ def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progr
     augmented = look_at_views(
         predict,
         test,
-        pipeline_of(evaluation.view),
+        pipeline_of(evaluation.view, test.gallery.shape),
         evaluation.seed,
         0,
         M,
@@ -67,7 +67,7 @@ def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progr
     mollified = look_at_views(
         predict,
         test,
-        only_mollified(evaluation),
+        only_mollified(evaluation, test.gallery.shape),
         evaluation.seed,
         1,
         F,
@@ -101,12 +101,20 @@ def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progr
     return Evaluation(results, arrays)
 
 
-def only_mollified(evaluation: EvaluationConfig) -> Pipeline:
+def on_validation(config: RunConfig, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
+    """Log-probabilities [V,C] and labels [V] of the clean validation images; V = 0 where none were held out."""
+    gallery, labels = data.validation
+    empty = np.empty((0, data.classes), np.float32)
+    predicted = host(clean_log_probabilities(predictor(config, network), gallery)) if len(labels) else empty
+    return {"validation_log_probabilities": predicted, "validation_labels": labels.cpu().numpy()}
+
+
+def only_mollified(evaluation: EvaluationConfig, shape: Shape) -> Pipeline:
     """The evaluation's mollification without clean views and without other augmentation."""
     schedule = evaluation.view.schedule()
     if schedule.shares()[0] == 1:
         schedule = Schedule()
-    return Pipeline(None, Mollification(replace(schedule, clean=0.0)))
+    return Pipeline(shape, (), Mollification(replace(schedule, clean=0.0)))
 
 
 def predictor(config: RunConfig, network: nn.Module) -> Predict:

@@ -12,21 +12,22 @@ from auglik.config import RunConfig, change, flatten, option, read_toml, setting
 from auglik.data import open_dataset
 from auglik.devices import available_cores
 from auglik.engines import Engine, Outcome, Progress
+from auglik.ensembles import write_ensembles
 from auglik.files import StorageError
-from auglik.networks import NETWORKS
+from auglik.networks import find_network
+from auglik.predictions import Predictions, load_predictions
 from auglik.prepare import Facts, read_facts, resolve
 from auglik.runs import CONFIG, RESULTS, Job, Results, finished
 from auglik.stop import StopRequest
 from auglik.training import lengths
 from objectives import InputError
-from objectives.names import parse
 
 
 @dataclass(frozen=True)
 class Place:
     """Where runs read and write, and how they are carried out: none of it is part of what a run is."""
 
-    output: str = option("results", "Folder for the runs and the comparison.")
+    output: str = option("results", "Folder for what is written.")
     data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
     download: bool = option(False, "Download a data set that is missing.")
     threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
@@ -60,8 +61,10 @@ class Cost(NamedTuple):
     views: int
 
 
-def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place) -> Plan:
+def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scored: bool = True) -> Plan:
     """Resolves every run and finds the finished ones under `place.output` by the hash of their settings.
+
+    Runs that are not `scored` end with their training.
 
     Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
     unknown names, unusable data, an output folder that holds runs of other settings.
@@ -89,6 +92,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place) -> P
                     threads,
                     place.tensorboard,
                     place.resume,
+                    scored,
                 )
             )
     done = find_finished(output)
@@ -112,7 +116,7 @@ def cost(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Cost:
 
 def is_small(config: RunConfig) -> bool:
     """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
-    return parse("network", str(config.network), NETWORKS).small and config.device == "cpu"
+    return find_network(str(config.network)).small and config.device == "cpu"
 
 
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
@@ -129,6 +133,19 @@ def find_finished(output: Path) -> dict[str, Results]:
         if results is not None:
             found[str(results["settings"])] = results
     return found
+
+
+def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
+    """What the runs of every cell predicted, by seed, from their folders. Raises InputError where one is damaged."""
+    folders = {}
+    for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
+        results = finished(path.parent)
+        if results is not None:
+            folders[results["settings"]] = path.parent
+    return {
+        cell: {int(str(run["seed"])): load_predictions(folders[run["settings"]]) for run in of_cell}
+        for cell, of_cell in runs.items()
+    }
 
 
 def check_vacant(job: Job) -> None:
@@ -183,7 +200,8 @@ def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
 
 
 def write(output: Path, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None) -> list[Difference]:
-    """Writes runs.csv and comparison.csv into `output` and returns the paired differences."""
+    """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
     found = differences(runs, reference_of(cells, reference))
     write_comparison(output, runs, found)
+    write_ensembles(output, predictions_of(output, runs))
     return found

@@ -87,7 +87,7 @@ def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins
     """sum_b n_b/N |accuracy_b - confidence_b| over the bins ((b-1)/bins, b/bins] (Guo et al. 2017, Eq. 3)."""
     log_p, labels = _checked(log_p, labels)
     confidence = _confidence(log_p)
-    return _summed_gaps(_correct(log_p, labels) - confidence, _equal_width(confidence, bins))
+    return summed_gaps(_correct(log_p, labels) - confidence, equal_width(confidence, bins))
 
 
 def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -101,7 +101,7 @@ def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bi
     confidence, tie, size = np.unique(_confidence(log_p), return_inverse=True, return_counts=True)
     accuracy = np.bincount(tie, weights=_correct(log_p, labels)) / size
     gap_in_order = np.repeat(accuracy - confidence, size)
-    return _summed_gaps(gap_in_order, np.arange(labels.size) * bins // labels.size)
+    return summed_gaps(gap_in_order, np.arange(labels.size) * bins // labels.size)
 
 
 def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch: int = 100, bins: int = 15) -> float:
@@ -114,7 +114,7 @@ def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch
     _check_count("batch", batch)
     confidence = _confidence(log_p)
     batch_index = np.arange(labels.size) // batch
-    return _summed_gaps(_correct(log_p, labels) - confidence, batch_index * bins + _equal_width(confidence, bins))
+    return summed_gaps(_correct(log_p, labels) - confidence, batch_index * bins + equal_width(confidence, bins))
 
 
 def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
@@ -141,21 +141,23 @@ def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
     return _marginal(log_p)
 
 
-def mean_label_entropy(decay: npt.ArrayLike, classes: int) -> float:
-    """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e_j + gamma/C.
+def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayLike | None = None) -> float:
+    """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e + gamma/C.
 
-    Raises InputError for decays outside [0, 1], an empty array and fewer than two classes.
+    e is one-hot, or the mixture of two classes of shares s and 1-s, s = `own_share` (broadcast against gamma).
+    Raises InputError for decays and shares outside [0, 1], an empty array and fewer than two classes.
     """
-    gamma = _array("decays", decay)
+    gamma, share = _array("decays", decay), _array("shares", 1.0 if own_share is None else own_share)
     if gamma.size == 0 or not bool(((gamma >= 0) & (gamma <= 1)).all()):
         got = f"{gamma.min()} to {gamma.max()}" if gamma.size else "none"
         raise InputError(f"expected decays between 0 and 1, got {got}: decay is the share of the label that is lost")
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        raise InputError(f"expected shares between 0 and 1, got {share.min()} to {share.max()}")
     if classes < 2:
         raise InputError(f"expected at least 2 classes, got {classes}")
-    lost = gamma * (classes - 1) / classes
-    of_true_class = -special.xlog1py(1 - lost, -lost)
-    of_each_other = special.entr(gamma / classes)
-    return float((of_true_class + (classes - 1) * of_each_other).mean())
+    floor = gamma / classes
+    own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
+    return float((own + other + (classes - 2) * special.entr(floor)).mean())
 
 
 def _marginal(log_p: Array) -> Marginal:
@@ -181,13 +183,13 @@ def _correct(log_p: Array, labels: Indices) -> Array:
     return (log_p.argmax(axis=1) == labels).astype(np.float64)
 
 
-def _equal_width(confidence: Array, bins: int) -> Indices:
+def equal_width(confidence: Array, bins: int) -> Indices:
     """The index of the right-closed bin of each confidence: how many inner edges lie below it (the last has no end)."""
     _check_count("bins", bins)
     return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
 
 
-def _summed_gaps(gap: Array, group: Indices) -> float:
+def summed_gaps(gap: Array, group: Indices) -> float:
     """sum over groups of |sum of their gaps|, over N; a group without images adds nothing."""
     return float(np.abs(np.bincount(group, weights=gap)).sum() / gap.size)
 

@@ -1,19 +1,20 @@
 """From settings to what training needs: the data on the device, and the settings that follow from it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from auglik.confidence import Compose, check_rules, decay_of, parse_rules
 from auglik.config import RunConfig, ViewConfig
 from auglik.data import Arrays, Source, channel_statistics, digest, first, open_dataset, split_validation
 from auglik.devices import check_compiler, choose_device, choose_precision, send
-from auglik.networks import NETWORKS
-from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline
+from auglik.networks import find_network
+from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
 from objectives import InputError
-from objectives.names import parse
 
 CROP_PADDING = 4
 """The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
@@ -28,6 +29,10 @@ class Facts(NamedTuple):
     height: int
     width: int
     classes: int
+
+    def shape(self) -> Shape:
+        """Of one image."""
+        return Shape(self.channels, self.height, self.width)
 
 
 class Split(NamedTuple):
@@ -61,7 +66,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     Raises InputError for more training images than there are and for a device that this machine lacks.
     """
     network = config.network if config.network is not None else source.traits.network
-    entry = parse("network", network, NETWORKS)
+    entry = find_network(network)
     if config.train_images is not None and config.train_images > facts.images:
         raise InputError(
             f"train_images: expected at most the {facts.images} of {source.name}, got {config.train_images}"
@@ -69,7 +74,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     device = choose_device(config.device)
     if config.compile:
         check_compiler(device)
-    return replace(
+    resolved = replace(
         config,
         network=network,
         epochs=config.epochs if config.epochs is not None else source.traits.epochs,
@@ -82,6 +87,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
         view=_resolve_view(config.view, source, facts),
         evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
     )
+    _check_views(resolved, facts)
+    return resolved
 
 
 def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
@@ -119,11 +126,30 @@ def place(arrays: Arrays, mean: list[float], std: list[float], device: torch.dev
     return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
 
 
-def pipeline_of(view: ViewConfig) -> Pipeline:
-    """The distribution of views that resolved settings mean."""
-    augmentation = None
-    if view.augment == "fcr":
-        assert view.flip is not None
-        assert view.crop_padding is not None
-        augmentation = FlipCropRotate(view.flip, view.crop_padding, view.rotation)
-    return Pipeline(augmentation, Mollification(view.schedule()))
+def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = None) -> Pipeline:
+    """The distribution of views of images of one shape that resolved settings mean."""
+    mixing, steps = view.augmentations()
+    return Pipeline(shape, steps, Mollification(view.schedule()), mixing, softening)
+
+
+def training_pipeline(config: RunConfig, shape: Shape, classes: int) -> Pipeline:
+    """The views that a run trains on, with the softening of their labels."""
+    rules = parse_rules(config.soften)
+    softening = None
+    if rules:
+        compose: Compose = "published" if config.compose == "published" else "kept"
+        decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
+        into = config.soften_into
+        softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"))
+    return pipeline_of(config.view, shape, softening)
+
+
+def _check_views(config: RunConfig, facts: Facts) -> None:
+    """Raises InputError for images that an augmentation cannot transform, and for rules that do not fit."""
+    shape = facts.shape()
+    pipeline = training_pipeline(config, shape, facts.classes)
+    for step in (*pipeline.steps, *pipeline_of(config.evaluation.view, shape).steps):
+        step.augmentation.check(shape)
+    rules = parse_rules(config.soften)
+    if rules:
+        check_rules(rules, pipeline_of(config.view, shape).operations())

@@ -18,15 +18,16 @@ from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig, flatten
 from auglik.data import Arrays, Source, digest, first, open_dataset
-from auglik.evaluation import Evaluation, evaluate
+from auglik.evaluation import Evaluation, evaluate, on_validation
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
-from auglik.prepare import load_training, place
+from auglik.predictions import PREDICTIONS
+from auglik.prepare import load_training, place, training_pipeline
 from auglik.stop import Interrupted, StopRequest
 from auglik.training import lengths, make_network, train
 from auglik.version import __version__
 from objectives import InputError
 
-CONFIG, RESULTS, PREDICTIONS = "config.toml", "results.json", "predictions.npz"
+CONFIG, RESULTS = "config.toml", "results.json"
 
 Results = dict[str, object]
 """What results.json holds: scores by name and what identifies the run."""
@@ -46,6 +47,8 @@ class Job(NamedTuple):
     tensorboard: bool = False
     resume: bool = True
     """Go on from a checkpoint where there is one; else start anew."""
+    scored: bool = True
+    """Score the test images; else the run ends with its training, and sees none."""
 
 
 def execute(
@@ -73,9 +76,14 @@ def execute(
             raise Interrupted("stopped while scoring; the training is in the checkpoint")
         progress(training + (1 - training) * share)
 
-    test = test_images(config, source)
-    scored = evaluate(config, trained.network, place(test, data.mean, data.std, torch.device(config.device)), scoring)
-    write_npz(job.folder / PREDICTIONS, **scored.arrays)
+    scores: dict[str, object] = {}
+    if job.scored:
+        test = test_images(config, source)
+        split = place(test, data.mean, data.std, torch.device(config.device))
+        scored = evaluate(config, trained.network, split, scoring)
+        validation = on_validation(config, trained.network, data)
+        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation)
+        scores = {**scored.results, "test_images": len(test.labels), "test_digest": digest(test)}
     count = lengths(config, len(data.training.labels))
     results: Results = {
         "cell": job.cell,
@@ -83,19 +91,18 @@ def execute(
         "aggregator": config.aggregator,
         "views": config.views,
         "seed": config.seed,
-        **scored.results,
+        **scores,
         **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
         "train_seconds": trained.train_seconds,
         "evaluation_seconds": time.monotonic() - began,
         "steps": count.steps,
         "training_images": len(data.training.labels),
         "validation_images": len(data.validation.labels),
-        "test_images": len(test.labels),
         "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
         "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
-        "test_digest": digest(test),
+        "pipeline": training_pipeline(config, data.training.gallery.shape, data.classes).describe(),
         "settings": job.settings,
         "threads": threads,
         "device": device_name(config.device),

@@ -8,7 +8,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,8 @@ from auglik.keys import host_generator
 from auglik.logs import Log
 from auglik.metrics import error, mean_label_entropy, nll
 from auglik.networks import build_network
-from auglik.prepare import TrainingData, pipeline_of
+from auglik.online_labels import OnlineLabels
+from auglik.prepare import TrainingData, training_pipeline
 from auglik.stop import Interrupted, StopRequest
 from auglik.views import Draws, Pipeline
 from objectives import ROLES, negative_share, view_gradients
@@ -115,8 +115,8 @@ def train(
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
     device = torch.device(config.device)
-    objective, pipeline = config.objective(), pipeline_of(config.view)
     gallery, all_labels = data.training
+    objective, pipeline = config.objective(), training_pipeline(config, gallery.shape, data.classes)
     N, K = len(all_labels), config.views
     B, steps_per_pass, steps_per_epoch, steps = lengths(config, N)
 
@@ -129,6 +129,9 @@ def train(
         nesterov=bool(config.nesterov),
         fused=True,
     )
+    online = None
+    if config.online_labels < 1:
+        online = OnlineLabels.begin(data.classes, device, config.online_labels)
     meters = Meters(*torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64, device=device).unbind())
     first_step, digests, seconds_before = 0, [""] * (K + 1), 0.0
     line: dict[str, float] = {}
@@ -138,13 +141,15 @@ def train(
         meters = Meters(*resume.meters.to(device).unbind())
         first_step, digests, seconds_before = resume.step, resume.digests, resume.train_seconds
         line = resume.last_epoch
+        if online is not None:
+            online.restore(resume.online_labels)
 
     forward: Callable[[Tensor], Tensor] = network
-    loss_of: Callable[[Tensor, Tensor, Tensor], Tensor] = objective.loss
+    loss_of: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor] = objective.loss
     if config.compile:
         torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
         forward, loss_of = torch.compile(network), torch.compile(objective.loss)
-        pipeline = replace(pipeline, fetch=torch.compile(pipeline.fetch))
+        pipeline = pipeline.compiled()
 
     began = last_saved = time.monotonic()
     saving_took = 0.0
@@ -166,6 +171,7 @@ def train(
             std=data.std,
             train_seconds=seconds_before + start - began,
             threads=threads,
+            online_labels=online.state() if online is not None else {},
         )
         checkpoints.save(folder / checkpoints.NAME, state)
         last_saved = time.monotonic()
@@ -179,33 +185,44 @@ def train(
                 draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
                 digests = chained(digests, order, draws) if position == 0 else digests
             views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
-            labels = all_labels[views.positions]
+            labels = hard_labels = views.labels(all_labels, data.classes)
+            if online is not None:
+                labels = online.targets()[hard_labels]
+            weight = views.weight
+            if weight is not None and config.broadcast_weights:
+                weight = weight.mean().expand_as(weight)
 
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step, steps)
             with autocast(device, config.precision):
                 logits = forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
             logits = logits.unflatten(0, (K, B))
-            loss = loss_of(logits, views.decay, labels)
+            loss = loss_of(logits, views.decay, labels, weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            if online is not None:
+                online.update(objective.likelihood.log_probabilities(logits.detach()), hard_labels)
 
             done = step + 1
             meters.loss.add_(loss.detach())
             note_first_bad(meters.first_bad_step, loss.detach(), step)
             if done % steps_per_epoch % INTERVAL == 0:
-                meters.negative_share.add_(negative_share(view_gradients(objective, logits, views.decay, labels)))
+                meters.negative_share.add_(
+                    negative_share(view_gradients(objective, logits, views.decay, labels, weight))
+                )
                 look(meters, config, pipeline, N)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
+                if online is not None:
+                    online.end_epoch()
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
                     "learning_rate": learning_rate(config, step, steps),
                     "loss": float(meters.loss) / steps_per_epoch,
                     "negative_share": float(meters.negative_share) / (1 + (steps_per_epoch - 1) // INTERVAL),
-                    "label_entropy": mean_label_entropy(draws.decay, data.classes),
+                    **label_statistics(draws, all_labels, data.classes),
                     **validation_scores(predictor(config, network), data),
                 }
                 log.write(line)
@@ -218,6 +235,12 @@ def train(
             if stopping:
                 raise Interrupted(f"stopped after step {done} of {steps}")
     return Trained(network, digests, line, seconds_before + time.monotonic() - began)
+
+
+def label_statistics(draws: Draws, labels: Tensor, classes: int) -> dict[str, float]:
+    """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight."""
+    found = {"label_entropy": mean_label_entropy(draws.decay, classes, draws.own_share(labels))}
+    return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 
 def chained(digests: list[str], order: NDArray[np.int64], draws: Draws) -> list[str]:

@@ -56,7 +56,7 @@ class Step:
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.gallery, self.count = gallery_of(images), len(images)
         self.labels = torch.arange(self.count) % 10
-        self.objective, self.pipeline = CONFIG.objective(), pipeline_of(CONFIG.view)
+        self.objective, self.pipeline = CONFIG.objective(), pipeline_of(CONFIG.view, self.gallery.shape)
         self.network = make_network(CONFIG, 3, 10)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True

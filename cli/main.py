@@ -6,11 +6,16 @@ import click
 
 from auglik.version import __version__
 from cli.compare import compare
+from cli.confidence import confidence
 from cli.datasets import datasets
 from cli.evaluate import evaluate
 from cli.objectives import objectives
+from cli.pretrain import pretrain
+from cli.reproduce import reproduce
+from cli.robustness import robustness
 from cli.train import train
 from cli.verify import verify
+from cli.views import views
 
 
 @click.group()
@@ -19,7 +24,10 @@ def auglik() -> None:
     """Under which likelihood should a classifier be trained when its inputs are augmented?"""
 
 
-for command in (compare, train, evaluate, verify, objectives, datasets):
+COMMANDS = (
+    compare, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, objectives, datasets,
+)  # fmt: skip
+for command in COMMANDS:
     auglik.add_command(command)
 
 

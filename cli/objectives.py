@@ -20,7 +20,7 @@ def objectives() -> None:
 
 def _list(entries: Mapping[str, Likelihood] | Mapping[str, Aggregator]) -> None:
     for name, entry in entries.items():
-        defaults = ", ".join(f"{key}={value:g}" for key, value in parameters(entry).items())
+        defaults = ", ".join(f"{key}={value}" for key, value in parameters(entry).items())
         click.echo(f"  {name}" + (f"   ({defaults})" if defaults else ""))
         click.echo(f"      {entry.formula}")
         click.echo(f"      {entry.source}")

@@ -6,10 +6,13 @@ from objectives.diagnostics import negative_share, view_gradients
 from objectives.dirichlet import Dirichlet
 from objectives.durbin_koopman import DurbinKoopman
 from objectives.errors import InputError
+from objectives.focal import Focal
 from objectives.geometric import Geometric
 from objectives.geometric_normalized import GeometricNormalized
 from objectives.jackknife import Jackknife
 from objectives.jensen import Jensen
+from objectives.label_relaxation import LabelRelaxation
+from objectives.label_smoothing import LabelSmoothing
 from objectives.log_mean import LogMean
 from objectives.noisy_dirichlet import NoisyDirichlet
 from objectives.objective import Objective
@@ -32,6 +35,9 @@ LIKELIHOODS: dict[str, Likelihood] = {
     "dirichlet": Dirichlet(),
     "noisy-dirichlet": NoisyDirichlet(),
     "sink": Sink(),
+    "label-smoothing": LabelSmoothing(),
+    "label-relaxation": LabelRelaxation(),
+    "focal": Focal(),
 }
 
 AGGREGATORS: dict[str, Aggregator] = {
@@ -52,11 +58,14 @@ __all__ = [
     "Categorical",
     "Dirichlet",
     "DurbinKoopman",
+    "Focal",
     "Geometric",
     "GeometricNormalized",
     "InputError",
     "Jackknife",
     "Jensen",
+    "LabelRelaxation",
+    "LabelSmoothing",
     "Likelihood",
     "LogMean",
     "NoisyDirichlet",

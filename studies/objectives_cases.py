@@ -39,7 +39,7 @@ class LikelihoodCase(NamedTuple):
     label: str
     likelihood: Likelihood
     twin: Twin
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | str]
 
 
 class AggregatorCase(NamedTuple):
@@ -48,7 +48,7 @@ class AggregatorCase(NamedTuple):
     label: str
     aggregator: Aggregator
     twin: Twin
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | str]
 
 
 def likelihood_cases() -> list[LikelihoodCase]:
@@ -145,7 +145,7 @@ def _with_gradient(twin: Twin) -> Callable[..., tuple[Array, Array]]:
     """(first argument, the others, cotangent, parameters) -> value and gradient in the first argument, compiled."""
 
     def value_and_gradient(
-        x: Array, others: tuple[Array, ...], cotangent: Array, parameters: Mapping[str, float]
+        x: Array, others: tuple[Array, ...], cotangent: Array, parameters: Mapping[str, float | str]
     ) -> tuple[Array, Array]:
         value, pull = jax.vjp(lambda x: twin(x, *others, **parameters), x)
         return value, pull(cotangent)[0]

@@ -90,7 +90,7 @@ def make_problem() -> Problem:
     mean, std = channel_statistics(train.images)
     cpu = torch.device("cpu")
     gallery = Gallery.pack(train.images, mean, std, cpu)
-    pipeline = Pipeline(None, Mollification(Schedule(clean=1.0, noise=2.0, blur=0.0)))
+    pipeline = Pipeline(gallery.shape, (), Mollification(Schedule(clean=1.0, noise=2.0, blur=0.0)))
     draws = pipeline.draw(CHOICE, 0, VIEWS, IMAGES, cpu, purpose="posterior study")
     rendered = pipeline.render(gallery, draws, np.arange(IMAGES), 0)
 

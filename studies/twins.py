@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
-from jax.scipy.special import betaln
+from jax.scipy.special import betaln, rel_entr
 
 Twin = Callable[..., Array]
 
@@ -170,6 +170,34 @@ def sink(logits: Array, decay: Array) -> Array:
     return _log_product_of_powers(_softmax(logits), (1 - gamma) * outputs[:-1] + gamma * outputs[-1])
 
 
+def label_smoothing(logits: Array, decay: Array, *, epsilon: float = 0.1) -> Array:
+    """log prod_c f_c^{q_c}, q = (1-epsilon) q(gamma, e_j) + epsilon/C: the degraded label, smoothed."""
+    C = logits.shape[-1]
+    return _log_product_of_powers(_softmax(logits), (1 - epsilon) * _degraded_labels(decay, C) + epsilon / C)
+
+
+def _others(f: Array) -> Array:
+    """1 - f_j, as the sum of the other classes: [...,C] -> [...,C]."""
+    return f @ (1 - jnp.eye(f.shape[-1]))
+
+
+def focal(logits: Array, decay: Array, *, focus: float = 2.0) -> Array:
+    """sum_c q_c(gamma, e_j) (1-f_c)^focus log f_c. Lin et al. 2017."""
+    f = _softmax(logits)
+    losses = _others(f) ** focus * jnp.log(f)
+    return jnp.einsum("...jc,...c->...j", _degraded_labels(decay, f.shape[-1]), losses)
+
+
+def label_relaxation(logits: Array, decay: Array, *, alpha: float = 0.1) -> Array:
+    """-KL(p || f), p the nearest to f with p_j >= (1-gamma)(1-alpha), over all classes. Lienen & Hüllermeier 2021."""
+    f, label = _softmax(logits), jnp.eye(logits.shape[-1])
+    bound = ((1 - decay) * (1 - alpha))[..., None, None]
+    off_label = f[..., None, :] / _others(f)[..., None]
+    nearest = bound * label + (1 - bound) * off_label * (1 - label)
+    divergence = rel_entr(nearest, f[..., None, :]).sum(-1)
+    return -jnp.where(f < bound[..., 0], divergence, 0.0)
+
+
 # Aggregators
 
 
@@ -256,6 +284,9 @@ LIKELIHOOD_TWINS: dict[str, Twin] = {
     "dirichlet": _in_float64(dirichlet),
     "noisy-dirichlet": _in_float64(noisy_dirichlet),
     "sink": _in_float64(sink),
+    "label-smoothing": _in_float64(label_smoothing),
+    "label-relaxation": _in_float64(label_relaxation),
+    "focal": _in_float64(focal),
 }
 
 AGGREGATOR_TWINS: dict[str, Twin] = {

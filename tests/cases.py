@@ -39,7 +39,7 @@ class Case(Generic[T]):
     label: str
     name: str
     instance: T
-    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, float | str] = field(default_factory=dict, hash=False)
     center: float = 0.0
 
     def __str__(self) -> str:
@@ -200,5 +200,6 @@ def twin_objective(likelihood: Case[Likelihood], aggregator: Case[Aggregator], v
 
 def images_in_domain(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:
     """Which images [B] of a table [K,B,C] the twin of the aggregator can hold in float64."""
-    power = max(1.0, abs(aggregator.parameters.get("rho", 1.0)), 1 / aggregator.parameters.get("T", 1.0))
+    rho, T = (float(aggregator.parameters.get(name, 1.0)) for name in ("rho", "T"))
+    power = max(1.0, abs(rho), 1 / T)
     return power * np.abs(table).max((0, 2)) < DOMAIN

@@ -14,6 +14,8 @@ from tests import tiny
 OTHER: dict[str, Scalar] = {
     "dataset": "mnist", "network": "fast-resnet", "likelihood": "sink", "aggregator": "log-mean", "budget": "views",
     "device": "cuda", "precision": "bf16", "augment": "none", "mollify": "noise", "evaluation_augment": "none",
+    "soften": "crop:polynomial:k=3", "soften_into": "weight", "compose": "published", "broadcast_weights": True,
+    "online_labels": 0.5,
     "evaluation_mollify": "blur", "validation_fraction": 0.3, "momentum": 0.5, "compile": True, "views": 8,
     "flip": 0.25, "evaluation_flip": 0.25, "nesterov": True, "evaluation_images": 100, "warmup": 0.3,
     "clean_share": 0.7, "evaluation_clean_share": 0.7,

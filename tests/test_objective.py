@@ -41,7 +41,7 @@ ONE_VIEW_AGGREGATORS = [case for case in AGGREGATOR_CASES if case.instance.minim
 def test_every_entry_has_a_twin_and_a_case() -> None:
     assert LIKELIHOODS.keys() == LIKELIHOOD_TWINS.keys() == {case.name for case in LIKELIHOOD_CASES}
     assert AGGREGATORS.keys() == AGGREGATOR_TWINS.keys() == {case.name for case in AGGREGATOR_CASES}
-    assert len(LIKELIHOODS) == 9
+    assert len(LIKELIHOODS) == 12
     assert len(AGGREGATORS) == 7
 
 
@@ -315,6 +315,7 @@ def test_refused_soft_labels(name: str) -> None:
 def test_exactly_the_likelihoods_with_one_hot_constants_refuse_soft_labels() -> None:
     assert {name for name, entry in LIKELIHOODS.items() if not entry.soft_labels} == {
         "dirichlet",
+        "label-relaxation",
         "noisy-dirichlet",
         "smoothed-normalized",
         "smoothed-normalized-schedule",

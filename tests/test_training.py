@@ -54,10 +54,28 @@ class StopAt(StopRequest):
         return self.looks < 0
 
 
-@pytest.mark.parametrize("looks", [0, 3, 5, 7, 10])
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, looks: int) -> None:
-    whole = tiny.job(tmp_path / "whole")
-    broken = tiny.job(tmp_path / "broken")
+MANY_AUGMENTATIONS = {
+    "augment": "fcr,trivial-augment,random-erasing:background=pixel",
+    "soften": "all:smoothed",
+    "soften_into": "both",
+}
+
+
+@pytest.mark.parametrize(
+    ("looks", "changes"),
+    [
+        *((looks, {}) for looks in (0, 3, 5, 7, 10)),
+        (7, {"online_labels": 0.5}),
+        (7, {"augment": "cutmix,fcr,augmix"}),
+        (4, MANY_AUGMENTATIONS),
+    ],
+    ids=str,
+)
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, looks: int, changes: dict[str, object]
+) -> None:
+    whole = tiny.job(tmp_path / "whole", **changes)
+    broken = tiny.job(tmp_path / "broken", **changes)
     expected = execute(whole)
     with pytest.raises(Interrupted):
         execute(broken, stop=StopAt(looks))
@@ -168,6 +186,37 @@ def test_metrics_tell_the_label_entropy_and_the_negative_share(tmp_path: Path) -
     assert any(line["negative_share"] > 0 for line in corrected)
     assert all(0 < line["label_entropy"] < np.log(10) for line in jensen)
     assert [line["step"] for line in jensen] == [5, 10]
+
+
+def test_weights_that_are_broadcast_count_for_their_mean_alone(tmp_path: Path) -> None:
+    """With one view, as published: a constant factor of the loss, which the views' own weights are not."""
+    soft = {"augment": "fcr,soft-crop", "soften": "crop:polynomial", "soften_into": "weight", "views": 1}
+    own = trained(tmp_path / "own", **soft)
+    broadcast = trained(tmp_path / "broadcast", broadcast_weights=True, **soft)
+    none = trained(tmp_path / "none", **{**soft, "soften": "none"})
+    one_batch = {"train_images": 36, "epochs": 1, "momentum": 0.0, "weight_decay": 0.0}
+    start, of_mean, plain = (
+        weights(
+            trained(tmp_path / name, learning_rate=rate, broadcast_weights=True, **{**soft, **changes}, **one_batch)
+        )
+        for name, rate, changes in (("a", 1e-30, {}), ("b", 0.1, {}), ("c", 0.1, {"soften": "none"}))
+    )
+    share = ((of_mean - start) @ (plain - start)) / (plain - start).square().sum()
+    torch.testing.assert_close(of_mean - start, share * (plain - start), rtol=1e-4, atol=1e-6)
+    assert 0.3 < share < 0.95
+    assert len({tuple(weights(run).tolist()) for run in (own, broadcast, none)}) == 3
+
+
+def test_online_labels_start_uniform_and_then_move_the_loss(tmp_path: Path) -> None:
+    """In the first epoch they are label smoothing; what the network said moves the second."""
+    first = {"mollify": "none", "epochs": 1, "online_labels": 0.9}
+    online = weights(trained(tmp_path / "online", **first))
+    smoothed = weights(trained(tmp_path / "smoothed", mollify="none", epochs=1, likelihood="label-smoothing"))
+    torch.testing.assert_close(online, smoothed, rtol=1e-4, atol=1e-5)
+    later = {"mollify": "none", "epochs": 8, "learning_rate": 0.3}
+    online = weights(trained(tmp_path / "online later", **later, online_labels=0.9))
+    smoothed = weights(trained(tmp_path / "smoothed later", **later, likelihood="label-smoothing"))
+    assert not torch.allclose(online, smoothed, atol=1e-3)
 
 
 def corrupt(path: Path, kind: str) -> None:

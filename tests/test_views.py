@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from auglik import open_dataset
 from auglik.data import channel_statistics
-from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, fetch
+from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, Shape, Step, fetch
 from auglik.views.gallery import standardized
 from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify, noise_generator
 from auglik.views.pipeline import CHUNK
@@ -60,10 +59,17 @@ def gallery_of(images: Images) -> Gallery:
     return Gallery.pack(images, *channel_statistics(images), CPU)
 
 
+DIGIT, COLOUR = Shape(1, 8, 8), Shape(3, 32, 32)
+
+
 def raw_gallery(images: Images) -> Gallery:
     """A gallery whose views are pixels in 0..255 as they are: mean 0 and deviation 1/255."""
     channels = images.shape[1]
     return Gallery.pack(images, [0.0] * channels, [1 / 255] * channels, CPU)
+
+
+def fcr(schedule: Schedule, padding: int = 4) -> Pipeline:
+    return Pipeline(COLOUR, (Step("fcr", FlipCropRotate(0.5, padding, 15.0)),), Mollification(schedule))
 
 
 def by_torchvision(image: Images, flip: bool, top: int, left: int, angle: float, padding: int) -> Tensor:
@@ -128,12 +134,12 @@ def test_views_at_the_ends_of_every_range(images: Images) -> None:
 def test_rendered_views_are_torchvisions_of_the_draws() -> None:
     """The parameters' way through a pipeline: keyed draws, places in the epoch, chunks of a large batch."""
     images, padding, K = colour(150), 4, 2
-    pipeline = Pipeline(FlipCropRotate(0.5, padding, 15.0), Mollification(Schedule(noise=0, blur=0)))
+    pipeline = fcr(Schedule(noise=0, blur=0), padding)
     draws = pipeline.draw(3, 1, K, len(images), CPU)
     batch = np.random.default_rng(0).permutation(len(images))[:140]
     assert K * len(batch) > CHUNK
     views = pipeline.render(raw_gallery(images), draws, batch, 0).images
-    drawn = draws.augmentation
+    drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))
     same = 0
     for k, (place, i) in itertools.product(range(K), enumerate(batch)):
@@ -146,7 +152,7 @@ def test_rendered_views_are_torchvisions_of_the_draws() -> None:
 
 def test_parameters_of_views_have_their_distribution(rng: np.random.Generator) -> None:
     N = 20_000
-    drawn = FlipCropRotate(0.3, 2, 20.0).draw(rng, N)
+    drawn = FlipCropRotate(0.3, 2, 20.0).draw(rng, N, COLOUR)
     assert stats.chisquare(np.bincount(drawn["flip"]), [0.7 * N, 0.3 * N]).pvalue > 1e-3
     for name in ("top", "left"):
         values, counts = np.unique(drawn[name], return_counts=True)
@@ -163,8 +169,8 @@ def test_compiled_views_equal_eager_ones() -> None:
     """The same pixels, standardized to within a rounding: compiled code may fuse product and sum."""
     images = colour(40)
     gallery = gallery_of(images)
-    eager = Pipeline(FlipCropRotate(0.5, 4, 15.0), Mollification(Schedule(noise=0, blur=0)))
-    compiled = replace(eager, fetch=torch.compile(fetch))
+    eager = fcr(Schedule(noise=0, blur=0))
+    compiled = eager.compiled()
     draws = eager.draw(0, 0, 1, len(images), CPU)
     batch = np.arange(len(images))
     found, expected = (p.render(gallery, draws, batch, 0).images for p in (compiled, eager))
@@ -346,7 +352,7 @@ def test_every_view_is_mollified_as_its_role_says() -> None:
 
 # Pairing
 
-PIPELINE = Pipeline(FlipCropRotate(0.5, 4, 15.0), Mollification(Schedule(both=1)))
+PIPELINE = fcr(Schedule(both=1))
 
 
 def drawn(views: int, *, seed: int = 0, epoch: int = 0, purpose: str = "training", count: int = 60) -> Draws:
@@ -354,7 +360,7 @@ def drawn(views: int, *, seed: int = 0, epoch: int = 0, purpose: str = "training
 
 
 def parameters_of(draws: Draws) -> dict[str, NDArray[np.generic]]:
-    return {"role": draws.role, "temperature": draws.temperature, "decay": draws.decay, **draws.augmentation}
+    return {"role": draws.role, "temperature": draws.temperature, "decay": draws.decay, **draws.parameters}
 
 
 def equal_draws(one: Draws, other: Draws) -> bool:
@@ -367,7 +373,7 @@ def first(draws: Draws, views: int) -> Draws:
         role=draws.role[:views],
         temperature=draws.temperature[:views],
         decay=draws.decay[:views],
-        augmentation={name: values[:views] for name, values in draws.augmentation.items()},
+        parameters={name: values[:views] for name, values in draws.parameters.items()},
     )
 
 
@@ -395,7 +401,7 @@ def test_few_views_are_the_first_of_many() -> None:
 
 def test_views_do_not_depend_on_the_batch_that_they_are_in() -> None:
     """Without pixel noise, which is drawn by step, the views of an image are the same in every batch."""
-    pipeline = Pipeline(FlipCropRotate(0.5, 4, 15.0), Mollification(Schedule(noise=0)))
+    pipeline = fcr(Schedule(noise=0))
     gallery, draws = gallery_of(colour(60)), pipeline.draw(0, 0, 2, 60, CPU)
     order = np.random.default_rng(0).permutation(60)
     whole = pipeline.render(gallery, draws, order, 0)
@@ -413,7 +419,7 @@ def test_a_view_carries_the_decay_of_its_own_draw() -> None:
 
 
 def test_pixel_noise_is_of_its_view_and_step() -> None:
-    pipeline = Pipeline(None, Mollification(Schedule(clean=0, blur=0)))
+    pipeline = Pipeline(DIGIT, (), Mollification(Schedule(clean=0, blur=0)))
     gallery, batch = gallery_of(digits(8)), np.arange(8)
     draws = pipeline.draw(0, 0, 2, 8, CPU)
     same, again, later = (pipeline.render(gallery, draws, batch, step).images for step in (0, 0, 1))
@@ -427,19 +433,19 @@ def test_pixel_noise_is_of_its_view_and_step() -> None:
 
 
 def test_without_augmentation_clean_views_are_the_images() -> None:
-    pipeline = Pipeline(None, Mollification(Schedule(noise=0, blur=0)))
+    pipeline = Pipeline(COLOUR, (), Mollification(Schedule(noise=0, blur=0)))
     gallery, batch = gallery_of(colour(20)), np.array([4, 4, 19])
     views = pipeline.render(gallery, pipeline.draw(0, 0, 2, 20, CPU), batch, 0)
     assert torch.equal(views.images, gallery.clean(torch.from_numpy(batch)).expand(2, -1, -1, -1, -1))
     assert (views.decay == 0).all()
 
 
-@pytest.mark.parametrize("name", ["role", "temperature", "flip", "top", "left", "cos", "sin"])
+@pytest.mark.parametrize("name", ["role", "temperature", "fcr.flip", "fcr.top", "fcr.left", "fcr.cos", "fcr.sin"])
 def test_a_digest_notices_every_parameter(name: str) -> None:
     draws = drawn(2)
     before = draws.view_digests()
     values = parameters_of(draws)[name][1]
-    values[30] = not values[30] if name == "flip" else values[30] + 1
+    values[30] = not values[30] if name == "fcr.flip" else values[30] + 1
     after = draws.view_digests()
     assert after[0] == before[0]
     assert after[1] != before[1]

@@ -1,17 +1,51 @@
-"""Networks by name, and one at its initial weights."""
+"""Networks by name, and one at its initial weights.
+
+A name is one of NETWORKS, with parameters where it has some, or `torchvision:NAME` or `timm:NAME`.
+"""
 
 import torch
 from torch import nn
 
+from auglik.keys import seed_sequence
+from auglik.networks.all_conv import AllConv
+from auglik.networks.densenet import Densenet
+from auglik.networks.efficientnet import EfficientnetB0
 from auglik.networks.fast_resnet import FastResnet
+from auglik.networks.googlenet import Googlenet
 from auglik.networks.initialize import initialize
+from auglik.networks.libraries import LIBRARIES
+from auglik.networks.nasnet import Nasnet
 from auglik.networks.network import Network
 from auglik.networks.preact_resnet import PreactResnet
+from auglik.networks.pyramidnet import Pyramidnet
+from auglik.networks.resnet import Resnet
+from auglik.networks.resnext import Resnext
 from auglik.networks.small_cnn import SmallCnn
+from auglik.networks.wide_resnet import WideResnet
 from objectives.errors import InputError
-from objectives.names import parse
+from objectives.names import canonical, parse
 
-__all__ = ["NETWORKS", "FastResnet", "Network", "PreactResnet", "SmallCnn", "build_network", "initialize"]
+__all__ = [
+    "LIBRARIES",
+    "NETWORKS",
+    "AllConv",
+    "Densenet",
+    "EfficientnetB0",
+    "FastResnet",
+    "Googlenet",
+    "Nasnet",
+    "Network",
+    "PreactResnet",
+    "Pyramidnet",
+    "Resnet",
+    "Resnext",
+    "SmallCnn",
+    "WideResnet",
+    "build_network",
+    "canonical_network",
+    "find_network",
+    "initialize",
+]
 
 NETWORKS: dict[str, Network] = {
     "small-cnn": SmallCnn(),
@@ -20,7 +54,43 @@ NETWORKS: dict[str, Network] = {
     "preact-resnet-34": PreactResnet(depth=34),
     "preact-resnet-50": PreactResnet(depth=50),
     "preact-resnet-101": PreactResnet(depth=101),
+    "resnet-18": Resnet(depth=18),
+    "resnet-34": Resnet(depth=34),
+    "resnet-50": Resnet(depth=50),
+    "resnet-101": Resnet(depth=101),
+    "wide-resnet-28-10": WideResnet(depth=28, widen=10),
+    "wide-resnet-40-2": WideResnet(depth=40, widen=2),
+    "wide-resnet-40-10": WideResnet(depth=40, widen=10),
+    "resnext-29": Resnext(),
+    "densenet-40": Densenet(depth=40),
+    "densenet-100": Densenet(depth=100),
+    "all-conv": AllConv(),
+    "googlenet": Googlenet(),
+    "nasnet": Nasnet(),
+    "pyramidnet-272": Pyramidnet(),
+    "efficientnet-b0": EfficientnetB0(),
 }
+
+
+def find_network(text: str) -> Network:
+    """The network that `text` names.
+
+    Raises InputError for an unknown name or parameter, and for a library that is not here.
+    """
+    library, colon, model = text.partition(":")
+    if library not in LIBRARIES:
+        return parse("network", text, NETWORKS)
+    if not colon:
+        raise InputError(f"network {text!r}: expected {library}:NAME, the name of one of {library}'s models")
+    return LIBRARIES[library](model)
+
+
+def canonical_network(text: str) -> str:
+    """`text` as it names a run: with only the parameters that differ from their defaults, a library's model as it is.
+
+    The library need not be here. Raises InputError for an unknown name or parameter of a network of NETWORKS.
+    """
+    return text if text.partition(":")[0] in LIBRARIES else canonical("network", text, NETWORKS)
 
 
 def build_network(name: str, channels: int, classes: int, outputs: int, seed: int) -> nn.Module:
@@ -29,13 +99,15 @@ def build_network(name: str, channels: int, classes: int, outputs: int, seed: in
     outputs exceeds classes by what an objective adds (a sink). The global random state is left as it was.
     Raises InputError for an unknown name or parameter, and for counts that make no network.
     """
-    specification = parse("network", name, NETWORKS)
+    specification = find_network(name)
     if channels < 1 or classes < 1 or outputs < classes:
         raise InputError(
             f"network {name!r}: expected channels >= 1 and outputs >= classes >= 1, "
             f"got {channels} channels, {classes} classes, {outputs} outputs"
         )
     with torch.random.fork_rng(devices=[]):
+        # A library draws its initial weights from this generator; all other weights are drawn again.
+        torch.default_generator.manual_seed(int(seed_sequence(seed, "library weights").generate_state(1)[0]))
         network = specification.build(channels, outputs)
     initialize(network, classes, seed)
     return network

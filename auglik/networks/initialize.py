@@ -6,16 +6,24 @@ import torch
 from torch import Tensor, nn
 
 from auglik.keys import device_generator
+from auglik.networks.libraries import LibraryModule
+from auglik.networks.randomness import Uniforms
 
 
 def initialize(network: nn.Module, classes: int, seed: int) -> None:
     """Sets every parameter in place: convolutions and linear layers U(+-1/sqrt(fan_in)), norms as they reset.
 
     That is torch's default rule. The rows of `head` beyond `classes` (a sink) have generators of their own, so that all
-    the rest is bit-identical with and without them. Raises TypeError for parameters that the rule does not cover.
+    the rest is bit-identical with and without them. The body that a library has initialized keeps its weights. What
+    the network draws while it trains gets its key. Raises TypeError for parameters that the rule does not cover.
     """
+    initialized = isinstance(network, LibraryModule) and network.initialized
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, Uniforms):
+            module.reset(seed, name)
+        elif initialized and name.startswith("body"):
+            continue
+        elif isinstance(module, nn.Conv2d | nn.Linear):
             rows = classes if module is network.head else len(module.weight)
             bound = 1 / math.sqrt(module.weight[0].numel())
             for key, parameter in module.named_parameters(prefix=name):

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from auglik.networks.layers import Averaged, normalized
 from objectives.errors import InputError
 
 STAGES: dict[int, tuple[int, int, int, int]] = {
@@ -34,29 +35,17 @@ class PreactResnet:
             raise InputError(f"preact-resnet: expected a depth of {', '.join(map(str, STAGES))}, got {self.depth}")
 
     def build(self, channels: int, outputs: int) -> nn.Module:
-        return PreactResnetModule(channels, self.depth, outputs)
-
-
-class PreactResnetModule(nn.Module):
-    """[B,c,H,W] -> [B,outputs]."""
-
-    def __init__(self, channels: int, depth: int, outputs: int) -> None:
-        super().__init__()
-        expansion = 1 if depth < 50 else 4
+        expansion = 1 if self.depth < 50 else 4
         layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False)]
         inputs = 64
-        for stage, blocks in enumerate(STAGES[depth]):
+        for stage, blocks in enumerate(STAGES[self.depth]):
             width = 64 * 2**stage
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
                 layers.append(PreactBlock(inputs, branch(inputs, width, expansion, stride), width * expansion, stride))
                 inputs = width * expansion
         # No norm and ReLU before pooling: only without them does depth 101 have the published 42.50 million parameters.
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(inputs, outputs)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.body(images).mean((2, 3)))
+        return Averaged(nn.Sequential(*layers), inputs, outputs)
 
 
 class PreactBlock(nn.Module):
@@ -64,7 +53,7 @@ class PreactBlock(nn.Module):
 
     def __init__(self, inputs: int, branch: nn.Module, outputs: int, stride: int) -> None:
         super().__init__()
-        self.activate = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(inplace=True))
+        self.activate = nn.Sequential(*normalized(inputs))
         self.branch = branch
         changes = stride > 1 or inputs != outputs
         self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if changes else None
@@ -80,16 +69,13 @@ def branch(inputs: int, width: int, expansion: int, stride: int) -> nn.Sequentia
     if expansion == 1:
         return nn.Sequential(
             nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
+            *normalized(width),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
         )
     return nn.Sequential(
         nn.Conv2d(inputs, width, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
+        *normalized(width),
         nn.Conv2d(width, width, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
+        *normalized(width),
         nn.Conv2d(width, width * expansion, 1, bias=False),
     )

@@ -1,8 +1,25 @@
 """Views: random transformations of images, batched on the device, each with parameters and a decay of its own."""
 
-from auglik.views.fcr import FlipCropRotate, fetch
+from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Shape
+from auglik.views.fcr import FlipCropRotate, fetch, levels
 from auglik.views.gallery import Gallery
 from auglik.views.mollification import Mollification
-from auglik.views.pipeline import Draws, Pipeline, Views
+from auglik.views.pipeline import Draws, Pipeline, Softening, Step, Views
 
-__all__ = ["Draws", "FlipCropRotate", "Gallery", "Mollification", "Pipeline", "Views", "fetch"]
+__all__ = [
+    "OPERATIONS",
+    "Applied",
+    "Augmentation",
+    "Drawn",
+    "Draws",
+    "FlipCropRotate",
+    "Gallery",
+    "Mollification",
+    "Pipeline",
+    "Shape",
+    "Softening",
+    "Step",
+    "Views",
+    "fetch",
+    "levels",
+]

@@ -5,14 +5,17 @@ torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.views.gallery import Gallery, standardized
+from auglik.views.augmentation import OPERATIONS, Applied, Drawn, Parameters, Shape
+from auglik.views.gallery import Gallery, packed, standardized, unpacked
 from objectives import InputError
 
 
@@ -23,9 +26,10 @@ class FlipCropRotate:
     Raises InputError for parameters out of range.
     """
 
-    flip: float
-    padding: int
-    degrees: float
+    flip: float = 0.5
+    padding: int = 4
+    degrees: float = 15.0
+    domain: ClassVar[Literal["levels"]] = "levels"
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
@@ -35,7 +39,10 @@ class FlipCropRotate:
         if not (math.isfinite(self.degrees) and 0 <= self.degrees <= 180):
             raise InputError(f"rotation: expected degrees in [0,180], got {self.degrees}")
 
-    def draw(self, generator: np.random.Generator, count: int) -> dict[str, NDArray[np.generic]]:
+    def check(self, shape: Shape) -> None:
+        """Every image can be flipped, cropped and rotated."""
+
+    def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> dict[str, NDArray[np.generic]]:
         """One view of each of `count` images: flip, top and left offsets in pixels, cos and sin of the angle."""
         flip = generator.random(count) < self.flip
         top, left = generator.integers(-self.padding, self.padding, (2, count), np.int32, endpoint=True)
@@ -44,12 +51,51 @@ class FlipCropRotate:
         cos, sin = np.cos(radians).astype(np.float32), np.sin(radians).astype(np.float32)
         return {"flip": flip, "top": top, "left": left, "cos": cos, "sin": sin}
 
+    def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
+        """Flip (0 or 1), crop (the share of the image that left the frame) and rotation (degrees)."""
+        flip, top, left = (np.asarray(parameters[name], np.float32) for name in ("flip", "top", "left"))
+        seen = np.clip(1 - np.abs(top) / shape.height, 0, 1) * np.clip(1 - np.abs(left) / shape.width, 0, 1)
+        degrees = np.degrees(np.arctan2(parameters["sin"], parameters["cos"])).astype(np.float32)
+        names = [OPERATIONS.index(name) for name in ("flip", "crop", "rotate")]
+        return [
+            Applied(
+                share=np.ones(len(flip), np.float32),
+                operation=np.tile(np.array(names, np.uint8), (len(flip), 1)),
+                magnitude=np.stack([flip, 1 - seen, degrees], 1),
+                visibility=np.stack([np.ones_like(seen), seen, np.ones_like(seen)], 1),
+            )
+        ]
+
+    def render(self, images: Tensor, drawn: Drawn) -> Tensor:
+        """The views of levels [V,c,H,W]."""
+        gallery = packed(images)
+        index = torch.arange(len(images), device=images.device)
+        return levels(gallery, index, *(drawn.device[name] for name in PARAMETERS))
+
+
+PARAMETERS = ("flip", "top", "left", "cos", "sin")
+"""The parameters of a view in the order that `fetch` and `levels` take them."""
+
 
 def fetch(gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Standardized views [V,c,H,W] of the images `index` [V] under parameters [V] each."""
+    return standardized(
+        _gathered(gallery, index, flip, top, left, cos, sin), gallery.channels, gallery.scale, gallery.shift
+    )
+
+
+def levels(
+    gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor
+) -> Tensor:
+    """The same views before they are standardized: uint8 [V,c,H,W]."""
+    return unpacked(_gathered(gallery, index, flip, top, left, cos, sin), gallery.channels)
+
+
+def _gathered(
+    gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor
+) -> Tensor:
     source, inside = sources(flip, top, left, cos, sin, gallery.height, gallery.width)
-    values = torch.where(inside, gallery.pixels[index[:, None, None], source], 0)
-    return standardized(values, gallery.channels, gallery.scale, gallery.shift)
+    return torch.where(inside, gallery.pixels[index[:, None, None], source], 0)
 
 
 def sources(

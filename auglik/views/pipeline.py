@@ -1,8 +1,8 @@
 """K views of every image of a batch: drawn on the host for a whole epoch, rendered on the device step by step."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,27 +11,63 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.devices import send
-from auglik.keys import host_generator
-from auglik.views.fcr import FlipCropRotate, fetch
+from auglik.keys import device_generator, host_generator
+from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Parameters, Shape
+from auglik.views.fcr import PARAMETERS, FlipCropRotate, fetch, levels
 from auglik.views.gallery import Gallery
+from auglik.views.mixing import Mixing, soft_labels
 from auglik.views.mollification import Mollification, mollify, noise_generator
+from auglik.views.policies import with_compiled
+from objectives import ROLES
 
 CHUNK = 256
-"""Views gathered at a time on a CPU: the index maps of more leave its cache."""
+"""Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""
 
-Fetch = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+PROBES = 4096
+"""Draws from which the operations of a pipeline are read."""
+
+Gather = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """An augmentation under a name of its own in its pipeline; the name keys its draws."""
+
+    name: str
+    augmentation: Augmentation
+
+    def generator(self, seed: int, purpose: str, epoch: int, view: int) -> np.random.Generator:
+        # Flip, crop and rotation have the first key that there was, so that results of earlier versions stay valid.
+        key = "augmentation" if self.name == "fcr" else f"augmentation {self.name}"
+        return host_generator(seed, purpose, key, epoch, view)
+
+
+class Softening(NamedTuple):
+    """How the labels of transformed views are softened."""
+
+    decay: Callable[[Sequence[Sequence[Applied]]], NDArray[np.float32]]
+    """The decay [n] of n views from what each augmentation did to them."""
+    classes: int
+    target: bool
+    """Whether it is the views' decay, beside that of mollification."""
+    weight: bool
+    """Whether the confidence that it leaves, p = 1 - gamma + gamma/C, is the views' weight (Liu et al. 2023)."""
 
 
 class Draws(NamedTuple):
-    """What was drawn for K views of N images in one epoch: arrays [K,N] on the host, copies of some on the device."""
+    """What was drawn for K views of N images in one epoch: arrays on the host, copies of some on the device."""
 
     seed: int
     epoch: int
     purpose: str
     role: NDArray[np.uint8]
+    """[K,N], as temperature, decay, weight and the first axes of parameters."""
     temperature: NDArray[np.float32]
     decay: NDArray[np.float32]
-    augmentation: dict[str, NDArray[np.generic]]
+    weight: NDArray[np.float32] | None
+    parameters: dict[str, NDArray[np.generic]]
+    """Of the augmentations, each under `step name.parameter`."""
+    mixing: dict[str, NDArray[np.generic]]
+    """Of every image [N,...]: all views of an image show one mixture."""
     device: dict[str, Tensor]
 
     def view_digests(self) -> list[str]:
@@ -40,30 +76,79 @@ class Draws(NamedTuple):
         parameters: dict[str, NDArray[np.generic]] = {
             "role": self.role,
             "temperature": self.temperature,
-            **self.augmentation,
+            **self.parameters,
         }
+        for digest in digests:
+            for name, values in self.mixing.items():
+                digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         for name, values in parameters.items():
             for digest, row in zip(digests, values, strict=True):
                 digest.update(name.encode() + np.ascontiguousarray(row).tobytes())
         return [digest.hexdigest() for digest in digests]
 
+    def own_share(self, labels: Tensor) -> NDArray[np.float32]:
+        """The share of its own class in the label of every image [N] of labels [N]: 1 but where images were mixed."""
+        if not self.mixing:
+            return np.ones(len(labels), np.float32)
+        own = labels.cpu().numpy()
+        return np.where(own == own[self.mixing["partner"]], 1, self.mixing["share"]).astype(np.float32)
+
+
+class Mixed(NamedTuple):
+    """Which image each of B images was mixed with, as places in the gallery [B], and its own share [B]."""
+
+    partners: Tensor
+    share: Tensor
+
 
 class Views(NamedTuple):
-    """K views of B images: standardized images [K,B,c,H,W], decay [K,B], the images' places in the gallery [B]."""
+    """K views of B images: standardized [K,B,c,H,W], decay and weight [K,B], places in the gallery [B]."""
 
     images: Tensor
     decay: Tensor
+    weight: Tensor | None
     positions: Tensor
+    mixed: Mixed | None
+
+    def labels(self, labels: Tensor, classes: int) -> Tensor:
+        """Of the images, from those of the gallery [N]: [B], or [B,C] where images were mixed."""
+        own = labels[self.positions]
+        if self.mixed is None:
+            return own
+        return soft_labels(own, labels[self.mixed.partners], self.mixed.share, classes)
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The distribution of a view: an augmentation of the pixels (or none), then mollification."""
+    """The distribution of a view of images of one shape: mixing, augmentations in turn, mollification."""
 
-    augmentation: FlipCropRotate | None
+    shape: Shape
+    steps: tuple[Step, ...]
     mollification: Mollification
-    fetch: Fetch = fetch
-    """How views are gathered; compiled runs give `torch.compile(fetch)`."""
+    mixing: Mixing | None = None
+    softening: Softening | None = None
+    fetch: Gather = fetch
+    levels: Gather = levels
+    """How views are gathered; compiled runs give these through torch.compile."""
+
+    def compiled(self) -> "Pipeline":
+        """The same with its gathers and its policies' operations compiled."""
+        steps = tuple(step._replace(augmentation=with_compiled(step.augmentation)) for step in self.steps)
+        return replace(self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels))
+
+    def describe(self) -> str:
+        """What a view goes through, stage by stage, on one line."""
+        stages = [*([self.mixing] if self.mixing is not None else []), *(step.augmentation for step in self.steps)]
+        shares = zip(ROLES, self.mollification.schedule.shares(), strict=True)
+        roles = ", ".join(f"{role} {share:.3g}" for role, share in shares if share)
+        return " -> ".join([*map(repr, stages), f"mollification ({roles})"])
+
+    def operations(self) -> set[str]:
+        """What can happen to a view: the operations of a few thousand draws."""
+        probe = self.draw(0, 0, 1, PROBES, torch.device("cpu"), purpose="operations")
+        applied = self.applied_to(probe, 0, np.arange(PROBES))
+        found = {place for branches in applied for branch in branches for place in np.unique(branch.operation).tolist()}
+        return {OPERATIONS[place] for place in found}
 
     def draw(
         self, seed: int, epoch: int, views: int, count: int, device: torch.device, purpose: str = "training"
@@ -75,36 +160,115 @@ class Pipeline:
         ]
         role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
         decay = self.mollification.decay(role, temperature)
-        augmentation: dict[str, NDArray[np.generic]] = {}
-        if self.augmentation is not None:
-            drawn = [
-                self.augmentation.draw(host_generator(seed, purpose, "augmentation", epoch, view), count)
+        by_step = {
+            step.name: [
+                step.augmentation.draw(step.generator(seed, purpose, epoch, view), count, self.shape)
                 for view in range(views)
             ]
-            augmentation = {name: np.stack([values[name] for values in drawn]) for name in drawn[0]}
-        read = {"temperature": temperature, "decay": decay, **augmentation}
+            for step in self.steps
+        }
+        decay, weight = self._softened(decay, by_step)
+        parameters = {f"{name}.{key}": values for name, drawn in by_step.items() for key, values in stacked(drawn)}
+        mixing = {}
+        if self.mixing is not None:
+            mixing = dict(self.mixing.draw(host_generator(seed, purpose, "mixing", epoch), count, self.shape))
+        read = {"temperature": temperature, "decay": decay, **parameters}
+        if weight is not None:
+            read["weight"] = weight
         sent = {name: send(values, device) for name, values in read.items()}
-        return Draws(seed, epoch, purpose, role, temperature, decay, augmentation, sent)
+        sent |= {f"mixing.{name}": send(values, device) for name, values in mixing.items()}
+        return Draws(seed, epoch, purpose, role, temperature, decay, weight, parameters, mixing, sent)
+
+    def _softened(
+        self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Decay and weight [K,N] with what the augmentations did counted in; kept label mass 1-gamma multiplies."""
+        if self.softening is None:
+            return decay, None
+        lost = np.stack(
+            [
+                self.softening.decay(self.applied({name: drawn[view] for name, drawn in by_step.items()}))
+                for view in range(len(decay))
+            ]
+        )
+        lost = np.broadcast_to(lost, decay.shape)
+        if self.softening.target:
+            decay = 1 - (1 - decay) * (1 - lost)
+        C = self.softening.classes
+        return decay, 1 - lost * np.float32((C - 1) / C) if self.softening.weight else None
+
+    def applied(self, by_step: Mapping[str, Parameters]) -> list[Sequence[Applied]]:
+        """What each augmentation did to n views, from its parameters [n,...]."""
+        return [step.augmentation.applied(by_step[step.name], self.shape) for step in self.steps]
+
+    def applied_to(self, draws: Draws, view: int, images: NDArray[np.int64]) -> list[Sequence[Applied]]:
+        """What each augmentation did to one view of some of the images."""
+        drawn = {name: values[view][images] for name, values in draws.parameters.items()}
+        return self.applied({step.name: of_step(step, drawn, {}, slice(None))[0] for step in self.steps})
 
     def render(self, gallery: Gallery, draws: Draws, batch: NDArray[np.int64], step: int) -> Views:
         """K views of the images `batch` [B] (positions in the gallery); `step` keys their pixel noise."""
-        device = gallery.pixels.device
-        index = send(batch, device)
-        drawn = {name: values[:, index] for name, values in draws.device.items()}
-        role = draws.role[:, batch]
-        K, B = role.shape
-        images = self._gather(gallery, index.repeat(K), drawn)
+        device, (K, B) = gallery.pixels.device, (len(draws.role), len(batch))
+        positions = send(batch, device)
+        of_image = {name: values for name, values in draws.device.items() if name.startswith("mixing.")}
+        drawn = {name: values[:, positions] for name, values in draws.device.items() if name not in of_image}
+        mixed, source, index = None, gallery, positions.repeat(K)
+        if self.mixing is not None:
+            mixing = {name.removeprefix("mixing."): values[positions] for name, values in of_image.items()}
+            source, index = self.mixing.mix(gallery, positions, mixing), torch.arange(B, device=device).repeat(K)
+            mixed = Mixed(mixing["partner"], mixing["share"])
+        host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
+        flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
+        images = self._gathered(source, index, host, flat)
+        for item in self.steps:
+            if item.augmentation.domain == "standardized":
+                noise = [
+                    device_generator(device, draws.seed, draws.purpose, f"{item.name} noise", draws.epoch, view, step)
+                    for view in range(K)
+                ]
+                images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), noise))
         noise = [noise_generator(device, draws.seed, draws.purpose, draws.epoch, view, step) for view in range(K)]
-        mollify(images, role, drawn["temperature"], noise)
-        return Views(images.unflatten(0, (K, B)), drawn["decay"], index)
+        mollify(images, draws.role[:, batch], drawn["temperature"], noise)
+        return Views(images.unflatten(0, (K, B)), drawn["decay"], drawn.get("weight"), positions, mixed)
 
-    def _gather(self, gallery: Gallery, index: Tensor, drawn: dict[str, Tensor]) -> Tensor:
-        """Augmented, standardized images [V,c,H,W] of the images `index` [V]."""
-        if self.augmentation is None:
-            return gallery.clean(index)
-        arguments = (index, *(drawn[name].flatten() for name in ("flip", "top", "left", "cos", "sin")))
-        if index.device.type != "cpu" or self.fetch is not fetch or len(index) <= CHUNK:
-            return self.fetch(gallery, *arguments)
-        return torch.cat(
-            [self.fetch(gallery, *chunk) for chunk in zip(*(a.split(CHUNK) for a in arguments), strict=True)]
-        )
+    def _gathered(self, gallery: Gallery, index: Tensor, host: Parameters, device: Mapping[str, Tensor]) -> Tensor:
+        """Standardized images [V,c,H,W] of the images `index` [V], with all augmentations of their levels."""
+        steps = [step for step in self.steps if step.augmentation.domain == "levels"]
+        others = steps[1:] if self._starts_as_gather(steps) else steps
+        V = len(index)
+        whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
+        size = V if whole else min(CHUNK, V)
+        parts = []
+        for start in range(0, V, size):
+            chunk = slice(start, start + size)
+            if len(others) == len(steps):
+                images = gallery.levels(index[chunk]) if steps else gallery.clean(index[chunk])
+            else:
+                arguments = (device[f"{steps[0].name}.{name}"][chunk] for name in PARAMETERS)
+                images = (self.levels if others else self.fetch)(gallery, index[chunk], *arguments)
+            for step in others:
+                images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk), ()))
+            parts.append(gallery.standardize(images) if others else images)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @staticmethod
+    def _starts_as_gather(steps: Sequence[Step]) -> bool:
+        """Whether the first step can be read from the gallery in one go."""
+        return bool(steps) and isinstance(steps[0].augmentation, FlipCropRotate)
+
+
+def of_step(
+    step: Step, host: Parameters, device: Mapping[str, Tensor], chunk: slice
+) -> tuple[Parameters, Mapping[str, Tensor]]:
+    """The parameters of one step, for some of the views."""
+    prefix = f"{step.name}."
+    return (
+        {name.removeprefix(prefix): values[chunk] for name, values in host.items() if name.startswith(prefix)},
+        {name.removeprefix(prefix): values[chunk] for name, values in device.items() if name.startswith(prefix)},
+    )
+
+
+def stacked(drawn: Sequence[Parameters]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Parameters of K views [N,...] as [K,N,...]."""
+    for name in drawn[0]:
+        yield name, np.stack([values[name] for values in drawn])

@@ -1,0 +1,28 @@
+"""Label confidence: how much of its label a transformation leaves to a view."""
+
+from auglik.confidence.composition import Compose, decay_of
+from auglik.confidence.contract import ConfidenceMap, decay_of_confidence
+from auglik.confidence.human import Human
+from auglik.confidence.measured import Measured
+from auglik.confidence.polynomial import Polynomial
+from auglik.confidence.rules import MAPS, Rule, Rules, canonical_rules, check_rules, map_of, parse_rules, rules_identity
+from auglik.confidence.smoothed import Smoothed
+
+__all__ = [
+    "MAPS",
+    "Compose",
+    "ConfidenceMap",
+    "Human",
+    "Measured",
+    "Polynomial",
+    "Rule",
+    "Rules",
+    "Smoothed",
+    "canonical_rules",
+    "check_rules",
+    "decay_of",
+    "decay_of_confidence",
+    "map_of",
+    "parse_rules",
+    "rules_identity",
+]

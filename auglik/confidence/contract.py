@@ -1,0 +1,38 @@
+"""What a map from a transformation's strength to a label's confidence must offer."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+class ConfidenceMap(Protocol):
+    """A frozen dataclass whose fields are the map's parameters."""
+
+    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+        """p [n], what `operation` at these strengths [n] leaves on the true class: 1/classes <= p <= 1.
+
+        Magnitudes are in the operation's own unit, visibility is the share of the image that can still be seen.
+        """
+        ...
+
+    def lacking(self, operations: Iterable[str]) -> list[str]:
+        """Those of `operations` that it has no figures for. Raises InputError where it cannot be used at all."""
+        ...
+
+    def identity(self) -> str:
+        """Text that differs between maps whose values differ. Raises InputError as `lacking` does."""
+        ...
+
+
+def within_chance_and_one(p: Floats, classes: int) -> Floats:
+    """p clamped to [1/C, 1]."""
+    return np.clip(p, 1 / classes, 1)
+
+
+def decay_of_confidence(p: Floats, classes: int) -> Floats:
+    """gamma = (1-p) C/(C-1): the lost mass goes to the C-1 wrong classes; 1 for p below chance."""
+    return np.clip((1 - p) * (classes / (classes - 1)), 0, 1)

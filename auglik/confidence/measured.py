@@ -1,0 +1,60 @@
+"""Confidence from a table that was measured on a data set."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from auglik.confidence.contract import Floats, within_chance_and_one
+from auglik.confidence.table import Table, parse_table, read_bytes
+from objectives import InputError
+
+
+@dataclass(frozen=True)
+class Measured:
+    """p interpolated linearly in the table's magnitudes (or visibilities), constant beyond them.
+
+    `table` is a file that `auglik confidence` wrote. A measured accuracy enters as it is, so that even untouched
+    images have p < 1; `relative` divides by theirs.
+    """
+
+    table: str = ""
+    relative: bool = False
+
+    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+        operations = self._load().operations
+        curve = operations[operation]
+        p = np.interp(visibility if curve.axis == "visibility" else magnitude, curve.at, curve.value)
+        if self.relative:
+            p = p / operations["identity"].value[0]
+        return within_chance_and_one(p, classes)
+
+    def lacking(self, operations: Iterable[str]) -> list[str]:
+        measured = self._load().operations
+        return [name for name in operations if name not in measured]
+
+    def identity(self) -> str:
+        digest = hashlib.sha256(read_bytes(self._path())).hexdigest()
+        return f"Measured({digest}, relative={self.relative})"
+
+    def _path(self) -> Path:
+        if not self.table:
+            raise InputError("measured: expected measured:table=FILE, a file that `auglik confidence` wrote, got none")
+        return Path(self.table)
+
+    def _load(self) -> Table:
+        path = self._path()
+        with suppress(OSError):
+            found = path.stat()
+            return _load(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+        return parse_table(read_bytes(path), str(path))
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, version: tuple[int, ...]) -> Table:
+    """The table in `path`, read once for each time that it was written: times alone may be too coarse to tell."""
+    return parse_table(read_bytes(path), str(path))

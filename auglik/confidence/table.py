@@ -1,0 +1,92 @@
+"""Tables of measured confidence as files: JSON that a person can read, checked when it is read back."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.files import write_json
+from objectives import InputError
+
+FORMAT = 1
+
+AXES = ("magnitude", "visibility")
+
+
+class MeasuredCurve(NamedTuple):
+    """One operation at m strengths, from the lowest to the highest, signed where its magnitude is."""
+
+    axis: str
+    """What it was measured over: magnitude or visibility."""
+    at: NDArray[np.float64]
+    """[m]"""
+    value: NDArray[np.float64]
+    """Mean over the images [m]; not clamped."""
+    standard_error: NDArray[np.float64]
+    """Of that mean [m]."""
+
+
+class Table(NamedTuple):
+    """What was measured, on what, and the curves by operation; "identity" is always among them."""
+
+    measure: str
+    dataset: str
+    digest: str
+    """Of the data set's training images and labels."""
+    classes: int
+    images: int
+    """Validation images that each mean is over."""
+    settings: Mapping[str, object]
+    """Of the network, or of the image similarity; and of how the operations were applied."""
+    operations: Mapping[str, MeasuredCurve]
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Raises InputError where the system refuses."""
+    operations = {name: curve._asdict() for name, curve in table.operations.items()}
+    write_json(path, {"format": FORMAT, **table._asdict(), "part": "validation", "operations": operations})
+
+
+def read_bytes(path: Path) -> bytes:
+    """Raises InputError where the file cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a confidence table, got {error.strerror or error}; `auglik confidence` writes one"
+        ) from None
+
+
+def parse_table(content: bytes, where: str) -> Table:
+    """The table in a file's content. Raises InputError, naming `where`, for anything that is no whole table."""
+    try:
+        data = json.loads(content)
+        if data["format"] != FORMAT:
+            raise InputError(f"{where}: expected format {FORMAT} of a confidence table, got {data['format']}")
+        operations = {name: _curve(entry) for name, entry in data["operations"].items()}
+        rest = {name: data[name] for name in Table._fields if name != "operations"}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
+        raise InputError(f"{where}: expected a table that `auglik confidence` wrote, got {cause}") from None
+    if "identity" not in operations or not operations["identity"].value[0] > 0:
+        raise InputError(f"{where}: expected a confidence above 0 of untouched images (identity), got none")
+    return Table(**rest, operations=operations)
+
+
+def _curve(entry: Mapping[str, object]) -> MeasuredCurve:
+    axis = str(entry["axis"])
+    if axis not in AXES:
+        raise ValueError(f"axis {axis!r}")
+    arrays = [np.asarray(entry[name], np.float64) for name in ("at", "value", "standard_error")]
+    at, value, standard_error = arrays
+    if at.ndim != 1 or not len(at) or any(array.shape != at.shape for array in arrays):
+        raise ValueError("lists of unequal lengths, or empty ones")
+    if not all(map(math.isfinite, np.concatenate([at, value]))) or np.any(np.diff(at) <= 0):
+        raise ValueError("strengths that do not rise, or values that are not finite")
+    return MeasuredCurve(axis, at, value, standard_error)

@@ -1,0 +1,131 @@
+"""The settings of a pretraining run, and where they come from when they are left open."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from auglik.config import RunConfig, Scalar, option
+from auglik.data import Source
+from auglik.networks import NETWORKS
+from auglik.prepare import Facts
+from auglik.prepare import resolve as resolve_run
+from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
+from auglik.pretraining.views import PairViews
+from objectives import InputError
+from objectives.names import canonical, parse
+
+RESULT_FORMAT = 1
+"""Raised whenever the same settings would give other numbers."""
+MOST_NEIGHBOURS = 200
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """SimSiam on one data set with one seed. Defaults are those of SimSiam on CIFAR-10 and of soft augmentation."""
+
+    dataset: str = option("digits", "Data set by name (see `auglik datasets`), a .npz file or a folder of .npy files.")
+    train_images: int | None = option(None, "Train on this many of the training images [all].")
+    validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
+    split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")
+    network: str | None = option(None, "Backbone by name, used without its head [the data set's].")
+    projection: int | None = option(None, "Width of projector and output [4 times the features, at most 2048].")
+    bottleneck: int | None = option(None, "Hidden width of the predictor [a quarter of the projection].")
+    soften: str = option("none", "Weight of a pair by the IoU of its crops: none, sa1, sa2, e.g. sa1:k=4:p_min=0.1.")
+    smallest_crop: float = option(0.2, "Smallest area of a crop, as a share of the image; the largest is all of it.")
+    flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
+    jitter: float = option(0.8, "Probability of colour jitter, for images of three channels.")
+    jitter_strength: float = option(0.4, "Largest relative change of brightness, contrast and saturation.")
+    jitter_hue: float = option(0.1, "Largest shift of the hue, in turns.")
+    grey: float = option(0.2, "Probability of greyscale, for images of three channels.")
+    epochs: int | None = option(None, "Epochs [the data set's].")
+    batch_size: int = option(512, "Images in a step, two views of each.")
+    learning_rate: float | None = option(None, "Highest learning rate, falling as a cosine [0.2; 0.1 under sa2].")
+    warmup: float = option(0.0, "Share of the steps over which the learning rate rises.")
+    momentum: float = option(0.9, "Momentum of SGD.")
+    weight_decay: float = option(5e-4, "Weight decay of SGD.")
+    neighbours: int | None = option(None, "Neighbours that vote [200, at most the images of an average class].")
+    neighbour_temperature: float = option(0.1, "Temperature of the neighbours' votes.")
+    probe_every: int = option(1, "Epochs between two looks at the nearest neighbours of validation images.")
+    seed: int = option(0, "Seed of weights, batches and views.")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
+    precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
+
+    def __post_init__(self) -> None:
+        self.run()
+        self.pair_weight()
+        for name in ("flip", "jitter", "grey"):
+            value = getattr(self, name)
+            _check(value is None or 0 <= value <= 1, name, "a probability in [0,1]", value)
+        _check(0 < self.smallest_crop <= 1, "smallest_crop", "a share in (0,1]", self.smallest_crop)
+        _check(0 <= self.jitter_strength <= 1, "jitter_strength", "a number in [0,1]", self.jitter_strength)
+        _check(0 <= self.jitter_hue <= 0.5, "jitter_hue", "turns in [0,0.5]", self.jitter_hue)
+        _check(self.batch_size >= 2, "batch_size", "at least 2 images (batch norm compares them)", self.batch_size)
+        for name in ("projection", "bottleneck", "neighbours", "probe_every"):
+            value = getattr(self, name)
+            _check(value is None or value >= 1, name, "an integer >= 1", value)
+        _check(
+            0 < self.neighbour_temperature < float("inf"),
+            "neighbour_temperature",
+            "a number > 0",
+            self.neighbour_temperature,
+        )
+
+    def run(self) -> RunConfig:
+        """The settings that pretraining shares with supervised runs, which says how both read, split and step."""
+        return RunConfig(nesterov=False, **{name: getattr(self, name) for name in SHARED})
+
+    def pair_weight(self) -> PairWeight:
+        return parse("soften", self.soften, PAIR_WEIGHTS)
+
+    def views(self) -> PairViews:
+        """The distribution of views; of resolved settings."""
+        assert self.flip is not None
+        return PairViews(self.smallest_crop, self.flip, self.jitter, self.jitter_strength, self.jitter_hue, self.grey)
+
+    def flat(self) -> dict[str, Scalar]:
+        """Every setting by its name."""
+        return dataclasses.asdict(self)
+
+
+SHARED = (
+    "dataset", "train_images", "validation_fraction", "split_seed", "network", "epochs", "batch_size", "learning_rate",
+    "warmup", "momentum", "weight_decay", "seed", "device", "precision",
+)  # fmt: skip
+
+
+def _check(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds:
+        raise InputError(f"{name}: expected {expected}, got {value}")
+
+
+def resolve(config: PretrainConfig, source: Source, facts: Facts) -> PretrainConfig:
+    """`config` with open settings filled in from the data set and the machine, names in their canonical form.
+
+    The widths of projector and predictor stay open where they follow the network. Raises InputError as a supervised
+    run's settings do, and for more neighbours than training images.
+    """
+    rate = config.learning_rate if config.learning_rate is not None else config.pair_weight().learning_rate
+    run = resolve_run(replace(config, learning_rate=rate).run(), source, facts)
+    assert run.train_images is not None
+    held_out = max(1, round(run.train_images * run.validation_fraction)) if run.validation_fraction else 0
+    images = run.train_images - held_out
+    if images < 2:
+        raise InputError(f"train_images: expected two beside those for validation, got {images}")
+    if (config.neighbours or 1) > images:
+        raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
+    run = replace(run, network=canonical("network", str(run.network), NETWORKS))
+    return replace(
+        config,
+        **{name: getattr(run, name) for name in SHARED},
+        soften=canonical("soften", config.soften, PAIR_WEIGHTS),
+        flip=config.flip if config.flip is not None else 0.5 * source.traits.flip,
+        neighbours=config.neighbours or max(1, min(MOST_NEIGHBOURS, images // facts.classes)),
+    )
+
+
+def settings_hash(config: PretrainConfig, data_digest: str) -> str:
+    """SHA-256 of all that decides the numbers: resolved settings, the training data by content, the format."""
+    identity = {**config.flat(), "dataset": data_digest, "pretraining_format": RESULT_FORMAT}
+    identity["device"] = config.device.partition(":")[0]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,140 @@
+"""One pretraining run from its settings to its results, in a folder of its own; results.json is written last."""
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from auglik import checkpoint as checkpoints
+from auglik.checkpoint import Checkpoint
+from auglik.config import read_toml
+from auglik.data import digest, open_dataset
+from auglik.files import ensure_writable, write_json, write_toml
+from auglik.prepare import Split, TrainingData, load_training, place, read_facts
+from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
+from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
+from auglik.pretraining.simsiam import SimSiam
+from auglik.pretraining.training import make_model, pretrain
+from auglik.runs import CONFIG, RESULTS, Results, device_name, finished
+from auglik.stop import StopRequest
+from auglik.version import __version__
+from objectives import InputError
+
+
+class PretrainJob(NamedTuple):
+    """A run and where it goes."""
+
+    config: PretrainConfig
+    """Resolved."""
+    settings: str
+    """The hash of all settings and the training data."""
+    folder: Path
+    data_dir: Path
+    threads: int = 1
+    download: bool = False
+    tensorboard: bool = False
+
+
+def make_job(
+    config: PretrainConfig,
+    folder: Path,
+    data_dir: Path,
+    *,
+    threads: int = 1,
+    download: bool = False,
+    tensorboard: bool = False,
+) -> PretrainJob:
+    """The run of these settings in `folder`. Raises InputError where the folder holds a run of others."""
+    source = open_dataset(config.dataset, data_dir, download)
+    facts = read_facts(source)
+    resolved = resolve(config, source, facts)
+    job = PretrainJob(resolved, settings_hash(resolved, facts.digest), folder, data_dir, threads, download, tensorboard)
+    check_vacant(job)
+    return job
+
+
+def check_vacant(job: PretrainJob) -> None:
+    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged file of one."""
+    results, settings = finished(job.folder), job.folder / CONFIG
+    before, now = read_toml(settings) if settings.exists() else job.config.flat(), job.config.flat()
+    keys = [key for key in {**now, **before} if before.get(key) != now.get(key) and key != "dataset"]
+    changed = [f"{key} {before.get(key)}, now {now.get(key)}" for key in keys]
+    if changed or (results is not None and results["settings"] != job.settings):
+        what = "; ".join(changed[:4]) or "its data set has other images"
+        raise InputError(f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it")
+    interrupted(job)
+
+
+def interrupted(job: PretrainJob) -> Checkpoint | None:
+    """The checkpoint in the job's folder, if any. Raises InputError for a damaged one, or one of another run."""
+    path = job.folder / checkpoints.NAME
+    return checkpoints.load(path, job.settings) if path.exists() else None
+
+
+def execute(
+    job: PretrainJob,
+    *,
+    restart: bool = False,
+    stop: StopRequest | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Results:
+    """Pretrains, probes and writes one run, from its checkpoint where there is one unless `restart` is set.
+
+    Raises InputError, Interrupted and NonFiniteLossError as `pretrain` does.
+    """
+    ensure_writable(job.folder)
+    resume = None if restart else interrupted(job)
+    threads = resume.threads if resume is not None else job.threads
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
+    config, source = job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
+    data = load_training(config.run(), source)
+    write_toml(job.folder / CONFIG, config.flat())
+    trained = pretrain(
+        config, data, job.settings, job.folder,
+        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
+    )  # fmt: skip
+    began = time.monotonic()
+    test = source.test()
+    held_out = place(test, data.mean, data.std, torch.device(config.device))
+    untrained = make_model(config, data.training.gallery.channels)
+    results: Results = {
+        "soften": config.soften,
+        "seed": config.seed,
+        **test_scores(trained.model, data, held_out, config),
+        **{f"untrained_{name}": value for name, value in test_scores(untrained, data, held_out, config).items()},
+        **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
+        "projection": trained.model.predictor[-1].out_features,
+        "train_seconds": trained.train_seconds,
+        "evaluation_seconds": time.monotonic() - began,
+        "training_images": len(data.training.labels),
+        "validation_images": len(data.validation.labels),
+        "test_images": len(test.labels),
+        "backbone_parameters": sum(parameter.numel() for parameter in trained.model.backbone.parameters()),
+        "batches_digest": trained.digests[0],
+        "view_digests": trained.digests[1:],
+        "test_digest": digest(test),
+        "settings": job.settings,
+        "threads": threads,
+        "device": device_name(config.device),
+        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    write_json(job.folder / RESULTS, results)
+    return results
+
+
+def test_scores(model: SimSiam, data: TrainingData, test: Split, config: PretrainConfig) -> dict[str, float]:
+    """Test accuracy of nearest neighbours and of a linear probe, both from the training images' frozen features."""
+    assert config.neighbours is not None
+    bank, queries = (features_of(model.backbone, part, config.precision) for part in (data.training, test))
+    probe = linear_accuracy(bank, queries)
+    return {
+        "knn_accuracy": neighbour_accuracy(
+            bank, queries, data.classes, config.neighbours, config.neighbour_temperature
+        ),
+        "linear_accuracy": probe.accuracy,
+        "linear_iterations": probe.iterations,
+    }

@@ -1,0 +1,76 @@
+"""The two views of SimSiam, drawn on the host for all images of an epoch and rendered on the device step by step."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.devices import send
+from auglik.keys import host_generator
+from auglik.pretraining.colour import Jitter, draw_jitter, recolour
+from auglik.views import Gallery, Shape
+from auglik.views.rectangles import Boxes
+from auglik.views.resized_crop import draw_boxes, resample
+
+RATIO = (3 / 4, 4 / 3)
+"""Width/height of crops, log-uniform."""
+
+
+class Drawn(NamedTuple):
+    """One view of each of N images, on the host."""
+
+    box: Boxes
+    """int32 [N,4]"""
+    flip: NDArray[np.bool_]
+    jitter: Jitter
+
+    def digest(self) -> str:
+        """SHA-256 of all parameters."""
+        arrays = (self.box, self.flip, *self.jitter)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+
+@dataclass(frozen=True)
+class PairViews:
+    """Random resized crop, flip, colour jitter, greyscale: SimSiam's views of small images, without blur.
+
+    Images of one channel have no colour to change.
+    """
+
+    smallest_crop: float
+    flip: float
+    jitter: float
+    jitter_strength: float
+    jitter_hue: float
+    grey: float
+
+    def draw(self, seed: int, epoch: int, count: int, shape: Shape) -> tuple[Drawn, Drawn]:
+        """Two views of all N = `count` images, each keyed by (seed, epoch, view)."""
+        first, second = (self._draw(seed, epoch, view, count, shape) for view in range(2))
+        return first, second
+
+    def _draw(self, seed: int, epoch: int, view: int, count: int, shape: Shape) -> Drawn:
+        def generator(what: str) -> np.random.Generator:
+            return host_generator(seed, "pretraining", what, epoch, view)
+
+        return Drawn(
+            draw_boxes(generator("crop"), count, shape.height, shape.width, (self.smallest_crop, 1), RATIO),
+            generator("flip").random(count) < self.flip,
+            draw_jitter(generator("colour"), count, self.jitter_strength, self.jitter_hue, self.jitter, self.grey),
+        )
+
+    def render(self, gallery: Gallery, drawn: Drawn, batch: NDArray[np.int64]) -> Tensor:
+        """The view of the images `batch` [B] (places in the gallery), standardized [B,c,H,W]."""
+        device = gallery.pixels.device
+        images = gallery.levels(send(batch, device)).float().div_(255)
+        images, _ = resample(images, send(drawn.box[batch], device))
+        flip = send(drawn.flip[batch], device)[:, None, None, None]
+        images = torch.where(flip, images.flip(3), images)
+        if gallery.channels == 3:
+            factors, order, grey = drawn.jitter
+            images = recolour(images, Jitter(factors[batch], order[batch], grey[batch]))
+        return gallery.standardize(images.mul_(255))

@@ -1,0 +1,136 @@
+"""The published experiments by name: one TOML file each, read into a plan of cells, seeds and settings.
+
+A recipe says what its paper did; `quick` is what replaces that on a small machine, `code` what the published code did
+where it differs from the text.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import NamedTuple
+
+from auglik.cells import Cell
+from auglik.config import SETTINGS, coerced
+from objectives import InputError
+from objectives.names import nearest
+
+SCALES = ("full", "quick")
+PROTOCOLS = ("text", "code")
+
+Values = Mapping[str, Sequence[object]]
+"""Settings by flat name, each with the values asked for."""
+
+
+class Scale(NamedTuple):
+    """How large a recipe is run."""
+
+    settings: Values
+    seeds: int
+    corruptions: bool
+    """Whether the corrupted test sets belong to what is published."""
+    note: str
+    """What it leaves out of the published experiment."""
+
+
+class Recipe(NamedTuple):
+    """One published experiment."""
+
+    name: str
+    title: str
+    source: str
+    question: str
+    cells: tuple[Cell, ...]
+    reference: str
+    scales: Mapping[str, Scale]
+    code: Values
+    """What the published code did, where text and code disagree."""
+
+    def settings(self, scale: str, protocol: str) -> dict[str, list[object]]:
+        """The common settings of a comparison. Raises InputError for unknown scales and protocols."""
+        for value, known, kind in ((scale, SCALES, "scale"), (protocol, PROTOCOLS, "protocol")):
+            if value not in known:
+                raise InputError(f"expected {kind} {' or '.join(known)}, got {value!r}{nearest(value, known)}")
+        chosen = {**self.scales[scale].settings, **(self.code if protocol == "code" else {})}
+        return {key: list(values) for key, values in chosen.items()}
+
+    def cells_at(self, scale: str) -> tuple[Cell, ...]:
+        """The cells, without what the quick scale replaces for all of them."""
+        if scale == "full":
+            return self.cells
+        replaced = self.scales["quick"].settings.keys() & {"dataset", "network", "epochs", "learning_rate"}
+        return tuple(
+            Cell(cell.name, {key: value for key, value in cell.changes.items() if key not in replaced})
+            for cell in self.cells
+        )
+
+
+def recipe_names() -> list[str]:
+    """The recipes that there are."""
+    folder = resources.files("auglik.recipes")
+    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
+
+
+def read_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError for an unknown one and for a file that is no recipe."""
+    if name not in recipe_names():
+        raise InputError(f"unknown recipe {name!r}{nearest(name, recipe_names())}")
+    return parse_recipe(name, (resources.files("auglik.recipes") / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def parse_recipe(name: str, text: str) -> Recipe:
+    """The recipe that a TOML text is. Raises InputError where it is none."""
+    try:
+        table = tomllib.loads(text)
+        cells = tuple(_cell(entry) for entry in table["cells"])
+        full, quick = table["full"], {**table["full"], **QUICK, **table.get("quick", {})}
+        scales = {"full": _scale(full), "quick": _scale(quick)}
+        recipe = Recipe(
+            name, table["title"], table["source"], table["question"], cells, table["reference"], scales,
+            _settings(table.get("code", {})),
+        )  # fmt: skip
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"recipe {name}: expected title, source, question, reference, full and cells: {error}"
+        ) from None
+    if recipe.reference not in [cell.name for cell in cells]:
+        raise InputError(f"recipe {name}: unknown reference {recipe.reference!r}")
+    return recipe
+
+
+QUICK: Mapping[str, object] = {
+    "dataset": "digits",
+    "network": "small-cnn:width=8",
+    "epochs": 2,
+    "learning_rate": 0.1,
+    "warmup": 0.1,
+    "batch_size": 64,
+    "train_images": 400,
+    "seeds": 2,
+    "evaluation_views": 8,
+    "evaluation_images": 200,
+    "precision": "fp32",
+    "note": "digits, a small network and two epochs stand in for the published data, network and training",
+}
+"""What the quick scale replaces in every recipe; a recipe's own [quick] comes on top."""
+
+
+def _scale(table: Mapping[str, object]) -> Scale:
+    rest = dict(table)
+    seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
+    return Scale(_settings(rest), int(str(seeds)), bool(corruptions), str(note))
+
+
+def _settings(table: Mapping[str, object]) -> dict[str, list[object]]:
+    found: dict[str, list[object]] = {}
+    for key, value in table.items():
+        if key not in SETTINGS:
+            raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
+        found[key] = [coerced(key, item) for item in (value if isinstance(value, list) else [value])]
+    return found
+
+
+def _cell(entry: Mapping[str, object]) -> Cell:
+    changes = {key: value for key, value in entry.items() if key != "name"}
+    for key, value in changes.items():
+        coerced(key, value)
+    return Cell(str(entry["name"]), changes)

@@ -1,0 +1,114 @@
+"""The robustness of a finished run: its network under every condition of a suite."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auglik import checkpoint as checkpoints
+from auglik.checkpoint import Checkpoint
+from auglik.config import RunConfig, change, read_toml, settings_hash
+from auglik.devices import choose_device
+from auglik.evaluation import Progress, predictor
+from auglik.robustness.human import human_scores
+from auglik.robustness.score import Score, load_measured, load_scores, means, scored, write_scores
+from auglik.robustness.stream import Condition, batch_size, predicted
+from auglik.robustness.suite import Suite
+from auglik.runs import CONFIG, RESULTS, finished
+from auglik.training import make_network
+from auglik.version import __version__
+from auglik.views import Gallery
+from objectives import InputError
+
+
+def evaluate_robustness(
+    folder: Path, suite: Suite, device: str | None = None, progress: Progress = lambda share: None
+) -> list[Score]:
+    """The scores of the finished run in `folder` under every condition of the suite, and their means.
+
+    They are written to robustness.csv in the run's folder, what was measured to robustness.json; where these hold the
+    same conditions already, nothing is computed. Raises InputError for an unfinished run, a checkpoint that does not
+    belong to it, one of other data than the suite's, and damaged files.
+    """
+    config, settings = read_run(folder)
+    if settings_hash(config, suite.training_digest) != settings:
+        raise InputError(f"{folder}: expected a run trained on the data set that it names, got other training images")
+    if (before := measured_before(folder, suite)) is not None:
+        return before
+    began = time.monotonic()
+    trained = checkpoints.load(folder / checkpoints.NAME, settings)
+    config = change(config, {"device": str(choose_device(device))}) if device is not None else config
+    torch.set_num_threads(trained.threads)
+    scores = network_scores(config, trained_network(config, trained, suite), trained.mean, trained.std, suite, progress)
+    measured = {**suite.measured, "settings": settings, "seconds": time.monotonic() - began, "auglik": __version__}
+    write_scores(folder, scores, measured)
+    return scores
+
+
+def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
+    """The scores in a run's folder where they are of the suite's conditions. Raises InputError for damaged ones."""
+    measured = load_measured(folder)
+    if measured is None or measured.get("identity") != suite.measured["identity"]:
+        return None
+    return load_scores(folder)
+
+
+def read_run(folder: Path) -> tuple[RunConfig, str]:
+    """The settings of a finished run, and their hash. Raises InputError for one that is unfinished or none at all."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} in it")
+    results = finished(folder)
+    if results is None:
+        raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
+    return change(RunConfig(), read_toml(folder / CONFIG)), str(results["settings"])
+
+
+def trained_network(config: RunConfig, trained: Checkpoint, suite: Suite) -> nn.Module:
+    """The network of a checkpoint on the device of the settings."""
+    network = make_network(config, suite.shape.channels, suite.classes)
+    network.load_state_dict(trained.network)
+    return network
+
+
+def network_scores(
+    config: RunConfig,
+    network: nn.Module,
+    mean: list[float],
+    std: list[float],
+    suite: Suite,
+    progress: Progress = lambda share: None,
+) -> list[Score]:
+    """The scores of a network that was trained on images of these channel statistics; conditions first, then means."""
+    device, (c, H, W) = torch.device(config.device), suite.shape
+    standardize = Gallery.pack(np.zeros((1, c, 1, 1), np.uint8), mean, std, device).standardize
+    looked = predicted(predictor(config, network), standardize, suite.conditions, device, batch_size(H, W))
+    scores = list(_scored_meanwhile(looked, suite, progress))
+    clean = scores[0]
+    found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))
+    unoccluded = [clean._replace(kind="occlusion", name="square")] if suite.occlusion else []
+    return [*scores, *unoccluded, *found]
+
+
+def _scored_meanwhile(looked: Iterator[tuple[Condition, Tensor]], suite: Suite, progress: Progress) -> Iterator[Score]:
+    """Scores of every condition, computed on the host while the network looks at the next."""
+    pending = None
+    with ThreadPoolExecutor(1) as scorer:
+        for index, (condition, log_p) in enumerate(looked):
+            if pending is not None:
+                yield from pending.result()
+            pending = scorer.submit(_scores_of, condition, log_p, suite)
+            progress((index + 1) / len(suite.conditions))
+        if pending is not None:
+            yield from pending.result()
+
+
+def _scores_of(condition: Condition, log_p: Tensor, suite: Suite) -> list[Score]:
+    on_host = log_p.cpu().numpy()
+    kind, name, category, severity = condition.kind, condition.name, condition.category, condition.severity
+    of_labels = scored(kind, name, category, severity, on_host, condition.labels)
+    of_people = human_scores(on_host, suite.human) if condition.kind == "clean" and suite.human is not None else []
+    return [of_labels, *of_people]

@@ -1,0 +1,73 @@
+"""Human label distributions (Peterson et al. 2019, CIFAR-10H): what a prediction scores against people's answers."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from auglik.data.source import one_line
+from auglik.metrics import equal_width, summed_gaps
+from auglik.robustness.score import Score
+from objectives import InputError
+
+Array = NDArray[np.float64]
+
+AGREEMENT = 0.9
+"""The least share of images whose most frequent human answer is the label: 99% for CIFAR-10H."""
+SUM_TOLERANCE = 1e-3
+ECE_BINS = 15
+
+
+def load_human_labels(path: Path, labels: NDArray[np.int64], classes: int) -> Array:
+    """Distributions [N,C] of the answers of people about each test image.
+
+    Raises InputError for a file that cannot be read, another shape, rows that are no distributions, and answers that
+    agree with fewer than 90% of the labels [N].
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: expected a .npy file of human labels ({one_line(error)})") from None
+    expected = (len(labels), classes)
+    if not isinstance(found, np.ndarray) or found.shape != expected or not np.issubdtype(found.dtype, np.number):
+        got = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "an archive"
+        raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: made for another test set?")
+    human = found.astype(np.float64)
+    if not (human >= 0).all() or not (np.abs(human.sum(axis=1) - 1) <= SUM_TOLERANCE).all():
+        raise InputError(f"{path}: expected rows that are distributions, got others (counts? divide by their sums)")
+    agreement = (human.argmax(axis=1) == labels).mean()
+    if agreement < AGREEMENT:
+        raise InputError(
+            f"{path}: expected people to agree with at least {AGREEMENT:.0%} of the test labels,"
+            f" they do with {agreement:.1%}: another test set, or another order?"
+        )
+    return human / human.sum(axis=1, keepdims=True)
+
+
+def human_scores(log_p: NDArray[np.floating], human: Array) -> list[Score]:
+    """Scores of log-probabilities [N,C] against human distributions h [N,C]: two rows.
+
+    expected: the metrics in expectation over labels drawn from h. nll is the cross-entropy -sum_c h_c log p_c, and a
+    prediction counts as correct with probability h at its class, in the error and in the ECE's accuracies.
+    excess: beyond those of h itself as the prediction. nll is KL(h || p), brier sum_c (p_c - h_c)^2.
+    """
+    log_p = log_p.astype(np.float64)
+    p, rows = np.exp(log_p), np.arange(len(human))
+    predicted = log_p.argmax(axis=1)
+    correct, confidence = human[rows, predicted], p[rows, predicted]
+    cross_entropy = -(human * np.where(human > 0, log_p, 0)).sum(axis=1)
+    entropy = special.entr(human).sum(axis=1)
+    own_brier = 1 - np.square(human).sum(axis=1)
+    distance = np.square(p - human).sum(axis=1)
+    ece = summed_gaps(correct - confidence, equal_width(confidence, ECE_BINS))
+
+    def row(name: str, error: Array, nll: Array, brier: Array) -> Score:
+        return Score(
+            "human", name, "", None, float(error.mean()), float(nll.mean()), float(brier.mean()), ece, len(human)
+        )
+
+    return [
+        row("expected", 1 - correct, cross_entropy, own_brier + distance),
+        row("excess", human.max(axis=1) - correct, cross_entropy - entropy, distance),
+    ]

@@ -1,0 +1,111 @@
+"""-C sets as folders of `<corruption>.npy`: CIFAR-10-C, CIFAR-100-C, the mollification code's, and made ones."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.data import Arrays
+from auglik.data.arrays import check_labels
+from auglik.data.npy_folder import CORRUPTION_LABELS
+from auglik.data.source import one_line
+from auglik.data.stored import read_header
+from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
+from auglik.robustness.stream import Condition, Read
+from objectives import InputError
+
+LABELS = ("labels.npy", CORRUPTION_LABELS)
+SAMPLES, SAMPLE_BYTES = 64, 4096
+
+
+def npy_conditions(
+    folder: Path, test: Arrays, chosen: NDArray[np.int64], severities: Sequence[int], allow_missing: bool = False
+) -> list[Condition]:
+    """The conditions of a folder whose arrays hold the whole test set at severities 1 to 5 in turn, channels last.
+
+    Of every severity, the images `chosen` [n] from the N of the test set are read, through a memory map. Raises
+    InputError for missing corruptions, labels that are not the test set's, and arrays that are damaged, not uint8 or
+    of another shape than [5N,H,W,c].
+    """
+    found = {path.stem for path in folder.glob("*.npy")} - {Path(name).stem for name in LABELS}
+    names = check_complete(found, str(folder), allow_missing)
+    _check_labels(folder, test.labels)
+    maps = {name: _open(folder / f"{name}.npy", test.images) for name in names}
+    return [
+        Condition("corruption", name, CORRUPTIONS[name], severity, test.labels[chosen], _reader(maps[name], rows))
+        for name in names
+        for severity in severities
+        for rows in [chosen + (severity - 1) * len(test.labels)]
+    ]
+
+
+def npy_fingerprint(folder: Path) -> str:
+    """SHA-256 of the names, sizes and 64 evenly spaced samples of the folder's arrays: cheap, whatever their size."""
+    state = hashlib.sha256()
+    for path in sorted(folder.glob("*.npy")):
+        size = path.stat().st_size
+        state.update(f"{path.name} {size}\n".encode())
+        for part in _samples(path, size):
+            state.update(part)
+    return state.hexdigest()
+
+
+def _samples(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for index in range(SAMPLES):
+            file.seek(max(0, size - SAMPLE_BYTES) * index // (SAMPLES - 1))
+            yield file.read(SAMPLE_BYTES)
+
+
+def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Read:
+    return lambda where: images[rows[where]]
+
+
+def _open(path: Path, test: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A memory map [5N,H,W,c] of the array at `path`."""
+    images = _map(path)
+    N, c, H, W = test.shape
+    expected = (len(SEVERITIES) * N, H, W, c)
+    shape = (*images.shape, 1) if images.ndim == 3 else images.shape
+    if images.dtype != np.uint8 or shape != expected:
+        raise InputError(
+            f"{path}: expected uint8 images {list(expected)}, got {images.dtype} {list(images.shape)}"
+            f" ({_cause(shape, expected)})"
+        )
+    return images.reshape(expected).view(np.uint8)
+
+
+def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    if len(shape) != 4 or shape == expected:
+        return "not raw images, channels last?"
+    if shape[3] != expected[3]:
+        return f"{shape[3]} channels, where the network takes {expected[3]}"
+    if shape[1:3] != expected[1:3]:
+        return "images of another size: another data set's?"
+    return f"not {len(SEVERITIES)} severities of {expected[0] // len(SEVERITIES)} test images: cut short, or another's?"
+
+
+def _check_labels(folder: Path, labels: NDArray[np.int64]) -> None:
+    path = next((folder / name for name in LABELS if (folder / name).is_file()), None)
+    if path is None:
+        raise InputError(f"{folder}: expected {' or '.join(LABELS)} beside the corruptions, got no such file")
+    found = check_labels(np.array(_map(path)), where=str(path), count=len(SEVERITIES) * len(labels))
+    same = (found.reshape(len(SEVERITIES), -1) == labels).mean()
+    if same < 1:
+        raise InputError(
+            f"{path}: expected the labels of the test set, five times over; {1 - same:.1%} of them differ"
+            " (another set, or another order?)"
+        )
+
+
+def _map(path: Path) -> NDArray[np.generic]:
+    try:
+        with path.open("rb") as file:
+            read_header(file, path.stat().st_size, str(path))
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: expected a whole .npy array ({one_line(error)})") from None

@@ -1,0 +1,119 @@
+"""Scores of one run under conditions, their means, and the files that keep them."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from auglik import metrics
+from auglik.files import write_csv, write_json
+from objectives import InputError
+
+SCORES, MEASURED = "robustness.csv", "robustness.json"
+MEAN, ALL = "mean", "all"
+
+
+class Score(NamedTuple):
+    """A row of robustness.csv: one condition, or a mean of conditions with equal weights."""
+
+    kind: str
+    """clean, corruption, occlusion, mollified or human."""
+    name: str
+    """The corruption; square; noise or blur; `mean` over corruptions; expected or excess for human labels."""
+    category: str
+    """noise, blur, weather or digital for corruptions, `all` for means over all of them; else empty."""
+    severity: float | None
+    """1 to 5 for corruptions, the occluded share of the area, the temperature t; None for a mean over these."""
+    error: float
+    nll: float
+    brier: float
+    ece: float
+    images: int
+    """How many predictions were scored."""
+
+
+def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
+    """The metrics of log-probabilities [N,C] at labels [N]; the ECE's bins are filled with all N images."""
+    return Score(
+        kind,
+        name,
+        category,
+        severity,
+        metrics.error(log_p, labels),
+        metrics.nll(log_p, labels),
+        metrics.brier(log_p, labels),
+        metrics.expected_calibration_error(log_p, labels),
+        len(np.asarray(labels)),
+    )
+
+
+def means(scores: Iterable[Score]) -> list[Score]:
+    """Means over the severities of every name, and for corruptions by category, by severity and over all.
+
+    A mean of ECEs is the mean over conditions, each an ECE over all its images (Heinonen et al. 2025, Table 2).
+    """
+    groups: dict[tuple[str, str, str, float | None], list[Score]] = {}
+    for score in scores:
+        keys: list[tuple[str, str, str, float | None]] = [(score.kind, score.name, score.category, None)]
+        if score.kind == "corruption":
+            keys += [(score.kind, MEAN, score.category, None), (score.kind, MEAN, ALL, score.severity)]
+            keys += [(score.kind, MEAN, ALL, None)]
+        for key in keys:
+            groups.setdefault(key, []).append(score)
+    ordered = sorted(groups, key=lambda key: (key[1] == MEAN, key[2] == ALL, key[3] is None))
+    return [_mean(key, groups[key]) for key in ordered]
+
+
+def _mean(key: tuple[str, str, str, float | None], scores: Sequence[Score]) -> Score:
+    columns = zip(*((score.error, score.nll, score.brier, score.ece) for score in scores), strict=True)
+    error, nll, brier, ece = (sum(column) / len(scores) for column in columns)
+    return Score(*key, error, nll, brier, ece, sum(score.images for score in scores))
+
+
+def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
+    """robustness.csv, then robustness.json with what was measured and the checksum of the former."""
+    write_csv(folder / SCORES, [score._asdict() for score in scores], Score._fields)
+    checksum = hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()
+    write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
+
+
+def load_measured(folder: Path) -> dict[str, object] | None:
+    """What robustness.json says, or None where there is none. Raises InputError for a damaged one."""
+    path = folder / MEASURED
+    if not path.exists():
+        return None
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to measure again") from None
+    if not isinstance(measured, dict) or "scores_sha256" not in measured:
+        raise InputError(f"{path}: expected what was measured of a run, got something else; delete it to measure again")
+    return measured
+
+
+def load_scores(folder: Path) -> list[Score] | None:
+    """The robustness scores of the run in `folder`, or None where none were measured.
+
+    Raises InputError where the files are damaged or do not belong together.
+    """
+    measured = load_measured(folder)
+    if measured is None:
+        return None
+    path = folder / SCORES
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != measured["scores_sha256"]:
+        got = "other content" if content else "no such file"
+        raise InputError(f"{path}: expected the scores that {MEASURED} was written with, got {got}; measure again")
+    return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
+
+
+def _score(row: Mapping[str, str]) -> Score:
+    severity = float(row["severity"]) if row["severity"] else None
+    error, nll, brier, ece = (float(row[name]) for name in ("error", "nll", "brier", "ece"))
+    return Score(row["kind"], row["name"], row["category"], severity, error, nll, brier, ece, int(row["images"]))

@@ -1,0 +1,147 @@
+"""The conditions that runs on one data set are scored under, opened once for all of them."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.data import Arrays, NpyFolder, Source, digest, open_dataset
+from auglik.evaluation import Progress
+from auglik.files import json_text
+from auglik.prepare import read_facts
+from auglik.robustness.arrays import clean_condition, mollified_conditions, occlusion_conditions
+from auglik.robustness.human import load_human_labels
+from auglik.robustness.image_set import chosen_images, image_conditions, image_fingerprint
+from auglik.robustness.made import made_set
+from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
+from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, TEMPERATURES, RobustnessConfig
+from auglik.robustness.stream import Condition
+from auglik.views import Shape
+from objectives import InputError
+
+PUBLISHED = {
+    "cifar10": "CIFAR-10-C",
+    "cifar100": "CIFAR-100-C",
+    "tiny-imagenet": "Tiny-ImageNet-C",
+    "imagenet": "ImageNet-C",
+}
+"""The published -C sets by data set; the folder is looked for in the data folder."""
+
+
+class Suite(NamedTuple):
+    """What every run on one data set is scored under."""
+
+    conditions: list[Condition]
+    """The clean test images first."""
+    human: NDArray[np.float64] | None
+    """Human label distributions [N,C] of the clean images."""
+    occlusion: bool
+    classes: int
+    shape: Shape
+    """Of a test image."""
+    training_digest: str
+    measured: dict[str, object]
+    """What identifies the conditions: settings and digests."""
+
+
+class Corruptions(NamedTuple):
+    """The corrupted test images, and what identifies them."""
+
+    conditions: list[Condition]
+    set_name: str
+    fingerprint: str
+
+
+def open_suite(
+    dataset: str, data_dir: Path, config: RobustnessConfig, progress: Progress = lambda share: None
+) -> Suite:
+    """Finds, makes and checks all conditions; `progress` is told the share of corruptions made where they are.
+
+    Raises InputError for whatever cannot be measured as it was asked for.
+    """
+    source = open_dataset(dataset, data_dir)
+    test, seed = source.test(), config.robustness_seed
+    everything = np.arange(len(test.labels))
+    chosen = everything if config.images is None else chosen_images(test.labels, config.images, seed)
+    human_path = Path(config.human_labels) if config.human_labels is not None else None
+    human = load_human_labels(human_path, test.labels, source.classes)[chosen] if human_path is not None else None
+    corruptions = _corruptions(dataset, source, test, chosen, data_dir, config, progress)
+    subset = Arrays(test.images[chosen], test.labels[chosen])
+    conditions = [clean_condition(subset), *corruptions.conditions]
+    if config.occlusion:
+        conditions += occlusion_conditions(subset, OCCLUDED_SHARES, seed)
+    if config.mollified:
+        conditions += mollified_conditions(subset, TEMPERATURES, seed)
+    measured: dict[str, object] = {
+        **dataclasses.asdict(config),
+        "human_labels": hashlib.sha256(human.tobytes()).hexdigest() if human is not None else None,
+        "corruptions": corruptions.set_name,
+        "corruptions_fingerprint": corruptions.fingerprint,
+        "test_digest": digest(subset),
+        "conditions": len(conditions),
+    }
+    return Suite(
+        conditions,
+        human,
+        config.occlusion,
+        source.classes,
+        Shape(*test.images.shape[1:]),
+        read_facts(source).digest,
+        {"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
+    )
+
+
+def _corruptions(
+    dataset: str,
+    source: Source,
+    test: Arrays,
+    chosen: NDArray[np.int64],
+    data_dir: Path,
+    config: RobustnessConfig,
+    progress: Progress,
+) -> Corruptions:
+    folder = find_corruptions(config.corruptions, dataset, source, data_dir)
+    if folder is None:
+        return Corruptions([], "none", "")
+    severities, allow_missing, seed = config.chosen_severities(), config.allow_missing, config.robustness_seed
+    if folder == "made":
+        subset = Arrays(test.images[chosen], test.labels[chosen])
+        made = made_set(source.name, subset, data_dir, seed, progress)
+        conditions = npy_conditions(made, subset, np.arange(len(chosen)), severities)
+        return Corruptions(conditions, made.name, npy_fingerprint(made))
+    if any((folder / f"{name}.npy").is_file() for name in CORRUPTIONS):
+        conditions = npy_conditions(folder, test, chosen, severities, allow_missing)
+        return Corruptions(conditions, folder.name, npy_fingerprint(folder))
+    shape = Shape(*test.images.shape[1:])
+    conditions = image_conditions(folder, shape, source.classes, severities, config.images, seed, allow_missing)
+    return Corruptions(conditions, folder.name, image_fingerprint(folder))
+
+
+def find_corruptions(asked: str, dataset: str, source: Source, data_dir: Path) -> Path | Literal["made"] | None:
+    """Where the corruptions are that the setting means: a folder, `made` or None.
+
+    Raises InputError for a folder that does not exist, the published set's included.
+    """
+    if asked == "none":
+        return None
+    if asked == "made":
+        return "made"
+    if asked != "auto":
+        folder = Path(asked)
+        if not folder.is_dir():
+            raise InputError(f"corruptions: expected auto, made, none or a -C folder, got {asked!r}: no such folder")
+        return folder
+    if isinstance(source, NpyFolder) and set(source.corruptions()) & set(CORRUPTIONS):
+        return source.path
+    if dataset not in PUBLISHED:
+        return "made"
+    folder = data_dir / PUBLISHED[dataset]
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: expected the published corruptions of {dataset}, got no such folder: name it with"
+            " --corruptions, or give --corruptions made or none"
+        )
+    return folder

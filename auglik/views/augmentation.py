@@ -1,0 +1,99 @@
+"""What one augmentation of a pipeline must offer: parameters per view, drawn on the host; pixels, on the device."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Parameters = Mapping[str, NDArray[np.generic]]
+"""Arrays by name, whose first axes are those of the views: [n,...] as drawn, [K,N,...] for an epoch."""
+
+OPERATIONS: tuple[str, ...] = (
+    "identity",
+    "flip",
+    "crop",
+    "rotate",
+    "shear-x",
+    "shear-y",
+    "translate-x",
+    "translate-y",
+    "brightness",
+    "color",
+    "contrast",
+    "sharpness",
+    "posterize",
+    "solarize",
+    "autocontrast",
+    "equalize",
+    "invert",
+    "erase",
+    "noise",
+)
+"""What can be done to a view; `Applied.operation` holds places in it. New operations go to its end."""
+
+
+class Shape(NamedTuple):
+    """Of one image."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class Applied(NamedTuple):
+    """What one branch of an augmentation did to n views: up to S operations in turn, identity where there are fewer.
+
+    An augmentation has one branch of share 1, but for those that average several images of a view (AugMix).
+    """
+
+    share: NDArray[np.float32]
+    """The branch's share in the view [n]; those of all branches sum to one."""
+    operation: NDArray[np.uint8]
+    """Place in OPERATIONS [n,S]."""
+    magnitude: NDArray[np.float32]
+    """How strongly, signed, in the operation's own unit [n,S]."""
+    visibility: NDArray[np.float32]
+    """Share of the image that can still be seen after it, 1 for operations that hide nothing [n,S]."""
+
+
+class Drawn(NamedTuple):
+    """Parameters of V = K B views, view after view: [V,...] each, on the host and on the device."""
+
+    host: Parameters
+    device: Mapping[str, Tensor]
+    noise: Sequence[torch.Generator]
+    """On the device, one for each of the K views, for noise of their pixels; views k B to (k+1) B use the k-th.
+
+    Augmentations of levels get none."""
+
+
+class Augmentation(Protocol):
+    """A frozen dataclass whose fields are its settings.
+
+    The host knows every draw, so rendering never waits for the device: groups of views that share an operation are
+    found from `Drawn.host`, their pixels are gathered by index.
+    """
+
+    @property
+    def domain(self) -> Literal["levels", "standardized"]:
+        """What it works on: levels, uint8 [V,c,H,W]; or standardized float32 [V,c,H,W], which come after levels."""
+        ...
+
+    def check(self, shape: Shape) -> None:
+        """Raises InputError for images that it cannot transform."""
+        ...
+
+    def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
+        """One view of each of `count` images: arrays [n,...] of at least this augmentation's randomness."""
+        ...
+
+    def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
+        """What `parameters` [n,...] do to each view, branch by branch."""
+        ...
+
+    def render(self, images: Tensor, drawn: Drawn) -> Tensor:
+        """The views [V,c,H,W], of the same dtype and shape; `images` may be overwritten."""
+        ...

@@ -1,0 +1,56 @@
+"""What is seen where nothing of the image is, on standardized images.
+
+`constant`: one colour per view, N(0,1) per channel (the published code of Soft Augmentation); `pixel`: N(0,1) per pixel
+and channel; `zero`: the mean of the training images.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.devices import send
+from auglik.views.augmentation import Drawn, Parameters
+from auglik.views.settings import expect
+
+BACKGROUNDS = ("constant", "pixel", "zero")
+
+
+def check_background(setting: str, background: str) -> None:
+    """Raises InputError unless it is one of BACKGROUNDS."""
+    expect(background in BACKGROUNDS, setting, f"one of {', '.join(BACKGROUNDS)}", repr(background))
+
+
+def draw_background(background: str, generator: np.random.Generator, count: int, channels: int) -> Parameters:
+    """The colours [n,c] of a constant background; nothing for the others."""
+    if background != "constant":
+        return {}
+    return {"colour": generator.standard_normal((count, channels), np.float32)}
+
+
+def fill(images: Tensor, hidden: Tensor, which: NDArray[np.int64], background: str, drawn: Drawn) -> Tensor:
+    """Images [V,c,H,W] with the background where `hidden` [V,H,W], which is false but for the views `which` [n]."""
+    if not len(which):
+        return images
+    covered = hidden[:, None]
+    images = images.masked_fill_(covered, 0)
+    # Adding to zeros is several times as fast on a CPU as torch.where, and as exact.
+    if background == "constant":
+        return images.addcmul_(drawn.device["colour"][:, :, None, None], covered.to(images.dtype))
+    if background == "pixel":
+        index = send(which, images.device)
+        eps = pixel_noise(which, images.shape, drawn)
+        return images.index_add_(0, index, eps.mul_(covered[index]))
+    return images
+
+
+def pixel_noise(which: NDArray[np.int64], shape: torch.Size, drawn: Drawn) -> Tensor:
+    """N(0,1) for every pixel of the views `which` [n], ascending, of images of `shape` (V,c,H,W): [n,c,H,W]."""
+    block = shape[0] // len(drawn.noise)
+    counts = np.bincount(which // block, minlength=len(drawn.noise)).tolist()
+    return torch.cat(
+        [
+            torch.randn(count, *shape[1:], generator=generator, device=generator.device)
+            for count, generator in zip(counts, drawn.noise, strict=True)
+        ]
+    )

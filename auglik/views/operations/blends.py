@@ -1,0 +1,56 @@
+"""Brightness, color and contrast: an image blended with black, its gray image or its mean gray level.
+
+v' = (1 + m) v - m y, clamped to [0,255] and cut to a whole level, in float32 as torchvision computes it.
+"""
+
+import torch
+from torch import Tensor
+
+from auglik.views.operations.operation import Operation, columns
+
+RED, GREEN, BLUE = (torch.tensor(share).item() for share in (0.2989, 0.587, 0.114))
+"""What they weigh in gray, the floats nearest to ITU-R 601-2."""
+
+
+def fused(x: Tensor, y: Tensor | float, z: Tensor) -> Tensor:
+    """x y + z with one rounding, as torch's `z.add(x, alpha=y)`, whose y can only be the same for all views."""
+    return (x.double() * y + z.double()).float()
+
+
+def gray(images: Tensor) -> Tensor:
+    """Gray levels, whole numbers: [n,c,H,W] -> float32 [n,H,W]."""
+    if images.shape[1] == 1:
+        return images[:, 0].float()
+    red, green, blue = images.unbind(1)
+    return fused(blue, BLUE, fused(green, GREEN, red * RED)).floor()
+
+
+def blend(images: Tensor, coefficients: Tensor) -> Tensor:
+    """Coefficients: 1 + m, -m, whether y is the gray image, whether it is its mean; neither: black."""
+    factor, rest, by_gray, by_mean = (coefficients[:, place, None, None] for place in range(4))
+    levels = gray(images)
+    other = torch.where(by_gray > 0, levels, levels.mean((1, 2), keepdim=True) * by_mean)
+    if images.shape[1] == 1:
+        factor, rest = torch.where(by_gray > 0, 1, factor), torch.where(by_gray > 0, 0, rest)
+    # Channel by channel: compiled in one loop, all share the gray image.
+    planes = [fused(other, rest.double(), plane * factor).clamp(0, 255) for plane in images.unbind(1)]
+    return torch.stack([plane.to(torch.uint8) for plane in planes], 1)
+
+
+def brightness(magnitude: Tensor, height: int, width: int) -> Tensor:
+    return columns(magnitude, 1 + magnitude, -magnitude)
+
+
+def color(magnitude: Tensor, height: int, width: int) -> Tensor:
+    return columns(magnitude, 1 + magnitude, -magnitude, 1)
+
+
+def contrast(magnitude: Tensor, height: int, width: int) -> Tensor:
+    return columns(magnitude, 1 + magnitude, -magnitude, 0, 1)
+
+
+BLENDS: dict[str, Operation] = {
+    "brightness": Operation("factor minus one", (-1, 9), blend, brightness),
+    "color": Operation("factor minus one", (-1, 9), blend, color),
+    "contrast": Operation("factor minus one", (-1, 9), blend, contrast),
+}

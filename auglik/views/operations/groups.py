@@ -1,0 +1,83 @@
+"""Operations on a batch whose views each have one of their own: in groups of views that share a kernel.
+
+The host knows which views are in a group, so nothing waits for the device.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.devices import send
+from auglik.views.augmentation import OPERATIONS
+from auglik.views.operations.operation import COEFFICIENTS, Kernel, Operation
+from auglik.views.operations.running import Run
+
+
+class Grouping(NamedTuple):
+    """The kernels of a table of operations, and for each place in OPERATIONS which of them it needs; -1: none."""
+
+    kernels: tuple[Kernel, ...]
+    kernel: NDArray[np.int8]
+
+    @staticmethod
+    def of(table: Mapping[str, Operation]) -> "Grouping":
+        used = {name: operation.kernel for name, operation in table.items() if name != "identity"}
+        kernels = tuple(dict.fromkeys(used.values()))
+        places = [kernels.index(used[name]) if name in used else -1 for name in OPERATIONS]
+        return Grouping(kernels, np.array(places, np.int8))
+
+
+def coefficients_of(
+    operation: NDArray[np.uint8],
+    magnitude: NDArray[np.float32],
+    height: int,
+    width: int,
+    table: Mapping[str, Operation],
+) -> NDArray[np.float32]:
+    """The kernels' coefficients for operations (places in OPERATIONS) and magnitudes: [...] -> [...,6]."""
+    found = np.zeros((operation.size, COEFFICIENTS), np.float32)
+    for name, which in views_by_name(operation):
+        magnitudes = torch.from_numpy(magnitude.ravel()[which])
+        found[which] = table[name].coefficients(magnitudes, height, width).numpy()
+    return found.reshape(*operation.shape, COEFFICIENTS)
+
+
+def visibility_of(
+    operation: NDArray[np.uint8],
+    magnitude: NDArray[np.float32],
+    height: int,
+    width: int,
+    table: Mapping[str, Operation],
+) -> NDArray[np.float32]:
+    """The share of the image that each operation leaves in the frame: [...] -> [...]."""
+    found = np.ones(operation.size, np.float32)
+    for name, which in views_by_name(operation):
+        found[which] = table[name].visibility(magnitude.ravel()[which], height, width)
+    return found.reshape(operation.shape)
+
+
+def views_by_name(operation: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.intp]]]:
+    """Each operation that occurs in the flattened array, and where."""
+    flat = operation.ravel()
+    order = np.argsort(flat, kind="stable")
+    ends = np.cumsum(np.bincount(flat, minlength=len(OPERATIONS)))
+    groups = zip(OPERATIONS, np.split(order, ends[:-1]), strict=True)
+    return [(name, which) for name, which in groups if len(which)]
+
+
+def operate(images: Tensor, operation: NDArray[np.uint8], coefficients: Tensor, grouping: Grouping, run: Run) -> Tensor:
+    """Each of V views uint8 [V,c,H,W] under its operation [V] with coefficients [V,6]."""
+    kernel = grouping.kernel[operation]
+    order = np.argsort(kernel, kind="stable")
+    ends = np.searchsorted(kernel[order], np.arange(len(grouping.kernels) + 1)).tolist()
+    views, place = send(np.stack([order, np.argsort(order)]), images.device)
+    groups = [images.index_select(0, views[: ends[0]])]
+    for one, start, end in zip(grouping.kernels, ends[:-1], ends[1:], strict=True):
+        if start < end:
+            which = views[start:end]
+            groups.append(run(one, images.index_select(0, which), coefficients.index_select(0, which)))
+    return torch.cat(groups).index_select(0, place)

@@ -1,0 +1,51 @@
+"""The augmentations by name, and pipelines of them as text: `fcr,trivial-augment,random-erasing:p=0.5`."""
+
+from auglik.views.augmentation import Augmentation
+from auglik.views.crops import CROPS
+from auglik.views.fcr import FlipCropRotate
+from auglik.views.mixing import MIXINGS, Mixing
+from auglik.views.occlusion import OCCLUSIONS
+from auglik.views.pipeline import Step
+from auglik.views.policies import POLICIES
+from objectives import InputError
+from objectives.names import canonical, names, parse
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "fcr": FlipCropRotate(),
+    **POLICIES,
+    **CROPS,
+    **OCCLUSIONS,
+}
+
+
+def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
+    """The mixing of images and the steps of views that `text` names, by commas; `none` is neither.
+
+    `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
+    an augmentation of levels after one of standardized pixels.
+    """
+    known = {**AUGMENTATIONS, "fcr": fcr}
+    mixing: Mixing | None = None
+    steps: list[Step] = []
+    for item in names(text) if text != "none" else []:
+        name = item.partition(":")[0]
+        if name in MIXINGS:
+            if mixing is not None:
+                raise InputError(f"augment: expected one of {', '.join(MIXINGS)}, got two in {text!r}")
+            mixing = parse("augmentation", item, MIXINGS)
+            continue
+        if name == "fcr" and item != name:
+            raise InputError(f"augment: expected fcr alone, got {item!r}: --flip, --crop-padding and --rotation set it")
+        augmentation = parse("augmentation", item, known)
+        if steps and augmentation.domain == "levels" and steps[-1].augmentation.domain != "levels":
+            before = steps[-1].name
+            raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: give {name} first")
+        earlier = sum(step.name.partition("#")[0] == name for step in steps)
+        steps.append(Step(f"{name}#{earlier + 1}" if earlier else name, augmentation))
+    return mixing, tuple(steps)
+
+
+def canonical_augmentations(text: str) -> str:
+    """`text` with each name in its canonical form."""
+    known = {**AUGMENTATIONS, **MIXINGS}
+    return ",".join(canonical("augmentation", item, known) for item in names(text)) if text != "none" else text

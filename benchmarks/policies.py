@@ -1,0 +1,148 @@
+"""Flip, crop, rotation and a policy on batches of 128 CIFAR-10 images, beside torchvision, PIL and kornia.
+
+Every figure is the time per batch of standardized float32 images; torchvision and PIL work one image at a time in a
+DataLoader's worker (see benchmarks.augmentation). Kornia (`pip install kornia`; without it its rows are left out) works
+on batches, but its policies draw one operation for a whole batch, so they do less; it has no AugMix.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision import transforms as v1
+from torchvision.transforms import v2
+
+from auglik.data import channel_statistics
+from auglik.views import FlipCropRotate, Mollification, Pipeline, Step
+from auglik.views.policies import AugMix, AutoAugment, Policy, RandAugment, TrivialAugmentWide
+from benchmarks.augmentation import Transformed, loader, pil_transform, tensor_transform
+from benchmarks.timing import (
+    BATCH,
+    CPU,
+    Row,
+    Timed,
+    batches,
+    gallery_of,
+    interleaved,
+    median_of,
+    parse_arguments,
+    print_table,
+    seconds_of,
+)
+from objectives import Schedule
+
+OURS_PER_ROUND = 50
+
+
+class Goals(NamedTuple):
+    """How many times as fast as each peer; None: it has no such policy."""
+
+    torchvision: float
+    pil: float
+    kornia: float | None
+
+
+class Contest(NamedTuple):
+    """A policy, that of the peers, and the goals."""
+
+    ours: tuple[Policy, ...]
+    torchvision: tuple[v2.Transform, ...]
+    pil: tuple[torch.nn.Module, ...]
+    kornia: str
+    goals: Goals
+
+
+CIFAR10 = v1.AutoAugmentPolicy.CIFAR10
+CONTESTS: dict[str, Contest] = {
+    "FCR": Contest((), (), (), "none", Goals(50, 25, 8)),
+    "FCR + TrivialAugmentWide": Contest(
+        (TrivialAugmentWide(),), (v2.TrivialAugmentWide(),), (v1.TrivialAugmentWide(),), "trivial", Goals(20, 12, 3.5)
+    ),
+    "FCR + RandAugment": Contest((RandAugment(),), (v2.RandAugment(),), (v1.RandAugment(),), "rand", Goals(18, 8, 3)),
+    "FCR + AutoAugment": Contest(
+        (AutoAugment(),), (v2.AutoAugment(CIFAR10),), (v1.AutoAugment(CIFAR10),), "auto", Goals(18, 8, 3.5)
+    ),
+    "FCR + AugMix": Contest((AugMix(),), (v2.AugMix(),), (v1.AugMix(),), "", Goals(8, 5, None)),
+}
+
+
+def ours(images: NDArray[np.uint8], policies: tuple[Policy, ...], compiled: bool) -> Timed:
+    """The time of rendering a batch and of its share of the epoch's draws."""
+    gallery, N = gallery_of(images), len(images)
+    steps = tuple(Step(f"step {place}", one) for place, one in enumerate((FlipCropRotate(), *policies)))
+    pipeline = Pipeline(gallery.shape, steps, Mollification(Schedule(noise=0, blur=0)))
+    if compiled:
+        pipeline = pipeline.compiled()
+    draws = pipeline.draw(0, 0, 1, N, CPU)
+    following = batches(N)
+    # Enough to compile each kernel: a batch may lack an operation.
+    rendering = median_of(lambda: pipeline.render(gallery, draws, following(), 0), OURS_PER_ROUND, warm_up=8)
+
+    def seconds() -> float:
+        return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N
+
+    return Timed(seconds, OURS_PER_ROUND)
+
+
+def kornia_batches(images: NDArray[np.uint8], policy: str) -> Timed:
+    """The time of a batch through kornia, from the images in memory."""
+    from kornia.augmentation import Normalize, RandomCrop, RandomHorizontalFlip, RandomRotation, auto
+
+    mean, std = map(torch.tensor, channel_statistics(images))
+    policies: dict[str, list[torch.nn.Module]] = {
+        "none": [],
+        "trivial": [auto.TrivialAugment()],
+        "rand": [auto.RandAugment(2, 9)],
+        "auto": [auto.AutoAugment("cifar10")],
+    }
+    transform = torch.nn.Sequential(
+        RandomHorizontalFlip(),
+        RandomCrop((32, 32), padding=4),
+        RandomRotation(15.0, resample="nearest"),
+        *policies[policy],
+        Normalize(mean, std),
+    )
+    levels, following = torch.from_numpy(images), batches(len(images))
+
+    def batch() -> Tensor:
+        return transform(levels[torch.from_numpy(following())].float().div_(255))
+
+    return median_of(batch, OURS_PER_ROUND)
+
+
+def main() -> None:
+    images, images_are, rounds = parse_arguments("Policies", rounds=7)
+    mean, std = channel_statistics(images)
+    pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    timed: dict[str, Timed] = {}
+    rows: list[Row] = []
+    streams: list[Iterator[Tensor]] = []
+
+    def add(what: str, peer: str, goal: float, theirs: Timed) -> None:
+        timed[f"{peer} {what}"] = theirs
+        rows.append(Row(what, f"compiled {what}", f"{peer} {what}", goal=goal))
+
+    def loaded(transform: Callable[[object], Tensor], pil: bool) -> Timed:
+        one, stream = loader(Transformed(pixels, transform, pil), rounds)
+        streams.append(stream)
+        return one
+
+    for what, contest in CONTESTS.items():
+        timed[f"compiled {what}"] = ours(images, contest.ours, compiled=True)
+        timed[f"eager {what}"] = ours(images, contest.ours, compiled=False)
+        goals = contest.goals
+        add(what, "torchvision v2", goals.torchvision, loaded(tensor_transform(mean, std, *contest.torchvision), False))
+        add(what, "PIL", goals.pil, loaded(pil_transform(mean, std, *contest.pil), True))
+        if goals.kornia is not None and find_spec("kornia") is not None:
+            add(what, "kornia", goals.kornia, kornia_batches(images, contest.kornia))
+        rows.append(Row(what, f"eager {what}", f"torchvision v2 {what}"))
+    seconds = interleaved(timed, rounds)
+    print_table(f"Batches of {BATCH} images, {images_are}", rows, timed, seconds)
+
+
+if __name__ == "__main__":
+    main()

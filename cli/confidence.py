@@ -1,0 +1,136 @@
+"""`auglik confidence`: a table of label confidence, measured on a data set's validation images."""
+
+from pathlib import Path
+
+import click
+import torch
+
+from auglik.confidence.measuring import accuracy, measure, similarity
+from auglik.confidence.probes import PROBED, choose_probes
+from auglik.confidence.reference import held_out, load_reference, load_settings, train_reference
+from auglik.confidence.similarity import SIMILARITIES, check_similarity, settings_of_similarity
+from auglik.confidence.table import Table, write_table
+from auglik.config import SETTINGS, RunConfig, flatten
+from auglik.data import Source
+from auglik.devices import available_cores
+from auglik.experiments import is_small
+from auglik.files import ensure_writable
+from auglik.prepare import Facts, open_source, read_facts, resolve
+from auglik.stop import Interrupted, stop_on_signals
+from auglik.training import NonFiniteLossError
+from cli.errors import UserError, one_line_errors
+from cli.options import config_option, given, options, run_config
+from cli.progress import bar
+from objectives import InputError
+from objectives.names import look_up
+
+ACCURACY = "accuracy"
+MEASURES = (ACCURACY, *SIMILARITIES)
+COMPARED = 500
+"""Images: they leave a mean of values in [0,1] a standard error below 0.023, at a tenth of what CIFAR-10's take."""
+DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
+"""All that an image similarity depends on."""
+
+
+@click.command()
+@config_option
+@click.option("--measure", "measured", default=ACCURACY, show_default=True, help=f"One of {', '.join(MEASURES)}.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True)
+@click.option("--run", "run", type=click.Path(path_type=Path), help="Measure the network of this finished run.")
+@click.option("--operations", default="all", show_default=True, help=f"By commas, of {', '.join(PROBED)}.")
+@click.option("--points", type=click.IntRange(min=2), default=11, show_default=True, help="Strengths of an operation.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help=f"Measure on the first of the validation images [all; {COMPARED} for a similarity].",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--download", is_flag=True, help="Download a data set that is missing.")
+@click.option("--threads", type=click.IntRange(min=1), help="[1 for small networks on a CPU, else all cores]")
+@options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
+@one_line_errors
+def confidence(
+    config_file: Path | None,
+    measured: str,
+    output: Path,
+    run: Path | None,
+    operations: str,
+    points: int,
+    images: int | None,
+    data_dir: Path,
+    download: bool,
+    threads: int | None,
+    **command_line: object,
+) -> None:
+    """Measures how much each operation at each magnitude leaves of a label, for --soften measured:table=FILE.
+
+    accuracy: of a reference model, trained with the options below, its checkpoint beside the table, or that of --run.
+    ms-ssim, uqi, ncc, scc: similarity of images to their transformed selves, by torchmetrics. Validation images
+    alone are measured on, and no test image is read.
+    """
+    look_up("measure", measured, {name: name for name in MEASURES})
+    values = given(config_file, command_line)
+    check_settings(values, measured, run)
+    asked = load_settings(run) if run is not None else run_config(values)
+    source = open_source(asked, data_dir, download)
+    facts = read_facts(source)
+    config = asked if run is not None else resolve(asked, source, facts)
+    probes = choose_probes(operations, facts, points, config.split_seed)
+    if measured != ACCURACY:
+        check_similarity(measured, min(facts.height, facts.width))
+    ensure_writable(output.parent)
+    validation = held_out(config, source)
+    images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
+    pixels = torch.from_numpy(validation.images[:images])
+    torch.set_num_threads(threads or (1 if is_small(config) else available_cores()))
+
+    settings: dict[str, object] = {"points": points}
+    if measured == ACCURACY:
+        folder = run if run is not None else output.with_name(f"{output.stem}-reference")
+        if run is None:
+            train(config, source, facts, folder, data_dir)
+        assert config.train_images is not None
+        network = load_reference(folder, config, facts, config.train_images - len(validation.labels))
+        labels = torch.from_numpy(validation.labels[:images])
+        score = accuracy(network.predict, labels, network.mean, network.std, torch.device(config.device))
+        settings |= {key: value for key, value in flatten(config).items() if not key.startswith("evaluation_")}
+    else:
+        score = similarity(measured, pixels)
+        settings |= settings_of_similarity(measured, min(facts.height, facts.width))
+        settings |= {key: flatten(config)[key] for key in DATA_SETTINGS}
+    with bar("measuring") as tell:
+        curves = measure(probes, pixels, score, tell)
+    table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves)
+    write_table(output, table)
+    summarize(table)
+    click.echo(f"wrote {output}, for --soften all:measured:table={output}")
+
+
+def check_settings(values: dict[str, object], measured: str, run: Path | None) -> None:
+    """Raises InputError for settings that would be ignored."""
+    if run is not None and measured != ACCURACY:
+        raise InputError(f"--run: expected --measure {ACCURACY} with it, got {measured}, which needs no network")
+    if run is not None and values:
+        raise InputError(f"--run: expected its own settings alone, got {', '.join(values)} too")
+    if measured != ACCURACY and (ignored := [key for key in values if key not in DATA_SETTINGS]):
+        raise InputError(f"--measure {measured}: expected no settings of a network, got {', '.join(ignored)}")
+
+
+def train(config: RunConfig, source: Source, facts: Facts, folder: Path, data_dir: Path) -> None:
+    """Trains the reference model. Exits as `auglik train` does where it is interrupted or fails."""
+    with stop_on_signals() as stop, bar("training") as tell:
+        try:
+            train_reference(config, source, facts, folder, data_dir, stop=stop, progress=tell)
+        except NonFiniteLossError as error:
+            raise UserError(str(error)) from None
+        except Interrupted:
+            click.echo(f"interrupted; the checkpoint is in {folder}; the same command goes on from it")
+            raise SystemExit(128 + (stop.signal or 0)) from None
+
+
+def summarize(table: Table) -> None:
+    """An operation a line: its values from the lowest strength to the highest."""
+    click.echo(f"{table.measure} on {table.images} validation images of {table.dataset}")
+    for name, curve in table.operations.items():
+        shown = " ".join(f"{at:g}:{value:.3f}" for at, value in zip(curve.at, curve.value, strict=True))
+        click.echo(f"  {name:<12} {shown}")

@@ -1,0 +1,74 @@
+"""`auglik pretrain`: SimSiam without labels, then what its features know."""
+
+from pathlib import Path
+
+import click
+
+from auglik import checkpoint as checkpoints
+from auglik.config import settings_of
+from auglik.devices import available_cores
+from auglik.experiments import Place
+from auglik.networks import find_network
+from auglik.pretraining import PretrainConfig, execute, make_job
+from auglik.runs import Results, finished
+from auglik.stop import Interrupted, stop_on_signals
+from auglik.training import NonFiniteLossError
+from cli.errors import UserError, one_line_errors
+from cli.options import config_option, given, options, take
+from cli.progress import bar
+from objectives import InputError
+from objectives.names import nearest
+
+
+@click.command()
+@config_option
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.")
+@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.")
+@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
+@options(settings_of(PretrainConfig))
+@one_line_errors
+def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_line: object) -> None:
+    """Pretrains a network with SimSiam on pairs of crops, in OUTPUT, and probes its features.
+
+    --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts equal ones.
+    """
+    values = given(config_file, command_line)
+    place, config = take(values, Place), take(values, PretrainConfig)
+    for key in values:
+        known = [setting.key for kind in (Place, PretrainConfig) for setting in settings_of(kind)]
+        raise InputError(f"unknown setting {key!r}{nearest(key, known)}")
+    job = make_job(
+        config, Path(place.output), Path(place.data_dir),
+        threads=1, download=place.download, tensorboard=place.tensorboard,
+    )  # fmt: skip
+    is_small = find_network(str(job.config.network)).small and job.config.device == "cpu"
+    job = job._replace(threads=place.threads or (1 if is_small else available_cores()))
+    before = finished(job.folder)
+    if before is not None:
+        click.echo(f"{job.folder} holds this run, finished:")
+        return summarize(before)
+    if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
+        raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
+    try:
+        with stop_on_signals() as stop, bar("pretraining") as progress:
+            results = execute(job, restart=restart, stop=stop, progress=progress)
+    except Interrupted:
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")
+        raise SystemExit(128 + (stop.signal or 0)) from None
+    except NonFiniteLossError as error:
+        raise UserError(str(error)) from None
+    summarize(results)
+    click.echo(f"wrote {job.folder}")
+
+
+def summarize(results: Results) -> None:
+    """What the features know, beside those of the same network before training."""
+    for name, label in (("knn_accuracy", "neighbours"), ("linear_accuracy", "linear")):
+        click.echo(f"  {label:<12}test accuracy {results[name]:.4f} (untrained {results[f'untrained_{name}']:.4f})")
+    click.echo(
+        f"  pairs       weight {results['last_epoch_pair_weight']:.4f}, IoU {results['last_epoch_pair_iou']:.4f}"
+    )
+    click.echo(
+        f"  output      std {results['last_epoch_output_std']:.4f}; 0 is a collapse,"
+        f" {int(str(results['projection'])) ** -0.5:.4f} is none"
+    )

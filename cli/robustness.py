@@ -1,0 +1,131 @@
+"""`auglik robustness`: finished runs under corruptions, occlusion and mollification, and against human labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from auglik.config import settings_of
+from auglik.evaluation import Progress
+from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
+from auglik.robustness.evaluate import read_run
+from auglik.robustness.progress import part_of
+from auglik.robustness.score import ALL, SCORES
+from auglik.runs import CONFIG, RESULTS
+from auglik.statistics import summary
+from cli.errors import one_line_errors
+from cli.options import options, take
+from cli.progress import bar
+from objectives import InputError
+
+SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--device", help="Score on another device than the runs were trained on.")
+@options(settings_of(RobustnessConfig))
+@one_line_errors
+def robustness(folder: Path, data_dir: Path, device: str | None, **command_line: object) -> None:
+    """Scores all finished runs below DIR, the output of `auglik compare`, under corrupted and occluded test images.
+
+    Each run's scores go to robustness.csv in its folder; runs that have them already are skipped. Data sets without a
+    published -C set get one made, kept in the data folder.
+    """
+    config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
+    runs = finished_runs(folder)
+    suites: dict[str, Suite] = {}
+    for dataset in dict.fromkeys(read_run(run)[0].dataset for run in runs):
+        with bar(f"corruptions of {dataset}") as tell:
+            suites[dataset] = open_suite(dataset, data_dir, config, tell)
+            tell(1.0)
+    failed: list[str] = []
+    with bar("scoring") as tell:
+        scores = score_all(runs, suites, device, tell, failed)
+    click.echo(table(by_cell(scores)))
+    for message in failed:
+        click.echo(f"failed: {message}", err=True)
+    click.echo(f"\nwrote {SCORES} into {len(scores)} run folders below {folder}")
+    if failed:
+        raise SystemExit(1)
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """The folders of the finished runs at or below `folder`; says which are left out. Raises InputError for none."""
+    places = (CONFIG, f"*/{CONFIG}", f"*/*/{CONFIG}")
+    found = sorted(path.parent for place in places for path in folder.glob(place))
+    for run in found:
+        if not (run / RESULTS).is_file():
+            click.echo(f"left out: {run} has not ended", err=True)
+    runs = [run for run in found if (run / RESULTS).is_file()]
+    if not runs:
+        got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished"
+        raise InputError(f"{folder}: expected the output of `auglik compare`, <cell>/seed-<n>/ below it, got {got}")
+    return runs
+
+
+def score_all(
+    runs: Sequence[Path],
+    suites: Mapping[str, Suite],
+    device: str | None,
+    tell: Progress,
+    failed: list[str],
+) -> dict[Path, list[Score]]:
+    """The scores of every run; what is wrong with a run goes to `failed`, and the others go on."""
+    scores = {}
+    for index, run in enumerate(runs):
+        try:
+            suite = suites[read_run(run)[0].dataset]
+            scores[run] = evaluate_robustness(run, suite, device, part_of(tell, index, len(runs)))
+        except InputError as error:
+            failed.append(str(error))
+        tell((index + 1) / len(runs))
+    return scores
+
+
+def by_cell(scores: Mapping[Path, Sequence[Score]]) -> dict[str, list[Sequence[Score]]]:
+    """The scores of every cell's runs."""
+    found: dict[str, list[Sequence[Score]]] = {}
+    for run, of_run in scores.items():
+        found.setdefault(run.parent.name, []).append(of_run)
+    return found
+
+
+def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
+    """Clean scores, means over conditions and scores against people as text: mean ± standard error over seeds."""
+    width = max((len(cell) for cell in cells), default=0) + 2
+    lines = []
+    first = next(iter(cells.values()), [[]])[0]
+    for shown in filter(_is_summary, first):
+        key = (shown.kind, shown.name, shown.category, shown.severity)
+        lines += ["", _title(shown), " " * width + "".join(f"{title:>18}" for _, title, _, _ in SHOWN)]
+        for cell, of_runs in cells.items():
+            same = [score for of_run in of_runs for score in of_run if score[:4] == key]
+            values = [
+                _mean([scale * getattr(score, name) for score in same], digits) for name, _, scale, digits in SHOWN
+            ]
+            lines.append(f"{cell:<{width}}" + "".join(f"{value:>18}" for value in values))
+    return "\n".join(lines)
+
+
+def _is_summary(score: Score) -> bool:
+    if score.kind == "corruption":
+        return score.category == ALL and score.severity is None
+    return score.kind == "clean" or score.severity is None
+
+
+def _title(score: Score) -> str:
+    titles = {
+        "clean": "Clean test images",
+        "corruption": "Corruptions, mean over all conditions",
+        "occlusion": "One black square, mean over the areas above 0",
+        "mollified": f"Mollified by {score.name}, mean over t",
+        "human": f"Human labels, {score.name}",
+    }
+    return f"{titles[score.kind]}: mean ± standard error over seeds"
+
+
+def _mean(values: Sequence[float], digits: int) -> str:
+    mean, error, *_ = summary(values)
+    return f"{mean:.{digits}f}" + ("" if error != error else f" ± {error:.{digits}f}")

@@ -1,0 +1,54 @@
+"""`auglik views`: what the network sees."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from auglik.config import SETTINGS
+from auglik.data import open_dataset
+from auglik.prepare import load_training, read_facts, resolve, training_pipeline
+from cli.errors import one_line_errors
+from cli.options import config_option, given, options, run_config
+from objectives import InputError
+
+SHOWN = (
+    "dataset", "train_images", "views", "augment", "flip", "crop_padding", "rotation", "mollify", "clean_share",
+    "alpha", "beta", "k_noise", "k_blur", "soften", "soften_into", "compose", "seed",
+)  # fmt: skip
+
+
+@click.command()
+@config_option
+@click.option("--output", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True)
+@click.option("--images", default=6, show_default=True, help="Images on the sheet, one a row.")
+@click.option("--epoch", default=0, show_default=True, help="The epoch whose views are shown.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@options(setting for setting in SETTINGS.values() if setting.key in SHOWN)
+@one_line_errors
+def views(
+    config_file: Path | None, output: Path, images: int, epoch: int, data_dir: Path, **command_line: object
+) -> None:
+    """Writes a contact sheet (PNG) of the views that a run of these settings trains on.
+
+    A row shows an image as it is and its K views, each with its role, temperature, decay and operations.
+    """
+    from auglik.contact_sheet import contact_sheet, save  # here, as matplotlib takes long to load
+
+    if images < 1 or epoch < 0:
+        raise InputError(f"expected --images >= 1 and --epoch >= 0, got {images} and {epoch}")
+    asked = run_config(given(config_file, command_line))
+    source = open_dataset(asked.dataset, data_dir)
+    config = resolve(asked, source, read_facts(source))
+    data = load_training(config, source)
+    gallery, labels = data.training
+    pipeline = training_pipeline(config, gallery.shape, data.classes)
+    draws = pipeline.draw(config.seed, epoch, config.views, len(gallery), torch.device(config.device))
+    count = min(images, len(gallery))
+    names = [f"class {label}" for label in labels[:count].tolist()]
+    save(contact_sheet(gallery, pipeline, draws, names), output)
+    click.echo(pipeline.describe())
+    shares = np.bincount(draws.role.ravel(), minlength=4) / draws.role.size
+    click.echo(f"decay {draws.decay.mean():.3f} on average; shares of clean, noise, blur, both: {np.round(shares, 3)}")
+    click.echo(f"wrote {output}: {count} images, {config.views} views of each")
