@@ -9,12 +9,15 @@ from auglik.evaluation import Evaluation, evaluate
 from auglik.experiments import Place, carry_out, collect, make_plan
 from auglik.metrics import marginal_log_likelihood, scores
 from auglik.networks import NETWORKS, Network, build_network
-from auglik.prepare import load_training, pipeline_of, read_facts, resolve
+from auglik.predictions import Predictions, load_predictions
+from auglik.prepare import load_training, pipeline_of, read_facts, resolve, training_pipeline
 from auglik.runs import Job, execute
 from auglik.statistics import Interval, paired_difference, summary
 from auglik.training import Trained, train
 from auglik.version import __version__
-from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline, Views
+from auglik.views import Augmentation, FlipCropRotate, Gallery, Mollification, Pipeline, Views
+from auglik.views.mixing import MIXINGS
+from auglik.views.registry import AUGMENTATIONS
 from objectives import (
     AGGREGATORS,
     LIKELIHOODS,
@@ -29,12 +32,15 @@ from objectives import (
 
 __all__ = [
     "AGGREGATORS",
+    "AUGMENTATIONS",
     "DATASETS",
     "LIKELIHOODS",
     "MAIN_CELLS",
+    "MIXINGS",
     "NETWORKS",
     "Aggregator",
     "Arrays",
+    "Augmentation",
     "Cell",
     "Engine",
     "Evaluation",
@@ -52,6 +58,7 @@ __all__ = [
     "Outcome",
     "Pipeline",
     "Place",
+    "Predictions",
     "RunConfig",
     "Schedule",
     "Source",
@@ -67,6 +74,7 @@ __all__ = [
     "evaluate",
     "execute",
     "flatten",
+    "load_predictions",
     "load_training",
     "make_plan",
     "marginal_log_likelihood",
@@ -81,5 +89,6 @@ __all__ = [
     "summary",
     "table",
     "train",
+    "training_pipeline",
     "view_gradients",
 ]

@@ -8,6 +8,7 @@ from auglik import cells as cells_
 from auglik.cells import Cell
 from auglik.config import SETTINGS, RunConfig, change, settings_of
 from auglik.experiments import Place, make_plan, runs_at_a_time
+from auglik.files import ensure_writable
 from auglik.tuning import FIRST_SEED, parse_grid
 from cli.comparing import describe, run_comparison, tune_cells
 from cli.errors import one_line_errors
@@ -54,6 +55,8 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     if tune is not None:
         planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, dry_run)
     plan = make_plan(planned, seeds, place)
+    if not dry_run:
+        ensure_writable(Path(place.output))
     describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
     if not dry_run and not run_comparison(planned, plan, place, name, fail_fast):
         raise SystemExit(1)

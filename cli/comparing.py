@@ -28,7 +28,6 @@ def run_comparison(
     Ends the process where it is interrupted.
     """
     output, began = Path(place.output), time.monotonic()
-    ensure_writable(output)
     jobs = runs_at_a_time(plan.todo, place.jobs)
     with stop_on_signals() as stop, shown(plan.todo, "training") as progress:
         outcomes = carry_out(plan, Local(jobs), stop, progress, report_failure, fail_fast)

@@ -8,6 +8,7 @@ from auglik import cells as cells_
 from auglik.config import SETTINGS, RunConfig, change, settings_of
 from auglik.cost import estimate
 from auglik.experiments import Place, make_plan, runs_at_a_time
+from auglik.files import ensure_writable
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, read_recipe, recipe_names
 from cli.comparing import describe, run_comparison
 from cli.errors import one_line_errors
@@ -61,6 +62,8 @@ def reproduce(
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
     count = seeds if seeds is not None else recipe.scales[scale].seeds
     plan = make_plan(planned, range(count), place)
+    if not dry_run:
+        ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
     describe(plan, cells_.reference_of(planned, recipe.reference), runs_at_a_time(plan.todo, place.jobs))
     total = estimate(plan.todo, plan.facts)

@@ -8,6 +8,7 @@ import torch
 
 import auglik
 from auglik import LIKELIHOODS, Aggregator, Objective
+from auglik.confidence import MAPS
 from cli.main import auglik as command
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -43,8 +44,8 @@ def test_the_commands_that_the_readme_lists_are_the_commands() -> None:
     assert listed == set(command.commands)
 
 
-def test_the_readme_names_all_networks_and_data_sets() -> None:
-    for name in auglik.DATASETS:
+def test_the_readme_names_all_networks_data_sets_augmentations_and_maps() -> None:
+    for name in (*auglik.DATASETS, *auglik.AUGMENTATIONS, *auglik.MIXINGS, *MAPS):
         assert f"`{name}`" in README
     for name in auglik.NETWORKS:
         family, _, depth = name.rpartition("-")

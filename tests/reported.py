@@ -1,0 +1,133 @@
+"""A comparison's folder without its training: predictions drawn from known laws, in the files that runs write."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+
+from auglik import RunConfig, change
+from auglik.config import flatten
+from auglik.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
+from auglik.metrics import marginal_log_likelihood, scores
+from auglik.robustness.protocol import CORRUPTIONS
+from auglik.robustness.score import Score, means, write_scores
+from tests import tiny
+
+N, C, M, F, V = 120, 4, 30, 2, 40
+
+GAINS = {"reference": 1.0, "sharper": 1.6, "same": 1.02}
+"""Cells, and what their logits are multiplied by."""
+
+
+def config(cell: str, seed: int, **changes: object) -> RunConfig:
+    """Settings of a run; cells differ in their likelihood."""
+    likelihood = {"reference": "smoothed", "sharper": "categorical"}.get(cell, "tempered")
+    return change(tiny.config(), {"likelihood": likelihood, "seed": seed, **changes})
+
+
+def write_run(
+    output: Path, cell: str, seed: int, gain: float, *, images: int = 0, settings: RunConfig | None = None
+) -> Path:
+    """A finished run; `images` chooses the test set, which all cells and seeds share."""
+    folder = output / cell / f"seed-{seed}"
+    folder.mkdir(parents=True)
+    chosen = settings or config(cell, seed)
+    of_images, rng = np.random.default_rng(images), np.random.default_rng([images, seed])
+    labels, validation = of_images.integers(C, size=N), of_images.integers(C, size=V)
+    hardness = of_images.normal(size=(N, 1))
+
+    def predict(targets: np.ndarray, *shape: int, hard: np.ndarray | float = 0.0) -> np.ndarray:  # type: ignore[type-arg]
+        logits = rng.normal(size=(*shape, len(targets), C)) + 1.5 * np.eye(C)[targets] + 0.3 * hard
+        return special.log_softmax(gain * logits, axis=-1).astype(np.float32)
+
+    clean, folded, mollified = predict(labels, hard=hardness), predict(labels), predict(labels, F)
+    views = np.take_along_axis(predict(labels, M), labels[None, :, None], -1)[..., 0]
+    write_npz(
+        folder / "predictions.npz",
+        log_probabilities=clean,
+        labels=labels,
+        indices=np.arange(N),
+        folded_log_probabilities=folded,
+        mollified_log_probabilities=mollified,
+        view_log_likelihoods=views,
+        validation_log_probabilities=predict(validation),
+        validation_labels=validation,
+    )
+    parts = {
+        "clean": (clean, labels),
+        "folded": (folded, labels),
+        "mollified": (mollified.reshape(-1, C), np.tile(labels, F)),
+    }
+    marginal = marginal_log_likelihood(views)
+    write_toml(folder / "config.toml", flatten(chosen))
+    for epoch in (1, 2, 3):
+        line = {
+            "epoch": epoch,
+            "loss": 1 / epoch,
+            "validation_nll": 1 / epoch + 0.1 * seed,
+            "validation_error": 0.5 / epoch,
+        }
+        append_line(folder / "metrics.jsonl", json_text(line))
+    write_json(
+        folder / "results.json",
+        {
+            "cell": cell,
+            "seed": seed,
+            **{
+                f"{part}_{name}": value
+                for part, found in parts.items()
+                for name, value in scores(*found)._asdict().items()
+            },
+            "marginal_log_likelihood": marginal.plain,
+            "marginal_log_likelihood_corrected": marginal.corrected,
+            "marginal_monte_carlo_error": marginal.monte_carlo_error,
+            "effective_views": marginal.effective_views,
+            "test_digest": f"images-{images}",
+            "views_digest": f"views-{seed}",
+            "batches_digest": f"batches-{seed}",
+            "last_epoch_label_entropy": 0.25,
+            "last_epoch_negative_share": 0.0,
+            "train_seconds": 1.5,
+            "evaluation_seconds": 0.5,
+            "steps": 12,
+            "training_images": 160,
+            "validation_images": V,
+            "parameters": 1234,
+            "pipeline": "FlipCropRotate -> mollification",
+            "settings": f"{cell}-{seed}",
+            "threads": 1,
+            "device": "cpu",
+            "versions": {"auglik": "0", "torch": "0"},
+        },
+    )
+    return folder
+
+
+def write_comparison(output: Path, seeds: int = 3, cells: tuple[str, ...] = tuple(GAINS)) -> Path:
+    """Finished runs of every cell, runs.csv and comparison.csv, whose reference is the first cell."""
+    for cell in cells:
+        for seed in range(seeds):
+            write_run(output, cell, seed, GAINS[cell])
+    write_csv(output / "runs.csv", [{"cell": cell} for cell in cells], ["cell"])
+    rows = [{"cell": cell, "metric": "clean_nll", "reference": cells[0]} for cell in cells[1:]]
+    write_csv(output / "comparison.csv", rows, ["cell", "metric", "reference"])
+    return output
+
+
+def robustness_scores(folder: Path, shift: float, identity: str = "suite") -> list[Score]:
+    """Writes scores under every kind of condition, worse by `shift`, and returns them."""
+
+    def at(kind: str, name: str, category: str, severity: float | None, level: float) -> Score:
+        return Score(kind, name, category, severity, 0.1 + level + shift, 1 + level, 0.2 + level, 0.05 + level, 100)
+
+    conditions = [
+        at("corruption", name, category, severity, 0.01 * severity + 0.001 * place)
+        for place, (name, category) in enumerate(CORRUPTIONS.items())
+        for severity in (1, 3, 5)
+    ]
+    along = [at("occlusion", "square", "", share, share / 2) for share in (0.0, 0.2, 0.8)]
+    along += [at("mollified", role, "", t, t / 3) for role in ("noise", "blur") for t in (0.1, 0.9)]
+    human = [at("human", name, "", None, 0.02) for name in ("expected", "excess")]
+    found = [at("clean", "clean", "", 0.0, 0.0), *human, *conditions, *along, *means([*conditions, *along])]
+    write_scores(folder, found, {"identity": identity, "corruptions": "made-by-test", "test_digest": "images-0"})
+    return found
