@@ -9,8 +9,9 @@ from auglik.cells import Cell
 from auglik.config import SETTINGS, RunConfig, change, settings_of
 from auglik.experiments import Place, make_plan, runs_at_a_time
 from auglik.files import ensure_writable
+from auglik.report import ReportSettings
 from auglik.tuning import FIRST_SEED, parse_grid
-from cli.comparing import describe, run_comparison, tune_cells
+from cli.comparing import describe, report_on, run_comparison, tune_cells
 from cli.errors import one_line_errors
 from cli.options import config_option, factors, given, options, take
 from objectives import InputError
@@ -26,6 +27,7 @@ TUNE_SEEDS = 2
 @click.option("--tune", help="Give every cell one grid: SETTING=VALUE,VALUE,... chosen by validation NLL.")
 @click.option("--tune-seeds", type=click.IntRange(1), help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]")
 @click.option("--dry-run", is_flag=True, default=None, help="Print the plan and its cost, and run nothing.")
+@click.option("--report/--no-report", "with_report", default=None, help="End by writing a report.  [default: report]")
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.")
 @options(settings_of(Place))
 @options((setting for setting in SETTINGS.values() if setting.key != "seed"), repeatable=True)
@@ -40,11 +42,13 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     place = take(values, Place)
     seeds = parse_seeds(values.pop("seeds", DEFAULT_SEEDS))
     reference, fail_fast = values.pop("reference", None), bool(values.pop("fail_fast", False))
-    dry_run = bool(values.pop("dry_run", False))
+    dry_run, with_report = bool(values.pop("dry_run", False)), bool(values.pop("with_report", True))
     tune = values.pop("tune", None)
     tune_seeds = range(FIRST_SEED, FIRST_SEED + int(str(values.pop("tune_seeds", TUNE_SEEDS))))
     own_cells = parse_cells(values.pop("cells", None))
-    asked = factors(values, also_known=("seeds", "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds"))
+    asked = factors(
+        values, also_known=("seeds", "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds", "with_report")
+    )
     single = {key: chosen[0] for key, chosen in asked.items() if len(chosen) == 1}
     common = change(
         RunConfig(), {key: value for key, value in single.items() if key not in ("likelihood", "aggregator")}
@@ -58,7 +62,12 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     if not dry_run:
         ensure_writable(Path(place.output))
     describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
-    if not dry_run and not run_comparison(planned, plan, place, name, fail_fast):
+    if dry_run:
+        return
+    ended_well = run_comparison(planned, plan, place, name, fail_fast)
+    if with_report:
+        report_on(Path(place.output), ReportSettings())
+    if not ended_well:
         raise SystemExit(1)
 
 

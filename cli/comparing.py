@@ -15,9 +15,12 @@ from auglik.ensembles import ENSEMBLES_CSV
 from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.files import ensure_writable
 from auglik.prepare import pipeline_of
+from auglik.report import ReportSettings, write_report
 from auglik.stop import stop_on_signals
 from auglik.tuning import FOLDER, Grid, chosen, trials, tuned, write_tuning
-from cli.progress import shown
+from cli.progress import bar, shown
+from cli.report import FOLDER as REPORT
+from cli.report import say
 
 
 def run_comparison(
@@ -48,6 +51,12 @@ def run_comparison(
     )
     click.echo(f"runs are in {output}/<cell>/seed-<n>/")
     return not any(item.error for item in outcomes)
+
+
+def report_on(output: Path, settings: ReportSettings) -> None:
+    """Writes the report of a comparison into its folder, and says what it says first."""
+    with bar("report") as tell:
+        say(write_report(output, output / REPORT, settings, tell))
 
 
 def tune_cells(

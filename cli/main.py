@@ -11,6 +11,7 @@ from cli.datasets import datasets
 from cli.evaluate import evaluate
 from cli.objectives import objectives
 from cli.pretrain import pretrain
+from cli.report import report
 from cli.reproduce import reproduce
 from cli.robustness import robustness
 from cli.train import train
@@ -25,7 +26,7 @@ def auglik() -> None:
 
 
 COMMANDS = (
-    compare, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, objectives, datasets,
+    compare, report, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, objectives, datasets,
 )  # fmt: skip
 for command in COMMANDS:
     auglik.add_command(command)

@@ -1,18 +1,28 @@
 """`auglik reproduce`: the published experiments by name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from auglik import cells as cells_
-from auglik.config import SETTINGS, RunConfig, change, settings_of
+from auglik.config import SETTINGS, RunConfig, Setting, change, settings_of
 from auglik.cost import estimate
+from auglik.devices import available_cores
 from auglik.experiments import Place, make_plan, runs_at_a_time
 from auglik.files import ensure_writable
+from auglik.pretraining import PretrainConfig, execute
+from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, read_recipe, recipe_names
-from cli.comparing import describe, run_comparison
-from cli.errors import one_line_errors
+from auglik.report import ReportSettings
+from auglik.robustness.progress import part_of
+from auglik.runs import finished
+from auglik.stop import Interrupted, stop_on_signals
+from auglik.training import NonFiniteLossError
+from cli.comparing import describe, report_on, run_comparison
+from cli.errors import UserError, one_line_errors
 from cli.options import factors, options, take
+from cli.progress import bar
 from objectives import InputError
 
 
@@ -30,6 +40,7 @@ from objectives import InputError
 @click.option(
     "--corruptions/--no-corruptions", default=None, help="Score corrupted test sets too [where the paper does]."
 )
+@click.option("--report/--no-report", "with_report", default=True, show_default=True, help="End by writing a report.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost, and run nothing.")
 @options(setting for setting in settings_of(Place))
 @one_line_errors
@@ -40,6 +51,7 @@ def reproduce(
     seeds: int | None,
     changes: tuple[str, ...],
     corruptions: bool | None,
+    with_report: bool,
     dry_run: bool,
     **command_line: object,
 ) -> None:
@@ -57,6 +69,9 @@ def reproduce(
     settings = {**recipe.settings(scale, protocol), **factors(parse_changes(changes), also_known=())}
     values = {key: value for key, value in command_line.items() if value is not None}
     place = take({"output": f"results/{name}-{scale}", **values}, Place)
+    if recipe.pretrains:
+        introduce(recipe, scale, protocol)
+        return pretrain_cells(recipe, scale, protocol, seeds, changes, place, dry_run)
     single = {key: chosen[0] for key, chosen in settings.items() if len(chosen) == 1}
     several = {key: chosen for key, chosen in settings.items() if len(chosen) > 1}
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
@@ -76,11 +91,54 @@ def reproduce(
     ended_well = run_comparison(planned, plan, place, recipe.reference, fail_fast=False)
     if corruptions if corruptions is not None else recipe.scales[scale].corruptions:
         score_corruptions(Path(place.output), Path(place.data_dir), scale)
+    if with_report:
+        report_on(Path(place.output), ReportSettings(against="published", title=f"{recipe.title} ({scale} scale)"))
     if not ended_well:
         raise SystemExit(1)
 
 
-def parse_changes(texts: tuple[str, ...]) -> dict[str, object]:
+def pretrain_cells(
+    recipe: Recipe,
+    scale: str,
+    protocol: str,
+    seeds: int | None,
+    changes: tuple[str, ...],
+    place: Place,
+    dry_run: bool,
+) -> None:
+    """Runs a recipe of pretraining, one run after the other, and prints accuracies and paired differences."""
+    known = {setting.key: setting for setting in settings_of(PretrainConfig)}
+    settings = recipe.settings(scale, protocol) | {key: [value] for key, value in parse_changes(changes, known).items()}
+    count, output = seeds if seeds is not None else recipe.scales[scale].seeds, Path(place.output)
+    threads = place.threads or available_cores()
+    jobs = jobs_of(settings, recipe.cells, range(count), output, Path(place.data_dir), threads, place.download)
+    todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
+    click.echo(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished")
+    if dry_run:
+        return
+    ensure_writable(output)
+    try:
+        with stop_on_signals() as stop, bar("pretraining") as tell:
+            for done, job in enumerate(todo.values()):
+                execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
+    except Interrupted:
+        click.echo("interrupted; the same command goes on from here")
+        raise SystemExit(128 + (stop.signal or 0)) from None
+    except NonFiniteLossError as error:
+        raise UserError(str(error)) from None
+    results = {key: found for key, job in jobs.items() if (found := finished(job.folder)) is not None}
+    rows = compared(results, recipe.reference)
+    for row in rows:
+        shown = f"{100 * row.value.mean:.2f}% ± {100 * row.value.standard_error:.2f}"
+        if row.difference is not None:
+            mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
+            shown += f", {mean:+.2f} [{lower:+.2f}, {upper:+.2f}] against {recipe.reference}"
+        click.echo(f"  {row.dataset:<10} {row.cell:<10} {row.metric.replace('_', ' '):<16} {shown}")
+    write_rows(output, rows)
+    click.echo(f"wrote {output / PRETRAINING_CSV}")
+
+
+def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTINGS) -> dict[str, object]:
     """SETTING=VALUE texts by flat name, the values in the settings' own types. Raises InputError for others."""
     found: dict[str, object] = {}
     for text in texts:
@@ -88,7 +146,7 @@ def parse_changes(texts: tuple[str, ...]) -> dict[str, object]:
         key = key.replace("-", "_")
         if not equals:
             raise InputError(f"--set: expected SETTING=VALUE, got {text!r}")
-        kind = SETTINGS[key].type if key in SETTINGS else str
+        kind = known[key].type if key in known else str
         try:
             found[key] = value.lower() == "true" if kind is bool else kind(value)
         except ValueError:

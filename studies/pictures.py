@@ -1,4 +1,4 @@
-"""What the figures of the studies share: colours that colour-blind readers can tell apart, and a bare figure."""
+"""What the figures of the studies share: the reports' colours and a bare figure."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = COLOURS = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
-"""Okabe & Ito 2008, "Color universal design"."""
+from auglik.report.figures.style import BLACK, BLUE, COLOURS, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+
+__all__ = ["BLACK", "BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE", "SKY", "VERMILION", "YELLOW", "panels"]
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], *, share: bool = False) -> tuple[Figure, Sequence[Axes]]:

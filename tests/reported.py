@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from auglik import RunConfig, change
@@ -12,6 +13,8 @@ from auglik.metrics import marginal_log_likelihood, scores
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import Score, means, write_scores
 from tests import tiny
+
+Array = NDArray[np.floating] | NDArray[np.int64]
 
 N, C, M, F, V = 120, 4, 30, 2, 40
 
@@ -36,7 +39,7 @@ def write_run(
     labels, validation = of_images.integers(C, size=N), of_images.integers(C, size=V)
     hardness = of_images.normal(size=(N, 1))
 
-    def predict(targets: np.ndarray, *shape: int, hard: np.ndarray | float = 0.0) -> np.ndarray:  # type: ignore[type-arg]
+    def predict(targets: Array, *shape: int, hard: Array | float = 0.0) -> NDArray[np.float32]:
         logits = rng.normal(size=(*shape, len(targets), C)) + 1.5 * np.eye(C)[targets] + 0.3 * hard
         return special.log_softmax(gain * logits, axis=-1).astype(np.float32)
 
@@ -58,12 +61,12 @@ def write_run(
         "folded": (folded, labels),
         "mollified": (mollified.reshape(-1, C), np.tile(labels, F)),
     }
+    found = {f"{part}_{name}": value for part, rows in parts.items() for name, value in scores(*rows)._asdict().items()}
     marginal = marginal_log_likelihood(views)
     write_toml(folder / "config.toml", flatten(chosen))
     for epoch in (1, 2, 3):
         line = {
             "epoch": epoch,
-            "loss": 1 / epoch,
             "validation_nll": 1 / epoch + 0.1 * seed,
             "validation_error": 0.5 / epoch,
         }
@@ -73,11 +76,7 @@ def write_run(
         {
             "cell": cell,
             "seed": seed,
-            **{
-                f"{part}_{name}": value
-                for part, found in parts.items()
-                for name, value in scores(*found)._asdict().items()
-            },
+            **found,
             "marginal_log_likelihood": marginal.plain,
             "marginal_log_likelihood_corrected": marginal.corrected,
             "marginal_monte_carlo_error": marginal.monte_carlo_error,

@@ -33,7 +33,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def compare(output: Path, *arguments: object) -> Result:
-    return invoke("compare", *options(), "--output", output, *arguments)
+    return invoke("compare", *options(), "--output", output, "--no-report", *arguments)
 
 
 PAIR = ("--likelihood", "smoothed", "--likelihood", "categorical", "--aggregator", "log-mean")
@@ -333,7 +333,19 @@ def test_a_process_stopped_by_sigterm_and_one_killed_resume_to_the_same_run(tmp_
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
-    arguments = ("compare", *LONG, "--likelihood", "smoothed", "--aggregator", "log-mean", "--seeds", 3, "--jobs", 2)
+    arguments = (
+        "compare",
+        *LONG,
+        "--no-report",
+        "--likelihood",
+        "smoothed",
+        "--aggregator",
+        "log-mean",
+        "--seeds",
+        3,
+        "--jobs",
+        2,
+    )
     process = start(*arguments, "--output", tmp_path)
     wait_for_line(tmp_path / "smoothed+log-mean" / "seed-0" / "metrics.jsonl", 2, process)
     process.send_signal(signal.SIGINT)

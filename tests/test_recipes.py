@@ -1,6 +1,7 @@
 """Recipes: each can be planned at every scale and protocol, and one is run from end to end."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_
 from cli.main import auglik
 
 NAMES = recipe_names()
+PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
+SUPERVISED = [name for name in NAMES if name not in PRETRAINING]
 
 
 def planned(name: str, scale: str, protocol: str = "text") -> list[cells.Planned]:
@@ -24,7 +27,7 @@ def planned(name: str, scale: str, protocol: str = "text") -> list[cells.Planned
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SUPERVISED)
 def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
     recipe = read_recipe(name)
     found = planned(name, scale, protocol)
@@ -36,7 +39,7 @@ def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
         find_network(cell.config.network)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SUPERVISED)
 def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
     full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in SCALES)
     assert all(config.epochs is not None and config.epochs >= 200 for config in full.values())
@@ -117,6 +120,26 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     assert len(output.strip().splitlines()) == 1
 
 
+def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
+    assert PRETRAINING == ["soft-augmentation-table-4"]
+    output = tmp_path / "results"
+    arguments = ["--scale", "quick", "--set", "train_images=60", "--set", "epochs=1", "--output", str(output)]
+    code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
+    assert code == 0, text
+    assert "6 runs, 0 finished" in text
+    with (output / "pretraining.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["cell"], row["metric"]) for row in rows] == [
+        (cell, metric) for cell in ("baseline", "SA#1", "SA#2") for metric in ("linear_accuracy", "knn_accuracy")
+    ]
+    for row in rows:
+        folder = output / row["cell"].replace("#", "-")
+        values = [json.loads((folder / f"seed-{seed}" / "results.json").read_text())[row["metric"]] for seed in (0, 1)]
+        assert float(row["mean"]) == pytest.approx(sum(values) / 2)
+    code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
+    assert "6 runs, 6 finished" in text
+
+
 def test_a_recipe_runs_to_its_end(tmp_path: Path) -> None:
     output = tmp_path / "results"
     arguments = ["--set", "train_images=100", "--set", "epochs=1", "--set", "evaluation_images=40", "--seeds", "1"]
@@ -126,6 +149,7 @@ def test_a_recipe_runs_to_its_end(tmp_path: Path) -> None:
         "quick",
         *arguments,
         "--no-corruptions",
+        "--no-report",
         "--jobs",
         "1",
         "--output",

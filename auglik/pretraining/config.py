@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from auglik.config import RunConfig, Scalar, option
 from auglik.data import Source
-from auglik.networks import NETWORKS
+from auglik.networks import canonical_network
 from auglik.prepare import Facts
 from auglik.prepare import resolve as resolve_run
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
@@ -114,7 +114,7 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> PretrainCon
         raise InputError(f"train_images: expected two beside those for validation, got {images}")
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
-    run = replace(run, network=canonical("network", str(run.network), NETWORKS))
+    run = replace(run, network=canonical_network(str(run.network)))
     return replace(
         config,
         **{name: getattr(run, name) for name in SHARED},

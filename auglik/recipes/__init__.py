@@ -5,12 +5,13 @@ where it differs from the text.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import NamedTuple
 
 from auglik.cells import Cell
-from auglik.config import SETTINGS, coerced
+from auglik.config import SETTINGS, coerced, in_type, settings_of
+from auglik.pretraining import PretrainConfig
 from objectives import InputError
 from objectives.names import nearest
 
@@ -44,6 +45,8 @@ class Recipe(NamedTuple):
     scales: Mapping[str, Scale]
     code: Values
     """What the published code did, where text and code disagree."""
+    pretrains: bool = False
+    """Whether its runs are those of `auglik pretrain`; else those of `auglik compare`."""
 
     def settings(self, scale: str, protocol: str) -> dict[str, list[object]]:
         """The common settings of a comparison. Raises InputError for unknown scales and protocols."""
@@ -81,12 +84,14 @@ def parse_recipe(name: str, text: str) -> Recipe:
     """The recipe that a TOML text is. Raises InputError where it is none."""
     try:
         table = tomllib.loads(text)
-        cells = tuple(_cell(entry) for entry in table["cells"])
-        full, quick = table["full"], {**table["full"], **QUICK, **table.get("quick", {})}
-        scales = {"full": _scale(full), "quick": _scale(quick)}
+        pretrains = bool(table.get("pretrain", False))
+        read, small = (_pretraining, QUICK_PRETRAINING) if pretrains else (_supervised, QUICK)
+        cells = tuple(_cell(entry, read) for entry in table["cells"])
+        full, quick = table["full"], {**table["full"], **small, **table.get("quick", {})}
+        scales = {"full": _scale(full, read), "quick": _scale(quick, read)}
         recipe = Recipe(
             name, table["title"], table["source"], table["question"], cells, table["reference"], scales,
-            _settings(table.get("code", {})),
+            read(table.get("code", {})), pretrains,
         )  # fmt: skip
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise InputError(
@@ -114,23 +119,49 @@ QUICK: Mapping[str, object] = {
 """What the quick scale replaces in every recipe; a recipe's own [quick] comes on top."""
 
 
-def _scale(table: Mapping[str, object]) -> Scale:
+QUICK_PRETRAINING: Mapping[str, object] = {
+    "dataset": "digits",
+    "network": "small-cnn:width=8",
+    "epochs": 5,
+    "batch_size": 64,
+    "train_images": 400,
+    "projection": 64,
+    "smallest_crop": 0.6,
+    "precision": "fp32",
+    "seeds": 2,
+    "note": "digits, a small network and five epochs stand in for the published data, network and training",
+}
+"""The same for recipes that pretrain."""
+
+Read = Callable[[Mapping[str, object]], dict[str, list[object]]]
+"""Settings from a table, each with the values asked for. Raises InputError for unknown ones and for other types."""
+
+
+def _scale(table: Mapping[str, object], read: Read) -> Scale:
     rest = dict(table)
     seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
-    return Scale(_settings(rest), int(str(seeds)), bool(corruptions), str(note))
+    return Scale(read(rest), int(str(seeds)), bool(corruptions), str(note))
 
 
-def _settings(table: Mapping[str, object]) -> dict[str, list[object]]:
-    found: dict[str, list[object]] = {}
-    for key, value in table.items():
+def _supervised(table: Mapping[str, object]) -> dict[str, list[object]]:
+    for key in table:
         if key not in SETTINGS:
             raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
-        found[key] = [coerced(key, item) for item in (value if isinstance(value, list) else [value])]
-    return found
+    return {key: [coerced(key, item) for item in _listed(value)] for key, value in table.items()}
 
 
-def _cell(entry: Mapping[str, object]) -> Cell:
-    changes = {key: value for key, value in entry.items() if key != "name"}
-    for key, value in changes.items():
-        coerced(key, value)
-    return Cell(str(entry["name"]), changes)
+def _pretraining(table: Mapping[str, object]) -> dict[str, list[object]]:
+    known = {setting.key: setting for setting in settings_of(PretrainConfig)}
+    for key in table:
+        if key not in known:
+            raise InputError(f"unknown setting {key!r}{nearest(key, known)}")
+    return {key: [in_type(known[key], item) for item in _listed(value)] for key, value in table.items()}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _cell(entry: Mapping[str, object], read: Read) -> Cell:
+    changes = read({key: value for key, value in entry.items() if key != "name"})
+    return Cell(str(entry["name"]), {key: value for key, (value,) in changes.items()})

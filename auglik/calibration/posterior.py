@@ -1,0 +1,150 @@
+"""From draws of the models to what is asked: curves, calibration errors, lines, and a tree for ArviZ."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray
+from arviz_base import from_dict
+from arviz_stats import ess, rhat  # type: ignore[attr-defined]
+from scipy import special
+
+from auglik.calibration.bins import Array
+from auglik.calibration.data import CellData, mean_logit
+from auglik.calibration.model import LARGEST_LOGIT
+from auglik.calibration.results import Band, Diagnostics
+from auglik.calibration.sampling import Draws
+from auglik.keys import host_generator
+
+CONSTANT_FOR_ONE_SEED = ("bin_luck", "concentration", "line_deviation")
+DIMENSIONS = {
+    "curve": ["cell", "bin"],
+    "deviation": ["cell", "bin"],
+    "concentration": ["cell"],
+    "seed_accuracy": ["cell", "seed", "bin"],
+    "ece": ["cell"],
+    "curve_ece": ["cell"],
+    "seed_ece": ["cell", "seed"],
+    "intercept": ["cell"],
+    "slope": ["cell"],
+    "seed_intercept": ["cell", "seed"],
+    "seed_slope": ["cell", "seed"],
+    "line_deviation": ["cell", "coefficient"],
+    "images": ["cell", "seed", "bin"],
+    "correct": ["cell", "seed", "bin"],
+    "mean_confidence": ["cell", "seed", "bin"],
+    "image_correlation": ["cell"],
+    "diverging": ["cell"],
+    "n_steps": ["cell"],
+    "acceptance_rate": ["cell"],
+    "energy": ["cell"],
+}
+
+
+def quantities(cells: Sequence[CellData], draws: Draws, seed: int) -> dict[str, Array]:
+    """The posterior's variables, each [chain,draw,cell,...] as in DIMENSIONS; NaN for seeds that a cell lacks, and
+    for their spread where there is one."""
+    images, correct, confidence = (np.stack(column) for column in list(zip(*cells, strict=True))[:3])
+    N = images.sum(-1, keepdims=True)
+    pooled, pooled_confidence = images.sum(1), confidence.sum(1)
+    deviation = draws.sites["deviation"]
+    curve = special.expit(mean_logit(pooled_confidence, pooled) + deviation)
+    accuracy = _seed_accuracy(cells, draws, images, correct, mean_logit(confidence, images), seed)
+    with np.errstate(invalid="ignore"):  # 0/0 where a seed is absent
+        seed_ece = np.abs(accuracy * images - confidence).sum(-1) / N[..., 0]
+    values = {
+        "curve": curve,
+        "deviation": deviation,
+        "concentration": draws.sites["concentration"],
+        "seed_accuracy": accuracy,
+        "ece": np.nanmean(seed_ece, -1),
+        "curve_ece": np.abs(curve * pooled - pooled_confidence).sum(-1) / pooled.sum(-1),
+        "seed_ece": seed_ece,
+        "line_deviation": draws.sites["line_deviation"],
+    }
+    centre, scale = (np.array(column)[:, None] for column in zip(*((c.centre, c.scale) for c in cells), strict=True))
+    for prefix, lines in {"": draws.sites["cell_line"][..., None, :], "seed_": draws.sites["seed_lines"]}.items():
+        extra = lines[..., 1] / scale
+        slope, intercept = 1 + extra, lines[..., 0] - extra * centre
+        values[f"{prefix}slope"] = slope if prefix else slope[..., 0]
+        values[f"{prefix}intercept"] = intercept if prefix else intercept[..., 0]
+    several = np.array([cell.several for cell in cells])
+    values["concentration"] = np.where(several, values["concentration"], np.nan)
+    values["line_deviation"] = np.where(several[:, None], values["line_deviation"], np.nan)
+    present = N[..., 0] > 0
+    for name in ("seed_ece", "seed_slope", "seed_intercept"):
+        values[name] = np.where(present, values[name], np.nan)
+    values["seed_accuracy"] = np.where(present[..., None], accuracy, np.nan)
+    return values
+
+
+def band(draws: Array) -> Band:
+    """Over the first two axes, chains and draws."""
+    lower_95, lower_50, upper_50, upper_95 = np.quantile(draws, [0.025, 0.25, 0.75, 0.975], axis=(0, 1))
+    return Band(draws.mean((0, 1)), lower_50, upper_50, lower_95, upper_95)
+
+
+def tree(
+    names: Sequence[str], seeds: Sequence[int], cells: Sequence[CellData], values: Mapping[str, Array], draws: Draws
+) -> xarray.DataTree:
+    """ArviZ's groups posterior, sample_stats, observed_data and constant_data."""
+    images, correct, confidence = (np.stack(column) for column in list(zip(*cells, strict=True))[:3])
+    mean = np.where(images > 0, confidence / np.maximum(images, 1), np.nan)
+    bins = images.shape[-1]
+    found = from_dict(
+        {
+            "posterior": {name: value.astype(np.float32) for name, value in values.items()},
+            "sample_stats": dict(draws.statistics),
+            "observed_data": {"correct": correct.astype(np.int64)},
+            "constant_data": {
+                "images": images.astype(np.int64),
+                "mean_confidence": mean,
+                "image_correlation": np.array([cell.shared for cell in cells]),
+            },
+        },
+        coords={
+            "cell": list(names),
+            "seed": list(seeds),
+            "bin": (np.arange(bins) + 0.5) / bins,
+            "coefficient": ["intercept", "slope"],
+        },
+        dims=DIMENSIONS,
+    )
+    found["posterior"]["line_deviation"].attrs["meaning"] = "between seeds, of the standardized intercept and slope"
+    found["posterior"]["ece"].attrs["meaning"] = "mean over the seeds' networks of their binned calibration error"
+    return found
+
+
+def diagnose(draws: Draws) -> Diagnostics:
+    """R-hat and effective sample sizes of everything that was sampled (Vehtari et al. 2021)."""
+    sampled = {name: values for name, values in draws.sites.items() if name not in CONSTANT_FOR_ONE_SEED}
+    data = from_dict({"posterior": sampled})["posterior"].to_dataset()
+
+    def over_all(statistics: xarray.Dataset) -> Array:
+        return np.concatenate([np.asarray(values, float).ravel() for values in statistics.data_vars.values()])
+
+    chains, count, _ = draws.statistics["diverging"].shape
+    return Diagnostics(
+        r_hat=float(np.nanmax(over_all(rhat(data)))),
+        ess_bulk=float(np.nanmin(over_all(ess(data, method="bulk")))),
+        ess_tail=float(np.nanmin(over_all(ess(data, method="tail")))),
+        divergences=int(draws.statistics["diverging"].sum()),
+        chains=chains,
+        draws=count,
+    )
+
+
+def _seed_accuracy(
+    cells: Sequence[CellData], draws: Draws, images: Array, correct: Array, logit: Array, seed: int
+) -> Array:
+    """Draws of each network's accuracy [chain,draw,cell,seed,bin], given the curve: Beta, less the images' luck."""
+    own = 1 / (1 - np.array([cell.shared for cell in cells]))[:, None, None]
+    luck = draws.sites["bin_luck"][..., None, :]
+    deviation = draws.sites["deviation"][..., None, :]
+    kappa = draws.sites["concentration"][..., None, None]
+    mu = special.expit(np.clip(logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))
+    generator = host_generator(seed, "calibration", "accuracy")
+    lucky = generator.beta(kappa * mu + own * correct, kappa * (1 - mu) + own * (images - correct))
+    tiny = np.finfo(float).tiny
+    several = np.array([cell.several for cell in cells])[:, None, None]
+    drawn = special.expit(special.logit(np.clip(lucky, tiny, 1 - 1e-16)) - luck)
+    return np.where(several, drawn, special.expit(logit + deviation))

@@ -1,0 +1,84 @@
+"""Pretraining runs of several cells over seeds, and how they differ."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.cells import Cell, folder_name
+from auglik.comparison import number
+from auglik.files import write_csv
+from auglik.pretraining.config import PretrainConfig
+from auglik.pretraining.runs import PretrainJob, make_job
+from auglik.runs import Results
+from auglik.statistics import Interval, paired_difference, summary
+
+PRETRAINING_CSV = "pretraining.csv"
+METRICS = ("linear_accuracy", "knn_accuracy")
+
+
+class PretrainRow(NamedTuple):
+    """A cell on a data set: a metric over seeds, and its paired difference to the reference there."""
+
+    dataset: str
+    cell: str
+    metric: str
+    value: Interval
+    difference: Interval | None
+
+
+def jobs_of(
+    settings: Mapping[str, Sequence[object]],
+    cells: Sequence[Cell],
+    seeds: Sequence[int],
+    output: Path,
+    data_dir: Path,
+    threads: int,
+    download: bool = False,
+) -> dict[tuple[str, str, int], PretrainJob]:
+    """The runs by data set, cell and seed, each in `output/<cell>[+dataset=...]/seed-<n>`.
+
+    Raises InputError as `make_job` does.
+    """
+    datasets = [str(value) for value in settings.get("dataset", ["digits"])]
+    common = {key: values[0] for key, values in settings.items() if key != "dataset"}
+    jobs = {}
+    for dataset, cell, seed in itertools.product(datasets, cells, seeds):
+        name = folder_name(cell.name + (f"+dataset={dataset}" if len(datasets) > 1 else ""))
+        config = replace(PretrainConfig(), **{**common, **cell.changes, "dataset": dataset, "seed": seed})  # type: ignore[arg-type]
+        folder = output / name / f"seed-{seed}"
+        jobs[dataset, cell.name, seed] = make_job(config, folder, data_dir, threads=threads, download=download)
+    return jobs
+
+
+def compared(results: Mapping[tuple[str, str, int], Results], reference: str) -> list[PretrainRow]:
+    """Every cell on every data set, over the seeds that it and its reference have finished."""
+    rows = []
+    for dataset, cell in dict.fromkeys(key[:2] for key in results):
+        seeds = [key[2] for key in results if key[:2] == (dataset, cell)]
+        paired = [seed for seed in seeds if (dataset, reference, seed) in results]
+        for metric in METRICS:
+            values = [number(results[dataset, cell, seed], metric) for seed in seeds]
+            difference = None
+            if cell != reference and paired:
+                difference = paired_difference(
+                    [number(results[dataset, cell, seed], metric) for seed in paired],
+                    [number(results[dataset, reference, seed], metric) for seed in paired],
+                )
+            rows.append(PretrainRow(dataset, cell, metric, summary(values), difference))
+    return rows
+
+
+def write_rows(output: Path, rows: Sequence[PretrainRow]) -> None:
+    """pretraining.csv in `output`."""
+    names = ("mean", "standard_error", "lower", "upper", "n")
+    table: list[dict[str, object]] = []
+    for row in rows:
+        difference = row.difference or Interval(*(float("nan"),) * 4, 0)
+        table.append(
+            {"dataset": row.dataset, "cell": row.cell, "metric": row.metric}
+            | {name: getattr(row.value, name) for name in names}
+            | {f"difference_{name}": getattr(difference, name) for name in names}
+        )
+    write_csv(output / PRETRAINING_CSV, table, list(table[0]))

@@ -1,0 +1,136 @@
+"""What a page is made of. Every number is formatted here, once, for the page and for all files beside it."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+ABSENT = "–"
+
+
+class Shown(NamedTuple):
+    """An entry of a table: its text, and the numbers in it by what they are (`""` for the entry's own)."""
+
+    text: str
+    numbers: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def order(self) -> str:
+        """What the column is sorted by: the first number, else the text."""
+        return repr(self.numbers[0][1]) if self.numbers else self.text
+
+
+class Row(NamedTuple):
+    """One line of a table, its name unlike those of the others."""
+
+    name: str
+    entries: tuple[Shown, ...]
+
+
+class Table(NamedTuple):
+    """A table; `columns` has a title for the rows' names first."""
+
+    key: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+
+    def numeric(self, place: int) -> bool:
+        """Whether the entries in that place are numbers."""
+        return any(row.entries[place].numbers for row in self.rows)
+
+
+class Figure(NamedTuple):
+    """A figure as SVG text."""
+
+    key: str
+    caption: str
+    svg: str
+
+
+class Details(NamedTuple):
+    """What the page shows on request: tables and preformatted text under a heading."""
+
+    summary: str
+    tables: tuple[Table, ...]
+    text: str = ""
+
+
+Item = Table | Figure | Details
+
+
+class Section(NamedTuple):
+    """A part of the page: sentences, then what they are about."""
+
+    key: str
+    title: str
+    sentences: tuple[str, ...]
+    items: tuple[Item, ...]
+
+
+class Page(NamedTuple):
+    """The whole report; the first section is the answer."""
+
+    title: str
+    subtitle: str
+    warnings: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+    def tables(self) -> list[Table]:
+        """All tables in their order, those that are shown on request included."""
+        found: list[Table] = []
+        for section in self.sections:
+            for item in section.items:
+                found += [item] if isinstance(item, Table) else item.tables if isinstance(item, Details) else []
+        return found
+
+    def figures(self) -> list[Figure]:
+        return [item for section in self.sections for item in section.items if isinstance(item, Figure)]
+
+
+def words(text: object) -> Shown:
+    """An entry without a number."""
+    return Shown(str(text) or ABSENT)
+
+
+def number(value: float, digits: int, *, sign: bool = False) -> Shown:
+    """One number; what is not there is a dash, what is infinite says so."""
+    return Shown(_text(value, digits, sign), (("", value),)) if not math.isnan(value) else Shown(ABSENT)
+
+
+def count(value: float) -> Shown:
+    """A whole number, in thousands."""
+    return Shown(f"{value:,.0f}", (("", value),)) if math.isfinite(value) else Shown(ABSENT)
+
+
+def mean_error(mean: float, error: float, digits: int) -> Shown:
+    """`mean ± standard error`, the latter where there is one."""
+    if math.isnan(error):
+        return number(mean, digits)
+    return Shown(f"{_text(mean, digits)} ± {_text(error, digits)}", (("", mean), ("standard error", error)))
+
+
+def interval(mean: float, lower: float, upper: float, digits: int, *, sign: bool = True, mark: str = "") -> Shown:
+    """`mean [lower, upper]`, the bounds where there are some; `mark` follows them."""
+    if math.isnan(lower) or math.isnan(upper):
+        return number(mean, digits, sign=sign)
+    bounds = f"[{_text(lower, digits, sign)}, {_text(upper, digits, sign)}]"
+    return Shown(f"{_text(mean, digits, sign)} {bounds}{mark}", (("", mean), ("lower", lower), ("upper", upper)))
+
+
+def bounds(lower: float, upper: float, digits: int) -> Shown:
+    """`[lower, upper]`."""
+    if math.isnan(lower) or math.isnan(upper):
+        return Shown(ABSENT)
+    return Shown(f"[{_text(lower, digits, True)}, {_text(upper, digits, True)}]", (("lower", lower), ("upper", upper)))
+
+
+def listed(names: Sequence[object]) -> str:
+    """`a, b and c`."""
+    texts = [str(name) for name in names]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}" if texts else "none"
+
+
+def _text(value: float, digits: int, sign: bool = False) -> str:
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return text.replace("-", "", 1) if not sign and text.strip("-0.") == "" else text

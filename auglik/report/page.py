@@ -1,0 +1,89 @@
+"""From what was collected to the whole page."""
+
+from collections.abc import Callable
+
+from auglik.calibration import Calibration
+from auglik.inference.rows import Inference
+from auglik.report.collect import Collected
+from auglik.report.content import Page, Section, listed
+from auglik.report.figures.style import settings, styles
+from auglik.report.sections.answer import answer
+from auglik.report.sections.calibrated import calibrated, calibration_warnings
+from auglik.report.sections.cells import cells, tuning_warning
+from auglik.report.sections.differences import differences
+from auglik.report.sections.published import published
+from auglik.report.sections.robust import robustness
+from auglik.report.sections.runs import runs
+from auglik.report.sections.scores import scores
+from auglik.report.sections.training import training
+from auglik.report.sections.views import views
+from auglik.report.settings import ReportSettings
+from auglik.version import __version__
+
+MANY_DIVERGED = 0.01
+"""Share of draws that diverged from which on they are warned of."""
+
+
+def page(
+    collected: Collected, inference: Inference, calibration: Calibration | None, settings_: ReportSettings
+) -> Page:
+    """All sections in their order, the answer first, and everything to be warned of."""
+    drawn = styles(collected.cells, collected.references.values())
+    parts: list[Callable[[], Section | None]] = [
+        lambda: answer(collected, inference),
+        lambda: cells(collected),
+        lambda: scores(collected),
+        lambda: differences(inference) if inference.primary else None,
+        lambda: calibrated(calibration, drawn) if calibration else None,
+        lambda: robustness(collected, drawn),
+        lambda: views(collected, drawn),
+        lambda: training(collected, drawn),
+        lambda: published(collected) if settings_.against == "published" else None,
+        lambda: runs(collected),
+    ]
+    with settings():
+        sections = tuple(section for part in parts if (section := part()) is not None)
+    return Page(
+        settings_.title or title(collected), subtitle(collected), warnings(collected, inference, calibration), sections
+    )
+
+
+def title(collected: Collected) -> str:
+    """Data sets and networks."""
+    configs = [cell.config for cell in collected.cells.values()]
+    data = dict.fromkeys(config.dataset for config in configs)
+    networks = dict.fromkeys(str(config.network) for config in configs)
+    return f"Likelihood ablation: {listed(list(networks))} on {listed(list(data))}"
+
+
+def subtitle(collected: Collected) -> str:
+    """How many cells, runs, seeds and test images."""
+    counts = sorted({len(cell.runs) for cell in collected.cells.values()})
+    images = sorted({len(run.predictions.labels) for cell in collected.cells.values() for run in cell.runs.values()})
+    total = sum(len(cell.runs) for cell in collected.cells.values())
+    seeds = f"{' to '.join(map(str, (counts[0], counts[-1])[: len(counts)]))} seed{'s' * (counts[-1] != 1)} each"
+    epochs = sorted({cell.config.epochs or 0 for cell in collected.cells.values()})
+    return (
+        f"{len(collected.cells)} cells, {total} runs, {seeds}; {listed(epochs)} epochs; "
+        f"{' or '.join(f'{count:,}' for count in images)} test images; auglik {__version__}"
+    )
+
+
+def warnings(collected: Collected, inference: Inference, calibration: Calibration | None) -> tuple[str, ...]:
+    """Everything that a reader must know before the answer, each once."""
+    said = [*collected.warnings, *inference.warnings]
+    diverged = inference.diagnostics.divergences
+    total = inference_draws(inference)
+    if diverged > MANY_DIVERGED * total > 0:
+        said.append(
+            f"the model of differences had {diverged} divergent transitions of {total:,}: its tails are less sure"
+        )
+    said += calibration_warnings(calibration) if calibration else []
+    said += [text for text in [tuning_warning(collected)] if text]
+    return tuple(dict.fromkeys(said))
+
+
+def inference_draws(inference: Inference) -> int:
+    """Draws of all chains."""
+    nodes = [node for node in inference.data.subtree if node.name == "posterior"]
+    return sum(node.sizes["chain"] * node.sizes["draw"] for node in nodes)

@@ -1,0 +1,197 @@
+"""Calibration: reliability with posterior bands, ECE, recalibration, temperature scaling."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from auglik.calibration import Calibration, summary
+from auglik.calibration.results import Band, CellCalibration
+from auglik.calibration.temperature import Scaling
+from auglik.report.content import Details, Figure, Row, Section, Shown, Table, count, interval, number, words
+from auglik.report.figures.calibration_error import calibration_errors
+from auglik.report.figures.reliability import histograms, reliability
+from auglik.report.figures.style import Style
+from auglik.report.sections.scores import over_seeds
+
+CAPTIONS = {
+    "reliability": (
+        "Reliability: accuracy less confidence, above zero is underconfident. Posterior mean of the cell's curve with "
+        "50% and 95% bands; points are what was observed, all seeds together, greater for more images."
+    ),
+    "confidence": (
+        "Confidence: the share of images in each bin, all seeds together. Dashed: mean confidence; solid: accuracy."
+    ),
+    "ece": (
+        "Expected calibration error of the networks at hand: posterior mean with 50% and 95% intervals; the plug-in "
+        "estimate, biased upwards, and the debiased one."
+    ),
+}
+WORST_R_HAT, LEAST_ESS = 1.01, 400
+
+
+def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section:
+    """Figures and tables of the clean test images' calibration."""
+    cells = calibration.cells
+    figures = (
+        Figure("reliability", CAPTIONS["reliability"], reliability(cells, styles, CAPTIONS["reliability"])),
+        Figure("ece", CAPTIONS["ece"], calibration_errors(cells, CAPTIONS["ece"])),
+        Figure("confidence", CAPTIONS["confidence"], histograms(cells, styles, CAPTIONS["confidence"])),
+    )
+    claims = dict.fromkeys(cell.claim for cell in cells.values())
+    return Section(
+        "calibration",
+        "Calibration",
+        tuple(f"What is claimed: {claim}." for claim in claims),
+        (*figures, _errors(cells), _lines(cells), _temperature(cells), _sampler(calibration), _curves(cells)),
+    )
+
+
+def calibration_warnings(calibration: Calibration) -> list[str]:
+    """That the sampler cannot be relied on."""
+    found = calibration.diagnostics
+    said = []
+    if not (found.r_hat <= WORST_R_HAT and found.ess_bulk >= LEAST_ESS):
+        said.append(
+            f"the calibration model's sampler has not converged: R-hat {found.r_hat:.3f} (at most {WORST_R_HAT}), "
+            f"effective sample size {found.ess_bulk:.0f} (at least {LEAST_ESS})"
+        )
+    if found.divergences > 0.01 * found.chains * found.draws * len(calibration.cells):
+        said.append(f"the calibration model had {found.divergences} divergent transitions: its tails are less sure")
+    return said
+
+
+def _errors(cells: Mapping[str, CellCalibration]) -> Table:
+    rows = tuple(
+        Row(
+            name,
+            (
+                _band(cell.ece, 100, 2),
+                _band(cell.curve_ece, 100, 2),
+                over_seeds(list(cell.errors.plug_in), 2, 100),
+                over_seeds(list(cell.errors.debiased), 2, 100),
+                over_seeds(list(cell.errors.debiased_squared), 3, 1e4),
+                over_seeds(list(cell.errors.equal_mass), 2, 100),
+                over_seeds(list(cell.errors.classwise), 2, 100),
+            ),
+        )
+        for name, cell in cells.items()
+    )
+    columns = (
+        "cell", "ECE %, posterior [95%]", "of the cell's curve % [95%]", "plug-in %", "debiased %",
+        "debiased squared, %²", "equal-mass %", "classwise %",
+    )  # fmt: skip
+    note = (
+        "ECE of the networks at hand, and of the curve that they scatter about. The posteriors and the plug-in are "
+        "positive however well calibrated a model is; the debiased ones are 0 in expectation if it is."
+    )
+    return Table("ece", "Calibration errors on clean test images", columns, rows, note)
+
+
+def _lines(cells: Mapping[str, CellCalibration]) -> Table:
+    rows = tuple(
+        Row(
+            name,
+            (
+                _band(cell.slope, 1, 3),
+                _band(cell.intercept, 1, 3),
+                words(_reading(cell)),
+                number(cell.image_correlation, 2),
+            ),
+        )
+        for name, cell in cells.items()
+    )
+    return Table(
+        "recalibration",
+        "Logistic recalibration: logit p(correct) = intercept + slope logit(confidence)",
+        ("cell", "slope [95%]", "intercept [95%]", "slope says", "seeds' errors on an image correlate"),
+        rows,
+        "Slope 1 and intercept 0 are calibrated; a slope below 1 means that overconfidence grows with confidence.",
+    )
+
+
+def _reading(cell: CellCalibration) -> str:
+    if float(cell.slope.upper_95) < 1:
+        return "too extreme"
+    return "too timid" if float(cell.slope.lower_95) > 1 else "may be 1"
+
+
+def _temperature(cells: Mapping[str, CellCalibration]) -> Table:
+    rows = []
+    for name, cell in cells.items():
+        found = [one for one in cell.temperature if one is not None]
+        rows.append(Row(name, _scalings(found) if found else (count(0), *(words("") for _ in range(6)))))
+    columns = (
+        "cell", "runs", "temperature", "NLL before", "NLL after", "ECE % before", "ECE % after", "runs at a bound",
+    )  # fmt: skip
+    return Table(
+        "temperature",
+        "Temperature scaling: one temperature a run, chosen on its validation images, scored on the test images",
+        columns,
+        tuple(rows),
+        "A temperature above 1 softens. At a bound: validation NLL still falls there, as with few validation images.",
+    )
+
+
+def _scalings(found: list[Scaling]) -> tuple[Shown, ...]:
+    return (
+        count(len(found)),
+        over_seeds([one.temperature for one in found], 3),
+        over_seeds([one.nll_before for one in found], 4),
+        over_seeds([one.nll_after for one in found], 4),
+        over_seeds([one.ece_before for one in found], 2, 100),
+        over_seeds([one.ece_after for one in found], 2, 100),
+        count(sum(one.at_bound for one in found)),
+    )
+
+
+def _curves(cells: Mapping[str, CellCalibration]) -> Details:
+    """What the reliability figure shows, in numbers."""
+    rows = []
+    for name, cell in cells.items():
+        curve = cell.curve
+        for b in np.flatnonzero(curve.counts > 0):
+            entry = interval(
+                100 * curve.posterior.mean[b],
+                100 * curve.posterior.lower_95[b],
+                100 * curve.posterior.upper_95[b],
+                1,
+                sign=False,
+            )
+            rows.append(
+                Row(
+                    f"{name}, {curve.edges[b]:.2f} to {curve.edges[b + 1]:.2f}",
+                    (
+                        count(curve.counts[b]),
+                        number(100 * curve.confidence[b], 1),
+                        number(100 * curve.accuracy[b], 1),
+                        entry,
+                    ),
+                )
+            )
+    columns = ("cell and bin", "images, all seeds", "confidence %", "accuracy %", "posterior % [95%]")
+    table = Table("reliability", "Reliability by bin of confidence", columns, tuple(rows))
+    return Details("Reliability in numbers, by bin of confidence", (table,))
+
+
+def _sampler(calibration: Calibration) -> Table:
+    """ArviZ's summary of every reported quantity, the worst over cells, and of all that was sampled."""
+    found, quantities = calibration.diagnostics, summary(calibration)
+    rows = []
+    for name, values in quantities.data_vars.items():
+        worst = [
+            float(np.nanmax(values.sel(summary="r_hat"))),
+            *(float(np.nanmin(values.sel(summary=one))) for one in ("ess_bulk", "ess_tail")),
+        ]
+        rows.append(Row(str(name), (number(worst[0], 4), count(worst[1]), count(worst[2]), words(""))))
+    everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
+    return Table(
+        "sampler-calibration",
+        f"The calibration model's sampler: {found.chains} chains of {found.draws:,} draws a cell",
+        ("quantity", "worst R-hat", "least bulk ESS", "least tail ESS", "divergences"),
+        (*rows, Row("all parameters", everything)),
+    )
+
+
+def _band(band: Band, scale: float, digits: int) -> Shown:
+    mean, lower, upper = (scale * float(value) for value in (band.mean, band.lower_95, band.upper_95))
+    return interval(mean, lower, upper, digits, sign=False)

@@ -1,0 +1,151 @@
+"""What the cells are: objective, views, how soft their labels were, and whether their settings were tuned."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.cells import remarks
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Row, Section, Table, count, number, words
+from auglik.report.sections.scores import over_seeds
+from auglik.tuning import TUNING_CSV
+from objectives import InputError
+
+
+class Tried(NamedTuple):
+    """A row of tuning.csv."""
+
+    cell: str
+    setting: str
+    value: float
+    validation_nll: float
+    seeds: int
+    chosen: bool
+
+
+def cells(collected: Collected) -> Section:
+    """Objectives and views of all cells; remarks on them; the tuning table where there is one."""
+    tuning = read_tuning(collected.folder)
+    said = [f"{name}: {text}." for name, cell in collected.cells.items() for text in remarks(cell.config)]
+    items = [_objectives(collected), _views(collected)] + ([_tuning(tuning)] if tuning else [])
+    return Section("cells", "Cells", tuple(said), tuple(items))
+
+
+def read_tuning(folder: Path) -> list[Tried]:
+    """The rows of tuning.csv; none where cells were not tuned. Raises InputError where it cannot be read."""
+    path = folder / TUNING_CSV
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            return [_tried(row) for row in csv.DictReader(file)]
+        except (KeyError, ValueError, TypeError) as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{path}: expected the table that `auglik compare --tune` writes ({said})") from None
+
+
+def _tried(row: Mapping[str, str]) -> Tried:
+    nll = float(row["validation_nll"] or "inf")
+    return Tried(row["cell"], row["setting"], float(row["value"]), nll, int(row["seeds"]), row["chosen"] == "True")
+
+
+def tuning_warning(collected: Collected) -> str | None:
+    """That cells were not tuned, or which were not; None where all were."""
+    tuned = {row.cell for row in read_tuning(collected.folder) if row.chosen}
+    rest = [name for name in collected.cells if name not in tuned]
+    if not rest or len(collected.cells) == 1:
+        return None
+    if tuned:
+        return f"not tuned, unlike the other cells: {', '.join(rest)}"
+    rates = {cell.config.learning_rate for cell in collected.cells.values()}
+    same = f"all use learning rate {next(iter(rates))}" if len(rates) == 1 else "they use the rates given"
+    return (
+        f"cells were not tuned: {same}, though objectives differ in the scale of their gradients "
+        "(auglik compare --tune learning_rate=0.003,0.01,0.03 gives each the same grid)"
+    )
+
+
+def _objectives(collected: Collected) -> Table:
+    rows = tuple(
+        Row(
+            name,
+            (
+                words(cell.config.likelihood),
+                words(cell.config.aggregator),
+                count(cell.config.views),
+                over_seeds(cell.scores("last_epoch_label_entropy"), 3),
+                over_seeds(cell.scores("last_epoch_negative_share"), 2, 100),
+                number(cell.config.learning_rate or float("nan"), 4),
+                words(", ".join(map(str, cell.runs))),
+            ),
+        )
+        for name, cell in collected.cells.items()
+    )
+    return Table(
+        "objectives",
+        "Objectives, and what their labels were like in the last epoch",
+        ("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
+         "learning rate", "seeds"),
+        rows,
+        "Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, used "
+        "or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
+        "difference isn't one of the coupling between view and label alone.",
+    )  # fmt: skip
+
+
+def _views(collected: Collected) -> Table:
+    rows = tuple(
+        Row(
+            name,
+            (
+                words(cell.config.dataset),
+                words(cell.config.network),
+                count(cell.config.epochs or 0),
+                words(first(cell, "pipeline")),
+                words(pairing(cell, collected.cells[collected.references[name]])),
+            ),
+        )
+        for name, cell in collected.cells.items()
+    )
+    return Table(
+        "pipelines",
+        "Views",
+        ("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
+        rows,
+        "By the digests of every seed's draws: whether the same batches, and the same views, were seen.",
+    )
+
+
+def pairing(cell: Cell, reference: Cell) -> str:
+    """Which draws of a cell are those of its reference, on all seeds that both have."""
+    if cell is reference:
+        return "is the reference"
+    shared = [(run, reference.runs[seed]) for seed, run in cell.runs.items() if seed in reference.runs]
+    if not shared:
+        return "no seed"
+    same = {
+        what: all(own.results.get(key) == other.results.get(key) for own, other in shared)
+        for what, key in (("views", "views_digest"), ("batches", "batches_digest"), ("test images", "test_digest"))
+    }
+    return ", ".join(["seeds", *(what for what in ("batches", "views", "test images") if same[what])])
+
+
+def first(cell: Cell, key: str) -> str:
+    """What the first seed's results say."""
+    return str(next(iter(cell.runs.values())).results.get(key, ""))
+
+
+def _tuning(rows: Sequence[Tried]) -> Table:
+    return Table(
+        "tuning",
+        f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
+        ("trial", "validation NLL", "seeds", "chosen"),
+        tuple(
+            Row(
+                f"{row.cell}, {row.value:g}",
+                (number(row.validation_nll, 4), count(row.seeds), words("yes" if row.chosen else "no")),
+            )
+            for row in rows
+        ),
+    )

@@ -1,0 +1,106 @@
+"""All other metrics, exploratory, and what the primary endpoint's uncertainty is made of."""
+
+import math
+
+from auglik.inference.rows import Inference, Metric, Primary
+from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
+
+METRICS = (
+    ("error", "error %", 100, 2),
+    ("nll", "NLL", 1, 4),
+    ("brier", "Brier", 1, 4),
+    ("ece", "ECE %", 100, 2),
+    ("ece_equal_mass", "equal-mass ECE %", 100, 2),
+    ("mean_confidence", "confidence %", 100, 2),
+)
+PARTS = {"clean": "clean test images", "mollified": "mollified test images", "folded": "folded test views"}
+SIGNIFICANT = 0.05
+
+
+def differences(inference: Inference) -> Section:
+    """Simultaneous intervals and variance components."""
+    by_key = {(row.cell, row.metric): row for row in inference.metrics}
+    tables = [_part(inference, by_key, part, title) for part, title in PARTS.items()]
+    return Section(
+        "differences",
+        "Other differences",
+        (
+            "Exploratory, all but clean NLL: paired by seed, on these test images; the 95% intervals of a metric hold "
+            "for all cells at once (max-t), not for all metrics at once. * marks p < 0.05, adjusted likewise.",
+        ),
+        (*tables, _marginal(inference, by_key), _components(inference), *_sampler(inference)),
+    )
+
+
+def _sampler(inference: Inference) -> tuple[Table, ...]:
+    found = inference.diagnostics
+    if math.isnan(found.rhat):
+        return ()
+    row = Row("differences", (number(found.rhat, 4), count(found.ess), count(found.divergences)))
+    columns = ("model", "worst R-hat", "least bulk ESS", "divergences")
+    return (Table("sampler-differences", "The sampler of the model of differences in clean NLL", columns, (row,)),)
+
+
+def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str, title: str) -> Table:
+    rows = tuple(
+        Row(
+            row.cell,
+            tuple(_entry(by_key[row.cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in METRICS),
+        )
+        for row in inference.primary
+    )
+    return Table(
+        f"differences-{part}",
+        f"Differences on {title} [simultaneous 95% intervals]",
+        ("cell", *(column[1] for column in METRICS)),
+        rows,
+    )
+
+
+def _entry(metric: Metric, scale: float, digits: int) -> Shown:
+    mark = " *" if metric.p_adjusted < SIGNIFICANT else ""
+    shown = interval(scale * metric.mean, scale * metric.lower, scale * metric.upper, digits, mark=mark)
+    return Shown(shown.text, (*shown.numbers, ("adjusted p", metric.p_adjusted))) if shown.numbers else shown
+
+
+def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Table:
+    rows = tuple(
+        Row(row.cell, (_entry(by_key[row.cell, "marginal_log_likelihood_corrected"], 1, 4),))
+        for row in inference.primary
+    )
+    return Table(
+        "differences-marginal",
+        "Differences of the bias-corrected marginal log-likelihood [simultaneous 95% intervals]: more is better",
+        ("cell", "marginal log-likelihood"),
+        rows,
+    )
+
+
+def _components(inference: Inference) -> Table:
+    columns = (
+        "cell", "seeds", "images", "seed SD", "image SD", "residual SD", "new seeds, 95%", "new images, 95%",
+        "new seeds and images, 95%", "more seeds to tell",
+    )  # fmt: skip
+    return Table(
+        "components",
+        "Where the uncertainty of clean NLL's difference comes from: seeds and test images crossed",
+        columns,
+        tuple(Row(row.cell, _parts(row)) for row in inference.primary),
+        "Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of moments; 0 "
+        "where the estimate is negative). The last column: how many more seeds would leave zero out of the interval, "
+        "were the difference what it seems.",
+    )
+
+
+def _parts(row: Primary) -> tuple[Shown, ...]:
+    needed = row.seeds_needed
+    more = words("told" if row.effect and not needed else "") if needed is None else words(needed.sentence)
+    if needed is not None and needed.more is not None:
+        more = Shown(f"{needed.more:,}", (("", float(needed.more)),))
+    return (
+        count(len(row.seeds)),
+        count(row.images),
+        *(number(sd, 4) for sd in (row.seed_sd, row.image_sd, row.residual_sd)),
+        *(bounds(found.lower, found.upper, 4) for found in (row.new_seeds, row.new_images, row.new_seeds_and_images)),
+        more,
+    )

@@ -1,0 +1,105 @@
+"""What was measured of runs under conditions: looked up by condition, averaged over seeds."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.cells import folder_name
+from auglik.report.collect import Cell, Run
+from auglik.report.content import Shown, words
+from auglik.report.figures.lines import Curve
+from auglik.report.sections.scores import over_seeds
+from auglik.report.sections.training import over_runs
+from auglik.robustness.score import Score
+from auglik.statistics import summary
+
+Condition = tuple[str, str, str, float | None]
+"""Kind, name, category and severity of a score."""
+CLEAN: Condition = ("clean", "clean", "", 0.0)
+
+
+class Metric(NamedTuple):
+    """A field of a score, its title, its scale there and its digits."""
+
+    name: str
+    title: str
+    scale: float
+    digits: int
+
+
+METRICS = tuple(
+    Metric(*metric)
+    for metric in (
+        ("error", "error %", 100, 2),
+        ("nll", "NLL", 1, 4),
+        ("brier", "Brier", 1, 4),
+        ("ece", "ECE %", 100, 2),
+    )
+)
+ERROR, NLL, BRIER, ECE = METRICS
+
+
+class Measured(NamedTuple):
+    """The scores of every cell's runs by condition; all of the same conditions."""
+
+    cells: Mapping[str, Sequence[Mapping[Condition, Score]]]
+    corruptions: str
+    """The set's name."""
+    images: int
+    left_out: tuple[str, ...]
+    """Runs that were not measured, or under other conditions."""
+    data: str = ""
+    """The data set, where there are several."""
+
+    def key(self, text: str) -> str:
+        """A key of the data set's own."""
+        return f"{text}-{folder_name(self.data)}" if self.data else text
+
+    def caption(self, text: str) -> str:
+        return f"{self.data}: {text}" if self.data else text
+
+    def conditions(self) -> list[Condition]:
+        """All that were measured, in their order."""
+        return list(dict.fromkeys(key for runs in self.cells.values() for run in runs for key in run))
+
+    def strengths(self, kind: str) -> list[float]:
+        """The severities, occluded shares or temperatures of a kind, rising."""
+        return sorted({key[3] for key in self.conditions() if key[0] == kind and key[3] is not None})
+
+    def entry(self, cell: str, condition: Condition, metric: Metric) -> Shown:
+        """mean ± standard error over seeds."""
+        values = [getattr(run[condition], metric.name) for run in self.cells[cell] if condition in run]
+        return over_seeds(values, metric.digits, metric.scale) if values else words("")
+
+    def curves(self, at: Mapping[float, Sequence[Condition]], metric: Metric) -> dict[str, Curve]:
+        """For every cell the mean over the conditions at each x, over its runs that have all of them."""
+        found = {}
+        for cell, runs in self.cells.items():
+            rows = [
+                [summary([getattr(run[one], metric.name) for one in conditions]).mean for conditions in at.values()]
+                for run in runs
+                if all(one in run for conditions in at.values() for one in conditions)
+            ]
+            if rows:
+                found[cell] = over_runs(rows, list(at), metric.scale)
+        return found
+
+
+def measured(cells: Mapping[str, Cell]) -> Measured | None:
+    """The runs under the conditions that most were measured under; None where none was measured."""
+    runs = [(name, run) for name, cell in cells.items() for run in cell.runs.values()]
+    suites = Counter(_suite(run) for _, run in runs if run.robustness)
+    if not suites:
+        return None
+    [(suite, _)] = suites.most_common(1)
+    kept = [(name, run) for name, run in runs if run.robustness and _suite(run) == suite]
+    found: dict[str, list[Mapping[Condition, Score]]] = {}
+    for name, run in kept:
+        found.setdefault(name, []).append({score[:4]: score for score in run.robustness})
+    left_out = tuple(f"{name}, seed {run.seed}" for name, run in runs if _suite(run) != suite)
+    first = kept[0][1]
+    return Measured(found, str(first.measured.get("corruptions")), first.robustness[0].images, left_out)
+
+
+def _suite(run: Run) -> object:
+    return run.measured.get("identity")

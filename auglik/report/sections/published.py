@@ -1,0 +1,228 @@
+"""The papers' figures beside ours, where data set, network and augmentation match, and what else differs."""
+
+import csv
+import math
+from collections.abc import Mapping
+from importlib import resources
+from typing import NamedTuple
+
+from auglik.config import RunConfig
+from auglik.metrics import expected_calibration_error
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Row, Section, Shown, Table, number, words
+from auglik.report.sections.scores import over_seeds
+from auglik.robustness.score import ALL, MEAN, Score
+from auglik.statistics import summary
+from objectives.names import names
+
+PUBLISHED = "published_results.csv"
+
+
+class Figure(NamedTuple):
+    """A row of the published tables."""
+
+    source: str
+    table: str
+    network: str
+    augmentation: str
+    mollification: str
+    dataset: str
+    split: str
+    metric: str
+    value: str
+    """A number, with `±` and its error where one is given."""
+    note: str
+
+
+class Protocol(NamedTuple):
+    """How the papers trained; None where they don't say."""
+
+    epochs: int
+    seeds: int | None
+    images: Mapping[str, int]
+    batch: int | None
+    soft_objective: str
+    """Of mollified or softened cells; others are trained with cross-entropy."""
+
+
+SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
+PROTOCOLS = {
+    "heinonen2025": Protocol(300, None, SMALL, 128, "cross-entropy with smoothed labels"),
+    "liu2023": Protocol(500, 3, SMALL, None, "cross-entropy with softened labels"),
+}
+NETWORKS = {
+    "preact_resnet50": "preact-resnet-50",
+    "ResNet-18": "resnet-18",
+    "ResNet-50": "resnet-50",
+    "ResNet-101": "resnet-101",
+    "WideResNet-28": "wide-resnet-28-10",
+    "PyramidNet + ShakeDrop": "pyramidnet-272",
+    "EfficientNet-B0": "efficientnet-b0",
+}
+HEINONEN = {
+    frozenset(): "none",
+    frozenset({"fcr"}): "FCR",
+    frozenset({"fcr", "rand-augment"}): "FCR+RandAug",
+    frozenset({"fcr", "auto-augment"}): "FCR+AutoAug",
+    frozenset({"fcr", "augmix"}): "FCR+AugMix",
+    frozenset({"fcr", "trivial-augment"}): "FCR+TrivAug",
+    frozenset({"fcr", "mixup"}): "FCR+MixUp",
+    frozenset({"fcr", "cutmix"}): "FCR+CutMix",
+}
+LIU = {
+    frozenset({"fcr"}): "baseline",
+    frozenset({"fcr", "mixup"}): "mixup",
+    frozenset({"fcr", "cutout"}): "cutout",
+    frozenset({"fcr", "rand-augment"}): "rand-augment",
+    frozenset({"fcr", "soft-crop"}): "soft-augmentation",
+    frozenset({"fcr", "rand-augment", "soft-crop"}): "soft-augmentation+rand-augment",
+    frozenset({"fcr", "trivial-augment", "soft-crop"}): "soft-augmentation+trivial-augment",
+}
+
+
+def published(collected: Collected) -> Section:
+    """A row for every published figure that one of our cells has a counterpart of."""
+    rows = [row for cell in collected.cells.values() for row in _of_cell(cell)]
+    title = "Against the published figures"
+    if not rows:
+        return Section("published", title, (f"Nothing published matches: {_ours(collected)}.",), ())
+    sentence = (
+        "Rows match in data set, network, augmentation and mollification; the last column says what else differs. A "
+        "difference between ours and theirs is one of protocols too."
+    )
+    columns = ("cell and figure", "published", "ours", "ours less theirs", "what differs in protocol")
+    note = "ECE of Heinonen et al. is averaged over batches of 100 images, ours on clean images likewise."
+    return Section(
+        "published", title, (sentence,), (Table("published", "Theirs and ours", columns, tuple(rows), note),)
+    )
+
+
+def read_published() -> list[Figure]:
+    """All figures of the published tables."""
+    text = (resources.files("auglik.report") / "data" / PUBLISHED).read_text(encoding="utf-8")
+    return [Figure(**row) for row in csv.DictReader(text.splitlines())]
+
+
+def augmentation_names(config: RunConfig) -> dict[str, str]:
+    """What each paper calls the augmentation of these settings; a paper that has no such is left out."""
+    items = frozenset(item.partition(":")[0] for item in names(config.view.augment) if item != "none")
+    found = {}
+    if config.soften == "none" and items in HEINONEN:
+        found["heinonen2025"] = HEINONEN[items]
+    softened = "soft-crop" in items and config.soften != "none"
+    if (
+        items in LIU
+        and softened == ("soft-crop" in items)
+        and config.view.mollify == "none"
+        and config.view.rotation == 0
+    ):
+        found["liu2023"] = _regularizer(config.likelihood) or LIU[items] if items == {"fcr"} else LIU[items]
+    return found
+
+
+def _regularizer(likelihood: str) -> str | None:
+    """What Liu et al. 2023, Table 1, calls a likelihood that regularizes."""
+    name, _, parameters = likelihood.partition(":")
+    if name == "focal":
+        return f"focal-{parameters.rpartition('=')[2] or '2'}"
+    return name if name == "label-smoothing" else None
+
+
+def mollification_name(config: RunConfig, table: str) -> str:
+    """Of a paper's table: by roles in Table 2, else yes or no."""
+    roles = set(config.view.mollify.split(",")) - {"none"}
+    if not roles:
+        return "no"
+    named = "+".join(role for role in ("noise", "blur", "both") if role in roles)
+    return named if table == "table2" else "yes" if named == "noise+blur" else named
+
+
+def _of_cell(cell: Cell) -> list[Row]:
+    called, config = augmentation_names(cell.config), cell.config
+    rows = []
+    for figure in read_published():
+        matches = (
+            called.get(figure.source) == figure.augmentation
+            and NETWORKS.get(figure.network) == config.network
+            and figure.dataset == config.dataset
+            and (figure.source != "heinonen2025" or figure.mollification == mollification_name(config, figure.table))
+        )
+        values = measured(cell, figure) if matches else []
+        if values:
+            rows.append(_row(cell, figure, values))
+    return rows
+
+
+def measured(cell: Cell, figure: Figure) -> list[float]:
+    """Our score over seeds in the figure's units (% for errors and accuracies); empty where we have none."""
+    clean = {"error": ("clean_error", 100), "nll": ("clean_nll", 1), "ece": ("clean_ece_batches_of_100", 1)}
+    if figure.split == "clean":
+        if figure.metric == "ece_percent_10_bins":
+            runs = [run.predictions for run in cell.runs.values()]
+            return [100 * expected_calibration_error(run.log_probabilities, run.labels, bins=10) for run in runs]
+        name, scale = clean[figure.metric]
+        return [scale * value for value in cell.scores(name)]
+    found = [[score for score in run.robustness if _is_split(score, figure.split)] for run in cell.runs.values()]
+    if not all(found):
+        return []
+    if figure.metric == "accuracy":
+        return [100 * (1 - scores[0].error) for scores in found]
+    scale = 100 if figure.metric == "error" else 1
+    return [scale * float(getattr(scores[0], figure.metric)) for scores in found]
+
+
+def _is_split(score: Score, split: str) -> bool:
+    if split.startswith("occluded_"):
+        return score.kind == "occlusion" and score.severity == int(split.removeprefix("occluded_")) / 100
+    if split in ("corrupted", "mean"):
+        return score[:4] == ("corruption", MEAN, ALL, None)
+    return score.kind == "corruption" and score.name == split and score.severity is None
+
+
+def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
+    theirs = float(figure.value.partition("±")[0])
+    digits = 4 if figure.metric in ("nll", "ece") else 2
+    where = f"{figure.source} {figure.table}, {figure.split} {figure.metric}"
+    note = [figure.note] if figure.note else []
+    return Row(
+        f"{cell.name}: {where}",
+        (
+            Shown(figure.value, (("", theirs),)),
+            over_seeds(values, digits),
+            number(summary(values).mean - theirs, digits, sign=True),
+            words("; ".join(note + protocol_differences(cell, figure))),
+        ),
+    )
+
+
+def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
+    """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
+    config, theirs = cell.config, PROTOCOLS[figure.source]
+    images = int(float(str(next(iter(cell.runs.values())).results.get("training_images", math.nan))))
+    soft = config.view.mollify != "none" or config.soften != "none"
+    objective = theirs.soft_objective if soft else "cross-entropy"
+    as_theirs = config.likelihood in ("smoothed", *(() if soft else ("categorical",))) and config.aggregator == "jensen"
+    pairs = [
+        ("epochs", config.epochs, theirs.epochs),
+        ("training images", images, theirs.images.get(config.dataset, images)),
+        ("batch size", config.batch_size, theirs.batch or config.batch_size),
+        ("views", config.views, 1),
+        ("seeds", len(cell.runs), theirs.seeds or f"not stated, ours {len(cell.runs)}"),
+        (
+            "objective",
+            "theirs" if as_theirs else f"{config.likelihood} + {config.aggregator}",
+            "theirs" if as_theirs else objective,
+        ),
+    ]
+    said = [f"{what}: {ours}, theirs {other}" for what, ours, other in pairs if ours != other]
+    if figure.split not in ("clean",) and figure.metric == "ece":
+        said.append("ECE: over all images, theirs over batches of 100")
+    if figure.split not in ("clean",):
+        corruptions = next(iter(cell.runs.values())).measured.get("corruptions")
+        said.append(f"corruptions: {corruptions}")
+    return said or ["as published"]
+
+
+def _ours(collected: Collected) -> str:
+    found = {f"{c.config.dataset}, {c.config.network}, {c.config.view.augment}" for c in collected.cells.values()}
+    return "; ".join(sorted(found))

@@ -1,0 +1,52 @@
+"""Every run: its settings, digests and versions, shown on request."""
+
+import tomli_w
+
+from auglik.config import flatten
+from auglik.report.collect import Cell, Collected, Run
+from auglik.report.content import Details, Row, Section, Shown, Table, count, number, words
+
+DIGEST = 16
+"""Characters of a digest that are shown; the run's results.json has them all."""
+
+
+def runs(collected: Collected) -> Section:
+    """One entry a cell: the settings that its runs share, and a row a run."""
+    return Section(
+        "runs",
+        "Every run",
+        ("Settings are those that decide a run's numbers; a digest stands for all that was drawn.",),
+        tuple(_cell(cell) for cell in collected.cells.values()),
+    )
+
+
+def _cell(cell: Cell) -> Details:
+    columns = (
+        "run", "clean NLL", "clean error %", "settings", "batches", "views", "test images", "threads", "device",
+        "versions",
+    )  # fmt: skip
+    rows = tuple(Row(f"{cell.name}, seed {seed}", _run(run)) for seed, run in cell.runs.items())
+    settings = {key: value for key, value in flatten(cell.config).items() if key != "seed" and value is not None}
+    table = Table(f"runs-{cell.name}", f"The runs of {cell.name}", columns, rows)
+    seeds = f"{len(cell.runs)} seed{'s' * (len(cell.runs) != 1)}"
+    return Details(
+        f"{cell.name}: {cell.config.likelihood} + {cell.config.aggregator}, {seeds}", (table,), tomli_w.dumps(settings)
+    )
+
+
+def _run(run: Run) -> tuple[Shown, ...]:
+    found = run.results
+    versions = found.get("versions")
+    return (
+        number(float(str(found.get("clean_nll"))), 4) if found.get("clean_nll") is not None else words("not finite"),
+        number(100 * float(str(found.get("clean_error"))), 2) if found.get("clean_error") is not None else words(""),
+        *(
+            words(str(found.get(key, ""))[:DIGEST])
+            for key in ("settings", "batches_digest", "views_digest", "test_digest")
+        ),
+        count(float(str(found.get("threads", "nan")))),
+        words(found.get("device", "")),
+        words(
+            ", ".join(f"{name} {version}" for name, version in versions.items()) if isinstance(versions, dict) else ""
+        ),
+    )

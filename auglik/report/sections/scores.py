@@ -1,0 +1,150 @@
+"""What every cell scored: means over seeds with standard errors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.calibration.bins import equal_width, outcomes
+from auglik.calibration.errors import debiased
+from auglik.ensembles import score
+from auglik.inference.effective_views import effective_views
+from auglik.predictions import Predictions
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Row, Section, Shown, Table, count, mean_error, number
+from auglik.statistics import summary
+from objectives import InputError
+
+PARTS = {
+    "clean": "Clean test images",
+    "mollified": "Mollified test images: every view is a prediction of its own",
+    "folded": "Test views folded as each objective predicts",
+}
+COLUMNS = (
+    ("error", "error %", 100, 2),
+    ("nll", "NLL", 1, 4),
+    ("brier", "Brier", 1, 4),
+    ("ece", "ECE %", 100, 2),
+    ("debiased_ece", "debiased ECE %", 100, 2),
+    ("ece_equal_mass", "equal-mass ECE %", 100, 2),
+    ("mean_confidence", "confidence %", 100, 2),
+)
+BINS = 15
+
+
+def scores(collected: Collected) -> Section:
+    """Clean, mollified and folded scores, and the marginal log-likelihood under the evaluation views."""
+    tables = tuple(_part(part, title, collected) for part, title in PARTS.items())
+    return Section(
+        "scores",
+        "Scores",
+        (
+            "Cells of one data set are scored alike, whatever they were trained with: by the categorical "
+            "log-probabilities of the same test images and evaluation views. Means ± standard errors over seeds.",
+        ),
+        (*tables, _marginal(collected), *_ensembles(collected)),
+    )
+
+
+def over_seeds(values: Sequence[float], digits: int, scale: float = 1) -> Shown:
+    """mean ± standard error of the values, in units of 1/scale."""
+    mean, error, *_ = summary([scale * value for value in values])
+    return mean_error(mean, error, digits)
+
+
+def part_of(run: Predictions, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Log-probabilities and labels of a part of the evaluation."""
+    if part == "mollified":
+        log_p = run.mollified_log_probabilities
+        return log_p.reshape(-1, log_p.shape[-1]), np.tile(run.labels, len(log_p))
+    return (run.log_probabilities if part == "clean" else run.folded_log_probabilities), run.labels
+
+
+def _part(part: str, title: str, collected: Collected) -> Table:
+    rows = tuple(Row(name, _scores(part, cell)) for name, cell in collected.cells.items())
+    note = (
+        ""
+        if part != "clean"
+        else (
+            "ECE: 15 bins of equal width, over all images; the debiased one (data fission) is 0 in expectation for a "
+            "calibrated model and may be negative."
+        )
+    )
+    return Table(f"scores-{part}", title, ("cell", "seeds", *(column[1] for column in COLUMNS)), rows, note)
+
+
+def _scores(part: str, cell: Cell) -> tuple[Shown, ...]:
+    values = {name: cell.scores(f"{part}_{name}") for name, *_ in COLUMNS}
+    values["debiased_ece"] = [_debiased(run.predictions, part) for run in cell.runs.values()]
+    return count(len(cell.runs)), *(over_seeds(values[name], digits, scale) for name, _, scale, digits in COLUMNS)
+
+
+def _debiased(run: Predictions, part: str) -> float:
+    try:
+        return debiased(outcomes(*part_of(run, part)), equal_width(BINS))
+    except InputError:  # a diverged run: its NLL says so
+        return float("nan")
+
+
+def _marginal(collected: Collected) -> Table:
+    rows = []
+    for name, cell in collected.cells.items():
+        smoothed = [_smoothed(run.predictions) for run in cell.runs.values()]
+        rows.append(
+            Row(
+                name,
+                (
+                    count(len(next(iter(cell.runs.values())).predictions.view_log_likelihoods)),
+                    over_seeds(cell.scores("marginal_log_likelihood"), 4),
+                    over_seeds(cell.scores("marginal_log_likelihood_corrected"), 4),
+                    number(float(np.mean(cell.scores("marginal_monte_carlo_error"))), 4),
+                    over_seeds(cell.scores("effective_views"), 1),
+                    over_seeds([found[0] for found in smoothed], 1),
+                    over_seeds([found[1] for found in smoothed], 2, 100),
+                ),
+            )
+        )
+    columns = (
+        "cell", "views M", "marginal log-likelihood", "bias-corrected", "Monte Carlo error", "effective views",
+        "PSIS effective views", "Pareto k > 0.7, % of images",
+    )  # fmt: skip
+    return Table(
+        "marginal",
+        "Marginal log-likelihood: log of the mean likelihood over the evaluation views, mean over test images",
+        columns,
+        tuple(rows),
+        "The plain estimate is biased downwards, by an amount that differs between cells. PSIS: the views' weights are "
+        "Pareto-smoothed; where k > 0.7 the views at hand have not seen the tail, and more are needed.",
+    )
+
+
+def _smoothed(run: Predictions) -> tuple[float, float]:
+    """Mean effective views and the share of images with k > 0.7."""
+    try:
+        found = effective_views(run.view_log_likelihoods)
+    except InputError:
+        return float("nan"), float("nan")
+    return found.mean_effective, found.share_unreliable
+
+
+def _ensembles(collected: Collected) -> tuple[Table, ...]:
+    """The seeds of every cell as one classifier; empty where no cell has several."""
+    titles = [column for column in COLUMNS if column[0] != "debiased_ece"]
+    found = [
+        score(name, {seed: run.predictions for seed, run in cell.runs.items()})
+        for name, cell in collected.cells.items()
+        if len(cell.runs) > 1 and np.isfinite(cell.scores("clean_nll")).all()
+    ]
+    rows = tuple(
+        Row(
+            one.cell,
+            (
+                count(len(one.seeds)),
+                *(number(scale * one.scores[f"clean_{metric}"], digits) for metric, _, scale, digits in titles),
+            ),
+        )
+        for one in found
+    )
+    caption = "Ensembles: the seeds of a cell as one classifier, by their mean probabilities, on clean test images"
+    columns = ("cell", "members", *(title for _, title, *_ in titles))
+    return (Table("ensembles", caption, columns, rows),) if rows else ()

@@ -1,0 +1,73 @@
+"""How training went: curves of the validation scores, and what runs cost."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Figure, Row, Section, Table, count, words
+from auglik.report.figures.lines import Curve, Panel, lines
+from auglik.report.figures.style import Style
+from auglik.report.sections.scores import over_seeds
+from auglik.statistics import summary
+
+
+def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
+    """Validation NLL and error against the epoch; seconds, steps, parameters."""
+    panels = [
+        Panel("validation NLL", "epoch", "nats", _curves(collected, "validation_nll", 1), log=True),
+        Panel("validation error", "epoch", "%", _curves(collected, "validation_error", 100)),
+    ]
+    drawn = [panel for panel in panels if panel.curves]
+    caption = "Validation scores while training: means over seeds, bands of ± one standard error."
+    figures = (Figure("training", caption, lines("training", drawn, styles, caption)),) if drawn else ()
+    return Section(
+        "training",
+        "Training",
+        ("Training losses are those of different objectives and cannot be compared; validation scores can.",),
+        (*figures, _cost(collected)),
+    )
+
+
+def over_runs(rows: Sequence[Sequence[float]], x: Sequence[float], scale: float = 1) -> Curve:
+    """The mean over runs of values [run][x], ± its standard error."""
+    found = [summary([scale * value for value in column]) for column in zip(*rows, strict=True)]
+    y = [one.mean for one in found]
+    error = [one.standard_error for one in found]
+    return Curve(x, y, list(np.subtract(y, error)), list(np.add(y, error)))
+
+
+def _curves(collected: Collected, name: str, scale: float) -> dict[str, Curve]:
+    curves = {}
+    for cell in collected.cells.values():
+        rows, epochs = _values(cell, name)
+        if rows and epochs:
+            curves[cell.name] = over_runs(rows, epochs, scale)
+    return curves
+
+
+def _values(cell: Cell, name: str) -> tuple[list[list[float]], list[float]]:
+    """Values [run][epoch] of the epochs that all runs of the cell have."""
+    of_runs = [
+        {one["epoch"]: one[name] for one in run.epochs if one.get(name) is not None} for run in cell.runs.values()
+    ]
+    epochs = sorted(set.intersection(*(set(run) for run in of_runs)))
+    return [[float(run[epoch]) for epoch in epochs] for run in of_runs], [float(epoch) for epoch in epochs]
+
+
+def _cost(collected: Collected) -> Table:
+    rows = []
+    for name, cell in collected.cells.items():
+        results = next(iter(cell.runs.values())).results
+        counts = [
+            float(str(results.get(key, "nan")))
+            for key in ("steps", "training_images", "validation_images", "parameters")
+        ]
+        seconds = [over_seeds(cell.scores(f"{part}_seconds"), 1) for part in ("train", "evaluation")]
+        rows.append(Row(name, (*seconds, *map(count, counts), words(results.get("device", "")))))
+    columns = (
+        "cell", "training, s", "scoring, s", "steps", "training images", "validation images", "parameters", "device",
+    )  # fmt: skip
+    return Table(
+        "cost", "What a run cost", columns, tuple(rows), "Runs share the machine, so seconds are only a guide."
+    )

@@ -1,0 +1,62 @@
+"""Clean NLL against the number of views K, for cells that differ in nothing else."""
+
+from collections.abc import Mapping
+
+from auglik.config import Scalar, flatten
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Figure, Row, Section, Table
+from auglik.report.figures.lines import Curve, Panel, lines
+from auglik.report.figures.style import Style
+from auglik.report.sections.scores import over_seeds
+from auglik.statistics import summary
+
+METRICS = (
+    ("clean_nll", "clean NLL", 1, 4),
+    ("clean_error", "clean error %", 100, 2),
+    ("clean_ece", "clean ECE %", 100, 2),
+)
+
+
+def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
+    """None where no two cells differ in K alone."""
+    groups = [cells for cells in by_rest(collected.cells).values() if len(cells) > 1]
+    if not groups:
+        return None
+    panels = [
+        Panel(title, "views K", title, {cells[0].name: _curve(cells, metric, scale) for cells in groups})
+        for metric, title, scale, _ in METRICS
+    ]
+    caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
+    rows = tuple(
+        Row(
+            f"{cell.name}, K = {cell.config.views}",
+            tuple(over_seeds(cell.scores(name), digits, scale) for name, _, scale, digits in METRICS),
+        )
+        for cells in groups
+        for cell in cells
+    )
+    return Section(
+        "views",
+        "Number of views",
+        (),
+        (
+            Figure("views", caption, lines("views", panels, styles, caption, columns=3)),
+            Table("views", caption, ("cell", *(title for _, title, *_ in METRICS)), rows),
+        ),
+    )
+
+
+def by_rest(cells: Mapping[str, Cell]) -> dict[tuple[tuple[str, Scalar], ...], list[Cell]]:
+    """The cells by all settings but K, in the order of K."""
+    groups: dict[tuple[tuple[str, Scalar], ...], list[Cell]] = {}
+    for cell in sorted(cells.values(), key=lambda cell: cell.config.views):
+        rest = tuple((key, value) for key, value in flatten(cell.config).items() if key not in ("seed", "views"))
+        groups.setdefault(rest, []).append(cell)
+    return groups
+
+
+def _curve(cells: list[Cell], metric: str, scale: float) -> Curve:
+    found = [summary([scale * value for value in cell.scores(metric)]) for cell in cells]
+    lower = [one.mean - one.standard_error for one in found]
+    upper = [one.mean + one.standard_error for one in found]
+    return Curve([cell.config.views for cell in cells], [one.mean for one in found], lower, upper)

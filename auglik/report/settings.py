@@ -1,0 +1,32 @@
+"""The settings of a report."""
+
+import math
+from dataclasses import dataclass
+
+from auglik.config import option
+from objectives import InputError
+from objectives.names import nearest
+
+AGAINST = ("none", "published")
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What a report compares with what, and how it samples."""
+
+    reference: str | None = option(None, "Cell that the others are compared with [that of comparison.csv].")
+    rope: float = option(0.005, "Nats of clean NLL, either way, that count as practically equal.")
+    against: str = option("none", "Figures put beside the runs': published, those of the papers; or none.", *AGAINST)
+    calibration: bool = option(True, "Sample the calibration model: reliability bands and posteriors of ECE.")
+    seed: int = option(0, "Seed of the samplers.")
+    title: str | None = option(None, "Title of the page [the data sets and networks of the runs].")
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.rope) and self.rope >= 0):
+            raise InputError(f"rope: expected nats >= 0, got {self.rope}")
+        if self.against not in AGAINST:
+            raise InputError(
+                f"against: expected {' or '.join(AGAINST)}, got {self.against!r}{nearest(self.against, AGAINST)}"
+            )
+        if self.seed < 0:
+            raise InputError(f"seed: expected an integer >= 0, got {self.seed}")

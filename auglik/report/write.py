@@ -1,0 +1,90 @@
+"""The report as files: written into a folder of a temporary name first, then moved, the page last."""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from auglik.files import StorageError, ensure_writable, write_csv
+from auglik.report.settings import ReportSettings
+
+PAGE, MARKDOWN, CSV, LATEX = "report.html", "report.md", "tables.csv", "tables.tex"
+DIFFERENCES, CALIBRATION, FIGURES = "differences.nc", "calibration.nc", "figures"
+FILES = "files.txt"
+"""Lists what a report consists of, so that the next one can remove what it does not replace."""
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and what it says first."""
+
+    page: Path
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+    sentences: tuple[str, ...]
+    """The answer: a headline, then a verdict a cell."""
+
+
+def write_report(
+    folder: Path, output: Path, settings: ReportSettings | None = None, progress: Progress = lambda share: None
+) -> Report:
+    """Reports the comparison in `folder` into `output`; what a former report left there is replaced, all else stays.
+
+    Raises InputError for a folder without a finished run, an unknown reference, and where it cannot write.
+    """
+    from auglik.report.build import build  # JAX and matplotlib take seconds to import, which --help need not wait for
+
+    settings = settings or ReportSettings()
+    built = build(folder, settings, progress)
+    ensure_writable(output)
+    with _staged(output) as stage:
+        (stage / FIGURES).mkdir()
+        for name, text in built.texts.items():
+            (stage / name).write_text(text, encoding="utf-8")
+        write_csv(stage / CSV, built.rows, built.columns)
+        for name, write in built.trees.items():
+            write(stage / name)
+        names = sorted(str(path.relative_to(stage)) for path in stage.rglob("*") if path.is_file())
+        (stage / FILES).write_text("\n".join([*names, FILES]) + "\n", encoding="utf-8")
+        _replace(stage, output, names)
+    progress(1.0)
+    return Report(
+        output / PAGE, tuple(output / name for name in names), built.page.warnings, built.page.sections[0].sentences
+    )
+
+
+def _replace(stage: Path, output: Path, names: list[str]) -> None:
+    """Moves the files, the page last, and removes those that a former report listed and this one lacks."""
+    listing = output / FILES
+    before = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    for old in set(before) - {*names, FILES}:
+        if _is_ours(old):
+            (output / old).unlink(missing_ok=True)
+    (output / FIGURES).mkdir(exist_ok=True)
+    for name in sorted([*names, FILES], key=lambda name: name == PAGE):
+        (stage / name).replace(output / name)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a listed name can be a report's: a list that was edited must not remove other files."""
+    path = Path(name)
+    return name in (PAGE, MARKDOWN, CSV, LATEX, DIFFERENCES, CALIBRATION) or (
+        path.parent == Path(FIGURES) and path.suffix == ".svg"
+    )
+
+
+@contextmanager
+def _staged(output: Path) -> Iterator[Path]:
+    """An empty folder in `output`, removed at the end. What the system refuses is a StorageError."""
+    stage = output / f".partial-{secrets.token_hex(8)}.tmp"
+    try:
+        stage.mkdir()
+        yield stage
+    except OSError as error:
+        raise StorageError(f"cannot write the report into {output}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""A page as files: HTML, Markdown, CSV and LaTeX."""

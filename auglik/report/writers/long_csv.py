@@ -1,0 +1,17 @@
+"""All numbers of the page in one long table: table, row, column, value, and the text that the page shows."""
+
+from collections.abc import Iterator
+
+from auglik.report.content import Page
+
+COLUMNS = ("table", "row", "column", "value", "shown")
+
+
+def long_rows(page: Page) -> Iterator[dict[str, object]]:
+    """A row a number; a part of an entry (a standard error, a bound) has its name after the column's."""
+    for table in page.tables():
+        for row in table.rows:
+            for column, entry in zip(table.columns[1:], row.entries, strict=True):
+                for part, value in entry.numbers:
+                    name = f"{column}: {part}" if part else column
+                    yield {"table": table.key, "row": row.name, "column": name, "value": value, "shown": entry.text}

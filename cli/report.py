@@ -1,0 +1,39 @@
+"""`auglik report`: the likelihood ablation report of a comparison's runs."""
+
+from pathlib import Path
+
+import click
+
+from auglik.config import settings_of
+from auglik.report import Report, ReportSettings, write_report
+from cli.errors import one_line_errors
+from cli.options import options, take
+from cli.progress import bar
+
+FOLDER = "report"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help=f"Folder for the report [DIR/{FOLDER}].")
+@options(settings_of(ReportSettings))
+@one_line_errors
+def report(folder: Path, output: Path | None, **command_line: object) -> None:
+    """Reports the finished runs below DIR, the output of `auglik compare`: which objective is better, and how surely.
+
+    Writes one page that needs no network (report.html), report.md, tables.csv, tables.tex, the figures and the
+    posteriors (NetCDF).
+    """
+    settings = take({key: value for key, value in command_line.items() if value is not None}, ReportSettings)
+    with bar("report") as tell:
+        written = write_report(folder, output or folder / FOLDER, settings, tell)
+    say(written)
+
+
+def say(written: Report) -> None:
+    """The warnings, the answer and the report's place."""
+    for text in written.warnings:
+        click.echo(f"warning: {text}", err=True)
+    for text in written.sentences:
+        click.echo(text)
+    click.echo(f"wrote {written.page}")
