@@ -36,7 +36,7 @@ class CellData(NamedTuple):
     """Mean logit of confidence, 0 in an empty group [S,G]."""
     centre: float
     scale: float
-    """Mean and standard deviation of the logits, by which the models standardize them."""
+    """By which the model standardizes logits: their mean and standard deviation, images weighted by p (1-p)."""
     shared_anywhere: float
     """rho over all images, not only those that seeds put into one bin."""
     luck_root: Array
@@ -60,10 +60,7 @@ def cell_data(runs: Mapping[int, Outcomes], seeds: Sequence[int], bins: int) -> 
     same_bin, anywhere = shared_luck(list(runs.values()), edges)
     grouped = [_groups(run) for run in runs.values()]
     group_images, group_correct, group_logit = (_placed(c, present, len(seeds)) for c in zip(*grouped, strict=True))
-    total = group_images.sum()
-    centre = float((group_images * group_logit).sum() / total)
-    scale = float(np.sqrt((group_images * np.square(group_logit - centre)).sum() / total))
-    scale = scale if scale > 1e-3 else 1.0
+    centre, scale = _standard(group_images, group_correct, group_logit)
     x = np.stack([np.ones_like(group_logit), (group_logit - centre) / scale], -1)
     fisher = _logistic_fit(group_images, group_correct, group_logit, x)[1]
     covariance = np.linalg.inv(fisher / len(runs))
@@ -127,6 +124,16 @@ def _groups(run: Outcomes) -> tuple[Array, Array, Array]:
     logit = np.clip(run.log_odds, -LOGIT_BOUND, LOGIT_BOUND)
     images, correct, total = count(logit, run.correct, equal_mass(logit, GROUPS))
     return images, correct, total / np.maximum(images, 1)
+
+
+def _standard(images: Array, correct: Array, logit: Array) -> tuple[float, float]:
+    """Mean and standard deviation that make intercept and slope uncorrelated, as far as the information goes."""
+    x = np.stack([np.ones_like(logit), logit], -1)
+    p = special.expit(np.clip(logit + x @ _logistic_fit(images, correct, logit, x)[0], -20, 20))
+    weight = images * p * (1 - p)
+    mean = (weight * logit).sum() / weight.sum()
+    deviation = np.sqrt((weight * np.square(logit - mean)).sum() / weight.sum())
+    return float(mean), float(deviation) if deviation > 1e-3 else 1.0
 
 
 def _logistic_fit(n: Array, k: Array, offset: Array, x: Array) -> tuple[Array, Array]:
