@@ -110,7 +110,7 @@ class EvaluationConfig:
 class RunConfig:
     """One run: a cell of an ablation with a seed."""
 
-    dataset: str = option("digits", "Data set by name (see `auglik datasets`), a .npz file or a folder of .npy files.")
+    dataset: str = option("digits", "Data set by name or path (see `auglik datasets`).")
     train_images: int | None = option(None, "Train on this many of the training images [all].")
     validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
     split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")

@@ -16,8 +16,8 @@ from auglik.prepare import Split, TrainingData, pipeline_of
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 from objectives import Schedule
 
-CLEAN_BATCH = 1000
-"""Images in a forward pass over clean images."""
+CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
+"""Images in a forward pass over clean images: fewer than a thousand where they are larger than 64x64."""
 VIEW_BATCH_PIXELS = 32 * 32 * 32
 """Pixels of the images whose M views are in one forward pass: 32 images of 32x32."""
 
@@ -135,8 +135,10 @@ def predictor(config: RunConfig, network: nn.Module) -> Predict:
 
 def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
     """[N,C] of all images of a gallery, as they are."""
-    starts = range(0, len(gallery), CLEAN_BATCH)
-    return torch.cat([predict(gallery.clean(slice(start, start + CLEAN_BATCH))) for start in starts])
+    size, places = clean_batch(gallery), np.arange(len(gallery))
+    batches = [places[start : start + size] for start in range(0, len(gallery), size)]
+    gallery.announce(batches)
+    return torch.cat([predict(gallery.clean(slice(batch[0], batch[-1] + 1))) for batch in batches])
 
 
 def look_at_views(
@@ -146,15 +148,22 @@ def look_at_views(
     N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
     draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
     at_label, kept = [], []
-    for step, start in enumerate(range(0, N, size)):
-        batch = np.arange(start, min(start + size, N))
+    places = np.arange(N)
+    batches = [places[start : start + size] for start in range(0, N, size)]
+    pipeline.announce(test.gallery, draws, batches)
+    for step, batch in enumerate(batches):
         images = pipeline.render(test.gallery, draws, batch, step).images
         log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
-        labels = test.labels[start : start + size]
+        labels = test.labels[batch[0] : batch[-1] + 1]
         at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
         kept.append(log_p[:keep].clone())
-        progress((start + len(batch)) / N)
+        progress((batch[-1] + 1) / N)
     return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1))
+
+
+def clean_batch(gallery: Gallery) -> int:
+    """Clean images that are looked at together."""
+    return min(CLEAN_BATCH, max(1, CLEAN_BATCH_PIXELS // (gallery.height * gallery.width)))
 
 
 def view_batch(gallery: Gallery) -> int:

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from auglik.confidence import Compose, check_rules, decay_of, parse_rules
 from auglik.config import RunConfig, ViewConfig
-from auglik.data import Arrays, Source, channel_statistics, digest, first, open_dataset, split_validation
+from auglik.data import (
+    Arrays,
+    LazyArrays,
+    Source,
+    channel_statistics,
+    digest,
+    first,
+    open_dataset,
+    opened,
+    split_validation,
+)
 from auglik.devices import check_compiler, choose_device, choose_precision, send
 from auglik.networks import find_network
 from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
@@ -36,7 +46,7 @@ class Facts(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Images on the device with their labels [N]."""
+    """Images, on the device or streamed there, with their labels [N] on the device."""
 
     gallery: Gallery
     labels: Tensor
@@ -55,7 +65,7 @@ class TrainingData(NamedTuple):
 def read_facts(source: Source) -> Facts:
     """Reads the training images and checks the test set as far as that goes without its images."""
     source.check()
-    arrays = source.train()
+    arrays = opened(source, "train")
     N, c, H, W = arrays.images.shape
     return Facts(digest(arrays), N, c, H, W, source.classes)
 
@@ -109,7 +119,7 @@ def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> So
 
 def load_training(config: RunConfig, source: Source) -> TrainingData:
     """The run's training and validation images on its device."""
-    arrays = source.train()
+    arrays = opened(source, "train")
     assert config.train_images is not None
     if config.train_images != len(arrays.labels):
         arrays = first(arrays, config.train_images, config.split_seed)
@@ -121,8 +131,8 @@ def load_training(config: RunConfig, source: Source) -> TrainingData:
     )
 
 
-def place(arrays: Arrays, mean: list[float], std: list[float], device: torch.device) -> Split:
-    """Images and labels on the device."""
+def place(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:
+    """Labels on the device, and images where they fit."""
     return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
 
 

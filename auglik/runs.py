@@ -17,7 +17,7 @@ import torch
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig, flatten
-from auglik.data import Arrays, Source, digest, first, open_dataset
+from auglik.data import Arrays, LazyArrays, Source, digest, first, open_dataset, opened
 from auglik.evaluation import Evaluation, evaluate, on_validation
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.predictions import PREDICTIONS
@@ -112,9 +112,9 @@ def execute(
     return results
 
 
-def test_images(config: RunConfig, source: Source) -> Arrays:
+def test_images(config: RunConfig, source: Source) -> Arrays | LazyArrays:
     """The images that a run is scored on; to be called once its training has ended."""
-    test, count = source.test(), config.evaluation.images
+    test, count = opened(source, "test"), config.evaluation.images
     return test if count is None else first(test, min(count, len(test.labels)), config.evaluation.seed)
 
 

@@ -184,6 +184,8 @@ def train(
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
                 draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
                 digests = chained(digests, order, draws) if position == 0 else digests
+                batches = [order[start * B : (start + 1) * B] for start in range(position, steps_per_pass)]
+                pipeline.announce(gallery, draws, batches)
             views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
             labels = hard_labels = views.labels(all_labels, data.classes)
             if online is not None:

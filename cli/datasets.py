@@ -25,3 +25,4 @@ def datasets(data_dir: Path) -> None:
         "  FILE.npz       train_images, train_labels, test_images, test_labels; images uint8 [N,H,W] or [N,H,W,3]"
     )
     click.echo("  FOLDER         train.npy, train_labels.npy, val.npy, val_labels.npy, and a .npy file per corruption")
+    click.echo("  FOLDER         train/CLASS/*.jpg and val/CLASS/*.jpg: FOLDER:size=64, :resize=73, :test=OTHER/FOLDER")

@@ -94,10 +94,13 @@ def test_cutmix_is_torchvisions(images: Images) -> None:
 @pytest.mark.parametrize("mixing", MIXINGS.values(), ids=MIXINGS)
 def test_the_fourth_byte_of_packed_pixels_stays_zero_and_the_gallery_as_it_is(mixing: Mixing) -> None:
     gallery = gallery_of(colour())
-    before = gallery.pixels.clone()
+    held = gallery.pixels
+    assert isinstance(held, Tensor)
+    before = held.clone()
     drawn = mixing.draw(np.random.default_rng(2), 60, Shape(*colour().shape[1:]))
     result = mixing.mix(gallery, torch.arange(60), {name: torch.from_numpy(values) for name, values in drawn.items()})
-    assert torch.equal(gallery.pixels, before)
+    assert torch.equal(held, before)
+    assert isinstance(result.pixels, Tensor)
     assert (result.pixels.view(torch.uint8).unflatten(1, (-1, 4))[..., 3] == 0).all()
 
 

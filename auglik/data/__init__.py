@@ -1,10 +1,12 @@
 """Data sets: a registry by name, and a user's own arrays by path."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from auglik.data.arrays import (
     Arrays,
+    LazyArrays,
     channel_statistics,
     check_arrays,
     digest,
@@ -12,9 +14,12 @@ from auglik.data.arrays import (
     split_validation,
 )
 from auglik.data.digits import digits
+from auglik.data.image_folder import ImageFolder, imagenet, with_settings
+from auglik.data.images import Images, LazyImages
 from auglik.data.npy_folder import NpyFolder
 from auglik.data.npz import Npz
-from auglik.data.source import Source, Traits, one_line
+from auglik.data.source import Source, Traits, one_line, opened
+from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
 from objectives.errors import InputError
 from objectives.names import nearest
@@ -22,15 +27,21 @@ from objectives.names import nearest
 __all__ = [
     "DATASETS",
     "Arrays",
+    "ImageFolder",
+    "Images",
+    "LazyArrays",
+    "LazyImages",
     "NpyFolder",
     "Npz",
     "Source",
+    "TinyImagenet",
     "Traits",
     "channel_statistics",
     "check_arrays",
     "digest",
     "first",
     "open_dataset",
+    "opened",
     "split_validation",
 ]
 
@@ -41,14 +52,32 @@ DATASETS: dict[str, Callable[[Path, bool], Source]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "svhn": svhn,
+    "tiny-imagenet": tiny_imagenet,
+    "imagenet": imagenet,
 }
+
+SETTINGS = re.compile(r"[:,](?=\w+=)")
+"""What comes between a name or path and each setting of image files."""
 
 
 def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = False) -> Source:
-    """The data set called `name`, else the `.npz` file or the folder of `.npy` files at that path; reads no image.
+    """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
-    Raises InputError for an unknown name, a path that does not exist, and a file of another kind.
+    A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files may be
+    given settings, `imagenet:size=64`. Raises InputError for an unknown name or setting, a path that does not exist,
+    and a file of another kind.
     """
+    text = SETTINGS.split(name)[0]
+    settings = name[len(text) :]
+    source = _open(text, data_dir, download)
+    if not settings:
+        return source
+    if not isinstance(source, ImageFolder):
+        raise InputError(f"data set {name!r}: expected settings of a folder of image files alone, got them of {text}")
+    return with_settings(source, settings)
+
+
+def _open(name: str, data_dir: Path, download: bool) -> Source:
     if name in DATASETS:
         return DATASETS[name](data_dir, download)
     path = Path(name)
@@ -57,7 +86,7 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     except OSError as error:
         raise InputError(f"data set {name!r}: expected a name or a path ({one_line(error)})") from None
     if is_folder:
-        return NpyFolder(path)
+        return _folder(path)
     if is_file and path.suffix == ".npz":
         return Npz(path)
     if is_file:
@@ -67,3 +96,11 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     raise InputError(
         f"unknown data set {name!r}{nearest(name, DATASETS)}; a .npz file or a folder is named by its path"
     )
+
+
+def _folder(path: Path) -> Source:
+    if (path / WNIDS).is_file():
+        return TinyImagenet(path)
+    if any(entry.is_dir() for entry in path.iterdir()) and not (path / NpyFolder.entries.train_images).is_file():
+        return ImageFolder(path)
+    return NpyFolder(path)

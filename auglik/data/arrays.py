@@ -1,16 +1,18 @@
 """Images and labels as arrays: normalized from what users bring, split, counted and identified."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auglik.data.images import Images, LazyImages, Rows, parts
 from auglik.keys import host_generator
 from objectives.errors import InputError
 
-CHUNK = 2**22  # pixels converted at a time, so that no wide copy of a whole set is ever made
+STATISTICS_IMAGES = 10_000
+"""So many images give the channel statistics where each is decoded on demand."""
 
 
 class Arrays(NamedTuple):
@@ -18,6 +20,23 @@ class Arrays(NamedTuple):
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+
+
+class LazyArrays(NamedTuple):
+    """The same with images that are read when they are asked for."""
+
+    images: LazyImages
+    labels: NDArray[np.int64]
+
+    def loaded(self) -> Arrays:
+        """All images in memory."""
+        levels = np.empty(self.images.shape, np.uint8)
+        for part in parts(levels.shape):
+            levels[part] = self.images[part]
+        return Arrays(levels, self.labels)
+
+
+A = TypeVar("A", bound=Arrays | LazyArrays)
 
 
 def check_arrays(
@@ -73,33 +92,43 @@ def check_labels(
     return np.require(labels.reshape(-1), np.int64, ["C", "W", "E"])
 
 
-def digest(arrays: Arrays) -> str:
-    """SHA-256, in hexadecimal, of shapes, images and labels."""
-    state = hashlib.sha256(repr((arrays.images.shape, arrays.labels.shape)).encode())
-    state.update(np.ascontiguousarray(arrays.images, np.uint8).data)
+def digest(arrays: Arrays | LazyArrays) -> str:
+    """SHA-256, in hexadecimal, of shapes, images and labels; marks stand for images that have them."""
+    images = arrays.images
+    state = hashlib.sha256(repr((images.shape, arrays.labels.shape)).encode())
+    if isinstance(images, LazyImages) and images.marks:
+        state.update("\n".join(images.marks[row] for row in images.rows).encode())
+    else:
+        for part in parts(images.shape):
+            state.update(np.ascontiguousarray(images[part], np.uint8).data)
     state.update(np.ascontiguousarray(arrays.labels, "<i8").data)
     return state.hexdigest()
 
 
-def channel_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of pixel/255 in each channel of images [N,c,H,W]; a deviation of 0 becomes 1.
 
-    Both come from the channel's histogram over the 256 values. Raises InputError where there are no images.
+    Both come from the channel's histogram over the 256 values, of at most STATISTICS_IMAGES evenly spaced images where
+    they are decoded on demand. Raises InputError where there are no images.
     """
     if not len(images):
         raise InputError("expected at least one image to standardize by, got none")
+    if isinstance(images, LazyImages) and images.marks and len(images) > STATISTICS_IMAGES:
+        images = images.select(np.arange(STATISTICS_IMAGES) * len(images) // STATISTICS_IMAGES)
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for part in parts(images.shape):
+        for count, channel_levels in zip(counts, np.moveaxis(images[part], 1, 0), strict=True):
+            count += np.bincount(channel_levels.ravel(), minlength=256)
     values = np.arange(256) / 255
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        share = sum(np.bincount(part[:, channel].ravel(), minlength=256) for part in _chunks(images))
-        share = share / (images.size // images.shape[1])
+    for share in counts / counts.sum(1, keepdims=True):
         mean = float(share @ values)
         means.append(mean)
         deviations.append(float(np.sqrt(share @ (values - mean) ** 2)) or 1.0)
     return means, deviations
 
 
-def split_validation(arrays: Arrays, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
+def split_validation(arrays: A, fraction: float, seed: int) -> tuple[A, A]:
     """(training, validation): round(fraction N) images held out, stratified, both parts in the given order.
 
     A fraction above 0 holds out at least one image, and every class keeps one for training. Raises InputError
@@ -118,7 +147,7 @@ def split_validation(arrays: Arrays, fraction: float, seed: int) -> tuple[Arrays
     return _take(arrays, np.flatnonzero(~held_out)), _take(arrays, np.flatnonzero(held_out))
 
 
-def first(arrays: Arrays, count: int, seed: int) -> Arrays:
+def first(arrays: A, count: int, seed: int) -> A:
     """A stratified subset of `count` images, in the given order; under one seed, the smaller ones lie in the larger.
 
     Raises InputError for a count outside 1..N.
@@ -143,24 +172,21 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     return shuffled[np.argsort(place[shuffled], kind="stable")]
 
 
-def _take(arrays: Arrays, indices: NDArray[np.int64]) -> Arrays:
-    return Arrays(arrays.images[indices], arrays.labels[indices])
-
-
-def _chunks(images: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
-    step = max(1, CHUNK // images[0].size)
-    return (images[start : start + step] for start in range(0, len(images), step))
+def _take(arrays: A, indices: Rows) -> A:
+    if isinstance(arrays, LazyArrays):
+        return arrays._replace(images=arrays.images.select(indices), labels=arrays.labels[indices])
+    return arrays._replace(images=arrays.images[indices], labels=arrays.labels[indices])
 
 
 def _pixels(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     if np.issubdtype(images.dtype, np.floating):
-        images = np.concatenate([_from_unit(part, where) for part in _chunks(images)])
+        images = np.concatenate([_from_unit(images[part], where) for part in parts(images.shape)])
     elif not np.issubdtype(images.dtype, np.integer):
         raise InputError(f"{where}: expected integer or floating-point pixels, got dtype {images.dtype}")
     elif images.dtype != np.uint8 and (images.min() < 0 or images.max() > 255):
         got = f"{images.min()}..{images.max()}"
         raise InputError(f"{where}: expected integer pixels in 0..255, got {got} (16-bit or signed images?)")
-    return np.require(_channels_first(images), np.uint8, ["C", "W", "E"])
+    return np.require(channels_first(images), np.uint8, ["C", "W", "E"])
 
 
 def _from_unit(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
@@ -173,7 +199,8 @@ def _from_unit(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
 
 
-def _channels_first(images: NDArray[np.generic]) -> NDArray[np.generic]:
+def channels_first(images: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Images in any layout that is accepted as [N,c,H,W]."""
     if images.ndim == 3:
         return images[:, None]
     return np.moveaxis(images, -1, 1) if images.shape[-1] in (1, 3) else images

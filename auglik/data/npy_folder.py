@@ -6,11 +6,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data.source import one_line
+from auglik.data.arrays import Arrays, LazyArrays, channels_first, check_labels, image_shape
+from auglik.data.images import LazyImages
+from auglik.data.source import Part, one_line
 from auglik.data.stored import Entries, Header, Stored, read_header
 from objectives.errors import InputError
 
 CORRUPTION_LABELS = "corr_labels.npy"
+LARGE = 2**31
+"""Bytes of levels from which an array stays on disk and is read through a memory map."""
 
 
 class NpyFolder(Stored):
@@ -37,6 +41,22 @@ class NpyFolder(Stored):
             return np.load(self.path / entry, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path / entry}: expected a whole .npy array ({one_line(error)})") from None
+
+    def opened(self, part: Part) -> Arrays | LazyArrays:
+        """The training or test set; a large array of levels stays on disk."""
+        stored = self.read(self.entries.train_images if part == "train" else self.entries.test_images)
+        if stored.dtype != np.uint8 or stored.nbytes < LARGE:
+            return self.train() if part == "train" else self.test()
+        self.check()
+        labels = self.read(self.entries.train_labels if part == "train" else self.entries.test_labels)
+        where = f"{self.path}, {part} set"
+        count, c, H, W = image_shape(stored.shape, where)
+
+        def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+            return np.ascontiguousarray(channels_first(stored[rows]), np.uint8)
+
+        images = LazyImages(read, np.arange(count), (c, H, W))
+        return LazyArrays(images, check_labels(labels, where=where, count=count, classes=self.classes))
 
     def corruptions(self) -> dict[str, Path]:
         """The corrupted test sets by name, e.g. `fog`: severities 1 to 5 in turn, labels in corr_labels.npy.

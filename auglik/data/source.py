@@ -1,9 +1,11 @@
 """What a data set must offer, whatever it is read from."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from auglik.data.arrays import Arrays
+from auglik.data.arrays import Arrays, LazyArrays
+
+Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,20 @@ class Source(Protocol):
     def train(self) -> Arrays: ...
     def test(self) -> Arrays: ...
     def check(self) -> None: ...
+
+
+@runtime_checkable
+class LargeSource(Source, Protocol):
+    """A `Source` whose `train` and `test` may take more memory than there is; `opened` leaves images unread."""
+
+    def opened(self, part: Part) -> Arrays | LazyArrays: ...
+
+
+def opened(source: Source, part: Part) -> Arrays | LazyArrays:
+    """One part of a data set, in memory or, where that may be too much, read as it is asked for."""
+    if isinstance(source, LargeSource):
+        return source.opened(part)
+    return source.train() if part == "train" else source.test()
 
 
 def one_line(error: BaseException) -> str:

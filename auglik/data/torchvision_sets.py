@@ -9,20 +9,19 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.arrays import Arrays, check_arrays, check_labels, image_shape
-from auglik.data.source import Traits, one_line
+from auglik.data.source import Part, Traits, one_line
 from objectives.errors import InputError
 
 # torchvision takes over a second to import, so only the functions that need it do
 if TYPE_CHECKING:
     from torchvision import datasets
 
-Part = Literal["train", "test"]
 Raw = tuple[NDArray[np.generic], NDArray[np.generic]]
 # what a download raises, and what torchvision's readers raise on damage; they also use assertions
 FAILED = (OSError, HTTPException, RuntimeError)

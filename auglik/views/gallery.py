@@ -1,5 +1,6 @@
-"""All images of a set on the device, laid out so that one gather fetches every channel of a pixel."""
+"""All images of a set, on the device or brought there batch by batch, as views are made of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,18 +8,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.data.images import Images, parts
 from auglik.devices import send
+from auglik.memory import fits
 from auglik.views.augmentation import Shape
+from auglik.views.packing import pack
+from auglik.views.streaming import StreamedPixels
 
 
 @dataclass(frozen=True)
 class Gallery:
     """uint8 images [N,c,H,W] as `pixels` [N, H W]: uint8 for one channel, for three int32 holding the bytes R, G, B, 0.
 
-    `scale` and `shift` [c] standardize: (v/255 - mean)/std = v scale + shift.
+    `scale` and `shift` [c] standardize: (v/255 - mean)/std = v scale + shift. Pixels are streamed where they do not fit
+    the device; views are the same, bit for bit.
     """
 
-    pixels: Tensor
+    pixels: Tensor | StreamedPixels
     channels: int
     height: int
     width: int
@@ -26,11 +32,27 @@ class Gallery:
     shift: Tensor
 
     @staticmethod
-    def pack(images: NDArray[np.uint8], mean: list[float], std: list[float], device: torch.device) -> "Gallery":
+    def pack(images: Images, mean: list[float], std: list[float], device: torch.device) -> "Gallery":
         """Images [N,c,H,W], c = 1 or 3, with the channel statistics of the training set in units of [0,1]."""
         mean_, std_ = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
         scale, shift = (values.float().to(device) for values in (1 / (255 * std_), -mean_ / std_))
-        return replace(packed(send(images, device)), scale=scale, shift=shift)
+        _, c, H, W = images.shape
+        return Gallery(_placed(images, device), c, H, W, scale, shift)
+
+    def announce(self, batches: Iterable[NDArray[np.int64]]) -> None:
+        """Which images will be asked for from now on, batch by batch: those of a streamed gallery are read ahead."""
+        if isinstance(self.pixels, StreamedPixels):
+            self.pixels.announce(batches)
+
+    def subset(self, places: NDArray[np.int64], index: Tensor) -> "tuple[Gallery, Tensor]":
+        """A gallery on the device with the images `places` [B], which are `index` [B] there, and their places in it."""
+        if isinstance(self.pixels, StreamedPixels):
+            pixels = self.pixels.bring(places)
+        elif self.pixels.device.type == "cpu":  # whole images are copied faster than their pixels are looked up
+            pixels = self.pixels.index_select(0, index)
+        else:
+            return self, index
+        return replace(self, pixels=pixels), torch.arange(len(places), device=index.device)
 
     @property
     def shape(self) -> Shape:
@@ -56,15 +78,22 @@ class Gallery:
 
 def packed(levels: Tensor) -> Gallery:
     """Images uint8 [V,c,H,W] as a gallery that leaves levels as they are."""
-    V, c, H, W = levels.shape
-    planes = levels.flatten(2)
-    if c == 1:
-        pixels = planes[:, 0].contiguous()
-    else:
-        rgbx = torch.zeros(V, H * W, 4, dtype=torch.uint8, device=levels.device)
-        rgbx[..., :3] = planes.transpose(1, 2)
-        pixels = rgbx.view(torch.int32)[..., 0]
-    return Gallery(pixels, c, H, W, torch.ones(c, device=levels.device), torch.zeros(c, device=levels.device))
+    _, c, H, W = levels.shape
+    ones, zeros = torch.ones(c, device=levels.device), torch.zeros(c, device=levels.device)
+    return Gallery(pack(levels), c, H, W, ones, zeros)
+
+
+def _placed(images: Images, device: torch.device) -> Tensor | StreamedPixels:
+    """All pixels on the device if they fit; lazy images are read a few at a time."""
+    if not fits(images, device):
+        return StreamedPixels(images, device)
+    if isinstance(images, np.ndarray):
+        return pack(send(images, device))
+    none = pack(torch.empty(0, *images.shape[1:], dtype=torch.uint8, device=device))
+    pixels = none.new_empty(len(images), none.shape[1])
+    for part in parts(images.shape):
+        pixels[part] = pack(send(images[part], device))
+    return pixels
 
 
 def unpacked(values: Tensor, channels: int) -> Tensor:

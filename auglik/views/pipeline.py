@@ -1,7 +1,7 @@
 """K views of every image of a batch: drawn on the host for a whole epoch, rendered on the device step by step."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -209,14 +209,18 @@ class Pipeline:
     def render(self, gallery: Gallery, draws: Draws, batch: NDArray[np.int64], step: int) -> Views:
         """K views of the images `batch` [B] (positions in the gallery); `step` keys their pixel noise."""
         device, (K, B) = gallery.pixels.device, (len(draws.role), len(batch))
-        positions = send(batch, device)
+        needed = self._needed(draws, batch)
+        every = send(needed, device)
+        positions = every[:B]
+        source, places = gallery.subset(needed, every)
         of_image = {name: values for name, values in draws.device.items() if name.startswith("mixing.")}
         drawn = {name: values[:, positions] for name, values in draws.device.items() if name not in of_image}
-        mixed, source, index = None, gallery, positions.repeat(K)
+        mixed, index = None, places.repeat(K)
         if self.mixing is not None:
             mixing = {name.removeprefix("mixing."): values[positions] for name, values in of_image.items()}
-            source, index = self.mixing.mix(gallery, positions, mixing), torch.arange(B, device=device).repeat(K)
             mixed = Mixed(mixing["partner"], mixing["share"])
+            source = self.mixing.mix(source, places[:B], {**mixing, "partner": places[B:]})
+            index = torch.arange(B, device=device).repeat(K)
         host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
         images = self._gathered(source, index, host, flat)
@@ -227,9 +231,21 @@ class Pipeline:
                     for view in range(K)
                 ]
                 images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), noise))
-        noise = [noise_generator(device, draws.seed, draws.purpose, draws.epoch, view, step) for view in range(K)]
-        mollify(images, draws.role[:, batch], drawn["temperature"], noise)
+        role = draws.role[:, batch]
+        if role.any():
+            noise = [noise_generator(device, draws.seed, draws.purpose, draws.epoch, view, step) for view in range(K)]
+            mollify(images, role, drawn["temperature"], noise)
         return Views(images.unflatten(0, (K, B)), drawn["decay"], drawn.get("weight"), positions, mixed)
+
+    def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:
+        """The batches that will be rendered from now on, in order: a streamed gallery reads them ahead."""
+        gallery.announce(self._needed(draws, batch) for batch in batches)
+
+    def _needed(self, draws: Draws, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The images that views of a batch [B] are made of: its own, then the partners in mixing, if any."""
+        if self.mixing is None:
+            return batch
+        return np.concatenate([batch, draws.mixing["partner"][batch].astype(np.int64, copy=False)])
 
     def _gathered(self, gallery: Gallery, index: Tensor, host: Parameters, device: Mapping[str, Tensor]) -> Tensor:
         """Standardized images [V,c,H,W] of the images `index` [V], with all augmentations of their levels."""

@@ -1,0 +1,103 @@
+"""Folders of classes, each a folder of image files, as lists of files with labels."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.data.arrays import LazyArrays
+from auglik.data.decoding import SUFFIXES, Decoder, Fit, decoders
+from auglik.data.images import LazyImages
+from auglik.data.source import one_line
+from objectives.errors import InputError
+
+
+class Files(NamedTuple):
+    """N image files, in order of class folder and name."""
+
+    root: Path
+    names: list[str]
+    """Below the root, with forward slashes."""
+    sizes: NDArray[np.int64]
+    """In bytes."""
+    times: NDArray[np.int64]
+    """Of the last change, in nanoseconds."""
+    labels: NDArray[np.int64]
+
+    def marks(self, protocol: str) -> list[str]:
+        """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
+        return [f"{name} {size} {protocol}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
+
+    def state(self) -> str:
+        """SHA-256 of names, sizes, times and labels."""
+        lines = zip(self.names, self.sizes.tolist(), self.times.tolist(), self.labels.tolist(), strict=True)
+        return hashlib.sha256("\n".join(map(str, lines)).encode()).hexdigest()
+
+    def decoded(self, fit: Fit, size: int, marks: Sequence[str] = ()) -> LazyArrays:
+        """The images [N,3,size,size], decoded on demand."""
+        read = Decoder(self.root, self.names, fit)
+        return LazyArrays(LazyImages(read, np.arange(len(self.names)), (3, size, size), marks), self.labels)
+
+
+def class_folders(root: Path) -> list[str]:
+    """The names of the folders in `root`: by number where all are numbers, else by letter.
+
+    Raises InputError where there are none, and for images that lie beside them.
+    """
+    try:
+        entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{root}: expected a folder of classes ({one_line(error)})") from None
+    loose = next((entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()), None)
+    if loose is not None:
+        raise InputError(f"{loose}: expected this image in a folder of its class, got it beside the folders of classes")
+    names = [entry.name for entry in entries if entry.is_dir()]
+    if not names:
+        raise InputError(f"{root}: expected a folder of images for each class, got no folder")
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+
+
+def list_files(root: Path, labels: Mapping[str, int], below: str = "") -> Files:
+    """The images in `root`/class/`below` for each class of `labels`.
+
+    Raises InputError for an empty class and for what is no image, hidden files excepted.
+    """
+    found = list(decoders().map(partial(_of_class, root, below), labels))
+    counts = [len(entries) for entries in found]
+    names, sizes, times = zip(*(entry for entries in found for entry in entries), strict=True)
+    of_file = np.repeat(np.fromiter(labels.values(), np.int64), counts)
+    return Files(root, list(names), np.array(sizes, np.int64), np.array(times, np.int64), of_file)
+
+
+def labelled(files: Files, labels: Mapping[str, int], where: str) -> Files:
+    """The files with the labels that `where` says they have. Raises InputError for one without the other."""
+    for names, others, problem in (
+        (files.names, set(labels), f"expected a line for it in {where}, got none"),
+        (labels, set(files.names), f"expected this file, which {where} names, got none (an interrupted copy?)"),
+    ):
+        for name in names:
+            if name not in others:
+                raise InputError(f"{files.root / name}: {problem}")
+    return files._replace(labels=np.array([labels[name] for name in files.names], np.int64))
+
+
+def _of_class(root: Path, below: str, name: str) -> Sequence[tuple[str, int, int]]:
+    folder = root / name / below
+    found: list[tuple[str, int, int]] = []
+    try:
+        for path in folder.iterdir():
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() not in SUFFIXES:
+                raise InputError(f"{path}: expected images alone in the folder of a class, got something else")
+            status = path.stat()
+            found.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        raise InputError(f"{folder}: expected the images of a class ({one_line(error)})") from None
+    if not found:
+        raise InputError(f"{folder}: expected the images of a class, got an empty folder")
+    return sorted(found)

@@ -1,0 +1,145 @@
+"""Image files in a folder for each class (ImageNet-1K, ImageNet-V2), decoded and resized on the fly."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from auglik.data.arrays import Arrays, LazyArrays
+from auglik.data.decoding import resize_and_crop
+from auglik.data.image_files import Files, class_folders, list_files
+from auglik.data.source import Part, Traits
+from objectives.errors import InputError
+from objectives.names import parse
+
+TEST_PARTS = ("val", "test")
+SMALLEST = 8
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """The side of the images that views are made of, and where the test images are.
+
+    Of training and test images alike, the shorter side is resized to `resize` and the central square is taken; 0 is
+    size times 256/224, torchvision's protocol. `test` is another folder of test images, such as ImageNet-V2.
+    Raises InputError for sizes out of range.
+    """
+
+    size: int = 224
+    resize: int = 0
+    test: str = ""
+
+    def __post_init__(self) -> None:
+        if self.size < SMALLEST:
+            raise InputError(f"size: expected at least {SMALLEST} pixels, got {self.size}")
+        if self.resize and self.resize < self.size:
+            raise InputError(f"resize: expected 0 or at least the size, {self.size} pixels, got {self.resize}")
+
+    def shorter(self) -> int:
+        """What the shorter side is resized to, in pixels."""
+        return self.resize or round(self.size * 256 / 224)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """A `Source` of train/CLASS/FILE and val/CLASS/FILE, or test/CLASS/FILE where there is no val.
+
+    Classes are numbered in the order of the names of their training folders. Test folders bear these names, or are all
+    numbers, which are the classes themselves (ImageNet-V2). `expected` is the published set's number of classes.
+    """
+
+    path: Path
+    settings: ImageSettings = field(default_factory=ImageSettings)
+    published: str = ""
+    expected: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.published or self.path.name or str(self.path)
+
+    @property
+    def traits(self) -> Traits:
+        if self.settings.size >= 128:
+            return Traits(flip=True, network="torchvision:resnet50", epochs=90)
+        return Traits(flip=True, network="fast-resnet", epochs=10)
+
+    @property
+    def classes(self) -> int:
+        return self.expected or max(2, len(self._numbers))
+
+    def train(self) -> Arrays:
+        return self.opened("train").loaded()
+
+    def test(self) -> Arrays:
+        return self.opened("test").loaded()
+
+    def opened(self, part: Part) -> LazyArrays:
+        """Images that are decoded when they are asked for."""
+        self._check_classes()
+        files = self._training if part == "train" else self._test
+        size, shorter = self.settings.size, self.settings.shorter()
+        return files.decoded(
+            partial(resize_and_crop, shorter=shorter, size=size), size, files.marks(f"{shorter}/{size}")
+        )
+
+    def check(self) -> None:
+        self._check_classes()
+        _ = self._training, self._test
+
+    def _check_classes(self) -> None:
+        found = len(self._numbers)
+        if self.expected is not None and found != self.expected:
+            raise InputError(
+                f"{self.path / 'train'}: expected the {self.expected} classes of {self.name}, got {found}"
+                " (an interrupted copy?)"
+            )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The class of each training folder."""
+        if not self.path.is_dir():
+            way = "name the folder that it lies in with --data-dir (--download does not fetch it)"
+            raise InputError(f"{self.name}: expected {self.path} with train and val folders, got no such folder; {way}")
+        if not (self.path / "train").is_dir():
+            raise InputError(
+                f"{self.path}: expected a train folder, got none; to test on these images, name them as the test"
+                f" setting of the training images, FOLDER:test={self.path}"
+            )
+        return {name: number for number, name in enumerate(class_folders(self.path / "train"))}
+
+    @cached_property
+    def _training(self) -> Files:
+        return list_files(self.path / "train", self._numbers)
+
+    @cached_property
+    def _test(self) -> Files:
+        root = self._test_root()
+        names, known = class_folders(root), self._numbers
+        if not set(names) <= set(known) and all(name.isdecimal() for name in names):
+            numbers = {name: int(name) for name in names}
+        else:
+            numbers = {name: known.get(name, self.classes) for name in names}
+        for name, number in numbers.items():
+            if number >= self.classes:
+                raise InputError(
+                    f"{root / name}: expected a class of {self.path / 'train'} or its number below {self.classes},"
+                    " got another: another set's test images?"
+                )
+        return list_files(root, numbers)
+
+    def _test_root(self) -> Path:
+        if self.settings.test:
+            return Path(self.settings.test)
+        found = next((self.path / part for part in TEST_PARTS if (self.path / part).is_dir()), None)
+        if found is None:
+            raise InputError(f"{self.path}: expected a val or a test folder beside train, got neither")
+        return found
+
+
+def with_settings(source: ImageFolder, text: str) -> ImageFolder:
+    """The folder under settings such as `:size=64,resize=73`. Raises InputError for settings that it lacks."""
+    return replace(source, settings=parse("image settings", f"images:{text[1:]}", {"images": source.settings}))
+
+
+def imagenet(data_dir: Path, download: bool) -> ImageFolder:
+    """The registry's entry: ImageNet-1K (Russakovsky et al. 2015) in `data_dir`/imagenet; nothing is downloaded."""
+    return ImageFolder(data_dir / "imagenet", published="imagenet", expected=1000)

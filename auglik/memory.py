@@ -1,0 +1,45 @@
+"""How much memory a device has left, and whether images fit into it."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from auglik.data import Images
+
+SHARE = 0.5
+"""Of the memory that is free, what images may take: the rest is for the network, its gradients and its activations."""
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def fits(images: Images, device: torch.device) -> bool:
+    """Whether all images can stay on the device: a byte a pixel for one channel, four for three."""
+    count, channels, height, width = images.shape
+    return count * height * width * (1 if channels == 1 else 4) <= SHARE * free_bytes(device)
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory of a device that can still be taken, in bytes: on a CPU, also of the container's limit."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_free_of_machine(), _free_of_container())
+
+
+def _free_of_machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        return 1024 * kilobytes["MemAvailable"]
+    except (OSError, ValueError, LookupError):
+        # Systems without /proc: half of what there is counts as free.
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 2**63
+
+
+def _free_of_container() -> int:
+    """Below the limit of the control group (version 2), page cache that can be dropped not counted as taken."""
+    try:
+        limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        held = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        return limit - used + int(held["inactive_file"])
+    except (OSError, ValueError, LookupError):
+        return 2**63
