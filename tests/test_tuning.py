@@ -69,8 +69,8 @@ def test_tuning_needs_validation_images() -> None:
 def test_a_tuned_comparison(tmp_path: Path) -> None:
     output = tmp_path / "results"
     arguments = [
-        "compare", "--no-report", "--output", str(output), "--seeds", "2",
-        "--aggregator", "jensen", "--aggregator", "log-mean", "--tune", "learning-rate=0.0001,0.1", "--tune-seeds", "1", "--jobs", "1", *options(device="cpu"),
+        "compare", "--no-report", "--output", str(output), "--seeds", "2", "--jobs", "1", *options(device="cpu"),
+        "--aggregator", "jensen", "--aggregator", "log-mean", "--tune", "learning-rate=0.0001,0.1", "--tune-seeds", "1",
     ]  # fmt: skip
     result = CliRunner().invoke(auglik, arguments)
     assert result.exit_code == 0, result.output
