@@ -48,9 +48,12 @@ MAIN_CELLS: tuple[Cell, ...] = (
     Cell("dirichlet", {"likelihood": "dirichlet", "aggregator": "log-mean"}),
     Cell(
         "context",
-        {"likelihood": "categorical", "aggregator": "jensen", "views": 1, "augment": "none", "mollify": "none"},
+        {
+            "likelihood": "categorical", "aggregator": "jensen", "views": 1,
+            "augment": "none", "mollify": "none", "soften": "none",
+        },
     ),
-)
+)  # fmt: skip
 """The main job: each cell changes one factor of the reference; the context is training without augmentation."""
 
 

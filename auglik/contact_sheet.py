@@ -1,5 +1,6 @@
 """A contact sheet: what a network sees of a few images, each view with what was done to it."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from objectives import ROLES
 
 INCHES = 1.5
 """Width of one view on the sheet."""
+CHARACTERS = 42
+"""As many as fit above one view."""
 
 
 def levels_of(images: NDArray[np.float32], gallery: Gallery) -> NDArray[np.uint8]:
@@ -35,7 +38,7 @@ def _branch(branch: Applied, place: int, several: bool) -> str:
         branch.operation[place], branch.magnitude[place], branch.visibility[place], strict=True
     ):
         name = OPERATIONS[operation]
-        if name == "identity" or (name == "flip" and magnitude == 0) or (name == "crop" and visibility == 1):
+        if name == "identity":
             continue
         shown = f" {magnitude:.3g}" if magnitude and name not in ("flip", "crop", "erase") else ""
         parts.append(f"{name}{shown}" + (f" (sees {visibility:.2f})" if visibility < 1 else ""))
@@ -51,9 +54,23 @@ def captions(pipeline: Pipeline, draws: Draws, view: int, images: NDArray[np.int
         role = ROLES[draws.role[view, image]]
         temperature = "" if role == "clean" else f" t={draws.temperature[view, image]:.2f}"
         weight = "" if draws.weight is None else f" w={draws.weight[view, image]:.2f}"
-        lines = [f"{role}{temperature} γ={draws.decay[view, image]:.2f}{weight}", described(applied, place)]
-        found.append("\n".join(line for line in lines if line))
+        lines = [
+            f"{role}{temperature} γ={draws.decay[view, image]:.2f}{weight}",
+            *described(applied, place).split("\n"),
+        ]
+        found.append("\n".join(part for line in lines for part in textwrap.wrap(line, CHARACTERS)))
     return found
+
+
+def class_names(draws: Draws, labels: NDArray[np.int64], count: int) -> list[str]:
+    """The class of each of the first images, and where it is mixed its share, the other's and that one's class."""
+    if not draws.mixing:
+        return [f"class {label}" for label in labels[:count]]
+    others, shares = labels[draws.mixing["partner"]], draws.mixing["share"]
+    return [
+        f"class {own} ({share:.2f})\nwith class {other} ({1 - share:.2f})"
+        for own, other, share in zip(labels[:count], others[:count], shares[:count], strict=True)
+    ]
 
 
 def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Sequence[str]) -> Figure:

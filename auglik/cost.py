@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from auglik.config import RunConfig
 from auglik.devices import autocast
 from auglik.experiments import cost
 from auglik.prepare import Facts
+from auglik.pretraining.runs import PretrainJob
 from auglik.runs import Job
 from auglik.training import make_network
 
@@ -45,6 +47,15 @@ def estimate(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Estimate:
         seconds += views * seconds_per_view[kind]
     total = cost(jobs, facts)
     return Estimate(total.runs, images, total.steps, seconds / 3600)
+
+
+def estimate_pretraining(jobs: Iterable[PretrainJob], facts: Mapping[str, Facts]) -> Estimate:
+    """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all."""
+    supervised = []
+    for job in jobs:
+        config = replace(job.config.run(), views=2)
+        supervised.append(Job("", config, job.settings, job.folder, job.data_dir, job.threads))
+    return estimate(supervised, facts)
 
 
 def time_per_view(config: RunConfig, facts: Facts) -> float:

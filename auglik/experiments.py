@@ -156,12 +156,18 @@ def check_vacant(job: Job) -> None:
         other = [key for key in now if before.get(key) != now[key] and key != "dataset"]  # a file may have moved
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
         if changed or (job.folder / RESULTS).exists():
-            what = "; ".join(changed[:4]) or "its data set has other images"
+            what = "; ".join(changed[:4]) or changed_file(job.config)
             raise InputError(
                 f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
             )
     if (job.folder / checkpoints.NAME).exists():
         checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+
+
+def changed_file(config: RunConfig) -> str:
+    """What has changed where no setting has: files that settings name."""
+    table = " or its confidence table other values" if "measured" in config.soften else ""
+    return f"its data set has other images{table}"
 
 
 def carry_out(

@@ -22,7 +22,7 @@ from auglik.data import (
     split_validation,
 )
 from auglik.devices import check_compiler, choose_device, choose_precision, send
-from auglik.networks import find_network
+from auglik.networks import check_images, find_network
 from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
 from objectives import InputError
 
@@ -73,7 +73,8 @@ def read_facts(source: Source) -> Facts:
 def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     """`config` with every open setting filled in from the data set, the network and the machine.
 
-    Raises InputError for more training images than there are and for a device that this machine lacks.
+    Raises InputError for more training images than there are, for a device that this machine lacks, and for images
+    that views cannot be made of or that the network does not take.
     """
     network = config.network if config.network is not None else source.traits.network
     entry = find_network(network)
@@ -98,6 +99,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
         evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
     )
     _check_views(resolved, facts)
+    check_images(network, *facts.shape(), config.images_per_step() * config.views)
     return resolved
 
 
@@ -150,16 +152,25 @@ def training_pipeline(config: RunConfig, shape: Shape, classes: int) -> Pipeline
         compose: Compose = "published" if config.compose == "published" else "kept"
         decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
         into = config.soften_into
-        softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"))
+        composed = ", p multiplied as published" if compose == "published" else ""
+        text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
+        softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"), text)
     return pipeline_of(config.view, shape, softening)
 
 
 def _check_views(config: RunConfig, facts: Facts) -> None:
     """Raises InputError for images that an augmentation cannot transform, and for rules that do not fit."""
     shape = facts.shape()
-    pipeline = training_pipeline(config, shape, facts.classes)
-    for step in (*pipeline.steps, *pipeline_of(config.evaluation.view, shape).steps):
+    for step in training_pipeline(config, shape, facts.classes).steps:
         step.augmentation.check(shape)
+    check_evaluation(config, shape)
     rules = parse_rules(config.soften)
     if rules:
         check_rules(rules, pipeline_of(config.view, shape).operations())
+
+
+def check_evaluation(config: RunConfig, shape: Shape) -> None:
+    """Raises InputError for images that resolved settings cannot be evaluated on."""
+    for step in pipeline_of(config.evaluation.view, shape).steps:
+        step.augmentation.check(shape)
+    check_images(str(config.network), *shape, 2)

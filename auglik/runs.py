@@ -21,10 +21,11 @@ from auglik.data import Arrays, LazyArrays, Source, digest, first, open_dataset,
 from auglik.evaluation import Evaluation, evaluate, on_validation
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.predictions import PREDICTIONS
-from auglik.prepare import load_training, place, training_pipeline
+from auglik.prepare import check_evaluation, load_training, place, training_pipeline
 from auglik.stop import Interrupted, StopRequest
 from auglik.training import lengths, make_network, train
 from auglik.version import __version__
+from auglik.views import Shape
 from objectives import InputError
 
 CONFIG, RESULTS = "config.toml", "results.json"
@@ -149,18 +150,32 @@ def finished(folder: Path) -> Results | None:
     return results
 
 
-def evaluate_again(job: Job, config: RunConfig) -> Evaluation:
-    """Scores the finished run of a job once more from its checkpoint, under the evaluation settings of `config`.
+def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir: Path) -> Evaluation:
+    """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `config`.
 
-    Raises InputError where the checkpoint is missing, damaged or not at the end of the training.
+    `config` may name another data set than `trained` does; of the same one, the test images must be those that the run
+    was scored on. Raises InputError where they are not, where the run has not ended, where its checkpoint is missing or
+    damaged, and for images of another count of classes or channels.
     """
-    found = checkpoints.load(job.folder / checkpoints.NAME, job.settings)
-    if finished(job.folder) is None:
-        raise InputError(f"{job.folder} holds a run that has not ended (step {found.step}): finish it first")
-    source = open_dataset(config.dataset, job.data_dir)
+    results = finished(folder)
+    if results is None:
+        raise InputError(f"{folder} holds a run that has not ended: finish it first")
+    found = checkpoints.load(folder / checkpoints.NAME, str(results["settings"]))
+    source = open_dataset(config.dataset, data_dir)
+    source.check()
+    if config.dataset == trained.dataset and digest(test_images(trained, source)) != results.get("test_digest"):
+        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {config.dataset}")
     test = test_images(config, source)
+    _, c, H, W = test.images.shape
+    classes = len(found.network["head.weight"]) - config.objective().likelihood.extra_outputs
+    if (source.classes, c) != (classes, len(found.mean)):
+        raise InputError(
+            f"{source.name}: expected {classes} classes and {len(found.mean)} channels, as {folder} was trained on,"
+            f" got {source.classes} and {c}"
+        )
+    check_evaluation(config, Shape(c, H, W))
     torch.set_num_threads(found.threads)
-    network = make_network(config, test.images.shape[1], source.classes)
+    network = make_network(config, c, classes)
     network.load_state_dict(found.network)
     return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)))
 

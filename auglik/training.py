@@ -29,7 +29,7 @@ from auglik.online_labels import OnlineLabels
 from auglik.prepare import TrainingData, training_pipeline
 from auglik.stop import Interrupted, StopRequest
 from auglik.views import Draws, Pipeline
-from objectives import ROLES, negative_share, view_gradients
+from objectives import ROLES, Categorical, LabelSmoothing, Likelihood, negative_share, view_gradients
 
 INTERVAL = 20
 """Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
@@ -224,7 +224,7 @@ def train(
                     "learning_rate": learning_rate(config, step, steps),
                     "loss": float(meters.loss) / steps_per_epoch,
                     "negative_share": float(meters.negative_share) / (1 + (steps_per_epoch - 1) // INTERVAL),
-                    **label_statistics(draws, all_labels, data.classes),
+                    **label_statistics(draws, all_labels, data.classes, objective.likelihood),
                     **validation_scores(predictor(config, network), data),
                 }
                 log.write(line)
@@ -239,9 +239,17 @@ def train(
     return Trained(network, digests, line, seconds_before + time.monotonic() - began)
 
 
-def label_statistics(draws: Draws, labels: Tensor, classes: int) -> dict[str, float]:
-    """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight."""
-    found = {"label_entropy": mean_label_entropy(draws.decay, classes, draws.own_share(labels))}
+def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:
+    """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight.
+
+    Categorical keeps labels whole, and label smoothing spreads a share more. What online labels learn is not counted.
+    """
+    decay = draws.decay
+    if isinstance(likelihood, Categorical):
+        decay = np.zeros_like(decay)
+    elif isinstance(likelihood, LabelSmoothing):
+        decay = decay + np.float32(likelihood.epsilon) * (1 - decay)
+    found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 

@@ -14,7 +14,7 @@ from auglik.engines import Local, Outcome
 from auglik.ensembles import ENSEMBLES_CSV
 from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.files import ensure_writable
-from auglik.prepare import pipeline_of
+from auglik.prepare import training_pipeline
 from auglik.report import ReportSettings, write_report
 from auglik.stop import stop_on_signals
 from auglik.tuning import FOLDER, Grid, chosen, trials, tuned, write_tuning
@@ -99,12 +99,12 @@ def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
     for cell, config in by_cell.items():
         marks = " (reference)" if cell in references.values() else ""
         click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, K={config.views}{marks}")
-    pipelines = {
-        config.view: pipeline_of(config.view, plan.facts[config.dataset].shape()) for config in by_cell.values()
-    }
-    for view, pipeline in pipelines.items():
-        cells = [cell for cell, config in by_cell.items() if config.view == view]
-        click.echo(f"views of {', '.join(cells) if len(pipelines) > 1 else 'all cells'}: {pipeline.describe()}")
+    of_views: dict[str, list[str]] = {}
+    for cell, config in by_cell.items():
+        facts = plan.facts[config.dataset]
+        of_views.setdefault(training_pipeline(config, facts.shape(), facts.classes).describe(), []).append(cell)
+    for text, cells in of_views.items():
+        click.echo(f"views of {', '.join(cells) if len(of_views) > 1 else 'all cells'}: {text}")
     done = len(plan.jobs) - len(plan.todo)
     click.echo(
         f"{len(by_cell)} cells x {len(plan.jobs) // len(by_cell)} seeds = {len(plan.jobs)} runs, {done} finished;"

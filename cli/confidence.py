@@ -78,6 +78,8 @@ def confidence(
     probes = choose_probes(operations, facts, points, config.split_seed)
     if measured != ACCURACY:
         check_similarity(measured, min(facts.height, facts.width))
+    if output.is_dir():
+        raise InputError(f"--output: expected the name of a file, got the folder {output}")
     ensure_writable(output.parent)
     validation = held_out(config, source)
     images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
@@ -103,7 +105,8 @@ def confidence(
     table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves)
     write_table(output, table)
     summarize(table)
-    click.echo(f"wrote {output}, for --soften all:measured:table={output}")
+    compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"
+    click.echo(f"wrote {output}, for --soften all:measured:table={output}{compose if measured == ACCURACY else ''}")
 
 
 def check_settings(values: dict[str, object], measured: str, run: Path | None) -> None:

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 
-from auglik.config import SETTINGS, RunConfig, change, flatten, read_toml, settings_hash
-from auglik.data import open_dataset
+from auglik.config import SETTINGS, RunConfig, change, flatten, read_toml
+from auglik.devices import choose_device
 from auglik.files import write_json, write_npz
-from auglik.prepare import read_facts
-from auglik.runs import CONFIG, Job, evaluate_again
+from auglik.runs import CONFIG, evaluate_again
 from cli.errors import one_line_errors
 from cli.options import options
 from cli.train import summarize
 from objectives import InputError
+
+EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 
 
 @click.command()
@@ -22,10 +23,15 @@ from objectives import InputError
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for evaluation.json and predictions.npz of each run."
 )
-@options(setting for setting in SETTINGS.values() if setting.key.startswith("evaluation_"))
+@click.option(
+    "--dataset",
+    help="Score on the test images of another data set of the same classes and channels,"
+    " e.g. imagenet:test=FOLDER for ImageNet-V2 [the run's].",
+)
+@options(SETTINGS[key] for key in EVALUATION)
 @one_line_errors
 def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **command_line: object) -> None:
-    """Scores the finished runs in FOLDERS again; with evaluation options, under another protocol than they were.
+    """Scores the finished runs in FOLDERS again; with options, under another protocol or on other images.
 
     What the runs wrote stays as it is.
     """
@@ -34,16 +40,15 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         if not (folder / CONFIG).is_file():
             raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
         trained = change(RunConfig(), read_toml(folder / CONFIG))
-        facts = read_facts(open_dataset(trained.dataset, data_dir))
-        job = Job(folder.parent.name, trained, settings_hash(trained, facts.digest), folder, data_dir, threads=1)
-        config = change(trained, changes)
-        scored = evaluate_again(job, config)
+        asked = change(trained, changes)
+        config = change(asked, {"device": str(choose_device(asked.device))})
+        scored = evaluate_again(folder, trained, config, data_dir)
         click.echo(f"{folder}")
         summarize(dict(scored.results))
         if output is not None:
             target = output / folder.parent.name / folder.name
             target.mkdir(parents=True, exist_ok=True)
-            evaluation = {key: value for key, value in flatten(config).items() if key.startswith("evaluation_")}
+            evaluation = {key: flatten(config)[key] for key in SETTINGS if key == "dataset" or key in EVALUATION}
             write_npz(target / "predictions.npz", **scored.arrays)
             write_json(target / "evaluation.json", {**scored.results, **evaluation})
             click.echo(f"wrote {target}")

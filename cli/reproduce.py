@@ -7,13 +7,15 @@ import click
 
 from auglik import cells as cells_
 from auglik.config import SETTINGS, RunConfig, Setting, change, settings_of
-from auglik.cost import estimate
+from auglik.cost import Estimate, estimate, estimate_pretraining
+from auglik.data import open_dataset
 from auglik.devices import available_cores
 from auglik.experiments import Place, make_plan, runs_at_a_time
 from auglik.files import ensure_writable
+from auglik.prepare import read_facts
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
-from auglik.recipes import PROTOCOLS, SCALES, Recipe, read_recipe, recipe_names
+from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
 from auglik.runs import finished
@@ -21,9 +23,10 @@ from auglik.stop import Interrupted, stop_on_signals
 from auglik.training import NonFiniteLossError
 from cli.comparing import describe, report_on, run_comparison
 from cli.errors import UserError, one_line_errors
-from cli.options import factors, options, take
+from cli.options import options, take
 from cli.progress import bar
 from objectives import InputError
+from objectives.names import look_up
 
 
 @click.command()
@@ -66,12 +69,15 @@ def reproduce(
             click.echo(f"{known}\n    {recipe.source}. {recipe.question}")
         return
     recipe = read_recipe(name)
-    settings = {**recipe.settings(scale, protocol), **factors(parse_changes(changes), also_known=())}
     values = {key: value for key, value in command_line.items() if value is not None}
     place = take({"output": f"results/{name}-{scale}", **values}, Place)
+    settings = recipe.settings(scale, protocol)
     if recipe.pretrains:
+        pretraining = {setting.key: setting for setting in settings_of(PretrainConfig)}
+        changed = {key: [value] for key, value in parse_changes(changes, pretraining).items()}
         introduce(recipe, scale, protocol)
-        return pretrain_cells(recipe, scale, protocol, seeds, changes, place, dry_run)
+        return pretrain_cells(recipe, scale, settings | changed, seeds, place, dry_run)
+    settings |= {key: [value] for key, value in parse_changes(changes).items()}
     single = {key: chosen[0] for key, chosen in settings.items() if len(chosen) == 1}
     several = {key: chosen for key, chosen in settings.items() if len(chosen) > 1}
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
@@ -81,11 +87,7 @@ def reproduce(
         ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
     describe(plan, cells_.reference_of(planned, recipe.reference), runs_at_a_time(plan.todo, place.jobs))
-    total = estimate(plan.todo, plan.facts)
-    click.echo(
-        f"to train: {total.images:,} images in {total.steps:,} steps, about {total.hours:.2g} hours of this device"
-        " (from a few timed steps; scoring comes on top)"
-    )
+    say_cost(estimate(plan.todo, plan.facts))
     if dry_run:
         return
     ended_well = run_comparison(planned, plan, place, recipe.reference, fail_fast=False)
@@ -100,20 +102,20 @@ def reproduce(
 def pretrain_cells(
     recipe: Recipe,
     scale: str,
-    protocol: str,
+    settings: Values,
     seeds: int | None,
-    changes: tuple[str, ...],
     place: Place,
     dry_run: bool,
 ) -> None:
     """Runs a recipe of pretraining, one run after the other, and prints accuracies and paired differences."""
-    known = {setting.key: setting for setting in settings_of(PretrainConfig)}
-    settings = recipe.settings(scale, protocol) | {key: [value] for key, value in parse_changes(changes, known).items()}
     count, output = seeds if seeds is not None else recipe.scales[scale].seeds, Path(place.output)
     threads = place.threads or available_cores()
     jobs = jobs_of(settings, recipe.cells, range(count), output, Path(place.data_dir), threads, place.download)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     click.echo(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished")
+    datasets = {job.config.dataset for job in jobs.values()}
+    facts = {name: read_facts(open_dataset(name, Path(place.data_dir))) for name in datasets}
+    say_cost(estimate_pretraining(todo.values(), facts))
     if dry_run:
         return
     ensure_writable(output)
@@ -138,6 +140,9 @@ def pretrain_cells(
     click.echo(f"wrote {output / PRETRAINING_CSV}")
 
 
+BOOLEANS = {"true": True, "false": False}
+
+
 def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTINGS) -> dict[str, object]:
     """SETTING=VALUE texts by flat name, the values in the settings' own types. Raises InputError for others."""
     found: dict[str, object] = {}
@@ -146,12 +151,20 @@ def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTING
         key = key.replace("-", "_")
         if not equals:
             raise InputError(f"--set: expected SETTING=VALUE, got {text!r}")
-        kind = known[key].type if key in known else str
+        kind = look_up("setting", key, known).type
         try:
-            found[key] = value.lower() == "true" if kind is bool else kind(value)
-        except ValueError:
+            found[key] = BOOLEANS[value.lower()] if kind is bool else kind(value)
+        except (ValueError, KeyError):
             raise InputError(f"--set {text}: expected {kind.__name__}, got {value!r}") from None
     return found
+
+
+def say_cost(total: Estimate) -> None:
+    """On one line."""
+    click.echo(
+        f"to train: {total.images:,} images in {total.steps:,} steps, about {total.hours:.2g} hours of this device"
+        " (from a few timed steps; scoring comes on top)"
+    )
 
 
 def introduce(recipe: Recipe, scale: str, protocol: str) -> None:

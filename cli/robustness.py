@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from auglik.config import settings_of
+from auglik.devices import choose_device
 from auglik.evaluation import Progress
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import read_run
@@ -34,15 +35,17 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     published -C set get one made, kept in the data folder.
     """
     config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
-    runs = finished_runs(folder)
+    if device is not None:
+        choose_device(device)
+    failed: list[str] = []
+    datasets = datasets_of(finished_runs(folder), failed)
     suites: dict[str, Suite] = {}
-    for dataset in dict.fromkeys(read_run(run)[0].dataset for run in runs):
+    for dataset in dict.fromkeys(datasets.values()):
         with bar(f"corruptions of {dataset}") as tell:
             suites[dataset] = open_suite(dataset, data_dir, config, tell)
             tell(1.0)
-    failed: list[str] = []
     with bar("scoring") as tell:
-        scores = score_all(runs, suites, device, tell, failed)
+        scores = score_all(datasets, suites, device, tell, failed)
     click.echo(table(by_cell(scores)))
     for message in failed:
         click.echo(f"failed: {message}", err=True)
@@ -65,8 +68,21 @@ def finished_runs(folder: Path) -> list[Path]:
     return runs
 
 
+def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
+    """The data set of every run that can be read; the others go to `failed`. Raises InputError where none can be."""
+    found = {}
+    for run in runs:
+        try:
+            found[run] = read_run(run)[0].dataset
+        except InputError as error:
+            failed.append(str(error))
+    if not found:
+        raise InputError(failed[0])
+    return found
+
+
 def score_all(
-    runs: Sequence[Path],
+    datasets: Mapping[Path, str],
     suites: Mapping[str, Suite],
     device: str | None,
     tell: Progress,
@@ -74,13 +90,12 @@ def score_all(
 ) -> dict[Path, list[Score]]:
     """The scores of every run; what is wrong with a run goes to `failed`, and the others go on."""
     scores = {}
-    for index, run in enumerate(runs):
+    for index, (run, dataset) in enumerate(datasets.items()):
         try:
-            suite = suites[read_run(run)[0].dataset]
-            scores[run] = evaluate_robustness(run, suite, device, part_of(tell, index, len(runs)))
+            scores[run] = evaluate_robustness(run, suites[dataset], device, part_of(tell, index, len(datasets)))
         except InputError as error:
             failed.append(str(error))
-        tell((index + 1) / len(runs))
+        tell((index + 1) / len(datasets))
     return scores
 
 

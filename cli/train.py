@@ -9,6 +9,7 @@ from auglik.cells import Cell, folder_name, plan
 from auglik.config import SETTINGS, settings_of
 from auglik.engines import Local
 from auglik.experiments import Place, carry_out, make_plan
+from auglik.prepare import training_pipeline
 from auglik.runs import Results
 from auglik.stop import stop_on_signals
 from cli.errors import UserError, one_line_errors
@@ -38,6 +39,8 @@ def train(config_file: Path | None, resume: bool, restart: bool, **command_line:
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
         raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
 
+    facts = planned.facts[config.dataset]
+    click.echo(f"views: {training_pipeline(job.config, facts.shape(), facts.classes).describe()}")
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
         (outcome,) = carry_out(planned, Local(1), stop, progress, lambda outcome: None)
     if outcome.interrupted:

@@ -34,7 +34,7 @@ def views(
 
     A row shows an image as it is and its K views, each with its role, temperature, decay and operations.
     """
-    from auglik.contact_sheet import contact_sheet, save  # here, as matplotlib takes long to load
+    from auglik.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
     if images < 1 or epoch < 0:
         raise InputError(f"expected --images >= 1 and --epoch >= 0, got {images} and {epoch}")
@@ -46,7 +46,7 @@ def views(
     pipeline = training_pipeline(config, gallery.shape, data.classes)
     draws = pipeline.draw(config.seed, epoch, config.views, len(gallery), torch.device(config.device))
     count = min(images, len(gallery))
-    names = [f"class {label}" for label in labels[:count].tolist()]
+    names = class_names(draws, labels.cpu().numpy(), count)
     save(contact_sheet(gallery, pipeline, draws, names), output)
     click.echo(pipeline.describe())
     shares = np.bincount(draws.role.ravel(), minlength=4) / draws.role.size

@@ -113,11 +113,18 @@ def write_comparison(output: Path, seeds: int = 3, cells: tuple[str, ...] = tupl
     return output
 
 
-def robustness_scores(folder: Path, shift: float, identity: str = "suite") -> list[Score]:
-    """Writes scores under every kind of condition, worse by `shift`, and returns them."""
+def robustness_scores(
+    folder: Path, shift: float, identity: str = "suite", *, nll_shift: float = 0.0, noise: float = 0.0
+) -> list[Score]:
+    """Writes scores under every kind of condition, and returns them: errors worse by `shift`, NLLs by `nll_shift`.
+
+    `noise` is the standard deviation of an NLL.
+    """
+    rng = np.random.default_rng([*folder.parent.name.encode(), *folder.name.encode()])
 
     def at(kind: str, name: str, category: str, severity: float | None, level: float) -> Score:
-        return Score(kind, name, category, severity, 0.1 + level + shift, 1 + level, 0.2 + level, 0.05 + level, 100)
+        nll = 1 + level + nll_shift + noise * rng.normal()
+        return Score(kind, name, category, severity, 0.1 + level + shift, nll, 0.2 + level, 0.05 + level, 100)
 
     conditions = [
         at("corruption", name, category, severity, 0.01 * severity + 0.001 * place)

@@ -26,6 +26,12 @@ def test_the_main_job_changes_one_factor_a_cell() -> None:
     assert all(config.evaluation == context.evaluation for config in cells.values())
 
 
+def test_the_context_has_nothing_to_soften() -> None:
+    cells = {cell.name: cell.config for cell in plan(change(RunConfig(), {"soften": "crop:polynomial"}), {})}
+    assert cells.pop("context").soften == "none"
+    assert {config.soften for config in cells.values()} == {"crop:polynomial"}
+
+
 def test_likelihoods_and_aggregators_make_their_product() -> None:
     cells = plan(RunConfig(), {"likelihood": ["smoothed", "sink"], "aggregator": ["jensen", "geometric:T=2"]})
     names = [cell.name for cell in cells]

@@ -16,6 +16,7 @@ import torch
 from click.testing import CliRunner, Result
 from scipy import stats
 
+from auglik import open_dataset
 from auglik.checkpoint import NAME
 from cli.main import auglik
 from tests.tiny import options
@@ -144,6 +145,65 @@ def test_evaluate_repeats_the_scores_and_leaves_the_run_as_it_is(compared: Path,
     other = invoke("evaluate", folder, "--evaluation-views", 2)
     assert other.exit_code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def digits_as(path: Path, test_images: slice, shift: int = 0, classes: int = 10) -> Path:
+    """Digits as a file, with some of the test images, all labels `shift` classes on."""
+    source = open_dataset("digits")
+    training, test = source.train(), source.test()
+    np.savez(
+        path,
+        train_images=training.images.transpose(0, 2, 3, 1),
+        train_labels=(training.labels + shift) % classes,
+        test_images=test.images[test_images].transpose(0, 2, 3, 1),
+        test_labels=(test.labels[test_images] + shift) % classes,
+    )
+    return path
+
+
+def test_evaluate_scores_another_data_set(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    half = digits_as(tmp_path / "half.npz", slice(0, None, 2))
+    result = invoke("evaluate", folder, "--dataset", half, "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "smoothed+log-mean" / "seed-0" / "evaluation.json").read_text())
+    assert found["dataset"] == str(half)
+    with (
+        np.load(folder / "predictions.npz") as before,
+        np.load(tmp_path / "smoothed+log-mean" / "seed-0" / "predictions.npz") as now,
+    ):
+        expected = before["log_probabilities"][::2]
+        np.testing.assert_allclose(now["log_probabilities"], expected, atol=1e-5)
+        nll = -expected[np.arange(len(expected)), before["labels"][::2]].mean()
+    assert found["clean_nll"] == pytest.approx(nll, rel=1e-5)
+
+
+def test_evaluate_refuses_another_kind_of_data_set(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    fewer = digits_as(tmp_path / "fewer.npz", slice(None), classes=5)
+    for arguments in (["--dataset", fewer], ["--dataset", "digitz"], ["--device", "gpu"]):
+        result = invoke("evaluate", folder, *arguments)
+        assert result.exit_code == 2
+        assert len(result.output.splitlines()) == 1
+    assert "expected 10 classes and 1 channels" in invoke("evaluate", folder, "--dataset", fewer).output
+
+
+def test_evaluate_needs_no_confidence_table_but_training_does(tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    measured = ("confidence", "--measure", "ncc", "--images", 20, "--points", 2, "--output", table)
+    assert invoke(*measured).exit_code == 0
+    train = ("train", *options(soften=f"all:measured:table={table}", views=1, epochs=1, evaluation_folded_views=1))
+    assert invoke(*train, "--output", tmp_path / "a").exit_code == 0
+    assert invoke(*measured[:-3], 3, *measured[-2:]).exit_code == 0
+    again = invoke(*train, "--output", tmp_path / "a")
+    assert again.exit_code == 2
+    assert "confidence table" in again.output
+    table.unlink()
+    assert invoke("evaluate", tmp_path / "a" / "smoothed+jensen" / "seed-0").exit_code == 0
+    missing = invoke(*train, "--output", tmp_path / "b")
+    assert missing.exit_code == 2
+    assert "expected a confidence table" in missing.output
+    assert not (tmp_path / "b").exists()
 
 
 def test_evaluate_refuses_what_is_no_finished_run(compared: Path, tmp_path: Path) -> None:

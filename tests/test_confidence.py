@@ -288,7 +288,7 @@ def test_later_and_more_specific_rules_win() -> None:
         ("crop:polynomial:k=two", "a number"),
         ("crop:polynomial:k=0", "an exponent k > 0"),
         ("crop:polynomial:p_min=2", "[0,1]"),
-        ("crop", "expected TARGET:MAP"),
+        ("crop", "e.g. crop:polynomial:k=2, got 'crop'"),
         ("smoothed", "all:smoothed"),
         ("polynomial:k=2", "all:polynomial"),
     ],
@@ -537,6 +537,13 @@ def test_command_refuses_in_one_line(arguments: list[str], says: str, tmp_path: 
     assert result.exit_code == 2, result.output
     assert says in result.output
     assert result.output.count("\n") == 1
+
+
+def test_command_refuses_a_folder_as_output_before_it_measures(tmp_path: Path) -> None:
+    result = invoke("--output", tmp_path, *tiny())
+    assert result.exit_code == 2, result.output
+    assert "expected the name of a file" in result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

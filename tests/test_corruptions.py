@@ -98,6 +98,13 @@ def test_arrays_of_another_shape_or_type_are_refused(
 
 
 @pytest.mark.parametrize("name", ["frost.npy", "labels.npy"])
+def test_channels_first_are_said(folder: Path, test_set: Arrays) -> None:
+    path = folder / "fog.npy"
+    np.save(path, np.load(path).transpose(0, 3, 1, 2))
+    with pytest.raises(InputError, match="channels first"):
+        npy_conditions(folder, test_set, np.arange(2), (1,))
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "pickle"])
 def test_damaged_arrays_are_refused(folder: Path, test_set: Arrays, name: str, damage: str) -> None:
     path = folder / name

@@ -294,12 +294,31 @@ def test_half_width_of_equal_images_is_students() -> None:
     assert half_width(5, 0.0, 4.0) == pytest.approx(1.959963985 * 2)
 
 
-def test_seeds_needed_is_the_least_that_excludes_zero() -> None:
+@pytest.mark.parametrize("image_variance", [0.0, 1e-6, 1e-5])
+def test_seeds_needed_tell_in_four_of_five_experiments(image_variance: float) -> None:
+    """New seeds on the same images, and the interval for new seeds and images that they would give."""
+    variance, difference, experiments = 2e-4, 0.01, 20_000
+    found = seeds_needed(difference, variance, image_variance, 5)
+    assert found.seeds is not None
+    S, rng = found.seeds, np.random.default_rng(1)
+    means = rng.normal(difference, math.sqrt(variance / S), experiments)
+    over_seeds = variance * rng.chisquare(S - 1, experiments) / (S - 1) / S
+    total = over_seeds + image_variance
+    widths = student.ppf(0.975, (S - 1) * (total / over_seeds) ** 2) * np.sqrt(total)
+    assert 0.77 < (means > widths).mean() < 0.85  # the approximation is normal, and seeds are whole
+
+
+def test_seeds_needed_are_the_least_and_said() -> None:
     found = seeds_needed(0.01, 2e-4, 1e-6, 5)
     assert found.seeds is not None
-    assert half_width(found.seeds, 2e-4, 1e-6) < 0.01 <= half_width(found.seeds - 1, 2e-4, 1e-6)
+    margins = [0.8416212 * math.sqrt(2e-4 / count) for count in (found.seeds - 1, found.seeds)]
+    before, now = (half_width(found.seeds - back, 2e-4, 1e-6) for back in (1, 0))
+    assert now + margins[1] < 0.01 <= before + margins[0]
     assert found.more == found.seeds - 5
     assert f"{found.more} more seeds" in found.sentence
+    assert "new test images" in found.sentence
+    assert "test images alone" not in found.sentence
+    assert "only more images reduce" in seeds_needed(0.01, 1e-5, 1e-5, 5).sentence
 
 
 def test_images_or_the_cap_may_forbid() -> None:
@@ -307,6 +326,10 @@ def test_images_or_the_cap_may_forbid() -> None:
     capped = seeds_needed(0.001, 1e-4, 0.0, 5, cap=20)
     assert capped.seeds is None
     assert "more than 20 seeds" in capped.sentence
+    assert "images" not in capped.sentence
+    mostly_images = seeds_needed(0.0471, 0.0598**2, 0.0235**2, 5)
+    assert mostly_images.seeds is None
+    assert "more test images are needed" in mostly_images.sentence
 
 
 # Pairing and the model's data

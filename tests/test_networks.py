@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from auglik.networks import NETWORKS, PreactResnet, build_network, initialize
+from auglik.networks import NETWORKS, PreactResnet, build_network, check_images, initialize
 from auglik.networks.fast_resnet import WhiteningStem, dct_matrix
 from objectives.errors import InputError
 
@@ -199,6 +199,17 @@ def test_bad_names_are_refused_in_one_line(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         build_network(name, 1, 10, 10, seed=0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "images"),
+    [("torchvision:alexnet", 8, 64), ("torchvision:vit_b_32", 32, 64), ("resnet-18", 8, 1), ("fast-resnet", 8, 1)],
+)
+def test_images_that_a_network_does_not_take_are_refused_in_one_line(name: str, side: int, images: int) -> None:
+    with pytest.raises(InputError, match=f"got 3 x {side} x {side} values") as caught:
+        check_images(name, 3, side, side, images)
+    assert "\n" not in str(caught.value)
+    check_images(name, 3, 224, 224, max(2, images))
 
 
 def test_unknown_depths_are_refused() -> None:

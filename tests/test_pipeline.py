@@ -11,6 +11,7 @@ from PIL import Image
 
 from auglik import AGGREGATORS, LIKELIHOODS, InputError, Objective, RunConfig, change, open_dataset
 from auglik.confidence import decay_of, parse_rules
+from auglik.contact_sheet import CHARACTERS, captions, class_names
 from auglik.metrics import mean_label_entropy
 from auglik.prepare import TrainingData, load_training, training_pipeline
 from auglik.views import Draws, Pipeline, Views
@@ -177,3 +178,20 @@ def test_a_contact_sheet_shows_every_view(tmp_path: Path) -> None:
         assert len(np.unique(np.asarray(sheet))) > 50
     assert "SoftCrop(" in result.output
     assert "-> mollification (clean 0.333" in result.output
+    assert f"-> softening of target ({SOFTEN.replace(':k=2', '')})" in result.output
+
+
+def test_captions_fit_above_their_view_and_mixed_images_name_both_classes() -> None:
+    _, data, pipeline = training(augment="mixup,fcr,augmix:severity=10", soften="all:smoothed")
+    draws, labels = drawn(pipeline), data.training.labels.numpy()
+    lines = [line for text in captions(pipeline, draws, 1, np.arange(30)) for line in text.split("\n")]
+    assert max(map(len, lines)) <= CHARACTERS
+    assert sum("sees" in line for line in lines) > 5
+    other, share = labels[draws.mixing["partner"][2]], draws.mixing["share"][2]
+    name = class_names(draws, labels, 3)[2]
+    assert name == f"class {labels[2]} ({share:.2f})\nwith class {other} ({1 - share:.2f})"
+
+
+def test_what_flip_crop_rotation_left_out_is_not_reported() -> None:
+    _, _, pipeline = training(augment="fcr", rotation=0.0)
+    assert pipeline.operations() == {"identity", "crop"}  # digits are not flipped

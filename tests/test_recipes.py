@@ -111,6 +111,9 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),
         (["appendix-c", "--set", "epochs=many"], "expected int, got 'many'"),
         (["appendix-c", "--set", "epoch=1"], "unknown setting 'epoch'; did you mean 'epochs'"),
+        (["appendix-c", "--set", "compile=yes"], "expected bool, got 'yes'"),
+        (["soft-augmentation-table-4", "--scale", "quik"], "expected scale full or quick"),
+        (["soft-augmentation-table-4", "--set", "projektion=8"], "unknown setting 'projektion'; did you mean"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
@@ -124,9 +127,11 @@ def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
     assert PRETRAINING == ["soft-augmentation-table-4"]
     output = tmp_path / "results"
     arguments = ["--scale", "quick", "--set", "train_images=60", "--set", "epochs=1", "--output", str(output)]
+    arguments += ["--set", "projection=32"]  # a setting that runs with labels do not have
     code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
     assert code == 0, text
     assert "6 runs, 0 finished" in text
+    assert "to train: 324 images in 6 steps" in text
     with (output / "pretraining.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["cell"], row["metric"]) for row in rows] == [

@@ -4,20 +4,24 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auglik.calibration import results as calibration_results
 from auglik.files import write_csv
 from auglik.report import ReportSettings, write_report
 from auglik.report import build as building
 from auglik.report.collect import Collected, collect
 from auglik.report.content import Details, Table, interval, mean_error, number
 from auglik.report.figures.style import styles
+from auglik.report.sections import calibrated
 from auglik.report.sections.published import (
     augmentation_names,
     measured,
@@ -164,6 +168,60 @@ def test_what_cannot_be_compared_is_left_out_and_named(own: Path) -> None:
         assert part in said, part
 
 
+def damage(folder: Path, **changes: object) -> None:
+    """Replaces arrays of predictions.npz, or what results.json says."""
+    path = folder / "predictions.npz"
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive}
+    np.savez(path, **{**arrays, **changes})
+
+
+def state(folder: Path, **changes: object) -> None:
+    path = folder / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def write_single_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+N, C, F, V = reported.N, reported.C, reported.F, reported.V
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "no such file": lambda run: (run / "predictions.npz").unlink(),
+    "TypeError": lambda run: write_single_array(run / "predictions.npz"),
+    "expected labels as integers": lambda run: damage(run, labels=np.zeros(N)),
+    "expected log_probabilities as floating": lambda run: damage(run, log_probabilities=np.full((N, C), "1")),
+    f"labels in 0..{C - 1}, got 9": lambda run: damage(run, labels=np.full(N, 9)),
+    "validation_labels in": lambda run: damage(run, validation_labels=np.full(V, -1)),
+    "its folded predictions": lambda run: damage(run, folded_log_probabilities=np.full((N, C), -np.log(C), "f")),
+    "got nan in row 0": lambda run: damage(run, log_probabilities=np.full((N, C), np.nan, "f")),
+    "got 4 in row 0": lambda run: damage(run, validation_log_probabilities=np.zeros((V, C), "f")),
+    "predictions.npz: expected log-probabilities": lambda run: damage(
+        run, mollified_log_probabilities=np.zeros((F, N, C), "f")
+    ),
+    "other test images": lambda run: damage(run, indices=np.arange(1, N + 1)),
+    "expected clean_error as a number": lambda run: state(run, clean_error="abc"),
+    "expected test_digest as text": lambda run: state(run, test_digest=[1]),
+    "config.toml: unknown setting": lambda run: (run / "config.toml").write_text("epoch = 3"),
+    "cannot read the configuration": lambda run: (run / "config.toml").unlink(),
+    "in line 1": lambda run: (run / "metrics.jsonl").write_text('{"validation_nll": 1.0}\n'),
+    "got something else in line 2": lambda run: (run / "metrics.jsonl").write_text('{"epoch": 1}\n[1, 2]\n'),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_run_is_left_out_in_one_line(own: Path, message: str) -> None:
+    DAMAGES[message](own / "sharper/seed-1")
+    found = collect(own)
+    assert list(found.cells["sharper"].runs) == [0, 2]
+    [said] = found.warnings
+    assert message in said
+    assert "sharper" in said
+    assert "\n" not in said
+    assert len(said) < 400
+
+
 def test_predictions_of_another_run_are_refused(own: Path) -> None:
     shutil.copy(own / "sharper/seed-0/predictions.npz", own / "reference/seed-0/predictions.npz")
     found = collect(own)
@@ -226,6 +284,19 @@ def test_a_diverged_run_does_not_stop_the_report(own: Path) -> None:
     built = building.build(own, QUICK, lambda share: None)
     assert any("not finite" in text for text in built.page.warnings)
     assert {row["row"] for row in built.rows if row["table"] == "primary"} >= {"sharper", "reference"}
+
+
+def test_the_samplers_table_has_a_dash_for_what_one_seed_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings are errors here, NumPy's of all-NaN slices among them."""
+    columns = {"summary": ["r_hat", "ess_bulk", "ess_tail"]}
+    nothing = xarray.Dataset({"concentration": (("summary", "cell"), np.full((3, 2), np.nan))}, coords=columns)
+    some = xarray.Dataset({"slope": (("summary", "cell"), np.array([[1, 1.02], [900, 800], [np.nan, 700]]))}, columns)
+    monkeypatch.setattr(calibrated, "summary", lambda calibration: nothing.merge(some))
+    diagnostics = calibration_results.Diagnostics(1.0, 500.0, 600.0, 0, 4, 1000)
+    found = calibrated._sampler(calibration_results.Calibration({}, diagnostics, xarray.DataTree()))
+    shown = {row.name: [entry.text for entry in row.entries] for row in found.rows}
+    assert shown["concentration"][:3] == ["–", "–", "–"]
+    assert shown["slope"][:3] == ["1.0200", "800", "700"]
 
 
 def test_tuning_is_said(own: Path) -> None:
@@ -380,6 +451,15 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Pat
     lines = [line for line in result.stderr.splitlines() if line]
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_sampling(
+    comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(building, "build", lambda *_: pytest.fail("sampled in vain"))
+    with pytest.raises(InputError, match="cannot write into the folder"):
+        write_report(comparison, tmp_path / "file/report", QUICK)
 
 
 def test_a_folder_without_finished_runs(own: Path) -> None:

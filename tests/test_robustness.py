@@ -1,6 +1,7 @@
 """Conditions, scores and their files, and `auglik robustness` on tiny runs."""
 
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -165,6 +166,7 @@ def test_human_labels_of_another_test_set_are_refused(tmp_path: Path, rng: np.ra
         "expected rows that are distributions": 50 * human,
         r"they do with 0\.0%": np.roll(human, 1, axis=0),
         "got <U3": human.astype("U3"),
+        "got complex128": human.astype(complex),
     }
     for message, content in wrong.items():
         np.save(path, content)
@@ -208,6 +210,12 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     lines = (tmp_path / SCORES).read_text().splitlines()
     (tmp_path / SCORES).write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(InputError, match=r"robustness\.csv: expected the scores .* got other content"):
+        load_scores(tmp_path)
+    text = "kind,name\nclean,clean\n"
+    (tmp_path / SCORES).write_text(text)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / MEASURED).write_text(json.dumps({"scores_sha256": checksum}))
+    with pytest.raises(InputError, match="expected the columns kind, name, category"):
         load_scores(tmp_path)
     (tmp_path / SCORES).unlink()
     with pytest.raises(InputError, match="got no such file"):
@@ -316,10 +324,12 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
 
     checkpoint = output / "sink" / "seed-0" / "checkpoint.pt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    (output / "smoothed" / "seed-1" / "config.toml").write_text("damaged")
     partly = invoke(output, "--data-dir", tmp_path, "--corruptions", "none")
     assert partly.exit_code == 1
     assert "failed: the checkpoint" in partly.output
-    assert "wrote robustness.csv into 2 run folders" in partly.output
+    assert "failed: cannot read the configuration" in partly.output
+    assert "wrote robustness.csv into 1 run folders" in partly.output
 
 
 def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: Path) -> None:
@@ -329,6 +339,7 @@ def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: P
         "expected all 15 corruptions": [runs, "--corruptions", tmp_path],
         "expected some of 1,2,3,4,5": [runs, "--severities", "7"],
         "expected 1 to 500": [runs, "--images", 501, "--corruptions", "none"],
+        "device 'cdua' cannot be used": [runs, "--device", "cdua"],
     }
     for message, arguments in cases.items():
         result = invoke(*arguments)

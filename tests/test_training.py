@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from auglik import InputError, RunConfig, load_training, open_dataset, train
 from auglik import checkpoint as checkpoints
@@ -186,6 +187,13 @@ def test_metrics_tell_the_label_entropy_and_the_negative_share(tmp_path: Path) -
     assert any(line["negative_share"] > 0 for line in corrected)
     assert all(0 < line["label_entropy"] < np.log(10) for line in jensen)
     assert [line["step"] for line in jensen] == [5, 10]
+    assert all(line["label_entropy"] == 0 for line in corrected)  # hard labels, however decayed their views
+
+
+def test_fixed_smoothing_counts_into_the_label_entropy(tmp_path: Path) -> None:
+    trained(tmp_path, likelihood="label-smoothing:epsilon=0.2", mollify="none", epochs=1)
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert line["label_entropy"] == pytest.approx(stats.entropy([0.82, *[0.02] * 9]), rel=1e-6)
 
 
 def test_weights_that_are_broadcast_count_for_their_mean_alone(tmp_path: Path) -> None:

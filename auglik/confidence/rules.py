@@ -94,6 +94,8 @@ def _split(text: str) -> list[tuple[str, str]]:
 
 def _hint(word: str) -> str:
     """Where the target was left out, the map may have been meant for all."""
+    if word in TARGETS:
+        return ""
     return f"; for every operation: {ALL}:{word}" if word in MAPS else nearest(word, TARGETS)
 
 

@@ -2,6 +2,14 @@
 
 from auglik.inference.choose import Choice, Trial, choose
 from auglik.inference.components import Bounds, Components, components
+from auglik.inference.corrupted import (
+    Corrupted,
+    CorruptedCell,
+    Posited,
+    UnderCorruption,
+    infer_corrupted,
+    under_corruption,
+)
 from auglik.inference.effective_views import EffectiveViews, effective_views
 from auglik.inference.infer import infer
 from auglik.inference.power import SeedsNeeded, half_width, seeds_needed
@@ -13,24 +21,30 @@ __all__ = [
     "Bounds",
     "Choice",
     "Components",
+    "Corrupted",
+    "CorruptedCell",
     "Coverage",
     "Diagnostics",
     "Effect",
     "EffectiveViews",
     "Inference",
     "Metric",
+    "Posited",
     "Primary",
     "SeedsNeeded",
     "Simultaneous",
     "Trial",
     "Truth",
+    "UnderCorruption",
     "choose",
     "components",
     "coverage",
     "effective_views",
     "half_width",
     "infer",
+    "infer_corrupted",
     "posterior_coverage",
     "seeds_needed",
     "simultaneous",
+    "under_corruption",
 ]

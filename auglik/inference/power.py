@@ -3,10 +3,13 @@
 import math
 from typing import NamedTuple
 
+from scipy import special
+
 from auglik.inference.components import student_quantile
 from objectives.errors import InputError
 
 CAP = 100
+POWER = 0.8
 
 
 class SeedsNeeded(NamedTuple):
@@ -43,20 +46,28 @@ def seeds_needed(
     cap: int = CAP,
     unit: str = "nats",
 ) -> SeedsNeeded:
-    """The least number of seeds above `seeds` whose expected interval around `difference` leaves 0 out."""
-    beyond_seeds = half_width(10**9, 0.0, image_variance, level)
-    if abs(difference) <= beyond_seeds:
-        return SeedsNeeded(
-            None,
-            None,
-            f"no number of seeds would tell: the test images alone leave +-{beyond_seeds:.2g} {unit}, "
-            "so more test images are needed",
-        )
+    """The least number above `seeds` whose interval leaves 0 out with a chance of POWER, were the difference true.
+
+    half-width + z_POWER sqrt(v_seed / S) < |difference|: the mean over new seeds of the same images varies too.
+    """
+    images_alone = half_width(10**9, 0.0, image_variance, level)
+    images = f"the test images alone leave +-{images_alone:.2g} {unit}"
+    if abs(difference) <= images_alone:
+        return SeedsNeeded(None, None, f"no number of seeds would tell: {images}, so more test images are needed")
+    mostly_images = images_alone > abs(difference) / 2
     for count in range(max(seeds, 1) + 1, cap + 1):
-        if half_width(count, seed_variance, image_variance, level) < abs(difference):
+        margin = float(special.ndtri(POWER)) * math.sqrt(seed_variance / count)
+        if half_width(count, seed_variance, image_variance, level) + margin < abs(difference):
             more = count - seeds
+            aside = f"; {images}, which only more images reduce" if mostly_images else ""
             return SeedsNeeded(
-                count, more, f"about {more} more seed{'s' * (more != 1)} ({count} in all) would, if it is what it seems"
+                count,
+                more,
+                f"about {more} more seed{'s' * (more != 1)} ({count} in all) would tell, for new seeds and new test "
+                f"images and with a chance of {POWER:.0%}, if the difference is what it seems{aside}",
             )
     smallest = half_width(max(cap, 2), seed_variance, image_variance, level)
-    return SeedsNeeded(None, None, f"more than {cap} seeds would be needed: even {cap} leave +-{smallest:.2g} {unit}")
+    aside = f", and {images}: more test images are needed" if mostly_images else ""
+    return SeedsNeeded(
+        None, None, f"more than {cap} seeds would be needed: even {cap} leave +-{smallest:.2g} {unit}{aside}"
+    )

@@ -3,6 +3,8 @@
 A name is one of NETWORKS, with parameters where it has some, or `torchvision:NAME` or `timm:NAME`.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import nn
 
@@ -43,6 +45,7 @@ __all__ = [
     "WideResnet",
     "build_network",
     "canonical_network",
+    "check_images",
     "find_network",
     "initialize",
 ]
@@ -111,3 +114,18 @@ def build_network(name: str, channels: int, classes: int, outputs: int, seed: in
         network = specification.build(channels, outputs)
     initialize(network, classes, seed)
     return network
+
+
+@lru_cache(maxsize=64)
+def check_images(name: str, channels: int, height: int, width: int, images: int) -> None:
+    """Raises InputError unless the network takes images of that shape, so many of them in a training step."""
+    if name.partition(":")[0] not in LIBRARIES and images > 1:
+        return  # these take all sizes
+    network = build_network(name, channels, 2, 2, seed=0)
+    with torch.no_grad():
+        try:
+            network(torch.zeros(min(images, 2), channels, height, width))
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            got = f"{channels} x {height} x {width} values{', one in a step' if images == 1 else ''}"
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(f"network {name!r}: expected images that it can take, got {got} ({reason})") from None

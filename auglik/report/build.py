@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from auglik.calibration import Calibration, calibrate, save
-from auglik.inference import infer
+from auglik.inference import infer, infer_corrupted
 from auglik.predictions import Predictions
 from auglik.report.collect import collect
 from auglik.report.content import Page
 from auglik.report.page import page
+from auglik.report.sections.corrupted import corrupted_runs
 from auglik.report.settings import ReportSettings
 from auglik.report.writers.html import html
 from auglik.report.writers.latex import latex
@@ -38,16 +39,19 @@ def build(folder: Path, settings: ReportSettings, progress: Callable[[float], No
     progress(READ)
     predictions = collected.predictions()
     inference = infer(predictions, collected.references, rope=settings.rope, seed=settings.seed)
+    corrupted = infer_corrupted(corrupted_runs(collected), collected.references, seed=settings.seed)
     progress(INFERRED)
     calibration = _calibration(predictions, settings, collected.warnings, progress)
     progress(CALIBRATED)
-    shown = page(collected, inference, calibration, settings)
+    shown = page(collected, inference, corrupted, calibration, settings)
     progress(DRAWN)
     texts = {"report.html": html(shown), "report.md": markdown(shown), "tables.tex": latex(shown)}
     texts |= {f"figures/{figure.key}.svg": figure.svg for figure in shown.figures()}
     trees: dict[str, Callable[[Path], object]] = {}
     if len(inference.data.children):
         trees["differences.nc"] = lambda path: inference.data.to_netcdf(path, engine="h5netcdf")
+    if len(corrupted.data.children):
+        trees["corruptions.nc"] = lambda path: corrupted.data.to_netcdf(path, engine="h5netcdf")
     if calibration is not None:
         trees["calibration.nc"] = lambda path: save(calibration, path)
     return Built(shown, texts, list(long_rows(shown)), COLUMNS, trees)

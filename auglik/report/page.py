@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from auglik.calibration import Calibration
+from auglik.inference.corrupted import Corrupted
 from auglik.inference.rows import Inference
 from auglik.report.collect import Collected
 from auglik.report.content import Page, Section, listed
@@ -25,7 +26,11 @@ MANY_DIVERGED = 0.01
 
 
 def page(
-    collected: Collected, inference: Inference, calibration: Calibration | None, settings_: ReportSettings
+    collected: Collected,
+    inference: Inference,
+    corrupted: Corrupted,
+    calibration: Calibration | None,
+    settings_: ReportSettings,
 ) -> Page:
     """All sections in their order, the answer first, and everything to be warned of."""
     drawn = styles(collected.cells, collected.references.values())
@@ -35,7 +40,7 @@ def page(
         lambda: scores(collected),
         lambda: differences(inference) if inference.primary else None,
         lambda: calibrated(calibration, drawn) if calibration else None,
-        lambda: robustness(collected, drawn),
+        lambda: robustness(collected, drawn, corrupted),
         lambda: views(collected, drawn),
         lambda: training(collected, drawn),
         lambda: published(collected) if settings_.against == "published" else None,
@@ -43,9 +48,8 @@ def page(
     ]
     with settings():
         sections = tuple(section for part in parts if (section := part()) is not None)
-    return Page(
-        settings_.title or title(collected), subtitle(collected), warnings(collected, inference, calibration), sections
-    )
+    said = warnings(collected, inference, corrupted, calibration)
+    return Page(settings_.title or title(collected), subtitle(collected), said, sections)
 
 
 def title(collected: Collected) -> str:
@@ -69,9 +73,11 @@ def subtitle(collected: Collected) -> str:
     )
 
 
-def warnings(collected: Collected, inference: Inference, calibration: Calibration | None) -> tuple[str, ...]:
+def warnings(
+    collected: Collected, inference: Inference, corrupted: Corrupted, calibration: Calibration | None
+) -> tuple[str, ...]:
     """Everything that a reader must know before the answer, each once."""
-    said = [*collected.warnings, *inference.warnings]
+    said = [*collected.warnings, *inference.warnings, *corrupted.warnings]
     diverged = inference.diagnostics.divergences
     total = inference_draws(inference)
     if diverged > MANY_DIVERGED * total > 0:

@@ -39,6 +39,8 @@ def write_report(
     from auglik.report.build import build  # JAX and matplotlib take seconds to import, which --help need not wait for
 
     settings = settings or ReportSettings()
+    if folder.is_dir():  # to sample for a minute, only to be refused, would be a waste
+        ensure_writable(next(path for path in (output, *output.absolute().parents) if path.exists()))
     built = build(folder, settings, progress)
     ensure_writable(output)
     with _staged(output) as stage:

@@ -30,7 +30,7 @@ def load_human_labels(path: Path, labels: NDArray[np.int64], classes: int) -> Ar
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: expected a .npy file of human labels ({one_line(error)})") from None
     expected = (len(labels), classes)
-    if not isinstance(found, np.ndarray) or found.shape != expected or not np.issubdtype(found.dtype, np.number):
+    if not isinstance(found, np.ndarray) or found.shape != expected or found.dtype.kind not in "fiu":
         got = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "an archive"
         raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: made for another test set?")
     human = found.astype(np.float64)

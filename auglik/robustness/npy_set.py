@@ -80,6 +80,8 @@ def _open(path: Path, test: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if len(shape) != 4 or shape == expected:
         return "not raw images, channels last?"
+    if shape[1] == expected[3]:
+        return "channels first? They go last"
     if shape[3] != expected[3]:
         return f"{shape[3]} channels, where the network takes {expected[3]}"
     if shape[1:3] != expected[1:3]:

@@ -110,7 +110,12 @@ def load_scores(folder: Path) -> list[Score] | None:
     if hashlib.sha256(content).hexdigest() != measured["scores_sha256"]:
         got = "other content" if content else "no such file"
         raise InputError(f"{path}: expected the scores that {MEASURED} was written with, got {got}; measure again")
-    return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
+    try:
+        return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
+    except (KeyError, ValueError, TypeError):
+        raise InputError(
+            f"{path}: expected the columns {', '.join(Score._fields)}, got others; measure again"
+        ) from None
 
 
 def _score(row: Mapping[str, str]) -> Score:

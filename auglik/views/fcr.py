@@ -52,15 +52,16 @@ class FlipCropRotate:
         return {"flip": flip, "top": top, "left": left, "cos": cos, "sin": sin}
 
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
-        """Flip (0 or 1), crop (the share of the image that left the frame) and rotation (degrees)."""
+        """Flip (1), crop (the share of the image that left the frame) and rotation (degrees), each where it is done."""
         flip, top, left = (np.asarray(parameters[name], np.float32) for name in ("flip", "top", "left"))
         seen = np.clip(1 - np.abs(top) / shape.height, 0, 1) * np.clip(1 - np.abs(left) / shape.width, 0, 1)
         degrees = np.degrees(np.arctan2(parameters["sin"], parameters["cos"])).astype(np.float32)
-        names = [OPERATIONS.index(name) for name in ("flip", "crop", "rotate")]
+        places = np.array([OPERATIONS.index(name) for name in ("flip", "crop", "rotate")], np.uint8)
+        done = np.stack([flip != 0, seen < 1, degrees != 0], 1)
         return [
             Applied(
                 share=np.ones(len(flip), np.float32),
-                operation=np.tile(np.array(names, np.uint8), (len(flip), 1)),
+                operation=np.where(done, places, np.uint8(OPERATIONS.index("identity"))),
                 magnitude=np.stack([flip, 1 - seen, degrees], 1),
                 visibility=np.stack([np.ones_like(seen), seen, np.ones_like(seen)], 1),
             )

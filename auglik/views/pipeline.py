@@ -51,6 +51,8 @@ class Softening(NamedTuple):
     """Whether it is the views' decay, beside that of mollification."""
     weight: bool
     """Whether the confidence that it leaves, p = 1 - gamma + gamma/C, is the views' weight (Liu et al. 2023)."""
+    text: str
+    """What it is, for a person."""
 
 
 class Draws(NamedTuple):
@@ -139,9 +141,14 @@ class Pipeline:
     def describe(self) -> str:
         """What a view goes through, stage by stage, on one line."""
         stages = [*([self.mixing] if self.mixing is not None else []), *(step.augmentation for step in self.steps)]
-        shares = zip(ROLES, self.mollification.schedule.shares(), strict=True)
+        schedule = self.mollification.schedule
+        shares = zip(ROLES, schedule.shares(), strict=True)
         roles = ", ".join(f"{role} {share:.3g}" for role, share in shares if share)
-        return " -> ".join([*map(repr, stages), f"mollification ({roles})"])
+        if schedule.clean < 1:
+            roles += f"; t ~ Beta({schedule.alpha:g},{schedule.beta:g}), k noise {schedule.k_noise:g}"
+            roles += f" blur {schedule.k_blur:g}"
+        softening = [] if self.softening is None else [self.softening.text]
+        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening])
 
     def operations(self) -> set[str]:
         """What can happen to a view: the operations of a few thousand draws."""

@@ -173,15 +173,15 @@ def _curves(cells: Mapping[str, CellCalibration]) -> Details:
     return Details("Reliability in numbers, by bin of confidence", (table,))
 
 
+LEAST = ("ess_bulk", "ess_tail")
+
+
 def _sampler(calibration: Calibration) -> Table:
     """ArviZ's summary of every reported quantity, the worst over cells, and of all that was sampled."""
     found, quantities = calibration.diagnostics, summary(calibration)
     rows = []
     for name, values in quantities.data_vars.items():
-        worst = [
-            float(np.nanmax(values.sel(summary="r_hat"))),
-            *(float(np.nanmin(values.sel(summary=one))) for one in ("ess_bulk", "ess_tail")),
-        ]
+        worst = [float(values.sel(summary="r_hat").max()), *(float(values.sel(summary=one).min()) for one in LEAST)]
         rows.append(Row(str(name), (number(worst[0], 4), count(worst[1]), count(worst[2]), words(""))))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(

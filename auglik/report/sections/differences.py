@@ -2,6 +2,7 @@
 
 import math
 
+from auglik.inference.power import POWER
 from auglik.inference.rows import Inference, Metric, Primary
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
 
@@ -87,8 +88,8 @@ def _components(inference: Inference) -> Table:
         columns,
         tuple(Row(row.cell, _parts(row)) for row in inference.primary),
         "Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of moments; 0 "
-        "where the estimate is negative). The last column: how many more seeds would leave zero out of the interval, "
-        "were the difference what it seems.",
+        "where the estimate is negative). The last column: how many more seeds would leave zero out of the interval "
+        f"for new seeds and images, with a chance of {POWER:.0%}, were the difference what it seems.",
     )
 
 

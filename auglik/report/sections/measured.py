@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.cells import folder_name
-from auglik.report.collect import Cell, Run
+from auglik.report.collect import Cell
 from auglik.report.content import Shown, words
 from auglik.report.figures.lines import Curve
+from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import over_runs
 from auglik.robustness.score import Score

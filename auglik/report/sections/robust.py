@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from auglik.inference.corrupted import Corrupted
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Figure, Item, Row, Section, Table, listed
 from auglik.report.figures.lines import Panel, lines
 from auglik.report.figures.style import Style
+from auglik.report.sections.corrupted import corrupted_items, corrupted_sentences
 from auglik.report.sections.measured import CLEAN, ECE, ERROR, METRICS, NLL, Condition, Measured, Metric, measured
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN
@@ -15,8 +17,8 @@ CATEGORIES = tuple(dict.fromkeys(CORRUPTIONS.values()))
 Styles = Mapping[str, Style]
 
 
-def robustness(collected: Collected, styles: Styles) -> Section | None:
-    """What was measured of the runs, data set by data set; None where nothing was."""
+def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
+    """What was measured of the runs, and the posteriors of it, data set by data set; None where nothing was."""
     of_data: dict[str, dict[str, Cell]] = {}
     for name, cell in collected.cells.items():
         of_data.setdefault(cell.config.dataset, {})[name] = cell
@@ -27,7 +29,11 @@ def robustness(collected: Collected, styles: Styles) -> Section | None:
         if found is not None:
             found = found._replace(data=data if len(of_data) > 1 else "")
             sentences += _conditions(found)
+            if corrupted is not None:
+                sentences += corrupted_sentences(corrupted, found)
+                items += corrupted_items(corrupted, found, styles)
             items += _items(found, styles)
+    sentences += corrupted.left_out if corrupted is not None else []
     return Section("robustness", "Robustness", tuple(sentences), tuple(items)) if items else None
 
 

@@ -3,8 +3,9 @@
 import tomli_w
 
 from auglik.config import flatten
-from auglik.report.collect import Cell, Collected, Run
+from auglik.report.collect import Cell, Collected
 from auglik.report.content import Details, Row, Section, Shown, Table, count, number, words
+from auglik.report.run_files import Run
 
 DIGEST = 16
 """Characters of a digest that are shown; the run's results.json has them all."""

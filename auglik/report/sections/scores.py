@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auglik.calibration.bins import equal_width, outcomes
 from auglik.calibration.errors import debiased
@@ -12,6 +11,7 @@ from auglik.inference.effective_views import effective_views
 from auglik.predictions import Predictions
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, count, mean_error, number
+from auglik.report.run_files import part_of
 from auglik.statistics import summary
 from objectives import InputError
 
@@ -50,14 +50,6 @@ def over_seeds(values: Sequence[float], digits: int, scale: float = 1) -> Shown:
     """mean ± standard error of the values, in units of 1/scale."""
     mean, error, *_ = summary([scale * value for value in values])
     return mean_error(mean, error, digits)
-
-
-def part_of(run: Predictions, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log-probabilities and labels of a part of the evaluation."""
-    if part == "mollified":
-        log_p = run.mollified_log_probabilities
-        return log_p.reshape(-1, log_p.shape[-1]), np.tile(run.labels, len(log_p))
-    return (run.log_probabilities if part == "clean" else run.folded_log_probabilities), run.labels
 
 
 def _part(part: str, title: str, collected: Collected) -> Table:
