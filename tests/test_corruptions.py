@@ -84,7 +84,7 @@ def test_missing_corruptions_are_named_unless_allowed(folder: Path, test_set: Ar
         ((N, 6, 5, 3), np.uint8, "not 5 severities"),
         ((5 * N, 6, 5), np.uint8, "1 channels, where the network takes 3"),
         ((5 * N, 8, 8, 3), np.uint8, "another size"),
-        ((5 * N, 3, 6, 5), np.uint8, "expected uint8 images"),
+        ((5 * N, 3, 6, 5), np.uint8, "channels first"),
         ((5 * N, 6, 5, 3), np.float32, "got float32"),
     ],
 )
@@ -98,13 +98,6 @@ def test_arrays_of_another_shape_or_type_are_refused(
 
 
 @pytest.mark.parametrize("name", ["frost.npy", "labels.npy"])
-def test_channels_first_are_said(folder: Path, test_set: Arrays) -> None:
-    path = folder / "fog.npy"
-    np.save(path, np.load(path).transpose(0, 3, 1, 2))
-    with pytest.raises(InputError, match="channels first"):
-        npy_conditions(folder, test_set, np.arange(2), (1,))
-
-
 @pytest.mark.parametrize("damage", ["cut", "text", "pickle"])
 def test_damaged_arrays_are_refused(folder: Path, test_set: Arrays, name: str, damage: str) -> None:
     path = folder / name

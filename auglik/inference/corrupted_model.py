@@ -5,16 +5,17 @@ The J targets are the mean over the corruptions, the means over each category, a
     d[c,s,j] = theta[c,j] + e[c,s,j]                 e ~ N(0, sd[c,j]^2), the luck of seed s
     theta[c,j] ~ N(location[c,group of j], tau^2)    tau_category[c] for categories, tau_corruption[c] for corruptions
     log tau[c] ~ N(m, spread^2) over cells
-    log sd[c,j] = m + spread_1 x_c + spread_2 y_j + 0.7 z_cj
-    location flat; m ~ N(-1, 1); spread ~ HalfNormal(0.5); x, y, z ~ N(0, 1)
+    log sd[c,j] = m + spread y_j + 0.7 z_cj
+    location flat; every m ~ N(-1, 1); every spread ~ HalfNormal(0.5); y, z ~ N(0, 1)
 
 theta is the difference for new seeds on these corrupted images. Corruptions are shrunk to their category's location,
 categories to that of all. The mean has no other target in its group, so it is not shrunk. Seeds' effects are not split
 into shared and own ones: seeds move corruptions together across categories (brightness with frost), and an interval
 for the mean that rests on a wrong split is too narrow by half. So every target's luck has a variance of its own, pooled
-over cells and targets, and draws of two targets say nothing of how these go together. A cell's differences are in units
+over cells, and draws of two targets say nothing of how these go together. A cell's differences are in units
 of their root mean square, as cells that differ most are noisiest. That targets share seeds, and cells a reference, is
-not in the likelihood, which would take the sds for better known than they are: so the spread of z is not learnt.
+not in the likelihood, which takes sds for better known than they are: so the spread of z is not learnt, and a cell has
+no level of its own.
 
 Rows over seeds are sqrt(S) mean, and S - 1 contrasts in which theta cancels. theta is integrated out, then drawn given
 the sds. Gelman et al. 2013, ch. 5; restricted likelihood: Patterson & Thompson 1971; HMC: Neal 2011, in NumPyro.
@@ -93,15 +94,14 @@ def model(data: Data, key: Array | None = None) -> None:
     """The module's model, in units of each cell's root mean square; `key` has theta drawn as well."""
     C, _, J = data.rows.shape
     centre = jnp.asarray(numpyro.sample("centre", dist.Normal(-1, 1).expand([3])))
-    spread = jnp.asarray(numpyro.sample("spread", dist.HalfNormal(0.5).expand([4])))
+    spread = jnp.asarray(numpyro.sample("spread", dist.HalfNormal(0.5).expand([3])))
     of_tau = numpyro.sample("of_tau", dist.Normal(0, 1).expand([2, C]))
-    of_cell = numpyro.sample("of_cell", dist.Normal(0, 1).expand([C, 1]))
     of_target = numpyro.sample("of_target", dist.Normal(0, 1).expand([J]))
     of_both = numpyro.sample("of_both", dist.Normal(0, 1).expand([C, J]))
     tau = jnp.exp(centre[:2, None] + spread[:2, None] * of_tau)
     numpyro.deterministic("tau_category", tau[0])
     numpyro.deterministic("tau_corruption", tau[1])
-    sd = jnp.exp(centre[2] + spread[2] * of_cell + spread[3] * of_target + SPREAD_OF_SDS * of_both)
+    sd = jnp.exp(centre[2] + spread[2] * of_target + SPREAD_OF_SDS * of_both)
     numpyro.deterministic("seed_sd", sd)
     corruption = data.member[2:].sum(0)
     effect, noise = jnp.square(jnp.where(corruption, tau[1][:, None], tau[0][:, None])), jnp.square(sd)
@@ -169,7 +169,7 @@ def _data(differences: Sequence[Floats], member: Floats) -> Data:
 def _program(shape: tuple[int, int, int], draws: int) -> Callable[[Array, Data], tuple[dict[str, Array], Array]]:
     """HMC with step size and diagonal mass adapted: keys of the chains -> draws [chain,draw,...], which diverged."""
     C, _, J = shape
-    blank = {"centre": 3, "spread": 4, "of_tau": (2, C), "of_cell": (C, 1), "of_target": J, "of_both": (C, J)}
+    blank = {"centre": 3, "spread": 3, "of_tau": (2, C), "of_target": J, "of_both": (C, J)}
     flat, unravel = ravel_pytree({name: jnp.zeros(one) for name, one in blank.items()})
 
     def potential(*given: Data) -> Callable[[Array], Array]:
