@@ -128,9 +128,9 @@ def test_verdicts_under_corruption(found: Corrupted) -> None:
     assert better.verdict.endswith("better under noise, blur, digital; worse under weather.")
     assert better.overall.lower < (-0.4 * 12 + 0.3 * 3) / 15 < better.overall.upper
     assert better.overall.p_better > 0.99
-    assert better.categories["weather"].p_better < 0.01
+    assert better.categories["weather"].p_better < 0.05
     assert list(better.corruptions) == NAMES
-    assert better.corruptions["frost"].p_better < 0.05
+    assert better.corruptions["frost"].p_better < 0.1
     assert better.corruptions["pixelate"].p_better > 0.99
     assert noise.verdict.startswith("The data cannot tell noise from reference")
     assert 0.05 < noise.overall.p_better < 0.95
