@@ -1,6 +1,7 @@
 """Checkpoints: written whole, read without pickle, refused where they belong to something else."""
 
 import pickle
+import time
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from objectives import InputError
 
 NAME = "checkpoint.pt"
 FORMAT = 2
+SECONDS = 10.0
+"""Least time between two checkpoints; fifty times what writing one takes, where that is more."""
 
 
 class Checkpoint(NamedTuple):
@@ -35,6 +38,25 @@ class Checkpoint(NamedTuple):
     threads: int
     online_labels: dict[str, Tensor]
     """What online label smoothing has learned; empty without it."""
+
+
+class Keeper:
+    """Writes the checkpoints of a run into its folder, seldom enough that writing takes little of its time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self.saved, self.took = time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough for another."""
+        return time.monotonic() - self.saved > max(SECONDS, 50 * self.took)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """As `save` does."""
+        began = time.monotonic()
+        save(self.path, checkpoint)
+        self.saved = time.monotonic()
+        self.took = self.saved - began
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:

@@ -11,7 +11,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -287,18 +287,18 @@ def coerced(key: str, value: object) -> Scalar:
     if key not in SETTINGS:
         raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
     typed = in_type(SETTINGS[key], value)
-    if key in ("augment", "evaluation_augment") and isinstance(typed, str):
-        return canonical_augmentations(typed)
-    if key == "soften" and isinstance(typed, str):
-        return canonical_rules(typed) or "none"
-    if key == "network" and isinstance(typed, str):
-        return canonical_network(typed)
-    if key in NAMED and isinstance(typed, str):
-        return canonical(key, typed, NAMED[key])
-    return typed
+    return CANONICAL[key](typed) if key in CANONICAL and isinstance(typed, str) else typed
 
 
-NAMED: dict[str, Mapping[str, object]] = {"likelihood": LIKELIHOODS, "aggregator": AGGREGATORS}
+CANONICAL: dict[str, Callable[[str], str]] = {
+    "likelihood": lambda text: canonical("likelihood", text, LIKELIHOODS),
+    "aggregator": lambda text: canonical("aggregator", text, AGGREGATORS),
+    "network": canonical_network,
+    "augment": canonical_augmentations,
+    "evaluation_augment": canonical_augmentations,
+    "soften": lambda text: canonical_rules(text) or "none",
+}
+"""The one form of settings that are names with parameters, so that equal settings are equal text."""
 
 
 def in_type(setting: Setting, value: object) -> Scalar:

@@ -1,6 +1,6 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -125,23 +125,22 @@ def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
     return max(1, min(asked or automatic, len(jobs)))
 
 
-def find_finished(output: Path) -> dict[str, Results]:
-    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
-    found = {}
+def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
+    """The folders of the finished runs below a comparison's folder, with their results."""
     for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
         results = finished(path.parent)
         if results is not None:
-            found[str(results["settings"])] = results
-    return found
+            yield path.parent, results
+
+
+def find_finished(output: Path) -> dict[str, Results]:
+    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
+    return {str(results["settings"]): results for _, results in finished_runs(output)}
 
 
 def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
     """What the runs of every cell predicted, by seed, from their folders. Raises InputError where one is damaged."""
-    folders = {}
-    for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
-        results = finished(path.parent)
-        if results is not None:
-            folders[results["settings"]] = path.parent
+    folders = {results["settings"]: folder for folder, results in finished_runs(output)}
     return {
         cell: {int(str(run["seed"])): load_predictions(folders[run["settings"]]) for run in of_cell}
         for cell, of_cell in runs.items()

@@ -1,12 +1,12 @@
 """What a finished run predicted, read back from its folder."""
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auglik.data.source import one_line
 from objectives import InputError
 
 PREDICTIONS = "predictions.npz"
@@ -36,14 +36,46 @@ class Predictions(NamedTuple):
 
 
 def load_predictions(folder: Path) -> Predictions:
-    """The predictions of the finished run in `folder`. Raises InputError where they are missing, damaged or torn."""
+    """The predictions of the finished run in `folder`.
+
+    Raises InputError where they are missing, damaged or torn, and for what no run writes: other shapes and types,
+    labels that are no classes, no images.
+    """
     path = folder / PREDICTIONS
+    if not path.is_file():
+        raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = Predictions(*(archive[name] for name in Predictions._fields))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: expected the predictions of a finished run, got {reason}; run it again") from None
+    except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
+        reason = one_line(error)
+        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None
+    _check_types(path, found)
+    _check_shapes(path, found)
+    classes = found.log_probabilities.shape[1]
+    for name in ("labels", "validation_labels"):
+        labels = getattr(found, name)
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; run it again"
+            )
+    return found
+
+
+def _check_types(path: Path, found: Predictions) -> None:
+    for name, array in found._asdict().items():
+        kind = "iu" if name.endswith("labels") or name == "indices" else "f"
+        if array.dtype.kind not in kind:
+            expected = "integers" if kind == "iu" else "floating-point numbers"
+            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; run it again")
+
+
+def _check_shapes(path: Path, found: Predictions) -> None:
+    if found.log_probabilities.ndim != 2 or found.log_probabilities.size == 0 or found.validation_labels.ndim != 1:
+        raise InputError(
+            f"{path}: expected log_probabilities [N,C] and validation_labels [V], got "
+            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; run it again"
+        )
     N, C = found.log_probabilities.shape[:1], found.log_probabilities.shape[1:]
     expected = {
         "labels": N,
@@ -56,4 +88,3 @@ def load_predictions(folder: Path) -> Predictions:
     for name, shape in expected.items():
         if getattr(found, name).shape != shape:
             raise InputError(f"{path}: expected {name} {list(shape)}, got {list(getattr(found, name).shape)}")
-    return found

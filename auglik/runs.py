@@ -104,10 +104,7 @@ def execute(
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
         "pipeline": training_pipeline(config, data.training.gallery.shape, data.classes).describe(),
-        "settings": job.settings,
-        "threads": threads,
-        "device": device_name(config.device),
-        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        **provenance(job.settings, threads, config.device),
     }
     write_json(job.folder / RESULTS, results)
     return results
@@ -178,6 +175,16 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
     network = make_network(config, c, classes)
     network.load_state_dict(found.network)
     return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)))
+
+
+def provenance(settings: str, threads: int, device: str) -> Results:
+    """What was run, and what it was run on."""
+    return {
+        "settings": settings,
+        "threads": threads,
+        "device": device_name(device),
+        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
 
 
 def device_name(device: str) -> str:

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik import checkpoint as checkpoints
-from auglik.checkpoint import Checkpoint
+from auglik.checkpoint import Checkpoint, Keeper
 from auglik.config import RunConfig
 from auglik.devices import autocast
 from auglik.evaluation import Predict, clean_log_probabilities, predictor
@@ -33,8 +32,6 @@ from objectives import ROLES, Categorical, LabelSmoothing, Likelihood, negative_
 
 INTERVAL = 20
 """Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
-CHECKPOINT_SECONDS = 10.0
-"""Least time between two checkpoints; fifty times what writing one takes, where that is more."""
 
 
 class Lengths(NamedTuple):
@@ -143,6 +140,7 @@ def train(
         line = resume.last_epoch
         if online is not None:
             online.restore(resume.online_labels)
+    targets = online.targets() if online is not None else None
 
     forward: Callable[[Tensor], Tensor] = network
     loss_of: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor] = objective.loss
@@ -151,14 +149,11 @@ def train(
         forward, loss_of = torch.compile(network), torch.compile(objective.loss)
         pipeline = pipeline.compiled()
 
-    began = last_saved = time.monotonic()
-    saving_took = 0.0
+    began, keeper = time.monotonic(), Keeper(folder)
     drawn_epoch, draws, order = -1, None, np.empty(0, np.int64)
 
     def save(done: int) -> None:
-        nonlocal last_saved, saving_took
         look(meters, config, pipeline, N)
-        start = time.monotonic()
         state = Checkpoint(
             settings=settings,
             step=done,
@@ -169,13 +164,11 @@ def train(
             last_epoch=line,
             mean=data.mean,
             std=data.std,
-            train_seconds=seconds_before + start - began,
+            train_seconds=seconds_before + time.monotonic() - began,
             threads=threads,
             online_labels=online.state() if online is not None else {},
         )
-        checkpoints.save(folder / checkpoints.NAME, state)
-        last_saved = time.monotonic()
-        saving_took = last_saved - start
+        keeper.save(state)
 
     with Log(folder, first_step // steps_per_epoch, tensorboard) as log:
         for step in range(first_step, steps):
@@ -183,13 +176,13 @@ def train(
             if draws is None or epoch != drawn_epoch:
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
                 draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
-                digests = chained(digests, order, draws) if position == 0 else digests
+                digests = chained(digests, order, draws.view_digests()) if position == 0 else digests
                 batches = [order[start * B : (start + 1) * B] for start in range(position, steps_per_pass)]
                 pipeline.announce(gallery, draws, batches)
             views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
             labels = hard_labels = views.labels(all_labels, data.classes)
-            if online is not None:
-                labels = online.targets()[hard_labels]
+            if targets is not None:
+                labels = targets[hard_labels]
             weight = views.weight
             if weight is not None and config.broadcast_weights:
                 weight = weight.mean().expand_as(weight)
@@ -218,6 +211,7 @@ def train(
             if done % steps_per_epoch == 0:
                 if online is not None:
                     online.end_epoch()
+                    targets = online.targets()
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
@@ -230,9 +224,8 @@ def train(
                 log.write(line)
                 meters.loss.zero_()
                 meters.negative_share.zero_()
-            now = time.monotonic()
             stopping = bool(stop) and done < steps
-            if done == steps or stopping or now - last_saved > max(CHECKPOINT_SECONDS, 50 * saving_took):
+            if done == steps or stopping or keeper.due():
                 save(done)
             if stopping:
                 raise Interrupted(f"stopped after step {done} of {steps}")
@@ -253,9 +246,9 @@ def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Lik
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 
-def chained(digests: list[str], order: NDArray[np.int64], draws: Draws) -> list[str]:
+def chained(digests: list[str], order: NDArray[np.int64], views: list[str]) -> list[str]:
     """The digests of all draws so far: of the batches, then of each view; K = 2 has the first of K = 4."""
-    news = [hashlib.sha256(order.tobytes()).hexdigest(), *draws.view_digests()]
+    news = [hashlib.sha256(order.tobytes()).hexdigest(), *views]
     return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
 
 

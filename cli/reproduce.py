@@ -110,11 +110,12 @@ def pretrain_cells(
     """Runs a recipe of pretraining, one run after the other, and prints accuracies and paired differences."""
     count, output = seeds if seeds is not None else recipe.scales[scale].seeds, Path(place.output)
     threads = place.threads or available_cores()
-    jobs = jobs_of(settings, recipe.cells, range(count), output, Path(place.data_dir), threads, place.download)
+    data_dir = Path(place.data_dir)
+    datasets = [str(name) for name in settings["dataset"]]
+    facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
+    jobs = jobs_of(settings, recipe.cells, range(count), output, data_dir, threads, facts)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     click.echo(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished")
-    datasets = {job.config.dataset for job in jobs.values()}
-    facts = {name: read_facts(open_dataset(name, Path(place.data_dir))) for name in datasets}
     say_cost(estimate_pretraining(todo.values(), facts))
     if dry_run:
         return

@@ -36,11 +36,12 @@ from auglik.pretraining.pair_weights import overlap
 from auglik.pretraining.probes import Features
 from auglik.pretraining.simsiam import Outputs, output_std
 from auglik.pretraining.views import Drawn, PairViews
-from auglik.stop import Interrupted, StopRequest
+from auglik.stop import Interrupted
 from auglik.training import NonFiniteLossError
 from auglik.views import Gallery, Shape
 from cli.pretrain import pretrain as command
 from objectives.names import parse
+from tests import tiny
 
 TINY: dict[str, object] = {
     "train_images": 300,
@@ -311,23 +312,11 @@ def test_weights_of_pairs_change_neither_views_nor_batches(finished: Path, tmp_p
         assert found["last_epoch_loss"] != expected["last_epoch_loss"]
 
 
-class StopAt(StopRequest):
-    """Asks to stop once it has been looked at `looks` times; the loop looks once a step."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def __bool__(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
-
-
 @pytest.mark.parametrize("looks", [0, 3, 6])
 def test_a_resumed_run_equals_an_uninterrupted_one(finished: Path, tmp_path: Path, looks: int) -> None:
     broken = job(tmp_path, soften="sa1")
     with pytest.raises(Interrupted):
-        execute(broken, stop=StopAt(looks))
+        execute(broken, stop=tiny.StopAt(looks))
     assert not (tmp_path / "results.json").exists()
     execute(broken)
     assert results_of(tmp_path) == results_of(finished)
@@ -395,7 +384,7 @@ def test_the_command_pretrains_and_refuses_a_folder_of_other_settings(tmp_path: 
 
 def test_the_command_wants_to_know_what_to_do_with_an_interrupted_run(tmp_path: Path, finished: Path) -> None:
     with pytest.raises(Interrupted):
-        execute(job(tmp_path, soften="sa1"), stop=StopAt(5))
+        execute(job(tmp_path, soften="sa1"), stop=tiny.StopAt(5))
     arguments = (*options(), "--soften", "sa1", "--output", tmp_path)
     refused = invoke(*arguments)
     assert refused.exit_code == 2

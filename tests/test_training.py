@@ -13,7 +13,7 @@ from scipy import stats
 from auglik import InputError, RunConfig, load_training, open_dataset, train
 from auglik import checkpoint as checkpoints
 from auglik.runs import execute, find_checkpoint
-from auglik.stop import Interrupted, StopRequest
+from auglik.stop import Interrupted
 from auglik.training import NonFiniteLossError, Trained, learning_rate, lengths, make_network
 from tests import tiny
 
@@ -43,18 +43,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path)
     assert not torch.equal(weights(first), weights(trained(tmp_path / "c", seed=1)))
 
 
-class StopAt(StopRequest):
-    """Asks to stop once it has been looked at `looks` times; the loop looks once a step."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def __bool__(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
-
-
 MANY_AUGMENTATIONS = {
     "augment": "fcr,trivial-augment,random-erasing:background=pixel",
     "soften": "all:smoothed",
@@ -79,7 +67,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     broken = tiny.job(tmp_path / "broken", **changes)
     expected = execute(whole)
     with pytest.raises(Interrupted):
-        execute(broken, stop=StopAt(looks))
+        execute(broken, stop=tiny.StopAt(looks))
     assert find_checkpoint(broken) is not None
     assert not (broken.folder / "results.json").exists()
     results = execute(broken)
@@ -95,7 +83,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
 def test_a_line_that_a_killed_run_wrote_after_its_checkpoint_is_dropped(tmp_path: Path) -> None:
     broken = tiny.job(tmp_path / "broken")
     with pytest.raises(Interrupted):
-        execute(broken, stop=StopAt(5))
+        execute(broken, stop=tiny.StopAt(5))
     with (broken.folder / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 1, "from": "the future"}\n{"epo')
     execute(broken)
@@ -165,7 +153,7 @@ def test_the_learning_rate_falls_to_zero_after_its_warm_up() -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     job = tiny.job(tmp_path / "run", learning_rate=1e30, epochs=3)
     with pytest.raises(Interrupted):
-        execute(tiny.job(tmp_path / "run", learning_rate=1e30, epochs=3), stop=StopAt(0))
+        execute(tiny.job(tmp_path / "run", learning_rate=1e30, epochs=3), stop=tiny.StopAt(0))
     before = (job.folder / checkpoints.NAME).read_bytes()
     with pytest.raises(NonFiniteLossError) as caught:
         execute(job)
@@ -251,7 +239,7 @@ def corrupt(path: Path, kind: str) -> None:
 def test_a_checkpoint_that_cannot_be_used_is_one_line_and_stays(tmp_path: Path, kind: str) -> None:
     job = tiny.job(tmp_path / "run")
     with pytest.raises(Interrupted):
-        execute(job, stop=StopAt(5))
+        execute(job, stop=tiny.StopAt(5))
     path = job.folder / checkpoints.NAME
     corrupt(path, kind)
     before = path.read_bytes()
@@ -264,7 +252,7 @@ def test_a_checkpoint_that_cannot_be_used_is_one_line_and_stays(tmp_path: Path, 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        execute(tiny.job(tmp_path / "run"), stop=StopAt(5))
+        execute(tiny.job(tmp_path / "run"), stop=tiny.StopAt(5))
     with pytest.raises(InputError, match="other settings or other data"):
         execute(tiny.job(tmp_path / "run", learning_rate=0.01))
 

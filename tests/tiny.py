@@ -5,6 +5,7 @@ from pathlib import Path
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
 from auglik.config import settings_hash
 from auglik.runs import Job
+from auglik.stop import StopRequest
 
 SETTINGS: dict[str, object] = {
     "train_images": 200,
@@ -34,3 +35,15 @@ def job(folder: Path, **changes: object) -> Job:
     chosen = config(**changes)
     digest = read_facts(open_dataset("digits")).digest
     return Job("cell", chosen, settings_hash(chosen, digest), folder, Path("data"), threads=1)
+
+
+class StopAt(StopRequest):
+    """Asks to stop once it has been looked at `looks` times; the loop looks once a step."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def __bool__(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0

@@ -11,6 +11,7 @@ from arviz_stats import hdi  # type: ignore[attr-defined]
 
 from auglik.inference.corrupted_model import Posterior, sample
 from auglik.inference.rows import Diagnostics
+from auglik.inference.sampled import convergence_warnings, diagnostics_of, tree_of
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN, Score
 from objectives.errors import InputError
@@ -18,7 +19,6 @@ from objectives.errors import InputError
 Floats = npt.NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_CORRUPTIONS = 2, 5
-WORST_RHAT, LEAST_ESS = 1.01, 400
 LEVEL = 0.95
 
 
@@ -111,9 +111,13 @@ def infer_corrupted(
         told = _told(posterior)
         rows += [_row(cell, references[cell], seeds, told[cell], categories) for cell, seeds, _ in family]
     order = {cell: place for place, cell in enumerate(runs)}
-    diagnostics = _diagnostics(list(posteriors.values()))
+    diagnostics = diagnostics_of(list(posteriors.values()))
     return Corrupted(
-        sorted(rows, key=lambda row: order[row.cell]), left_out, diagnostics, _warnings(diagnostics), _tree(posteriors)
+        sorted(rows, key=lambda row: order[row.cell]),
+        left_out,
+        diagnostics,
+        convergence_warnings("the sampler of differences under corruption", diagnostics),
+        tree_of({f"conditions_{key[:16]}": one for key, one in posteriors.items()}),
     )
 
 
@@ -195,28 +199,3 @@ def corruption_verdict(
 
 def _outcome(one: Posited) -> str:
     return "undecided" if one.lower <= 0 <= one.upper else "better" if one.mean < 0 else "worse"
-
-
-def _diagnostics(posteriors: Sequence[Posterior]) -> Diagnostics:
-    if not posteriors:
-        return Diagnostics(float("nan"), float("nan"), 0)
-    return Diagnostics(
-        max(one.rhat for one in posteriors),
-        min(one.ess for one in posteriors),
-        sum(one.divergences for one in posteriors),
-    )
-
-
-def _warnings(found: Diagnostics) -> list[str]:
-    if found.rhat > WORST_RHAT or found.ess < LEAST_ESS:
-        return [
-            f"the sampler of differences under corruption has not converged: R-hat {found.rhat:.3f} (at most "
-            f"{WORST_RHAT}), effective sample size {found.ess:.0f} (at least {LEAST_ESS})"
-        ]
-    return []
-
-
-def _tree(posteriors: Mapping[str, Posterior]) -> xarray.DataTree:
-    if len(posteriors) == 1:
-        return next(iter(posteriors.values())).data
-    return xarray.DataTree(children={f"conditions_{key[:16]}": one.data for key, one in posteriors.items()})

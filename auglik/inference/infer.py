@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import xarray
 
 from auglik.inference.components import (
     components,
@@ -17,6 +16,7 @@ from auglik.inference.model_data import Data, model_data
 from auglik.inference.pairing import Pair, Runs, pairs
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Diagnostics, Effect, Inference, Metric, Primary
+from auglik.inference.sampled import convergence_warnings, diagnostics_of, tree_of
 from auglik.inference.scored import PRIMARY, image_nll, run_scores
 from auglik.inference.simultaneous import Simultaneous, simultaneous
 from auglik.inference.verdict import one_seed_verdict, other_verdict, verdict
@@ -27,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 
 ROPE = 0.005
 """Nats of clean NLL, either way, that count as practically nothing unless the user says otherwise."""
-WORST_RHAT, LEAST_ESS = 1.01, 400
 
 
 def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
@@ -54,14 +53,14 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
             primary[pair.cell] = _primary(pair, d, effects.get(place), rope)
         metrics += _metrics(runs, family, seed)
     order = {cell: place for place, cell in enumerate(runs)}
-    diagnostics = _diagnostics(list(posteriors.values()))
+    diagnostics = diagnostics_of(list(posteriors.values()))
     warnings += _warnings(list(primary.values()), diagnostics)
     return Inference(
         sorted(primary.values(), key=lambda row: order[row.cell]),
         sorted(metrics, key=lambda row: order[row.cell]),
         diagnostics,
         rope,
-        _tree(posteriors),
+        tree_of({f"test_set_{images}": one for images, one in posteriors.items()}),
         warnings,
     )
 
@@ -165,16 +164,6 @@ def _metric_rows(metric: str, family: Sequence[Pair], jointly: Simultaneous) -> 
     ]
 
 
-def _diagnostics(posteriors: Sequence[Posterior]) -> Diagnostics:
-    if not posteriors:
-        return Diagnostics(float("nan"), float("nan"), 0)
-    return Diagnostics(
-        max(one.rhat for one in posteriors),
-        min(one.ess for one in posteriors),
-        sum(one.divergences for one in posteriors),
-    )
-
-
 def _warnings(primary: Sequence[Primary], diagnostics: Diagnostics) -> list[str]:
     said = []
     if alone := [row.cell for row in primary if not row.between_seeds]:
@@ -183,15 +172,4 @@ def _warnings(primary: Sequence[Primary], diagnostics: Diagnostics) -> list[str]
         said.append(f"fewer than 5 seeds, so intervals are wide: {', '.join(few)}")
     if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:
         said.append(f"NLL not finite, so no comparison: {', '.join(lost)}")
-    if diagnostics.rhat > WORST_RHAT or diagnostics.ess < LEAST_ESS:
-        said.append(
-            f"the sampler has not converged: R-hat {diagnostics.rhat:.3f} (at most {WORST_RHAT}), "
-            f"effective sample size {diagnostics.ess:.0f} (at least {LEAST_ESS})"
-        )
-    return said
-
-
-def _tree(posteriors: Mapping[str, Posterior]) -> xarray.DataTree:
-    if len(posteriors) == 1:
-        return next(iter(posteriors.values())).data
-    return xarray.DataTree(children={f"test_set_{images}": one.data for images, one in posteriors.items()})
+    return said + convergence_warnings("the sampler", diagnostics)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from auglik.cells import Cell, folder_name
 from auglik.comparison import number
 from auglik.files import write_csv
+from auglik.prepare import Facts
 from auglik.pretraining.config import PretrainConfig
 from auglik.pretraining.runs import PretrainJob, make_job
 from auglik.runs import Results
@@ -35,20 +36,19 @@ def jobs_of(
     output: Path,
     data_dir: Path,
     threads: int,
-    download: bool = False,
+    facts: Mapping[str, Facts],
 ) -> dict[tuple[str, str, int], PretrainJob]:
-    """The runs by data set, cell and seed, each in `output/<cell>[+dataset=...]/seed-<n>`.
+    """The runs by data set, cell and seed, each in `output/<cell>[+dataset=...]/seed-<n>`; `facts` by data set.
 
     Raises InputError as `make_job` does.
     """
-    datasets = [str(value) for value in settings.get("dataset", ["digits"])]
     common = {key: values[0] for key, values in settings.items() if key != "dataset"}
     jobs = {}
-    for dataset, cell, seed in itertools.product(datasets, cells, seeds):
-        name = folder_name(cell.name + (f"+dataset={dataset}" if len(datasets) > 1 else ""))
+    for dataset, cell, seed in itertools.product(facts, cells, seeds):
+        name = folder_name(cell.name + (f"+dataset={dataset}" if len(facts) > 1 else ""))
         config = replace(PretrainConfig(), **{**common, **cell.changes, "dataset": dataset, "seed": seed})  # type: ignore[arg-type]
         folder = output / name / f"seed-{seed}"
-        jobs[dataset, cell.name, seed] = make_job(config, folder, data_dir, threads=threads, download=download)
+        jobs[dataset, cell.name, seed] = make_job(config, folder, data_dir, threads=threads, facts=facts[dataset])
     return jobs
 
 

@@ -1,6 +1,5 @@
 """One pretraining run from its settings to its results, in a folder of its own; results.json is written last."""
 
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,13 @@ from auglik.checkpoint import Checkpoint
 from auglik.config import read_toml
 from auglik.data import digest, open_dataset
 from auglik.files import ensure_writable, write_json, write_toml
-from auglik.prepare import Split, TrainingData, load_training, place, read_facts
+from auglik.prepare import Facts, Split, TrainingData, load_training, place, read_facts
 from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
-from auglik.runs import CONFIG, RESULTS, Results, device_name, finished
+from auglik.runs import CONFIG, RESULTS, Results, finished, provenance
 from auglik.stop import StopRequest
-from auglik.version import __version__
 from objectives import InputError
 
 
@@ -46,10 +44,14 @@ def make_job(
     threads: int = 1,
     download: bool = False,
     tensorboard: bool = False,
+    facts: Facts | None = None,
 ) -> PretrainJob:
-    """The run of these settings in `folder`. Raises InputError where the folder holds a run of others."""
+    """The run of these settings in `folder`. Raises InputError where the folder holds a run of others.
+
+    `facts` of the data set are read where they are not given.
+    """
     source = open_dataset(config.dataset, data_dir, download)
-    facts = read_facts(source)
+    facts = facts if facts is not None else read_facts(source)
     resolved = resolve(config, source, facts)
     job = PretrainJob(resolved, settings_hash(resolved, facts.digest), folder, data_dir, threads, download, tensorboard)
     check_vacant(job)
@@ -117,10 +119,7 @@ def execute(
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
         "test_digest": digest(test),
-        "settings": job.settings,
-        "threads": threads,
-        "device": device_name(config.device),
-        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        **provenance(job.settings, threads, config.device),
     }
     write_json(job.folder / RESULTS, results)
     return results

@@ -1,6 +1,5 @@
 """The pretraining loop. As in supervised training, randomness is keyed and no step waits for the device."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik import checkpoint as checkpoints
-from auglik.checkpoint import Checkpoint
+from auglik.checkpoint import Checkpoint, Keeper
 from auglik.devices import autocast, send
 from auglik.keys import host_generator
 from auglik.logs import Log
@@ -21,12 +18,11 @@ from auglik.pretraining.config import PretrainConfig
 from auglik.pretraining.pair_weights import overlap
 from auglik.pretraining.probes import features_of, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam, build_simsiam, output_std, pair_losses
-from auglik.pretraining.views import Drawn
 from auglik.stop import Interrupted, StopRequest
 from auglik.training import (
-    CHECKPOINT_SECONDS,
     INTERVAL,
     NonFiniteLossError,
+    chained,
     learning_rate,
     lengths,
     note_first_bad,
@@ -100,14 +96,11 @@ def pretrain(
         first_step, digests, seconds_before = resume.step, resume.digests, resume.train_seconds
         line = resume.last_epoch
 
-    began = last_saved = time.monotonic()
-    saving_took = 0.0
+    began, keeper = time.monotonic(), Keeper(folder)
     drawn_epoch = -1
 
     def save(done: int) -> None:
-        nonlocal last_saved, saving_took
         look(meters, config, N)
-        start = time.monotonic()
         state = Checkpoint(
             settings=settings,
             step=done,
@@ -118,13 +111,11 @@ def pretrain(
             last_epoch=line,
             mean=data.mean,
             std=data.std,
-            train_seconds=seconds_before + start - began,
+            train_seconds=seconds_before + time.monotonic() - began,
             threads=threads,
             online_labels={},
         )
-        checkpoints.save(folder / checkpoints.NAME, state)
-        last_saved = time.monotonic()
-        saving_took = last_saved - start
+        keeper.save(state)
 
     with Log(folder, first_step // steps_per_epoch, tensorboard) as log:
         for step in range(first_step, steps):
@@ -134,7 +125,7 @@ def pretrain(
                 pair, drawn_epoch = views.draw(config.seed, epoch, N, gallery.shape), epoch
                 iou = overlap(pair[0].box, pair[1].box)
                 weights = pair_weight.weights(iou)
-                digests = chained(digests, order, pair) if position == 0 else digests
+                digests = chained(digests, order, [drawn.digest() for drawn in pair]) if position == 0 else digests
             batch = order[position * B : (position + 1) * B]
             first, second = (
                 views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
@@ -175,19 +166,12 @@ def pretrain(
                 log.write(line)
                 for meter in meters[:3]:
                     meter.zero_()
-            now = time.monotonic()
             stopping = bool(stop) and done < steps
-            if done == steps or stopping or now - last_saved > max(CHECKPOINT_SECONDS, 50 * saving_took):
+            if done == steps or stopping or keeper.due():
                 save(done)
             if stopping:
                 raise Interrupted(f"stopped after step {done} of {steps}")
     return Pretrained(model, digests, line, seconds_before + time.monotonic() - began)
-
-
-def chained(digests: list[str], order: NDArray[np.int64], pair: tuple[Drawn, Drawn]) -> list[str]:
-    """The digests of all draws so far: of the batches, then of each view."""
-    news = [hashlib.sha256(order.tobytes()).hexdigest(), *(drawn.digest() for drawn in pair)]
-    return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
 
 
 def look(meters: Meters, config: PretrainConfig, images: int) -> None:

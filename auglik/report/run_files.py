@@ -56,42 +56,10 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder} was not scored on test images")
     _check_results(folder / RESULTS, results)
     config = _naming(folder / CONFIG, lambda: change(RunConfig(), read_toml(folder / CONFIG)))
-    predictions = read_predictions(folder)
+    predictions = load_predictions(folder)
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder) or {}
     return Run(folder, config.seed, config, results, predictions, scores, measured, read_epochs(folder / METRICS))
-
-
-def read_predictions(folder: Path) -> Predictions:
-    """As `load_predictions`; what no run writes is refused too: other types, labels that are no classes, no images."""
-    path = folder / PREDICTIONS
-    if not path.is_file():
-        raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
-    try:
-        found = load_predictions(folder)
-    except InputError as error:
-        raise InputError(str(error)[:LONGEST]) from None
-    except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
-        reason = one_line(error)
-        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None
-    for name, array in found._asdict().items():
-        kind = "iu" if name.endswith("labels") or name == "indices" else "f"
-        if array.dtype.kind not in kind:
-            expected = "integers" if kind == "iu" else "floating-point numbers"
-            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; run it again")
-    if found.log_probabilities.ndim != 2 or found.log_probabilities.size == 0 or found.validation_labels.ndim != 1:
-        raise InputError(
-            f"{path}: expected log_probabilities [N,C] and validation_labels [V], got "
-            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; run it again"
-        )
-    classes = found.log_probabilities.shape[1]
-    for name in ("labels", "validation_labels"):
-        labels = getattr(found, name)
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise InputError(
-                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; run it again"
-            )
-    return found
 
 
 def part_of(run: Predictions, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ import numpy as np
 from auglik.calibration import Calibration, summary
 from auglik.calibration.results import Band, CellCalibration
 from auglik.calibration.temperature import Scaling
+from auglik.convergence import LEAST_ESS, WORST_RHAT, not_converged
 from auglik.report.content import Details, Figure, Row, Section, Shown, Table, count, interval, number, words
 from auglik.report.figures.calibration_error import calibration_errors
 from auglik.report.figures.reliability import histograms, reliability
@@ -26,7 +27,6 @@ CAPTIONS = {
         "estimate, biased upwards, and the debiased one."
     ),
 }
-WORST_R_HAT, LEAST_ESS = 1.01, 400
 
 
 def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section:
@@ -50,11 +50,8 @@ def calibration_warnings(calibration: Calibration) -> list[str]:
     """That the sampler cannot be relied on."""
     found = calibration.diagnostics
     said = []
-    if not (found.r_hat <= WORST_R_HAT and found.ess_bulk >= LEAST_ESS):
-        said.append(
-            f"the calibration model's sampler has not converged: R-hat {found.r_hat:.3f} (at most {WORST_R_HAT}), "
-            f"effective sample size {found.ess_bulk:.0f} (at least {LEAST_ESS})"
-        )
+    if not (found.r_hat <= WORST_RHAT and found.ess_bulk >= LEAST_ESS):
+        said.append(not_converged("the calibration model's sampler", found.r_hat, found.ess_bulk))
     if found.divergences > 0.01 * found.chains * found.draws * len(calibration.cells):
         said.append(f"the calibration model had {found.divergences} divergent transitions: its tails are less sure")
     return said
