@@ -3,15 +3,17 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from auglik.files import atomic_write
 from auglik.views import OPERATIONS, Applied, Draws, Gallery, Pipeline
 from objectives import ROLES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INCHES = 1.5
 """Width of one view on the sheet."""
@@ -73,8 +75,11 @@ def class_names(draws: Draws, labels: NDArray[np.int64], count: int) -> list[str
     ]
 
 
-def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Sequence[str]) -> Figure:
+def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Sequence[str]) -> "Figure":
     """The first images of a gallery, one a row: as they are, then their K views. `names` are their classes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, as it takes long to load
+    from matplotlib.figure import Figure
+
     N, K = len(names), len(draws.role)
     images = np.arange(N)
     views = pipeline.render(gallery, draws, images, 0)
@@ -96,6 +101,6 @@ def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Seq
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
     """Writes the sheet as PNG. Raises InputError for errors of the system."""
     atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150))

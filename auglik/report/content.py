@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
+
+from auglik.report.figures.svg import Drawing, svg_file
 
 ABSENT = "–"
 
@@ -40,12 +43,30 @@ class Table(NamedTuple):
         return any(row.entries[place].numbers for row in self.rows)
 
 
+class Datum(NamedTuple):
+    """A number that a figure shows, by the row and the column where tables.csv has it."""
+
+    row: str
+    column: str
+    value: float
+    shown: str = ""
+    """Its text, where the figure has one."""
+
+
 class Figure(NamedTuple):
-    """A figure as SVG text."""
+    """Drawings side by side, as many in a row as there is room for, and all their numbers."""
 
     key: str
     caption: str
-    svg: str
+    drawings: tuple[Drawing, ...]
+    data: tuple[Datum, ...]
+    columns: int = 3
+    """Drawings in a row of the file."""
+
+    @property
+    def svg(self) -> str:
+        """The file."""
+        return svg_file(self.drawings, self.caption, self.columns)
 
 
 class Details(NamedTuple):
@@ -66,6 +87,13 @@ class Section(NamedTuple):
     title: str
     sentences: tuple[str, ...]
     items: tuple[Item, ...]
+
+    def leading(self) -> tuple[Item, ...]:
+        """The figures that it begins with: these stand between its first sentence and the others."""
+        return tuple(takewhile(lambda item: isinstance(item, Figure), self.items))
+
+    def following(self) -> tuple[Item, ...]:
+        return self.items[len(self.leading()) :]
 
 
 class Page(NamedTuple):

@@ -1,13 +1,14 @@
 """From what was collected to the whole page."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from auglik.calibration import Calibration
 from auglik.inference.corrupted import Corrupted
 from auglik.inference.rows import Inference
 from auglik.report.collect import Collected
 from auglik.report.content import Page, Section, listed
-from auglik.report.figures.style import settings, styles
+from auglik.report.figures.style import styles
 from auglik.report.sections.answer import answer
 from auglik.report.sections.calibrated import calibrated, calibration_warnings
 from auglik.report.sections.cells import cells, tuning_warning
@@ -16,6 +17,8 @@ from auglik.report.sections.published import published
 from auglik.report.sections.robust import robustness
 from auglik.report.sections.runs import runs
 from auglik.report.sections.scores import scores
+from auglik.report.sections.seen import seen
+from auglik.report.sections.tradeoffs import tradeoffs
 from auglik.report.sections.training import training
 from auglik.report.sections.views import views
 from auglik.report.settings import ReportSettings
@@ -35,19 +38,20 @@ def page(
     """All sections in their order, the answer first, and everything to be warned of."""
     drawn = styles(collected.cells, collected.references.values())
     parts: list[Callable[[], Section | None]] = [
-        lambda: answer(collected, inference),
+        lambda: answer(collected, inference, corrupted),
+        lambda: tradeoffs(collected, drawn),
+        lambda: robustness(collected, drawn, corrupted),
+        lambda: calibrated(calibration, drawn) if calibration else None,
+        lambda: seen(collected, Path(settings_.data_dir)),
+        lambda: training(collected, drawn),
+        lambda: views(collected, drawn),
         lambda: cells(collected),
         lambda: scores(collected),
         lambda: differences(inference) if inference.primary else None,
-        lambda: calibrated(calibration, drawn) if calibration else None,
-        lambda: robustness(collected, drawn, corrupted),
-        lambda: views(collected, drawn),
-        lambda: training(collected, drawn),
         lambda: published(collected) if settings_.against == "published" else None,
         lambda: runs(collected),
     ]
-    with settings():
-        sections = tuple(section for part in parts if (section := part()) is not None)
+    sections = tuple(section for part in parts if (section := part()) is not None)
     said = warnings(collected, inference, corrupted, calibration)
     return Page(settings_.title or title(collected), subtitle(collected), said, sections)
 

@@ -1,40 +1,102 @@
-"""Differences of cells, one below the other."""
+"""Differences of cells from their reference, one below the other."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
+from auglik.report.figures.frame import LETTER, WIDTH
+from auglik.report.figures.outcome import OUTCOMES
+from auglik.report.figures.scale import Scale, covering, tick_texts
+from auglik.report.figures.svg import Drawing, fitted, group, line, mark, rect, text
 
-from auglik.report.figures.style import BLACK, BLUE, VERMILION, WIDTH, svg
+LEFT, RIGHT = 8.0, WIDTH - 112
+"""Between these intervals are drawn; the outcome and the difference in words stand to the right."""
+ROW = 38.0
+FAR = 4.0
+"""Intervals are cut where they are so many times longer than most, or than the greatest difference."""
 
 
 class Line(NamedTuple):
-    """A cell's difference, mean and bounds: by the model, and Student's over seeds; NaN where one isn't there."""
+    """A cell's difference and the bounds of its interval, NaN where there is none; and what is known by it."""
 
     label: str
-    posterior: tuple[float, float, float]
-    student: tuple[float, float, float]
+    mean: float
+    lower: float
+    upper: float
+    outcome: str
+    shown: str
+    """The difference in words."""
 
 
-def forest(key: str, lines: Sequence[Line], rope: float, reference: str, label: str) -> str:
-    """Posterior means with 95% HDIs above Student's intervals; the region of practical equivalence is shaded."""
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.42 * len(lines)), layout="constrained")
-    axes = figure.subplots()
-    axes.axvspan(-rope, rope, color="#e9e3d3", lw=0, label=f"practically equal (±{rope:g})")
-    axes.axvline(0, color=BLACK, lw=0.8)
-    height = range(len(lines) - 1, -1, -1)
-    for place, colour, marker, dashes, shift, title in (
-        (0, BLUE, "o", "-", 0.13, "posterior mean, 95% HDI"),
-        (1, VERMILION, "s", "--", -0.17, "mean over seeds, Student's 95% interval"),
-    ):
-        for y, line in zip(height, lines, strict=True):
-            mean, lower, upper = (line.posterior, line.student)[place]
-            axes.plot([lower, upper], [y + shift] * 2, color=colour, ls=dashes, lw=1.6)
-            axes.plot([mean], [y + shift], marker, color=colour, ms=5)
-        axes.plot([], [], marker=marker, ls=dashes, color=colour, label=title)
-    axes.set_yticks(list(height), [line.label for line in lines])
-    axes.set_ylim(-0.6, len(lines) - 0.4)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"clean NLL less that of {reference}, nats (left is better)")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    return svg(figure, key, label)
+class Forest(NamedTuple):
+    """One panel; less is better."""
+
+    title: str
+    axis: str
+    unit: str
+    """Of the differences in words."""
+    lines: Sequence[Line]
+    rope: float = 0.0
+    """Half-width of the region of practical equivalence."""
+    likelihood: bool = False
+    """Whether differences are of NLL in nats: a second axis then has the per cent change of the likelihood."""
+
+
+def forest(panel: Forest, label: str) -> Drawing:
+    """A mark and an interval for every cell, its name and difference above them."""
+    x = _axis(panel)
+    top = 58.0 if panel.likelihood else 38.0
+    bottom = top + ROW * len(panel.lines)
+    parts = [text(0, 13, panel.title, "title"), text(WIDTH, top - 8, panel.unit, "tick", "end")]
+    if panel.rope and x.low < panel.rope and x.high > -panel.rope:
+        parts.append(rect(x.at(-panel.rope), top, x.at(panel.rope) - x.at(-panel.rope), bottom - top, "rope"))
+    ticks = x.ticks(4)
+    for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):
+        parts += [line([(x.at(tick), top), (x.at(tick), bottom)], "zero" if tick == 0 else "grid")]
+        parts.append(text(x.at(tick), bottom + 15, words, "tick", "middle"))
+    parts.append(text(LEFT, bottom + 32, panel.axis, "faint"))
+    if panel.likelihood:
+        parts += _likelihood(x, top)
+    parts += [_row(one, x, top + ROW * place) for place, one in enumerate(panel.lines)]
+    return Drawing(label, WIDTH, bottom + 38, "".join(parts))
+
+
+def percent(nats: float) -> float:
+    """By how much the geometric mean likelihood of a label changes where NLL changes by `nats`, in %."""
+    return 100 * math.expm1(-nats) if nats > -700 else math.inf
+
+
+def _row(one: Line, x: Scale, top: float) -> str:
+    look, y = OUTCOMES[one.outcome], top + 27
+    drawn = [
+        text(0, top + 13, fitted(one.label, int(RIGHT / LETTER)), "name halo"),
+        text(WIDTH, top + 13, look.word, "word", "end"),
+        text(WIDTH, y + 4, one.shown, "value", "end"),
+    ]
+    if math.isfinite(one.mean):
+        ends = one.lower if math.isfinite(one.lower) else one.mean, one.upper if math.isfinite(one.upper) else one.mean
+        drawn.append(line([(x.at(ends[0]), y), (x.at(ends[1]), y)], "interval"))
+        drawn += [mark("<", x.at(x.low), y, 4)] if ends[0] < x.low else []
+        drawn += [mark(">", x.at(x.high), y, 4)] if ends[1] > x.high else []
+        drawn.append(mark(look.marker, x.at(one.mean), y, 5, look.of, f"{one.label}: {one.shown}"))
+    return group(drawn, look.colour, one.label)
+
+
+def _axis(panel: Forest) -> Scale:
+    """Over all differences and the bounds of all intervals but the longest."""
+    means = [one.mean for one in panel.lines if math.isfinite(one.mean)]
+    halves = sorted((one.upper - one.lower) / 2 for one in panel.lines if math.isfinite(one.upper - one.lower))
+    far = FAR * max([abs(mean) for mean in means] + ([halves[(len(halves) - 1) // 2]] if halves else []), default=0.0)
+    ends = [bound for one in panel.lines for bound in (one.lower, one.upper) if math.isfinite(bound)]
+    return covering([*means, *(min(max(end, -far), far) for end in ends)], LEFT, RIGHT, around=(0.0,))
+
+
+def _likelihood(x: Scale, top: float) -> list[str]:
+    """The axis above: what a difference in nats is as a change of the likelihood of a test image's label."""
+    inverse = Scale(percent(x.high), percent(x.low), x.end, x.start)
+    ticks = [tick for tick in inverse.ticks(4) if tick > -100]
+    parts = [text(LEFT, top - 26, "likelihood of the right label, change in %", "faint")]
+    for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):
+        at = x.at(-math.log1p(tick / 100))
+        parts += [line([(at, top - 4), (at, top)], "axis"), text(at, top - 8, words, "tick", "middle")]
+    return parts

@@ -1,9 +1,17 @@
-"""Curves of all cells in panels that share their legend."""
+"""Curves of all cells against one axis."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.report.figures.style import Style, legend, panels, svg
+from auglik.report.figures.frame import WIDTH, Axes, framed
+from auglik.report.figures.scale import Scale, covering
+from auglik.report.figures.style import Style
+from auglik.report.figures.svg import Drawing, Point, area, group, line, mark
+
+LEFT, TOP, BOTTOM = 46.0, 26.0, 222.0
+FEW, MOST = 12, 60
+"""Points up to which each is marked, and beyond which some are left out."""
 
 
 class Curve(NamedTuple):
@@ -25,24 +33,49 @@ class Panel(NamedTuple):
     log: bool = False
 
 
-def lines(
-    key: str, parts: Sequence[Panel], styles: Mapping[str, Style], label: str, *, columns: int = 2, share: bool = False
-) -> str:
-    """A panel each; with few points these are marked and have bars of one standard error, with many there are bands."""
-    figure, all_axes = panels(len(parts), columns, 3.2 if len(parts) <= columns else 2.6, share=share)
-    for axes, panel in zip(all_axes, parts, strict=True):
-        for cell, curve in panel.curves.items():
-            colour, line, marker = styles[cell]
-            few = len(curve.x) <= 12
-            axes.plot(curve.x, curve.y, line, marker=marker if few else "", color=colour, label=cell)
-            if few:
-                axes.vlines(curve.x, curve.lower, curve.upper, color=colour, lw=1)
-            else:
-                axes.fill_between(curve.x, curve.lower, curve.upper, color=colour, alpha=0.15, lw=0)
-        axes.set_title(panel.title)
-        axes.set_xlabel(panel.x_title)
-        axes.set_ylabel(panel.y_title)
-        if panel.log:
-            axes.set_yscale("log")
-    legend(figure, max(all_axes, key=lambda axes: len(axes.get_legend_handles_labels()[1])))
-    return svg(figure, key, label)
+def lines(panel: Panel, styles: Mapping[str, Style], label: str) -> Drawing:
+    """With few points these are marked and have bars of one standard error, with many there are bands."""
+    curves = {cell: _thinned(curve) for cell, curve in panel.curves.items()}
+    x = covering((x for curve in curves.values() for x in curve.x), LEFT, WIDTH - 10, margin=0.02)
+    y = covering((y for curve in curves.values() for y in curve.y), BOTTOM, TOP, log=panel.log)
+    inside = [
+        group(_curve(curve, styles[cell], x, y), styles[cell].of, cell)
+        for cell, curve in sorted(curves.items(), key=lambda item: styles[item[0]].colour == "black")
+    ]
+    title = f"{panel.title}: {panel.y_title}" if panel.title else panel.y_title
+    return framed(Axes(x, y, title, panel.x_title), inside, label)
+
+
+def _curve(curve: Curve, style: Style, x: Scale, y: Scale) -> list[str]:
+    """In pieces, where a mean is not finite."""
+    drawn: list[str] = []
+    for piece in _pieces(curve):
+        points = [(x.at(a), y.at(b)) for a, b, *_ in piece]
+        bounded = [row for row in piece if math.isfinite(row[2]) and math.isfinite(row[3])]
+        if len(curve.x) <= FEW:
+            drawn += [line([(x.at(a), y.at(low)), (x.at(a), y.at(high))], "bar") for a, _, low, high in bounded]
+            drawn += [mark(style.marker, *point, 3.6) for point in points]
+        elif len(bounded) > 1:
+            lower: list[Point] = [(x.at(a), y.at(low)) for a, _, low, _ in bounded]
+            drawn.append(area([*lower, *((x.at(a), y.at(high)) for a, *_, high in reversed(bounded))], "band"))
+        drawn += [line(points, "line")] if len(points) > 1 else []
+    return drawn
+
+
+def _pieces(curve: Curve) -> list[list[tuple[float, float, float, float]]]:
+    pieces: list[list[tuple[float, float, float, float]]] = [[]]
+    for row in zip(*curve, strict=True):
+        if math.isfinite(row[1]):
+            pieces[-1].append(row)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _thinned(curve: Curve) -> Curve:
+    """At most `MOST` points, evenly spread, the first and the last among them."""
+    n = len(curve.x)
+    if n <= MOST:
+        return curve
+    kept = sorted({round(place * (n - 1) / (MOST - 1)) for place in range(MOST)})
+    return Curve(*([part[place] for place in kept] for part in curve))

@@ -1,67 +1,77 @@
 """Reliability diagrams and confidence histograms, a small panel for every cell."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
+from auglik.report.figures.frame import Axes, framed
+from auglik.report.figures.scale import Scale
+from auglik.report.figures.style import Style
+from auglik.report.figures.svg import Drawing, area, group, line, mark, rect
 
-from auglik.calibration.results import CellCalibration
-from auglik.report.figures.style import BLACK, Style, heading, panels, svg
-
-COLUMNS = 3
-HEIGHT = 2.35
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 250.0, 26.0, 150.0
 
 
-def reliability(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style], label: str) -> str:
-    """Accuracy less confidence against confidence: posterior mean, its 50% and 95% bands, and what was observed.
+class Reliability(NamedTuple):
+    """A cell's bins that have images: mean confidence, accuracy and images, each [B], and bands of the accuracy."""
+
+    confidence: Sequence[float]
+    accuracy: Sequence[float]
+    counts: Sequence[float]
+    curve: Sequence[float]
+    bands: Sequence[tuple[Sequence[float], Sequence[float]]]
+    """Lower and upper bounds, the widest band first."""
+
+    def extent(self) -> tuple[float, float]:
+        """The least and the greatest gap between accuracy and confidence, bands included."""
+        rows = [self.accuracy, *(bound for band in self.bands for bound in band)]
+        gaps = [a - c for row in rows for a, c in zip(row, self.confidence, strict=True) if math.isfinite(a)]
+        return min(gaps, default=0.0), max(gaps, default=0.0)
+
+
+def reliability(name: str, cell: Reliability, style: Style, extent: tuple[float, float], label: str) -> Drawing:
+    """Accuracy less confidence against confidence: the curve, its bands, and what was observed.
 
     The gap is drawn in place of the accuracy: a gap of 2% is invisible beside a diagonal. Points grow with the share of
     images in their bin.
     """
-    figure, all_axes = panels(len(cells), COLUMNS, HEIGHT)
-    for axes, (name, cell) in zip(all_axes, cells.items(), strict=True):
-        curve, posterior = cell.curve, cell.curve.posterior
-        x, seen = curve.confidence, curve.counts > 0
-        colour, _, marker = styles[name]
-        for lower, upper, alpha in (
-            (posterior.lower_95, posterior.upper_95, 0.15),
-            (posterior.lower_50, posterior.upper_50, 0.3),
-        ):
-            axes.fill_between(x[seen], (lower - x)[seen], (upper - x)[seen], color=colour, alpha=alpha, lw=0)
-        axes.plot(x[seen], (posterior.mean - x)[seen], color=colour)
-        size = 5 + 60 * np.sqrt(curve.counts[seen] / curve.counts.sum())
-        axes.scatter(x[seen], (curve.accuracy - x)[seen], s=size, marker=marker, color="none", edgecolor=colour, lw=1)
-        axes.axhline(0, color=BLACK, lw=0.8)
-        heading(axes, name)
-        axes.set_xlim(0, 1.04)
-    figure.supxlabel("confidence", fontsize=9)
-    figure.supylabel("accuracy - confidence", fontsize=9)
-    low, high = np.clip(np.array([_extent(cell) for cell in cells.values()]), -1, 1).T
-    all_axes[0].set_ylim(low.min() - 0.02, high.max() + 0.02)
-    return svg(figure, "reliability", label)
+    x = Scale(0.0, 1.0, LEFT, RIGHT)
+    y = Scale(max(-1.0, extent[0]) - 0.02, min(1.0, extent[1]) + 0.02, BOTTOM, TOP)
+    total, drawn = sum(cell.counts), list[str]()
+    for lower, upper in cell.bands:
+        below = [
+            (x.at(c), y.at(bound - c)) for c, bound in zip(cell.confidence, lower, strict=True) if bound - bound == 0
+        ]
+        above = [
+            (x.at(c), y.at(bound - c)) for c, bound in zip(cell.confidence, upper, strict=True) if bound - bound == 0
+        ]
+        drawn += [area([*below, *reversed(above)], "band")] if len(below) > 1 else []
+    curve = [(x.at(c), y.at(mean - c)) for c, mean in zip(cell.confidence, cell.curve, strict=True) if mean - mean == 0]
+    drawn += [line(curve, "line")] if len(curve) > 1 else []
+    for c, accuracy, count in zip(cell.confidence, cell.accuracy, cell.counts, strict=True):
+        size = 1.5 + 5 * math.sqrt(count / total)
+        drawn.append(mark(style.marker, x.at(c), y.at(accuracy - c), size, "mark open", f"{count:,.0f} images"))
+    inside = [line([(LEFT, y.at(0.0)), (RIGHT, y.at(0.0))], "zero"), group(drawn, style.colour, name)]
+    return framed(Axes(x, y, name, "confidence", signed=True), inside, label)
 
 
-def histograms(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style], label: str) -> str:
-    """The share of images in every bin of confidence, mean over seeds, on a logarithmic axis; the mean is marked."""
-    figure, all_axes = panels(len(cells), COLUMNS, HEIGHT)
-    for axes, (name, cell) in zip(all_axes, cells.items(), strict=True):
-        curve = cell.curve
-        share = 100 * curve.counts / curve.counts.sum()
-        axes.bar(curve.edges[:-1], share, np.diff(curve.edges), align="edge", color=styles[name].colour, alpha=0.7)
-        axes.axvline(float((curve.confidence * curve.counts).sum() / curve.counts.sum()), color=BLACK, ls="--", lw=1)
-        right = curve.counts > 0
-        axes.axvline(float((curve.accuracy[right] * curve.counts[right]).sum() / curve.counts.sum()), color=BLACK, lw=1)
-        heading(axes, name)
-        axes.set_xlim(0, 1)
-        axes.set_yscale("log")
-        axes.minorticks_off()
-    figure.supxlabel("confidence", fontsize=9)
-    figure.supylabel("images, %", fontsize=9)
-    return svg(figure, "confidence", label)
-
-
-def _extent(cell: CellCalibration) -> tuple[float, float]:
-    """Of the bands and points, in bins that have images."""
-    curve, seen = cell.curve, cell.curve.counts > 0
-    parts = [curve.posterior.lower_95[seen], curve.posterior.upper_95[seen], curve.accuracy[seen]]
-    gaps = np.concatenate([part - curve.confidence[seen] for part in parts])
-    return float(gaps.min()), float(gaps.max())
+def histogram(
+    name: str,
+    edges: Sequence[float],
+    shares: Sequence[float],
+    confidence: float,
+    accuracy: float,
+    style: Style,
+    label: str,
+) -> Drawing:
+    """The share of images, in %, in every bin of confidence on a logarithmic axis; mean confidence and accuracy."""
+    least = min((share for share in shares if share > 0), default=1.0)
+    x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(least / 2, 110.0, BOTTOM, TOP, log=True)
+    bars = [
+        rect(x.at(low) + 0.5, y.at(share), x.at(high) - x.at(low) - 1, BOTTOM - y.at(share), "filled", f"{share:.3g}%")
+        for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True)
+        if share > 0
+    ]
+    lines = [line([(x.at(confidence), TOP), (x.at(confidence), BOTTOM)], "ink dashed")]
+    lines += [line([(x.at(accuracy), TOP), (x.at(accuracy), BOTTOM)], "ink")]
+    return framed(Axes(x, y, name, "confidence"), [group(bars, style.colour, name), *lines], label)

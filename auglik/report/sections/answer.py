@@ -2,26 +2,22 @@
 
 from collections.abc import Sequence
 
+from auglik.inference.corrupted import Corrupted
 from auglik.inference.rows import Inference, Primary
 from auglik.report.collect import Collected
-from auglik.report.content import Figure, Row, Section, Shown, Table, count, interval, listed, number, words
-from auglik.report.figures.forest import Line, forest
+from auglik.report.content import Row, Section, Shown, Table, count, interval, listed, number, words
+from auglik.report.sections.endpoints import forests, outcome, overview
 from auglik.report.sections.scores import over_seeds
 
-NAN = float("nan")
 
-
-def answer(collected: Collected, inference: Inference) -> Section:
-    """Verdicts, the table of differences and their forest plot."""
+def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> Section:
+    """The headline, the forest of differences, the heat map of all endpoints, the verdicts and their table."""
     rows = inference.primary
     if not rows:
         return Section(
             "answer", "Answer", ("There is nothing to compare: no two cells share a seed.",), (_alone(collected),)
         )
-    figures = tuple(
-        _forest([row for row in rows if row.reference == reference], reference, inference.rope, place)
-        for place, reference in enumerate(dict.fromkeys(row.reference for row in rows))
-    )
+    figures = (*forests(inference), overview(inference, corrupted))
     sentences = (headline(rows, inference.rope), *(row.verdict for row in rows))
     return Section("answer", "Answer: clean NLL", sentences, (*figures, _table(collected, inference)))
 
@@ -47,16 +43,6 @@ def headline(rows: Sequence[Primary], rope: float) -> str:
     return (
         f"Clean NLL, the primary endpoint: of {len(rows)} cell{plural} compared with {references}, {'; '.join(said)}."
     )
-
-
-def outcome(row: Primary, rope: float) -> str:
-    """better, worse, equal, undecided or unknown, by the 95% HDI as the verdicts have it."""
-    if row.effect is None:
-        return "unknown"
-    lower, upper = row.effect.lower, row.effect.upper
-    if -rope <= lower and upper <= rope:
-        return "equal"
-    return "undecided" if lower <= 0 <= upper else "better" if row.effect.mean < 0 else "worse"
 
 
 def _table(collected: Collected, inference: Inference) -> Table:
@@ -97,20 +83,6 @@ def _differences(row: Primary) -> tuple[Shown, ...]:
         count(len(row.seeds)),
         words(row.reference),
     )
-
-
-def _forest(rows: Sequence[Primary], reference: str, rope: float, place: int) -> Figure:
-    lines = [
-        Line(
-            row.cell,
-            (row.effect.mean, row.effect.lower, row.effect.upper) if row.effect else (NAN, NAN, NAN),
-            (row.mean, row.new_seeds.lower, row.new_seeds.upper),
-        )
-        for row in rows
-    ]
-    caption = f"Differences in clean NLL from {reference}; to the left of zero is better."
-    key = "forest" if place == 0 else f"forest-{place + 1}"
-    return Figure(key, caption, forest(key, lines, rope, reference, caption))
 
 
 def _alone(collected: Collected) -> Table:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.calibration import Calibration, summary
-from auglik.calibration.results import Band, CellCalibration
+from auglik.calibration.bins import Array
+from auglik.calibration.results import Band, CellCalibration, Curve
 from auglik.calibration.temperature import Scaling
 from auglik.convergence import LEAST_ESS, WORST_RHAT, not_converged
-from auglik.report.content import Details, Figure, Row, Section, Shown, Table, count, interval, number, words
-from auglik.report.figures.calibration_error import calibration_errors
-from auglik.report.figures.reliability import histograms, reliability
+from auglik.report.content import Datum, Details, Figure, Row, Section, Shown, Table, count, interval, number, words
+from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
+from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
 
@@ -32,11 +33,7 @@ CAPTIONS = {
 def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section:
     """Figures and tables of the clean test images' calibration."""
     cells = calibration.cells
-    figures = (
-        Figure("reliability", CAPTIONS["reliability"], reliability(cells, styles, CAPTIONS["reliability"])),
-        Figure("ece", CAPTIONS["ece"], calibration_errors(cells, CAPTIONS["ece"])),
-        Figure("confidence", CAPTIONS["confidence"], histograms(cells, styles, CAPTIONS["confidence"])),
-    )
+    figures = (_reliability(cells, styles), _ece(cells), _confidence(cells, styles))
     claims = dict.fromkeys(cell.claim for cell in cells.values())
     return Section(
         "calibration",
@@ -44,6 +41,96 @@ def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section
         tuple(f"What is claimed: {claim}." for claim in claims),
         (*figures, _errors(cells), _lines(cells), _temperature(cells), _sampler(calibration), _curves(cells)),
     )
+
+
+def _reliability(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style]) -> Figure:
+    """A small panel a cell, on one vertical axis."""
+    drawn = {name: _seen(cell.curve) for name, cell in cells.items()}
+    extents = [one.extent() for one in drawn.values()]
+    extent = min(low for low, _ in extents), max(high for _, high in extents)
+    drawings = tuple(
+        reliability(
+            name,
+            one,
+            styles[name],
+            extent,
+            f"Reliability of {name}: gaps from {one.extent()[0]:+.2f} to {one.extent()[1]:+.2f}",
+        )
+        for name, one in drawn.items()
+    )
+    data = tuple(
+        Datum(f"{name}, confidence {c:.4f}", column, value)
+        for name, one in drawn.items()
+        for c, *values in zip(
+            one.confidence, one.accuracy, one.counts, one.curve, *one.bands[0], *one.bands[1], strict=True
+        )
+        for column, value in zip(
+            ("accuracy", "images", "curve", "lower 95%", "upper 95%", "lower 50%", "upper 50%"), values, strict=True
+        )
+    )
+    return Figure("reliability", CAPTIONS["reliability"], drawings, data)
+
+
+def _seen(curve: Curve) -> Reliability:
+    """The bins that have images."""
+    seen, posterior = curve.counts > 0, curve.posterior
+    bands = ((posterior.lower_95, posterior.upper_95), (posterior.lower_50, posterior.upper_50))
+
+    def kept(row: Array) -> list[float]:
+        return [float(value) for value in row[seen]]
+
+    rows = (kept(row) for row in (curve.confidence, curve.accuracy, curve.counts, posterior.mean))
+    confidence, accuracy, counts, mean = rows
+    return Reliability(confidence, accuracy, counts, mean, [(kept(lower), kept(upper)) for lower, upper in bands])
+
+
+def _ece(cells: Mapping[str, CellCalibration]) -> Figure:
+    """Posterior means with 50% and 95% intervals of the networks' mean ECE; means over seeds of the estimates."""
+    kinds = (
+        Kind("debiased", "green", "^"),
+        Kind("posterior, 50% and 95%", "blue", "o"),
+        Kind("plug-in", "vermilion", "s", False),
+    )
+    rows = {}
+    for name, cell in cells.items():
+        mean, lower_50, upper_50, lower_95, upper_95 = (100 * float(value) for value in cell.ece)
+        debiased, plug_in = (100 * float(one.mean()) for one in (cell.errors.debiased, cell.errors.plug_in))
+        nothing = (float("nan"),) * 2
+        rows[name] = (
+            Estimate(debiased, *nothing),
+            Estimate(mean, lower_95, upper_95, lower_50, upper_50),
+            Estimate(plug_in, *nothing),
+        )
+    data = tuple(
+        Datum(name, f"{kind.title}{part}", value)
+        for name, estimates in rows.items()
+        for kind, one in zip(kinds, estimates, strict=True)
+        for part, value in zip(("", ": lower 95%", ": upper 95%", ": lower 50%", ": upper 50%"), one, strict=True)
+    )
+    drawing = intervals(Intervals("Expected calibration error", "ECE, %", kinds, rows), CAPTIONS["ece"])
+    return Figure("ece", CAPTIONS["ece"], (drawing,), data)
+
+
+def _confidence(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style]) -> Figure:
+    """The share of images by bin of confidence, a small panel a cell."""
+    drawings, data = [], list[Datum]()
+    for name, cell in cells.items():
+        curve = cell.curve
+        total = curve.counts.sum()
+        shares = [float(100 * count / total) for count in curve.counts]
+        right = curve.counts > 0
+        mean = float((curve.confidence * curve.counts).sum() / total)
+        accuracy = float((curve.accuracy[right] * curve.counts[right]).sum() / total)
+        label = f"Confidence of {name}: {mean:.3f} on average, accuracy {accuracy:.3f}"
+        drawings.append(
+            histogram(name, [float(edge) for edge in curve.edges], shares, mean, accuracy, styles[name], label)
+        )
+        data += [Datum(name, "mean confidence", mean), Datum(name, "accuracy", accuracy)]
+        data += [
+            Datum(f"{name}, from {low:.3f}", "images, %", share)
+            for low, share in zip(curve.edges[:-1], shares, strict=True)
+        ]
+    return Figure("confidence", CAPTIONS["confidence"], tuple(drawings), tuple(data))
 
 
 def calibration_warnings(calibration: Calibration) -> list[str]:

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from auglik.inference.corrupted import Corrupted, CorruptedCell, Posited, UnderCorruption, under_corruption
 from auglik.report.collect import Collected
-from auglik.report.content import Details, Figure, Item, Row, Shown, Table, count, interval, number, words
-from auglik.report.figures.by_category import Estimate, by_category
-from auglik.report.figures.style import Style
+from auglik.report.content import Datum, Details, Figure, Item, Row, Shown, Table, count, interval, number, words
+from auglik.report.figures.forest import Forest, Line, forest
+from auglik.report.sections.endpoints import LIKELIHOOD, in_words, outcome_of
 from auglik.report.sections.measured import Measured
-
-Styles = Mapping[str, Style]
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:
@@ -32,7 +30,7 @@ def corrupted_sentences(corrupted: Corrupted, found: Measured) -> list[str]:
     return [*map(found.caption, head), *(row.verdict for row in rows)]
 
 
-def corrupted_items(corrupted: Corrupted, found: Measured, styles: Styles) -> list[Item]:
+def corrupted_items(corrupted: Corrupted, found: Measured) -> list[Item]:
     """The forest by category, its table, and on request every corruption and the sampler."""
     rows = _of(corrupted, found)
     if not rows:
@@ -42,13 +40,19 @@ def corrupted_items(corrupted: Corrupted, found: Measured, styles: Styles) -> li
         "better. Each panel has its own scale."
     )
     key = found.key("corrupted-forest")
-    parts = {title: {row.cell: _estimate(_parts(row)[title]) for row in rows} for title in _parts(rows[0])}
-    forest = by_category(key, parts, [row.cell for row in rows], styles, caption)
+    panels = [_forest(title, {row.cell: _parts(row)[title] for row in rows}) for title in _parts(rows[0])]
+    drawings = tuple(forest(panel, caption) for panel in panels)
+    data = tuple(
+        Datum(one.label, panel.title + part, value)
+        for panel in panels
+        for one in panel.lines
+        for part, value in (("", one.mean), (": lower", one.lower), (": upper", one.upper))
+    )
     more = Details(
         "Differences by corruption",
         (_by_corruption(rows, found), _better(rows, found), _sampler(corrupted, found)),
     )
-    return [Figure(key, caption, forest), _table(rows, found), more]
+    return [Figure(key, caption, drawings, data), _table(rows, found), more]
 
 
 def _of(corrupted: Corrupted, found: Measured) -> list[CorruptedCell]:
@@ -59,8 +63,14 @@ def _parts(row: CorruptedCell) -> dict[str, Posited]:
     return {"all corruptions": row.overall, **row.categories}
 
 
-def _estimate(one: Posited) -> Estimate:
-    return Estimate(one.mean, one.lower, one.upper)
+def _forest(title: str, rows: Mapping[str, Posited]) -> Forest:
+    lines = [
+        Line(
+            cell, one.mean, one.lower, one.upper, outcome_of(one.lower, one.upper), in_words(one.mean, likelihood=True)
+        )
+        for cell, one in rows.items()
+    ]
+    return Forest(title.capitalize(), "NLL less the reference's, nats", LIKELIHOOD, lines, likelihood=True)
 
 
 def _shown(one: Posited) -> Shown:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.cells import folder_name
-from auglik.report.collect import Cell
+from auglik.report.collect import Cell, Collected
 from auglik.report.content import Shown, words
 from auglik.report.figures.lines import Curve
 from auglik.report.run_files import Run
@@ -100,6 +100,14 @@ def measured(cells: Mapping[str, Cell]) -> Measured | None:
     left_out = tuple(f"{name}, seed {run.seed}" for name, run in runs if _suite(run) != suite)
     first = kept[0][1]
     return Measured(found, str(first.measured.get("corruptions")), first.robustness[0].images, left_out)
+
+
+def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
+    """The cells of every data set."""
+    found: dict[str, dict[str, Cell]] = {}
+    for name, cell in collected.cells.items():
+        found.setdefault(cell.config.dataset, {})[name] = cell
+    return found
 
 
 def _suite(run: Run) -> object:

@@ -3,12 +3,26 @@
 from collections.abc import Mapping, Sequence
 
 from auglik.inference.corrupted import Corrupted
-from auglik.report.collect import Cell, Collected
-from auglik.report.content import Figure, Item, Row, Section, Table, listed
-from auglik.report.figures.lines import Panel, lines
+from auglik.report.collect import Collected
+from auglik.report.content import Datum, Figure, Item, Row, Section, Table, listed
+from auglik.report.figures.frame import legend
+from auglik.report.figures.lines import Panel
+from auglik.report.figures.profile import Profile, profile
 from auglik.report.figures.style import Style
 from auglik.report.sections.corrupted import corrupted_items, corrupted_sentences
-from auglik.report.sections.measured import CLEAN, ECE, ERROR, METRICS, NLL, Condition, Measured, Metric, measured
+from auglik.report.sections.measured import (
+    CLEAN,
+    ECE,
+    ERROR,
+    METRICS,
+    NLL,
+    Condition,
+    Measured,
+    Metric,
+    by_data,
+    measured,
+)
+from auglik.report.sections.training import curves_figure
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN
 
@@ -19,9 +33,7 @@ Styles = Mapping[str, Style]
 
 def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
     """What was measured of the runs, and the posteriors of it, data set by data set; None where nothing was."""
-    of_data: dict[str, dict[str, Cell]] = {}
-    for name, cell in collected.cells.items():
-        of_data.setdefault(cell.config.dataset, {})[name] = cell
+    of_data = by_data(collected)
     sentences: list[str] = []
     items: list[Item] = []
     for data, cells in of_data.items():
@@ -31,7 +43,7 @@ def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None
             sentences += _conditions(found)
             if corrupted is not None:
                 sentences += corrupted_sentences(corrupted, found)
-                items += corrupted_items(corrupted, found, styles)
+                items += corrupted_items(corrupted, found)
             items += _items(found, styles)
     sentences += corrupted.left_out if corrupted is not None else []
     return Section("robustness", "Robustness", tuple(sentences), tuple(items)) if items else None
@@ -74,16 +86,37 @@ def _corruptions(found: Measured, styles: Styles) -> list[Item]:
     categories = [category for category in CATEGORIES if any(CORRUPTIONS[name] == category for name in names)]
     parts = [("all corruptions", categories), *((category, [category]) for category in categories)]
     errors = [Panel(title, "severity", "error %", found.curves(at(kept), ERROR)) for title, kept in parts]
-    others = [Panel("all corruptions", "severity", one.title, found.curves(at(categories), one)) for one in (ECE, NLL)]
-    says = found.caption("Error against the severity of corruption, by category.")
-    also = found.caption("Reliability under corruption: ECE and NLL against severity, means over the corruptions.")
-    key, other = found.key("severity"), found.key("severity-reliability")
+    others = [Panel("all corruptions", "severity", one.title, found.curves(at(categories), one)) for one in (NLL, ECE)]
+    says = found.caption(
+        "Error against the severity of corruption, over all corruptions and by category; NLL and ECE over all."
+    )
     return [
-        Figure(key, says, lines(key, errors, styles, says, columns=3)),
-        Figure(other, also, lines(other, others, styles, also)),
+        curves_figure(found.key("severity"), says, [errors[0], *others, *errors[1:]], styles),
+        _profiles(found, styles, names),
         *(_by_severity(found, severities, metric) for metric in METRICS),
         *(_by_corruption(found, names, categories, metric) for metric in METRICS),
     ]
+
+
+def _profiles(found: Measured, styles: Styles, names: Sequence[str]) -> Figure:
+    """Error and NLL under every corruption, means over severities and seeds."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(CORRUPTIONS[name], []).append(name)
+    order = [name for members in groups.values() for name in members]
+    spoken = {title: [name.replace("_", " ") for name in members] for title, members in groups.items()}
+    panels, data = [], list[Datum]()
+    for metric in (ERROR, NLL):
+        scores = {}
+        for cell in found.cells:
+            shown = [found.entry(cell, ("corruption", name, CORRUPTIONS[name], None), metric) for name in order]
+            scores[cell] = [one.numbers[0][1] if one.numbers else float("nan") for one in shown]
+            data += [Datum(cell, f"{name}, {metric.title}", x) for name, x in zip(order, scores[cell], strict=True)]
+        panels.append(Profile(f"{_capital(metric)} by corruption", "mean over severities and seeds", spoken, scores))
+    caption = found.caption("Corruption profiles: where each cell is hurt most. Less is better.")
+    drawings = [profile(panel, styles, panel.title) for panel in panels]
+    cells = legend({cell: styles[cell] for cell in found.cells}, "The cells")
+    return Figure(found.key("profiles"), caption, (*drawings, cells), tuple(data))
 
 
 def _by_severity(found: Measured, severities: Sequence[float], metric: Metric) -> Table:
@@ -129,7 +162,7 @@ def _along(
                     )
                 )
     caption, key = found.caption(f"{title}: error and NLL against {axis}."), found.key(kind)
-    return [Figure(key, caption, lines(key, panels, styles, caption)), *tables]
+    return [curves_figure(key, caption, panels, styles), *tables]
 
 
 def _human(found: Measured) -> Table:

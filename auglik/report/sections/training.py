@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from auglik.report.collect import Cell, Collected
-from auglik.report.content import Figure, Row, Section, Table, count, words
+from auglik.report.content import Datum, Figure, Row, Section, Table, count, words
+from auglik.report.figures.frame import legend
 from auglik.report.figures.lines import Curve, Panel, lines
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
@@ -15,18 +16,33 @@ from auglik.statistics import summary
 def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
     """Validation NLL and error against the epoch; seconds, steps, parameters."""
     panels = [
-        Panel("validation NLL", "epoch", "nats", _curves(collected, "validation_nll", 1), log=True),
-        Panel("validation error", "epoch", "%", _curves(collected, "validation_error", 100)),
+        Panel("", "epoch", "validation NLL, nats", _curves(collected, "validation_nll", 1), log=True),
+        Panel("", "epoch", "validation error, %", _curves(collected, "validation_error", 100)),
     ]
     drawn = [panel for panel in panels if panel.curves]
     caption = "Validation scores while training: means over seeds, bands of ± one standard error."
-    figures = (Figure("training", caption, lines("training", drawn, styles, caption)),) if drawn else ()
+    figures = (curves_figure("training", caption, drawn, styles),) if drawn else ()
     return Section(
         "training",
         "Training",
         ("Training losses are those of different objectives and cannot be compared; validation scores can.",),
         (*figures, _cost(collected)),
     )
+
+
+def curves_figure(key: str, caption: str, panels: Sequence[Panel], styles: Mapping[str, Style]) -> Figure:
+    """The panels, a legend of the cells in them, and every point."""
+    cells = [cell for cell in styles if any(cell in panel.curves for panel in panels)]
+    drawings = [lines(panel, styles, f"{panel.title} {panel.y_title} against {panel.x_title}") for panel in panels]
+    data = tuple(
+        Datum(f"{cell}, {panel.x_title} {x:g}", f"{panel.title} {panel.y_title}".strip() + part, value)
+        for panel in panels
+        for cell, curve in panel.curves.items()
+        for x, *values in zip(*curve, strict=True)
+        for part, value in zip(("", ": lower", ": upper"), values, strict=True)
+    )
+    shown = {cell: styles[cell] for cell in cells}
+    return Figure(key, caption, (*drawings, legend(shown, "The cells")) if len(cells) > 1 else tuple(drawings), data)
 
 
 def over_runs(rows: Sequence[Sequence[float]], x: Sequence[float], scale: float = 1) -> Curve:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from auglik.config import Scalar, flatten
 from auglik.report.collect import Cell, Collected
-from auglik.report.content import Figure, Row, Section, Table
-from auglik.report.figures.lines import Curve, Panel, lines
+from auglik.report.content import Row, Section, Table
+from auglik.report.figures.lines import Curve, Panel
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
+from auglik.report.sections.training import curves_figure
 from auglik.statistics import summary
 
 METRICS = (
@@ -23,7 +24,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
     if not groups:
         return None
     panels = [
-        Panel(title, "views K", title, {cells[0].name: _curve(cells, metric, scale) for cells in groups})
+        Panel("", "views K", title, {cells[0].name: _curve(cells, metric, scale) for cells in groups})
         for metric, title, scale, _ in METRICS
     ]
     caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
@@ -40,7 +41,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
         "Number of views",
         (),
         (
-            Figure("views", caption, lines("views", panels, styles, caption, columns=3)),
+            curves_figure("views", caption, panels, styles),
             Table("views", caption, ("cell", *(title for _, title, *_ in METRICS)), rows),
         ),
     )

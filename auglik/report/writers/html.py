@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from auglik.report.content import Details, Figure, Item, Page, Table
+from auglik.report.figures.svg import css
 
 FOLDER = "templates"
 
@@ -14,8 +15,9 @@ def html(page: Page) -> str:
     """The whole page."""
     environment = _environment()
     source = environment.loader.get_source if environment.loader else None
-    inline = {name: Markup(source(environment, name)[0]) for name in ("style.css", "sort.js")} if source else {}
-    return environment.get_template("page.html").render(page=page, style=inline["style.css"], script=inline["sort.js"])
+    inline = {name: Markup(source(environment, name)[0]) for name in ("style.css", "page.js")} if source else {}
+    style = Markup(css()) + inline["style.css"]
+    return environment.get_template("page.html").render(page=page, style=style, script=inline["page.js"])
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +30,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["kind"] = _kind
-    environment.filters["svg"] = lambda figure: Markup(figure.svg)
+    environment.filters["svg"] = lambda drawing: Markup(drawing.svg)
     return environment
 
 

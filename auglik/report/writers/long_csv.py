@@ -1,5 +1,6 @@
-"""All numbers of the page in one long table: table, row, column, value, and the text that the page shows."""
+"""All numbers of the page, figures included, in one long table: table, row, column, value, and the text shown."""
 
+import math
 from collections.abc import Iterator
 
 from auglik.report.content import Page
@@ -15,3 +16,8 @@ def long_rows(page: Page) -> Iterator[dict[str, object]]:
                 for part, value in entry.numbers:
                     name = f"{column}: {part}" if part else column
                     yield {"table": table.key, "row": row.name, "column": name, "value": value, "shown": entry.text}
+    for figure in page.figures():
+        for one in figure.data:
+            if math.isfinite(one.value):
+                named = {"table": f"figure-{figure.key}", "row": one.row, "column": one.column}
+                yield {**named, "value": one.value, "shown": one.shown}

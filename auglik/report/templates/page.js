@@ -19,3 +19,17 @@ document.querySelectorAll("table").forEach(table => {
     body.append(...rows);
   }));
 });
+/* A cell under the pointer, or whose name has the focus, stands out in all pictures. */
+const series = [...document.querySelectorAll("[data-series]")];
+const pick = name => {
+  document.body.classList.toggle("picked", name !== undefined);
+  series.forEach(one => one.classList.toggle("picked", one.dataset.series === name));
+};
+document.addEventListener("pointerover", event => pick(event.target.closest("[data-series]")?.dataset.series));
+/* On paper, tables are open, but for those of single runs. */
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details.table:not([open])")];
+  opened.forEach(one => { one.open = true; });
+});
+addEventListener("afterprint", () => opened.forEach(one => { one.open = false; }));

@@ -1,0 +1,64 @@
+"""Cells by endpoints: which way each differs from its reference, by how much, and whether that is known."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.report.figures.frame import LETTER, WIDTH
+from auglik.report.figures.outcome import OUTCOMES
+from auglik.report.figures.svg import Drawing, fitted, mark, rect, text
+
+NAMES, ROW = 112.0, 30.0
+SHADES = 6
+"""As many depths of colour as there are classes."""
+
+
+class Tile(NamedTuple):
+    """One difference: its text, what is known of it, and its size from 0 to 1 beside the endpoint's greatest."""
+
+    shown: str
+    outcome: str
+    size: float
+    title: str
+
+
+class HeatMap(NamedTuple):
+    """A panel: endpoints with their units, and the tiles of every cell."""
+
+    title: str
+    endpoints: Sequence[tuple[str, str]]
+    tiles: Mapping[str, Sequence[Tile]]
+
+
+def heat_map(panel: HeatMap, label: str) -> Drawing:
+    """Decided tiles are filled, deeper for greater differences, and bear the outcome's mark; the others are hatched."""
+    width = (WIDTH - NAMES) / len(panel.endpoints)
+    parts = [text(0, 13, panel.title, "title")]
+    for column, (name, unit) in enumerate(panel.endpoints):
+        x = NAMES + width * (column + 0.5)
+        parts += [text(x, 32, name, "name", "middle"), text(x, 45, unit, "tick", "middle")]
+    for row, (cell, tiles) in enumerate(panel.tiles.items()):
+        y = 52 + ROW * row
+        parts.append(text(NAMES - 6, y + 19, fitted(cell, int(NAMES / LETTER)), "name", "end"))
+        for column, tile in enumerate(tiles):
+            parts.append(_tile(tile, NAMES + width * column, y, width))
+    return Drawing(label, WIDTH, 54 + ROW * len(panel.tiles), "".join(parts))
+
+
+def _tile(tile: Tile, x: float, y: float, width: float) -> str:
+    look = OUTCOMES[tile.outcome]
+    decided = tile.outcome in ("better", "worse")
+    shade = f"tile shade{1 + min(SHADES - 1, int(SHADES * tile.size))}" if decided else "tile hatched"
+    drawn = [rect(x + 1, y + 1, width - 2, ROW - 2, shade, tile.title)]
+    drawn += [] if decided else [_hatching(x, y, width)]
+    drawn += [mark(look.marker, x + 8, y + 8, 3.2, look.of)] if decided else []
+    drawn.append(
+        text(x + width / 2 + 3 * decided, y + 19, tile.shown, "value decided" if decided else "value", "middle")
+    )
+    return f'<g class="{look.colour}">{"".join(drawn)}</g>'
+
+
+def _hatching(x: float, y: float, width: float) -> str:
+    """Two corners cut off: what is not known is not merely pale."""
+    right, bottom = x + width - 1, y + ROW - 1
+    marks = (f"M{x + 1:g} {y + 9:g}L{x + 9:g} {y + 1:g}", f"M{right - 8:g} {bottom:g}L{right:g} {bottom - 8:g}")
+    return f'<path class="hatching" d="{"".join(marks)}"/>'

@@ -1,0 +1,79 @@
+"""Where on a picture a value stands, and at which values its axis has ticks."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+FILLED = 0.05
+"""Share of an axis that stays free beyond its outermost values."""
+
+
+class Scale(NamedTuple):
+    """An axis from the value `low` at pixel `start` to `high` at `end`; logarithmic where `log`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """The pixel; values beyond the axis stand at its ends."""
+        low, high, value = (self._unit(one) for one in (self.low, self.high, min(max(value, self.low), self.high)))
+        return self.start + (self.end - self.start) * (value - low) / (high - low)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """About so many round values."""
+        if self.log and self.high / self.low > 3:
+            return _log_ticks(self.low, self.high, count)
+        step = _step((self.high - self.low) / count)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [round(place * step, 12) for place in range(first, last + 1)]
+
+    def _unit(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+def covering(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    log: bool = False,
+    around: Iterable[float] = (),
+    margin: float = FILLED,
+) -> Scale:
+    """Over all finite values, and those in `around` even if there are none; logarithmic only where all are positive."""
+    found = [value for value in (*values, *around) if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(found), max(found)
+    if log and low > 0:
+        factor = max((high / low) ** margin, 1.02)
+        return Scale(low / factor, high * factor, start, end, log=True)
+    room = (high - low) * margin or max(abs(high), 1e-3) * 0.1
+    return Scale(low - room, high + room, start, end)
+
+
+def tick_texts(ticks: Iterable[float], *, sign: bool = False) -> list[str]:
+    """All with the digits that tell them apart."""
+    found = list(ticks)
+    digits = max((_digits(value) for value in found), default=0)
+    return [f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−") for value in found]
+
+
+def _digits(value: float) -> int:
+    return next((digits for digits in range(7) if math.isclose(round(value, digits), value, abs_tol=1e-9)), 7)
+
+
+def _step(least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def _log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Of the first set of leading digits that gives at most so many, else powers of ten apart."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        found = [round(d * 10.0**p, 12) for p in powers for d in digits if low <= d * 10.0**p <= high]
+        if len(found) <= count + 1:
+            return found
+    return found[:: math.ceil(len(found) / count)]

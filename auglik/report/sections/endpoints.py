@@ -1,0 +1,226 @@
+"""Differences in every endpoint as pictures: a forest of those that a person weighs, and a heat map of all."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.inference.corrupted import Corrupted, Posited
+from auglik.inference.rows import Inference, Metric, Primary
+from auglik.report.content import Datum, Figure
+from auglik.report.figures.forest import Forest, Line, forest, percent
+from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
+from auglik.report.figures.outcome import OUTCOMES, key
+
+NAN = float("nan")
+LIKELIHOOD = "nats (likelihood)"
+
+
+class Endpoint(NamedTuple):
+    """A metric of an inference, its title, the unit of its differences, and whether less of it is better."""
+
+    metric: str
+    title: str
+    unit: str
+    scale: float = 1.0
+    less: bool = True
+
+
+SCORES = (("error", "error", "points", 100.0), ("nll", "NLL", "nats", 1.0), ("brier", "Brier", "", 1.0))
+CALIBRATED = (("ece", "ECE", "points", 100.0),)
+MARGINAL = Endpoint("marginal_log_likelihood_corrected", "marginal", "nats", less=False)
+PANELS: Mapping[str, tuple[Endpoint, ...]] = {
+    title: tuple(Endpoint(f"{part}_{name}", *rest) for name, *rest in (*SCORES, *CALIBRATED)) + more  # type: ignore[arg-type]
+    for part, title, more in (
+        ("clean", "Clean test images", ()),
+        ("mollified", "Mollified test images", ()),
+        ("folded", "Folded test views", (MARGINAL,)),
+    )
+}
+WEIGHED = (
+    (Endpoint("clean_error", "Clean error", "percentage points", 100.0), False),
+    (Endpoint("mollified_nll", "Mollified NLL", "nats"), True),
+    (Endpoint("mollified_error", "Mollified error", "percentage points", 100.0), False),
+)
+"""What stands beside the primary endpoint, and whether it is a likelihood."""
+
+
+class Difference(NamedTuple):
+    """A cell less its reference, with the interval by which it is known or not."""
+
+    mean: float
+    lower: float
+    upper: float
+    outcome: str
+
+
+def outcome_of(lower: float, upper: float, *, less: bool = True) -> str:
+    """better, worse, or undecided where the interval holds 0; unknown where there is none."""
+    if math.isnan(lower) or math.isnan(upper):
+        return "unknown"
+    if lower <= 0 <= upper:
+        return "undecided"
+    return "better" if (upper < 0) == less else "worse"
+
+
+def outcome(row: Primary, rope: float) -> str:
+    """better, worse, equal, undecided or unknown, by the 95% HDI as the verdicts have it."""
+    if row.effect is None:
+        return "unknown"
+    lower, upper = row.effect.lower, row.effect.upper
+    return "equal" if -rope <= lower and upper <= rope else outcome_of(lower, upper)
+
+
+def forests(inference: Inference) -> Iterator[Figure]:
+    """One figure for every reference: the primary endpoint, then error and mollified images."""
+    rows, by_key = inference.primary, _metrics(inference)
+    for place, reference in enumerate(dict.fromkeys(row.reference for row in rows)):
+        of_reference = [row for row in rows if row.reference == reference]
+        panels = [_primary(of_reference, inference.rope)]
+        for endpoint, likelihood in WEIGHED:
+            found = {row.cell: by_key[row.cell, endpoint.metric] for row in of_reference}
+            panels.append(_exploratory(endpoint, found, likelihood))
+        caption = (
+            f"Differences from {reference}, to the left of zero is better. Clean NLL is the primary endpoint, the rest "
+            "is exploratory; filled marks are decided."
+        )
+        drawings = [forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels]
+        notes = (f"shaded: practically equal, within ±{inference.rope:g} nats",) if inference.rope else ()
+        shown = [one.outcome for panel in panels for one in panel.lines]
+        data = tuple(datum for panel in panels for datum in _data(panel))
+        legend = key(
+            shown, "What the marks mean", (*notes, "a difference of d nats changes the likelihood by exp(-d) - 1")
+        )
+        yield Figure("forest" if place == 0 else f"forest-{place + 1}", caption, (*drawings, legend), data, columns=2)
+
+
+def overview(inference: Inference, corrupted: Corrupted) -> Figure:
+    """The heat map of all cells and endpoints."""
+    by_key = _metrics(inference)
+    panels = [
+        _map(
+            title,
+            endpoints,
+            {row.cell: [_tiled(row, one, inference, by_key) for one in endpoints] for row in inference.primary},
+        )
+        for title, endpoints in PANELS.items()
+    ]
+    if corrupted.cells:
+        for parts in dict.fromkeys(tuple(row.categories) for row in corrupted.cells):
+            endpoints = [Endpoint(name, name, "nats") for name in ("all", *parts)]
+            kept = [row for row in corrupted.cells if tuple(row.categories) == parts]
+            tiles = {row.cell: [_posited(one) for one in (row.overall, *row.categories.values())] for row in kept}
+            panels.append(_map("NLL under corruption", endpoints, tiles))
+    caption = (
+        "All endpoints: difference from the reference. Filled tiles with a mark are decided, the deeper the greater "
+        "beside the endpoint's greatest; with cut corners, the data cannot tell. All but clean NLL is exploratory."
+    )
+    drawings = [heat_map(panel, f"{panel.title}: {_counted(panel)}") for panel, _ in panels]
+    shown = [tile.outcome for panel, _ in panels for tiles in panel.tiles.values() for tile in tiles]
+    legend = key(shown, "What the tiles' marks mean")
+    return Figure(
+        "endpoints", caption, (*drawings, legend), tuple(one for _, data in panels for one in data), columns=2
+    )
+
+
+def compact(value: float, unit: str) -> str:
+    """With a sign and three digits or so."""
+    digits = {"points": 2, "%": 1}.get(unit, 3) - (abs(value) >= 10) - (abs(value) >= 100)
+    return f"{value:+.{max(0, digits)}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _metrics(inference: Inference) -> dict[tuple[str, str], Metric]:
+    return {(row.cell, row.metric): row for row in inference.metrics}
+
+
+def _primary(rows: Sequence[Primary], rope: float) -> Forest:
+    lines = []
+    for row in rows:
+        mean, lower, upper = _of_primary(row)
+        lines.append(Line(row.cell, mean, lower, upper, outcome(row, rope), in_words(mean, likelihood=True)))
+    return Forest(
+        "Clean NLL, the primary endpoint", "NLL less the reference's, nats", LIKELIHOOD, lines, rope, likelihood=True
+    )
+
+
+def _of_primary(row: Primary) -> tuple[float, float, float]:
+    if row.effect is None:
+        return row.mean, NAN, NAN
+    return row.effect.mean, row.effect.lower, row.effect.upper
+
+
+def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: bool) -> Forest:
+    lines = []
+    for cell, row in rows.items():
+        mean, lower, upper = (endpoint.scale * value for value in (row.mean, row.lower, row.upper))
+        said = in_words(mean, likelihood=likelihood)
+        lines.append(Line(cell, mean, lower, upper, outcome_of(lower, upper), said))
+    axis = f"{endpoint.title.split()[-1]} less the reference's, {endpoint.unit}"
+    return Forest(
+        f"{endpoint.title}, exploratory", axis, LIKELIHOOD if likelihood else "points", lines, likelihood=likelihood
+    )
+
+
+def in_words(mean: float, *, likelihood: bool) -> str:
+    """A difference as it stands in a forest: of an NLL with the change of the likelihood in per cent."""
+    if not math.isfinite(mean):
+        return "–"
+    return f"{compact(mean, 'nats')} ({compact(percent(mean), '%')}%)" if likelihood else compact(mean, "points")
+
+
+def _data(panel: Forest) -> Iterator[Datum]:
+    for one in panel.lines:
+        yield Datum(one.label, panel.title, one.mean, one.shown)
+        yield Datum(one.label, f"{panel.title}: lower", one.lower)
+        yield Datum(one.label, f"{panel.title}: upper", one.upper)
+        if panel.likelihood:
+            yield Datum(one.label, f"{panel.title}: likelihood, change in %", percent(one.mean), one.shown)
+
+
+def _tiled(
+    row: Primary, endpoint: Endpoint, inference: Inference, by_key: Mapping[tuple[str, str], Metric]
+) -> Difference:
+    if endpoint.metric == "clean_nll":
+        return Difference(*_of_primary(row), outcome(row, inference.rope))
+    metric = by_key[row.cell, endpoint.metric]
+    mean, lower, upper = (endpoint.scale * value for value in (metric.mean, metric.lower, metric.upper))
+    return Difference(mean, lower, upper, outcome_of(lower, upper, less=endpoint.less))
+
+
+def _posited(one: Posited) -> Difference:
+    return Difference(one.mean, one.lower, one.upper, outcome_of(one.lower, one.upper))
+
+
+def _map(
+    title: str, endpoints: Sequence[Endpoint], found: Mapping[str, Sequence[Difference]]
+) -> tuple[HeatMap, list[Datum]]:
+    most = [
+        max((abs(row[place].mean) for row in found.values() if math.isfinite(row[place].mean)), default=0.0) or 1.0
+        for place in range(len(endpoints))
+    ]
+    tiles = {
+        cell: [
+            Tile(
+                compact(one.mean, endpoint.unit),
+                one.outcome,
+                abs(one.mean) / top,
+                f"{cell}, {endpoint.title}: {OUTCOMES[one.outcome].word}",
+            )
+            for one, endpoint, top in zip(row, endpoints, most, strict=True)
+        ]
+        for cell, row in found.items()
+    }
+    data = [
+        Datum(cell, f"{title}: {endpoint.title}", one.mean, tile.shown)
+        for cell, row in found.items()
+        for one, endpoint, tile in zip(row, endpoints, tiles[cell], strict=True)
+    ]
+    return HeatMap(title, [(one.title, one.unit) for one in endpoints], tiles), data
+
+
+def _said(panel: Forest) -> str:
+    return "; ".join(f"{one.label} {one.shown}, {OUTCOMES[one.outcome].word}" for one in panel.lines)
+
+
+def _counted(panel: HeatMap) -> str:
+    shown = [tile.outcome for tiles in panel.tiles.values() for tile in tiles]
+    return ", ".join(f"{shown.count(name)} {look.word}" for name, look in OUTCOMES.items() if name in shown)

@@ -1,0 +1,86 @@
+"""What the networks saw: the very views that runs were trained on, drawn again from their keys."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from auglik.config import settings_hash
+from auglik.contact_sheet import levels_of
+from auglik.data import Arrays, digest, open_dataset, opened
+from auglik.prepare import load_training, training_pipeline
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Datum, Figure, Section, listed
+from auglik.report.figures.contact import Shot, contact
+from auglik.report.figures.svg import Drawing
+from auglik.report.run_files import Run
+from objectives import ROLES, InputError
+
+IMAGES, VIEWS, SHEETS = 4, 4, 6
+"""At most so many images, views of each, and sheets."""
+
+
+def seen(collected: Collected, data_dir: Path) -> Section:
+    """A sheet for cells that shared their views; in words, what could not be drawn and why."""
+    groups: dict[object, list[Cell]] = {}
+    for cell in collected.cells.values():
+        groups.setdefault(_identity(cell), []).append(cell)
+    drawings: list[Drawing] = []
+    data: list[Datum] = []
+    said: list[str] = []
+    for cells in list(groups.values())[:SHEETS]:
+        names = listed([cell.name for cell in cells])
+        try:
+            drawing, numbers = _sheet(cells, next(iter(cells[0].runs.values())), data_dir)
+        except InputError as error:
+            said.append(f"The views of {names} are not shown: {error}.")
+            continue
+        drawings.append(drawing)
+        data += numbers
+        said.append(f"Sheet {len(drawings)}: {names}.")
+    if more := [cell.name for cells in list(groups.values())[SHEETS:] for cell in cells]:
+        said.append(f"Not shown, to keep this page short: the views of {listed(more)}.")
+    caption = (
+        "Views of the first epoch and the first seed: each image as it is, then what it was trained on; its role, "
+        "temperature t and label decay γ."
+    )
+    figures = (Figure("views-seen", caption, tuple(drawings), tuple(data)),) if drawings else ()
+    return Section("seen", "What the networks saw", tuple(said), figures)
+
+
+def _identity(cell: Cell) -> object:
+    """What views depend on: the digests of the draws of every seed, and the data."""
+    return cell.config.dataset, *((seed, run.results.get("views_digest")) for seed, run in cell.runs.items())
+
+
+def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, list[Datum]]:
+    """Raises InputError where the data set is not here or is another one."""
+    config = replace(run.config, device="cpu", compile=False)
+    source = open_dataset(config.dataset, data_dir)
+    arrays = opened(source, "train")
+    if isinstance(arrays, Arrays) and settings_hash(run.config, digest(arrays)) != run.results.get("settings"):
+        raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
+    data = load_training(config, source)
+    gallery, labels = data.training
+    pipeline = training_pipeline(config, gallery.shape, data.classes)
+    draws = pipeline.draw(config.seed, 0, config.views, len(gallery), torch.device("cpu"))
+    images = np.arange(min(IMAGES, len(gallery)))
+    shown = min(VIEWS, config.views)
+    views = levels_of(pipeline.render(gallery, draws, images, 0).images.numpy(), gallery)
+    originals = levels_of(gallery.clean(slice(0, len(images))).numpy(), gallery)
+    rows, numbers = [], list[Datum]()
+    for image in images:
+        row = [Shot(originals[image], [f"class {labels[image]}", ""])]
+        for view in range(shown):
+            t, decay = float(draws.temperature[view, image]), float(draws.decay[view, image])
+            role = ROLES[draws.role[view, image]]
+            row.append(Shot(views[view, image], [role if role == "clean" else f"{role} t={t:.2f}", f"γ={decay:.2f}"]))
+            where = f"{cells[0].name}, image {image}, view {view}"
+            numbers += [Datum(where, "t", t, f"{t:.2f}"), Datum(where, "decay", decay, f"{decay:.2f}")]
+        rows.append(row)
+    several = f" of {config.views}" if shown < config.views else ""
+    title = f"{cells[0].name}{f' and {len(cells) - 1} more' if len(cells) > 1 else ''}"
+    label = f"{len(images)} images and {shown}{several} views of each, as {title} saw them: {pipeline.describe()}"
+    return contact(title, rows, label), numbers

@@ -1,0 +1,83 @@
+"""Error against likelihood, and clean images against corrupted and mollified ones (Heinonen et al. 2025, Fig. 6)."""
+
+from collections.abc import Mapping
+
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Datum, Figure, Section
+from auglik.report.figures.frame import legend
+from auglik.report.figures.scatter import Dots, Scatter, scatter
+from auglik.report.figures.style import Style
+from auglik.report.run_files import Run
+from auglik.report.sections.measured import ERROR, NLL, Metric, by_data, measured
+from auglik.robustness.score import ALL, MEAN
+
+UNITS = {"error": "%", "nll": "nats"}
+
+
+def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
+    """A figure for every data set; None for a single cell."""
+    if len(collected.cells) < 2:
+        return None
+    sets = by_data(collected)
+    figures = tuple(
+        _figure(cells, styles, data if len(sets) > 1 else "", place) for place, (data, cells) in enumerate(sets.items())
+    )
+    said = "Nearer to the lower left corner is better; beside the dotted diagonal, the axis above it is the worse."
+    return Section("tradeoffs", "Error against likelihood", (said,), figures)
+
+
+def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, place: int) -> Figure:
+    panels = [
+        _panel(cells, ("clean", NLL), ("clean", ERROR)),
+        _panel(cells, ("clean", NLL), ("mollified", NLL)),
+        _panel(cells, ("clean", ERROR), ("mollified", ERROR)),
+    ]
+    found = measured(cells)
+    if found is not None and any(condition[:2] == ("corruption", MEAN) for condition in found.conditions()):
+        kept = {name: cell for name, cell in cells.items() if name in found.cells}
+        panels += [
+            _panel(kept, ("clean", NLL), ("corrupted", NLL)),
+            _panel(kept, ("clean", ERROR), ("corrupted", ERROR)),
+        ]
+    panels = [panel for panel in panels if panel.cells]
+    own = {name: styles[name] for name in cells}
+    caption = f"{data}: " * bool(data) + "Marks are means over seeds with bars of one standard error, dots single runs."
+    drawings = [
+        scatter(one, styles, f"{one.y_title} against {one.x_title}, of {len(one.cells)} cells") for one in panels
+    ]
+    rows = [datum for panel in panels for datum in _data(panel, cells)]
+    key = "tradeoffs" if place == 0 else f"tradeoffs-{place + 1}"
+    return Figure(key, caption, (*drawings, legend(own, "The cells")), tuple(dict.fromkeys(rows)))
+
+
+def _panel(cells: Mapping[str, Cell], x: tuple[str, Metric], y: tuple[str, Metric]) -> Scatter:
+    found = {}
+    for name, cell in cells.items():
+        runs = [(_score(run, *x), _score(run, *y)) for run in cell.runs.values()]
+        if kept := [(a, b) for a, b in runs if a - a == b - b == 0]:
+            found[name] = Dots([a for a, _ in kept], [b for _, b in kept])
+    return Scatter(_title(*x), _title(*y), found, equal=x[1] is y[1])
+
+
+def _title(part: str, metric: Metric) -> str:
+    return f"{part.capitalize()} {metric.title.removesuffix(' %')}, {UNITS[metric.name]}"
+
+
+def _score(run: Run, part: str, metric: Metric) -> float:
+    """In the metric's units; NaN where it was not measured."""
+    if part == "corrupted":
+        found = [
+            getattr(score, metric.name) for score in run.robustness if score[:4] == ("corruption", MEAN, ALL, None)
+        ]
+        return metric.scale * float(found[0]) if found else float("nan")
+    value = run.results.get(f"{part}_{metric.name}")
+    return metric.scale * float(str(value)) if value is not None else float("nan")
+
+
+def _data(panel: Scatter, cells: Mapping[str, Cell]) -> list[Datum]:
+    return [
+        Datum(f"{cell}, run {place}", title, value)
+        for cell, dots in panel.cells.items()
+        for title, values in ((panel.x_title, dots.x), (panel.y_title, dots.y))
+        for place, value in enumerate(values, 1)
+    ]
