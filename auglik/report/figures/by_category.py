@@ -7,7 +7,7 @@ from auglik.report.figures.style import BLACK, Style, panels, svg
 
 
 class Estimate(NamedTuple):
-    """A posterior mean with its 95% HDI."""
+    """A mean with its 95% interval."""
 
     mean: float
     lower: float

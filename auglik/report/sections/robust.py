@@ -18,7 +18,7 @@ Styles = Mapping[str, Style]
 
 
 def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
-    """What was measured of the runs, and the posteriors of it, data set by data set; None where nothing was."""
+    """What was measured of the runs, and what can be said of it, data set by data set; None where nothing was."""
     of_data: dict[str, dict[str, Cell]] = {}
     for name, cell in collected.cells.items():
         of_data.setdefault(cell.config.dataset, {})[name] = cell
