@@ -48,11 +48,11 @@ def standard_errors(values: Vector) -> Vector:
         return np.where((spread > ROUNDING * largest) & np.isfinite(error), error, np.nan)
 
 
-def p_value(values: Vector) -> Vector:
-    """Two-sided, of Student's t test that the mean over the last axis [...,S] is 0; NaN as `standard_errors`."""
-    with np.errstate(invalid="ignore"):
-        t = values.mean(-1) / standard_errors(values)
-    return 2 * special.stdtr(values.shape[-1] - 1, -np.abs(t))
+def p_of(interval: Interval) -> float:
+    """Two-sided, of Student's t test that the mean is 0; NaN where the interval has no bounds."""
+    if np.isnan(interval.lower):
+        return float("nan")
+    return float(2 * special.stdtr(interval.n - 1, -abs(interval.mean / interval.standard_error)))
 
 
 def holm(p_values: npt.ArrayLike) -> Vector:

@@ -124,6 +124,23 @@ def infer_corrupted(
     runs: Mapping[str, Mapping[int, UnderCorruption]], references: Mapping[str, str], *, seed: int = 0
 ) -> Corrupted:
     """Compares every cell with its reference. Raises InputError for a cell without a reference."""
+    rows, left_out, sizes, laws = infer_cells(runs, references)
+    known = {
+        cell: {
+            f"{family}: {name}": law
+            for family, targets in found.items()
+            for name, law in targets.items()
+            if np.isfinite(law.seed_error)
+        }
+        for cell, found in laws.items()
+    }
+    return Corrupted(rows, left_out, sizes, targets_tree(known, seed))
+
+
+def infer_cells(
+    runs: Mapping[str, Mapping[int, UnderCorruption]], references: Mapping[str, str]
+) -> tuple[list[CorruptedCell], list[str], dict[str, int], dict[str, dict[str, dict[str, Law]]]]:
+    """All but the draws: rows, what was left out, the families' sizes, and the laws by cell, family and target."""
     left_out: list[str] = []
     paired_cells: dict[str, tuple[int, ...]] = {}
     differences: dict[str, dict[str, dict[str, Floats]]] = {}
@@ -153,16 +170,7 @@ def infer_corrupted(
         CorruptedCell(cell, references[cell], seeds, told[cell], corruption_verdict(cell, references[cell], told[cell]))
         for cell, seeds in paired_cells.items()
     ]
-    known = {
-        cell: {
-            f"{family}: {name}": law
-            for family, targets in found.items()
-            for name, law in targets.items()
-            if np.isfinite(law.seed_error)
-        }
-        for cell, found in laws.items()
-    }
-    return Corrupted(rows, left_out, sizes, targets_tree(known, seed))
+    return rows, left_out, sizes, laws
 
 
 def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[str, Floats]]:

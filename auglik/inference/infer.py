@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from auglik.comparison import PRIMARY
 from auglik.inference.components import components, new_images, new_seeds
 from auglik.inference.decide import Decision, decide, outcome
 from auglik.inference.law import Law, below, interval, law_of
@@ -13,10 +14,10 @@ from auglik.inference.pairing import Pair, Runs, pairs
 from auglik.inference.posterior import cells_tree
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Effect, Inference, Metric, Primary
-from auglik.inference.scored import PRIMARY, image_nll, run_scores
+from auglik.inference.scored import image_nll, run_scores
 from auglik.inference.verdict import unknown_verdict, verdict
 from auglik.keys import host_generator
-from auglik.statistics import FAMILY_WISE, holm, p_value, summary
+from auglik.statistics import FAMILY_WISE, holm, p_of, summary
 from objectives.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +34,8 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
     negative rope.
     """
     found, differences, warnings = paired_differences(runs, references)
-    primary = decided(found, differences, rope=rope, family=family_of(runs, references), seed=seed)
+    family = family_of(runs, references)
+    primary = decided(found, differences, rope=rope, family=family, seed=seed)
     laws = {row.cell: law_of(d) for row, d in zip(primary, differences, strict=True) if row.effect is not None}
     tree = cells_tree(
         laws,
@@ -41,8 +43,9 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
         {pair.cell: d.mean(1) for pair, d in zip(found, differences, strict=True)},
         seed,
     )
-    family = family_of(runs, references)
-    return Inference(primary, _metrics(runs, primary), rope, family, tree, warnings + _warnings(primary, family))
+    return Inference(
+        primary, _metrics(runs, primary, family), rope, family, tree, warnings + _warnings(primary, family)
+    )
 
 
 def primary_differences(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
@@ -135,7 +138,7 @@ def _row(
     )
 
 
-def _metrics(runs: Runs, primary: Sequence[Primary]) -> list[Metric]:
+def _metrics(runs: Runs, primary: Sequence[Primary], family: int) -> list[Metric]:
     """Every metric of every cell; each metric's p-values are one family of cells."""
     cells = {name for row in primary for name in (row.cell, row.reference)}
     scored = {cell: {number: run_scores(run) for number, run in runs[cell].items()} for cell in cells}
@@ -148,10 +151,11 @@ def _metrics(runs: Runs, primary: Sequence[Primary]) -> list[Metric]:
             np.array([_less(scored[row.cell][s][metric], scored[row.reference][s][metric]) for s in row.seeds])
             for row in primary
         ]
-        adjusted = holm([float(p_value(values)) for values in d])
+        intervals = [summary(values) for values in d]
+        adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))
         of_metric[metric] = [
-            Metric(row.cell, row.reference, metric, True, *summary(values)[:4], float(p), len(row.seeds))
-            for row, values, p in zip(primary, d, adjusted, strict=True)
+            Metric(row.cell, row.reference, metric, True, *one[:4], float(p), len(row.seeds))
+            for row, one, p in zip(primary, intervals, adjusted, strict=False)
         ]
     return [rows[place] for place in range(len(primary)) for rows in of_metric.values()]
 
