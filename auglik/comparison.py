@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from auglik.files import write_csv
 from auglik.runs import Results
-from auglik.statistics import Interval, paired_difference, summary
+from auglik.statistics import FAMILY_WISE, Interval, holm, p_of, paired_difference, summary
+
+if TYPE_CHECKING:
+    from auglik.inference.rows import Primary
 
 RUNS_CSV, COMPARISON_CSV = "runs.csv", "comparison.csv"
 
@@ -21,21 +24,55 @@ COMPARED = (
     "effective_views",
 )
 
+PRIMARY = "clean_nll"
+
 RunsOfCells = Mapping[str, Sequence[Results]]
 """The finished runs of every cell, in the order of the plan and of the seeds."""
 
 
 class Difference(NamedTuple):
-    """How a cell differs from its reference in one metric, paired by seed."""
+    """How a cell differs from its reference in one metric, paired by seed; its interval is that of this cell alone."""
 
     cell: str
     reference: str
     metric: str
     interval: Interval
+    p_adjusted: float
+    """Of no difference, by Holm over the cells of this metric."""
+    primary: bool
+    """For new seeds and new test images, as `auglik.inference` has clean NLL; else for new seeds on these images."""
 
 
-def differences(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
-    """Every cell against its reference, over the seeds that both have finished on the same test images."""
+def differences(
+    runs: RunsOfCells, references: Mapping[str, str], primary: Sequence["Primary"] = ()
+) -> list[Difference]:
+    """Every cell against its reference, over the seeds that both have finished on the same test images.
+
+    Clean NLL is taken from `primary` where it is given: scores alone do not tell how test images differ.
+    """
+    found = _paired(runs, references)
+    by_cell = {row.cell: row for row in primary}
+    family = sum(references[cell] != cell for cell in runs)
+    p_values: dict[str, list[float]] = {}
+    for one in found:
+        p_values.setdefault(one.metric, []).append(one.p_adjusted)
+    adjusted = {
+        metric: iter(holm([*values, *[math.nan] * (family - len(values))])) for metric, values in p_values.items()
+    }
+    found = [one._replace(p_adjusted=float(next(adjusted[one.metric]))) for one in found]
+    return [_primary(one, by_cell.get(one.cell)) if one.metric == PRIMARY else one for one in found]
+
+
+def _primary(one: Difference, row: "Primary | None") -> Difference:
+    if row is None:
+        return one
+    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (math.nan,) * 3
+    interval = Interval(row.mean, row.new_seeds.standard_error, lower, upper, len(row.seeds))
+    return Difference(row.cell, row.reference, PRIMARY, interval, p, True)
+
+
+def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
+    """With p-values that are not yet adjusted."""
     found = []
     for cell, own in runs.items():
         reference = references[cell]
@@ -47,7 +84,8 @@ def differences(runs: RunsOfCells, references: Mapping[str, str]) -> list[Differ
             continue
         for metric in COMPARED:
             values, compared_with = ([number(run, metric) for run in side] for side in zip(*pairs, strict=True))
-            found.append(Difference(cell, reference, metric, paired_difference(values, compared_with)))
+            interval = paired_difference(values, compared_with)
+            found.append(Difference(cell, reference, metric, interval, p_of(interval), False))
     return found
 
 
@@ -70,13 +108,17 @@ def write_comparison(folder: Path, runs: RunsOfCells, found: Sequence[Difference
     write_csv(folder / RUNS_CSV, [{name: run.get(name) for name in columns} for run in rows], columns)
     table = [
         {"cell": item.cell, "reference": item.reference, "metric": item.metric, **item.interval._asdict()}
+        | {"p_adjusted": item.p_adjusted, "claim": CLAIMS[item.primary]}
         for item in found
     ]
-    write_csv(
-        folder / COMPARISON_CSV, table, ["cell", "metric", "mean", "standard_error", "lower", "upper", "n", "reference"]
-    )
+    columns = ["cell", "metric", "mean", "standard_error", "lower", "upper", "n", "reference", "p_adjusted", "claim"]
+    write_csv(folder / COMPARISON_CSV, table, columns)
 
 
+CLAIMS = {
+    True: "primary: new seeds and new test images",
+    False: "exploratory: new seeds, these test images",
+}
 SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
 
 
@@ -94,13 +136,13 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
     by_cell = {(item.cell, item.metric): item for item in found}
     compared = [cell for cell in runs if (cell, f"{part}_nll") in by_cell]
     if compared:
-        lines += ["", "Paired difference to the reference [95% interval, Student's t over seeds]"]
-        lines.append(" " * width + "".join(f"{title:>28}" for _, title, _, _ in SHOWN))
+        nll = by_cell[compared[0], f"{part}_nll"]
+        lines += ["", "Paired difference to the reference [95% interval of one cell]; * p < 0.05, Holm over the cells"]
+        lines += [f"NLL is the {CLAIMS[True]}; others are {CLAIMS[False]}"] if nll.primary else [CLAIMS[False]]
+        lines.append(" " * width + "".join(f"{title:>28}  " for _, title, _, _ in SHOWN))
         for cell in compared:
-            values = [
-                _difference(by_cell[cell, f"{part}_{name}"].interval, scale, digits) for name, _, scale, digits in SHOWN
-            ]
-            lines.append(f"{cell:<{width}}" + "".join(f"{text:>28}" for text in values))
+            values = [_difference(by_cell[cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in SHOWN]
+            lines.append((f"{cell:<{width}}" + "".join(f"{text:>30}" for text in values)).rstrip())
     return "\n".join(lines)
 
 
@@ -109,7 +151,8 @@ def _mean(runs: Sequence[Results], metric: str, scale: float, digits: int) -> st
     return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
 
 
-def _difference(interval: Interval, scale: float, digits: int) -> str:
+def _difference(found: Difference, scale: float, digits: int) -> str:
+    interval = found.interval
     mean, lower, upper = (scale * value for value in (interval.mean, interval.lower, interval.upper))
     bounds = "" if math.isnan(lower) else f" [{lower:+.{digits}f}, {upper:+.{digits}f}]"
-    return f"{mean:+.{digits}f}{bounds}"
+    return f"{mean:+.{digits}f}{bounds}{' *' if found.p_adjusted <= FAMILY_WISE else '  '}"

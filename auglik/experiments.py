@@ -206,7 +206,10 @@ def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
 
 def write(output: Path, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None) -> list[Difference]:
     """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
-    found = differences(runs, reference_of(cells, reference))
+    from auglik.inference import primary_differences  # here, as its package brings xarray, which training does without
+
+    references, predictions = reference_of(cells, reference), predictions_of(output, runs)
+    found = differences(runs, references, primary_differences(predictions, references))
     write_comparison(output, runs, found)
-    write_ensembles(output, predictions_of(output, runs))
+    write_ensembles(output, predictions)
     return found

@@ -76,7 +76,7 @@ def chosen(
     cells: Sequence[Planned], grid: Grid, runs: RunsOfCells, seeds: Sequence[int]
 ) -> "tuple[dict[str, Choice], list[Trial]]":
     """What every cell chooses from its finished trials; a run that failed or is missing counts as the worst."""
-    from auglik.inference.choose import choose  # here, as its package brings JAX, which training does without
+    from auglik.inference.choose import choose  # here, as its package brings xarray, which training does without
 
     found: dict[str, dict[float, Mapping[int, float]]] = {}
     for cell in cells:

@@ -1,4 +1,4 @@
-"""Intervals, adjusted p-values, effective views, choice of a grid's value and power: without sampling a posterior."""
+"""The law of a difference, the rule that decides, effective views, choice of a grid's value and seeds needed."""
 
 import itertools
 import math
@@ -7,23 +7,24 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import integrate, special, stats
-from scipy.stats import norm as normal  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference.choose import choose
-from auglik.inference.components import Components, components, new_images, new_seeds, new_seeds_and_images
+from auglik.inference.components import Components, components, mean_squares, new_images, new_seeds
+from auglik.inference.decide import decide, outcome
 from auglik.inference.effective_views import effective_views, smoothed_log_weights
-from auglik.inference.model_data import image_covariance, model_data
+from auglik.inference.law import Law, below, draws, interval, law_of, p_of_more, p_of_none
 from auglik.inference.pairing import pairs
-from auglik.inference.power import half_width, seeds_needed
+from auglik.inference.power import chance, seeds_needed
 from auglik.inference.scored import image_nll, run_scores
-from auglik.inference.simulate import Truth, coverage, simulate
-from auglik.inference.simultaneous import shrunk_correlation, simultaneous
 from auglik.metrics import scores
 from auglik.predictions import Predictions
-from auglik.statistics import paired_difference
+from auglik.statistics import holm, paired_difference
 from objectives import InputError
+from studies.verdicts_worlds import World
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,11 +70,10 @@ def test_mean_squares_are_those_of_explicit_loops_and_add_up(rng: np.random.Gene
 
 
 def test_components_are_unbiased() -> None:
-    truth = Truth((0.0,), 0.5, 1.0, 0.8, 5, 40)
-    generator = np.random.default_rng(0)
-    squares = np.array([components(simulate(truth, generator).differences[0]).mean_squares for _ in range(3000)])
-    seeds, images, residual = squares.T  # before anything is set to 0
-    for estimates, variance in (((seeds - residual) / 40, 0.25), ((images - residual) / 5, 1.0), (residual, 0.64)):
+    world = World("one cell", 0.3, (0.4,), image_sd=0.8, residual_sd=0.5, images=40)
+    d = world.differences(np.random.default_rng(0), 3000, 5, np.zeros(1))[:, 0]
+    seeds, images, residual = mean_squares(d)  # before anything is set to 0
+    for estimates, variance in (((seeds - residual) / 40, 0.25), ((images - residual) / 5, 1.28), (residual, 0.5)):
         assert abs(estimates.mean() - variance) < 4 * stats.sem(estimates)
 
 
@@ -83,7 +83,6 @@ def test_negative_components_are_zero_and_named() -> None:
     found = components(d)
     assert (found.seed_variance, found.image_variance, found.residual_variance) == (0, 0, 4)
     assert found.clamped == ("seeds", "images")
-    assert new_seeds_and_images(found).standard_error == pytest.approx(1)  # sqrt(4 / 4)
 
 
 def test_over_new_seeds_is_the_paired_t_test_over_seeds(rng: np.random.Generator) -> None:
@@ -101,25 +100,18 @@ def test_over_new_images_is_the_t_test_over_images(rng: np.random.Generator) -> 
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), rel=1e-9)
 
 
-def test_satterthwaite_by_hand(rng: np.random.Generator) -> None:
-    d = rng.normal(size=(6, 9)) + 2 * rng.normal(size=(6, 1)) + 2 * rng.normal(size=9)
-    found = components(d)
-    assert not found.clamped
-    S, N, (a, b, e) = 6, 9, found.mean_squares
-    variance = found.seed_variance / S + found.image_variance / N + found.residual_variance / (S * N)
-    bounds = new_seeds_and_images(found)
-    assert bounds.standard_error**2 == pytest.approx(variance)
-    freedom = (a + b - e) ** 2 / (a**2 / 5 + b**2 / 8 + e**2 / 40)
-    assert bounds.degrees_of_freedom == pytest.approx(freedom)
-    assert bounds.upper - bounds.mean == pytest.approx(student.ppf(0.975, freedom) * math.sqrt(variance))
-
-
 def test_one_seed_claims_nothing_about_other_seeds(rng: np.random.Generator) -> None:
     found = components(rng.normal(size=(1, 20)))
     assert math.isnan(found.seed_variance)
     assert math.isnan(new_seeds(found).lower)
-    assert math.isnan(new_seeds_and_images(found).lower)
     assert new_images(found).standard_error > 0
+
+
+def test_one_image_claims_nothing_about_other_images() -> None:
+    found = components([[0.1], [0.2], [0.4]])
+    assert math.isnan(found.image_variance)
+    assert math.isnan(new_images(found).lower)
+    assert new_seeds(found).standard_error == pytest.approx(stats.sem([0.1, 0.2, 0.4]))
 
 
 def test_a_label_of_probability_zero_leaves_no_interval() -> None:
@@ -127,98 +119,121 @@ def test_a_label_of_probability_zero_leaves_no_interval() -> None:
     assert all(math.isnan(bounds.lower) for bounds in (new_seeds(found), new_images(found)))
 
 
-@pytest.mark.parametrize("shape", [(5,), (0, 3), (5, 1), (2, 3, 4)])
+@pytest.mark.parametrize("shape", [(5,), (0, 3), (5, 0), (2, 3, 4)])
 def test_components_refuse_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"expected differences \[S,N\]"):
         components(np.zeros(shape))
 
 
-# Simultaneous intervals
+# The law of a difference
 
 
-def generator() -> np.random.Generator:
-    return np.random.default_rng(5)
+def convolved(law: Law, x: float) -> float:
+    """P(delta < x) by adaptive quadrature of the two densities."""
+    a, b, S, N = (float(np.asarray(part)) for part in law[1:])
+
+    def integrand(u: float) -> float:
+        return float(student.pdf(u, N - 1) * student.cdf((x - float(np.asarray(law.mean)) + b * u) / a, S - 1))
+
+    return float(integrate.quad(integrand, -np.inf, np.inf, epsabs=1e-12, limit=400)[0])
 
 
-def test_one_cell_is_students_t(rng: np.random.Generator) -> None:
-    d = rng.normal(0.4, 1, (5, 1))
-    found, expected = simultaneous(d, generator=generator()), stats.ttest_1samp(d[:, 0], 0)
-    interval = expected.confidence_interval()
-    assert (found.lower[0], found.upper[0]) == pytest.approx((interval.low, interval.high), rel=1e-9)
-    assert found.p_values[0] == pytest.approx(expected.pvalue, rel=1e-9)
+@pytest.mark.parametrize(
+    ("seed_error", "image_error", "seeds", "images"),
+    [(1.0, 0.5, 5, 300), (0.5, 1.0, 3, 50), (1.0, 1.0, 2, 40), (0.05, 1.0, 10, 20), (1.0, 0.02, 2, 10)],
+)
+def test_the_law_is_the_convolution_of_two_students(
+    seed_error: float, image_error: float, seeds: int, images: int
+) -> None:
+    law = Law(0.3, seed_error, image_error, seeds, images)
+    for x in (-9.0, -2.0, 0.0, 0.4, 4.0):
+        assert float(below(law, x)) == pytest.approx(convolved(law, x), abs=2e-4, rel=2e-3)
+    lower, upper = interval(law)
+    assert convolved(law, float(upper)) - convolved(law, float(lower)) == pytest.approx(0.95, abs=3e-4)
+    assert upper - 0.3 >= student.ppf(0.975, seeds - 1) * seed_error * (1 - 1e-9)
 
 
-def test_perfectly_correlated_cells_are_students_t(rng: np.random.Generator) -> None:
-    """With many seeds; with few the shrinkage leaves the correlation below 1, which widens."""
-    factors = np.array([1.0, -2.0, 0.5])
-    found = simultaneous(rng.normal(size=(400, 1)) * factors, generator=generator())
-    share = student.sf(found.critical[0], 399) * 2
-    assert share == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 20_000))
-    few = simultaneous(rng.normal(size=(5, 1)) * factors, generator=generator())
-    assert student.ppf(0.975, 4) < few.critical[0] < student.ppf(1 - 0.025 / 3, 4)
+def test_without_an_image_part_the_law_is_students_t_test(rng: np.random.Generator) -> None:
+    d = np.repeat(rng.normal(0.4, 1, (3, 5, 1)), 2, -1)
+    law, expected = law_of(d), stats.ttest_1samp(d[..., 0], 0, axis=1)
+    np.testing.assert_allclose(p_of_none(law), expected.pvalue, rtol=1e-9)
+    np.testing.assert_allclose(interval(law), expected.confidence_interval(), rtol=1e-9)
 
 
-def test_independent_cells_are_sidak() -> None:
-    """Two seeds leave no correlation to estimate; the tails of C independent t are uniform."""
-    d = np.random.default_rng(1).normal(size=(2, 10))
-    found = simultaneous(d, generator=generator(), draws=40_000)
-    tail = 2 * student.sf(found.critical, 1)
-    joint = 1 - (1 - tail) ** 10
-    assert joint == pytest.approx(np.full(10, 0.05), abs=4 * math.sqrt(0.05 * 0.95 / 40_000))
+def test_the_image_error_is_that_of_the_components(rng: np.random.Generator) -> None:
+    d = rng.normal(size=(6, 9)) + 2 * rng.normal(size=(6, 1)) + 2 * rng.normal(size=9)
+    law, found = law_of(d), components(d)
+    assert float(law.image_error) ** 2 == pytest.approx(found.image_variance / 9)
+    assert float(law.seed_error) == pytest.approx(new_seeds(found).standard_error)
 
 
-def test_many_seeds_are_dunnett() -> None:
-    """With 300 seeds and one shared reference the critical value is that of scipy's integral of the normal maximum."""
-    rng = np.random.default_rng(2)
-    scores = rng.normal(size=(300, 6))
-    found = simultaneous(scores[:, 1:] - scores[:, :1], generator=generator(), draws=40_000)
-
-    def inside(q: float) -> float:
-        def given(x: float) -> float:
-            return float(normal.pdf(x) * (normal.cdf(math.sqrt(2) * q + x) - normal.cdf(-math.sqrt(2) * q + x)) ** 5)
-
-        return float(integrate.quad(given, -8, 8)[0])
-
-    assert inside(float(found.critical[0])) == pytest.approx(0.95, abs=0.006)
-    assert found.shrinkage < 0.05
+def test_equivalence_is_two_one_sided_tests_at_half_the_level(rng: np.random.Generator) -> None:
+    d = np.repeat(rng.normal(0.1, 0.3, (5, 1)), 2, -1)
+    one_sided = [
+        stats.ttest_1samp(d[:, 0], -0.6, alternative="greater").pvalue,
+        stats.ttest_1samp(d[:, 0], 0.6, alternative="less").pvalue,
+    ]
+    assert float(p_of_more(law_of(d), 0.6)) == pytest.approx(2 * max(one_sided), rel=1e-9)
+    assert float(p_of_more(law_of(d + 3), 0.6)) == 1
 
 
-def test_p_values_agree_with_the_intervals_and_exceed_the_unadjusted() -> None:
-    d = np.random.default_rng(3).normal(size=(5, 12)) + np.linspace(0, 6, 12)
-    found = simultaneous(d, generator=generator())
-    excludes = (found.lower > 0) | (found.upper < 0)
-    assert excludes.any()
-    assert not excludes.all()
-    np.testing.assert_array_equal(excludes, found.p_values < 0.05)
-    unadjusted = stats.ttest_1samp(d, 0).pvalue
-    assert (found.p_values >= unadjusted).all()
-    assert (found.p_values <= np.minimum(1, 12 * unadjusted) + 1e-12).all()
+def test_draws_follow_the_law(rng: np.random.Generator) -> None:
+    law = Law(0.3, 0.5, 0.4, 4, 30)
+    delta, theta, sd = draws(law, (4, 20_000), rng)
+    for x in (-1.0, 0.0, 0.8):
+        allowed = 4 * np.sqrt(0.25 / delta.size)
+        assert (delta < x).mean() == pytest.approx(float(below(law, x)), abs=allowed)
+        assert (theta < x).mean() == pytest.approx(student.cdf((x - 0.3) / 0.5, 3), abs=allowed)
+    assert (sd > 1.0).mean() == pytest.approx(stats.chi2.cdf(3, 3), abs=4 * np.sqrt(0.25 / sd.size))  # s = 1
 
 
-def test_cells_with_fewer_seeds_none_or_no_spread() -> None:
-    d = np.random.default_rng(4).normal(size=(5, 5))
-    d[3:, 1], d[1:, 2], d[:, 3], d[0, 4] = np.nan, np.nan, 0.25, np.inf
-    found = simultaneous(d, generator=generator())
-    assert found.critical[1] > found.critical[0]  # one degree of freedom
-    assert found.mean[2] == d[0, 2]
-    assert math.isnan(found.lower[2])
-    assert (found.lower[3], found.upper[3], found.p_values[3]) == (0.25, 0.25, 0)
-    assert math.isnan(found.lower[4])
+def test_what_is_not_known_is_nan() -> None:
+    one_seed, one_image = law_of(np.ones((1, 5))), law_of(np.array([[0.1], [0.2], [0.4]]))
+    agreeing = law_of(np.full((3, 4), 0.1 + 0.2))
+    for law in (one_seed, one_image, agreeing):
+        assert np.isnan([p_of_none(law), p_of_more(law, 1.0), *interval(law)]).all()
+    assert float(one_image.seed_error) == pytest.approx(stats.sem([0.1, 0.2, 0.4]))
 
 
-def test_shrinkage_is_none_for_many_seeds_and_a_correlation_stays_one() -> None:
-    z = np.random.default_rng(0).normal(size=(4000, 2))
-    R, w = shrunk_correlation(z @ np.array([[1.0, 0.8], [0.0, 0.6]]))
-    assert w < 0.01
-    assert R[0, 1] == pytest.approx(0.8, abs=0.03)
-    assert (np.linalg.eigvalsh(R) > 0).all()
+# Holm, and the rule
 
 
-def test_intervals_cover_at_their_rate() -> None:
-    """A small simulation of all closed-form intervals; differences of 4 cells that share a reference."""
-    for found in coverage(Truth((0.0, 0.01, -0.02, 0.05), 0.01, 0.3, 0.2, 5, 200), 300):
-        allowed = 4 * max(found.standard_error, 0.005)
-        assert abs(found.share - 0.95) < allowed, found
+def test_holm_by_hand() -> None:
+    """(m - k + 1) p_(k), never falling, at most 1."""
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([[0.5, 0.9], [0.02, 0.01]]), [[1, 1], [0.02, 0.02]])
+
+
+def test_a_cell_without_a_verdict_is_of_the_family_all_the_same() -> None:
+    np.testing.assert_allclose(holm([0.02, np.nan, 0.03]), [0.06, np.nan, 0.06])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_between_the_p_value_and_bonferronis(p: list[float]) -> None:
+    adjusted = holm(p)
+    assert (adjusted >= np.array(p)).all()
+    assert (adjusted <= np.minimum(1, len(p) * np.array(p)) + 1e-15).all()
+    assert adjusted.min() == pytest.approx(min(1, len(p) * min(p)))
+
+
+@given(
+    st.lists(st.tuples(st.floats(-2, 2), st.floats(0.01, 1), st.floats(0, 1)), min_size=1, max_size=6),
+    st.integers(2, 12),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_word_never_contradicts_the_interval(cells: list[tuple[float, float, float]], seeds: int) -> None:
+    mean, seed_error, image_error = (np.array(part) for part in zip(*cells, strict=True))
+    law, rope = Law(mean, seed_error, image_error, seeds, 50), 0.5
+    decision, (lower, upper) = decide(law, rope), interval(law)
+    assert not (decision.told & (lower < 0) & (upper > 0)).any()
+    assert ((lower >= -rope) & (upper <= rope))[decision.equal].all()
+
+
+def test_equal_is_said_before_better() -> None:
+    assert outcome(0.01, 0.01, -1.0) == "equal"
+    assert [outcome(0.01, 1.0, mean) for mean in (-1.0, 1.0)] == ["better", "worse"]
+    assert outcome(0.06, 0.06, 1.0) == "undecided"
+    assert outcome(float("nan"), float("nan"), 1.0) == "unknown"
 
 
 # Effective views
@@ -286,53 +301,68 @@ def test_no_finite_run_is_no_choice(grid: dict[float, dict[int, float]]) -> None
         choose({"a": grid})
 
 
-# Power
+# Seeds needed
 
 
-def test_half_width_of_equal_images_is_students() -> None:
-    assert half_width(5, 4.0, 0.0) == pytest.approx(student.ppf(0.975, 4) * 2 / math.sqrt(5))
-    assert half_width(5, 0.0, 4.0) == pytest.approx(1.959963985 * 2)
+def test_the_chance_of_a_decision_is_that_of_the_noncentral_t() -> None:
+    for n, effect in ((3, 1.0), (5, 2.0), (20, 0.7)):
+        critical = student.ppf(1 - 0.05 / 16, n - 1)
+        noncentral = stats.nct(n - 1, effect * math.sqrt(n))
+        expected = noncentral.sf(critical) + noncentral.cdf(-critical)
+        found = chance(n, np.array([2 * effect]), np.array([2.0]), 0.0, 1 - 0.05 / 8)
+        assert float(found[0]) == pytest.approx(expected, abs=0.01)
 
 
-@pytest.mark.parametrize("image_variance", [0.0, 1e-6, 1e-5])
-def test_seeds_needed_tell_in_four_of_five_experiments(image_variance: float) -> None:
-    """New seeds on the same images, and the interval for new seeds and images that they would give."""
-    variance, difference, experiments = 2e-4, 0.01, 20_000
-    found = seeds_needed(difference, variance, image_variance, 5)
-    assert found.seeds is not None
-    S, rng = found.seeds, np.random.default_rng(1)
-    means = rng.normal(difference, math.sqrt(variance / S), experiments)
-    over_seeds = variance * rng.chisquare(S - 1, experiments) / (S - 1) / S
-    total = over_seeds + image_variance
-    widths = student.ppf(0.975, (S - 1) * (total / over_seeds) ** 2) * np.sqrt(total)
-    assert 0.77 < (means > widths).mean() < 0.85  # the approximation is normal, and seeds are whole
+def test_the_chance_of_a_decision_with_image_noise_is_that_of_experiments() -> None:
+    """New seeds of the same images, decided by the law of each experiment."""
+    rng, n, sd, image_error, theta, images = np.random.default_rng(1), 6, 0.02, 0.01, 0.05, 400
+    y = rng.normal(theta, sd, (4000, n))
+    p = p_of_none(Law(y.mean(1), y.std(1, ddof=1) / math.sqrt(n), np.full(len(y), image_error), n, images))
+    width = float(student.ppf(0.975, images - 1)) * image_error
+    found = float(chance(n, np.array([theta]), np.array([sd]), width, 0.95)[0])
+    assert found == pytest.approx((p < 0.05).mean(), abs=0.03)
 
 
-def test_seeds_needed_are_the_least_and_said() -> None:
-    found = seeds_needed(0.01, 2e-4, 1e-6, 5)
-    assert found.seeds is not None
-    margins = [0.8416212 * math.sqrt(2e-4 / count) for count in (found.seeds - 1, found.seeds)]
-    before, now = (half_width(found.seeds - back, 2e-4, 1e-6) for back in (1, 0))
-    assert now + margins[1] < 0.01 <= before + margins[0]
-    assert found.more == found.seeds - 5
-    assert f"{found.more} more seeds" in found.sentence
-    assert "new test images" in found.sentence
-    assert "test images alone" not in found.sentence
-    assert "only more images reduce" in seeds_needed(0.01, 1e-5, 1e-5, 5).sentence
+def least(effect: float, cells: int) -> int:
+    """By scipy's noncentral t, and counting up."""
+    for n in range(2, 101):
+        critical, noncentral = student.ppf(1 - 0.05 / cells / 2, n - 1), stats.nct(n - 1, effect * math.sqrt(n))
+        if noncentral.sf(critical) + noncentral.cdf(-critical) >= 0.8:
+            return n
+    return 101
+
+
+def test_many_seeds_leave_little_doubt_about_how_many_are_needed() -> None:
+    rng = np.random.default_rng(0)
+    law = Law(0.01, 0.02 / math.sqrt(20_000), 0.0, 20_000, 2)
+    found = seeds_needed(law, 8, rng)
+    assert found.lower is not None
+    assert found.upper is not None
+    assert found.lower <= least(0.5, 8) <= found.upper
+    assert found.upper - found.lower <= 6
+    assert list(found.assurance.values()) == sorted(found.assurance.values())
+    assert "seeds in all (80% interval) would tell with a chance of 80%" in found.sentence
+
+
+def test_few_seeds_cannot_tell_how_many_are_needed() -> None:
+    found = seeds_needed(Law(0.01, 0.008, 0.0, 3, 2), 8, np.random.default_rng(0))
+    assert found.lower is not None
+    assert found.upper is None
+    assert f"between {found.lower} and more than 100 in all" in found.sentence
+    assert f"100 would with a chance of {found.assurance[100]:.0%}" in found.sentence
 
 
 def test_images_or_the_cap_may_forbid() -> None:
-    assert "more test images" in seeds_needed(0.01, 1e-4, 1e-4, 5).sentence
-    capped = seeds_needed(0.001, 1e-4, 0.0, 5, cap=20)
-    assert capped.seeds is None
-    assert "more than 20 seeds" in capped.sentence
-    assert "images" not in capped.sentence
-    mostly_images = seeds_needed(0.0471, 0.0598**2, 0.0235**2, 5)
-    assert mostly_images.seeds is None
-    assert "more test images are needed" in mostly_images.sentence
+    rng = np.random.default_rng(0)
+    images = seeds_needed(Law(0.01, 0.002, 0.02, 5, 300), 1, rng)
+    assert images.images_limit > 0.9
+    assert "more test images are needed: the 300 test images leave +-0.039 nats" in images.sentence
+    hopeless = seeds_needed(Law(0.0001, 0.01 / math.sqrt(200), 0.0, 200, 300), 8, rng)
+    assert (hopeless.lower, hopeless.upper) == (None, None)
+    assert hopeless.sentence == "more than 100 seeds would be needed"
 
 
-# Pairing and the model's data
+# Pairing and scores
 
 
 def test_pairs_leave_out_and_name_what_differs(rng: np.random.Generator) -> None:
@@ -362,45 +392,7 @@ def test_scores_of_a_run(rng: np.random.Generator) -> None:
     assert math.isnan(run_scores(run)["marginal_log_likelihood_corrected"])
 
 
-def test_image_covariance_is_unbiased() -> None:
-    """Cells share half their image variance through the reference, whichever seeds they have."""
-    truth = Truth((0.0, 0.0), 0.3, 1.0, 2.0, 4, 60)
-    rng = np.random.default_rng(0)
-    seeds = [(0, 1, 2, 3), (1, 2, 3)]
-    found = []
-    for _ in range(400):
-        d = simulate(truth, rng).differences
-        found.append(60 * image_covariance([d[0], d[1, 1:]], seeds))
-    expected = np.array([[1.0, 0.5], [0.5, 1.0]])
-    error = np.std(found, axis=0) / math.sqrt(len(found))
-    assert (np.abs(np.mean(found, axis=0) - expected) < 4 * error).all()
-
-
-def test_image_covariance_keeps_the_variances_of_the_components() -> None:
-    """Among cells of very different spreads, where the unbiased estimate is not positive semidefinite."""
-    rng = np.random.default_rng(1)
-    d = [spread * (rng.normal(size=(5, 50)) + 0.3 * rng.normal(size=50)) for spread in (1.0, 30.0, 0.1, 2.0, 5.0)]
-    V = image_covariance(d, [range(5)] * 5)
-    np.testing.assert_allclose(np.diag(V), [components(cell).image_variance / 50 for cell in d], rtol=1e-9, atol=1e-15)
-    assert np.linalg.eigvalsh(V).min() > -1e-12
-
-
-def test_model_data_places_every_seed() -> None:
-    d = [np.full((2, 5), 1.0), np.arange(15.0).reshape(3, 5)]
-    data = model_data(d, [(3, 7), (1, 3, 7)], ["x", "w"])
-    np.testing.assert_array_equal(data.there, [[False, True, True], [True, True, True]])
-    np.testing.assert_array_equal(data.y[1], [2, 7, 12])
-    np.testing.assert_array_equal(data.reference, [1, 0])
-
-
-def test_simulated_differences_share_their_reference() -> None:
-    found = simulate(Truth((1.0, 0.0), 1.0, 0.0, 0.0, 20_000, 2), np.random.default_rng(0))
-    assert np.asarray(np.corrcoef(found.seed_effects))[0, 1] == pytest.approx(0.5, abs=4 / math.sqrt(20_000))
-    assert found.seed_effects.std() == pytest.approx(1, abs=0.03)
-    np.testing.assert_allclose(found.differences[0], 1 + np.repeat(found.seed_effects[0][:, None], 2, 1))
-
-
 def test_levels_and_ropes_are_checked(rng: np.random.Generator) -> None:
-    for level, interval in itertools.product((0.0, 1.0, 95.0), (new_seeds, new_images)):
+    for level, of in itertools.product((0.0, 1.0, 95.0), (new_seeds, new_images)):
         with pytest.raises(InputError, match="confidence level"):
-            interval(components(rng.normal(size=(3, 4))), level)
+            of(components(rng.normal(size=(3, 4))), level)

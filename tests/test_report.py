@@ -84,9 +84,9 @@ def test_differences_are_paired_by_seed(written: Path, comparison: Path) -> None
     scores = {cell: collect(comparison).cells[cell].scores("clean_nll") for cell in ("reference", "sharper")}
     difference = np.subtract(scores["sharper"], scores["reference"])
     table = rows_of(written, "primary")
-    column = "mean over seeds [Student's 95%]"
+    column = "[95%, new seeds, these images]"
     half_width = 4.302653 * difference.std(ddof=1) / np.sqrt(3)  # Student's t with 2 degrees of freedom, 0.975
-    assert table["sharper", column] == pytest.approx(difference.mean(), rel=1e-4)
+    assert table["sharper", "difference [95%, new seeds and images]"] == pytest.approx(difference.mean(), rel=1e-4)
     assert table["sharper", f"{column}: lower"] == pytest.approx(difference.mean() - half_width, rel=1e-3)
 
 
@@ -267,9 +267,10 @@ def test_one_seed_claims_nothing_between_seeds(tmp_path: Path) -> None:
     built = building.build(tmp_path / "one", QUICK, lambda share: None)
     assert any("one seed only" in text for text in built.page.warnings)
     answer = built.page.sections[0]
-    assert "nothing can be said for other seeds" in answer.sentences[0]
+    assert "nothing can be said for other seeds and images" in answer.sentences[0]
+    assert "at most 5%" not in answer.sentences[0]
     assert not [row for row in built.rows if "standard error" in str(row["column"])]
-    assert not [row for row in built.rows if row["table"] == "primary" and "posterior" in str(row["column"])]
+    assert not [row for row in built.rows if row["table"] == "primary" and "adjusted p" in str(row["column"])]
 
 
 def test_a_diverged_run_does_not_stop_the_report(own: Path) -> None:

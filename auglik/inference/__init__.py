@@ -1,4 +1,4 @@
-"""Differences between cells with their uncertainty: seeds and test images crossed, all cells at once, and pooled."""
+"""Differences between cells with their uncertainty: seeds and test images crossed, decided by one rule for all."""
 
 from auglik.inference.choose import Choice, Trial, choose
 from auglik.inference.components import Bounds, Components, components
@@ -10,12 +10,12 @@ from auglik.inference.corrupted import (
     infer_corrupted,
     under_corruption,
 )
+from auglik.inference.decide import Decision, decide
 from auglik.inference.effective_views import EffectiveViews, effective_views
-from auglik.inference.infer import infer
-from auglik.inference.power import SeedsNeeded, half_width, seeds_needed
-from auglik.inference.rows import Diagnostics, Effect, Inference, Metric, Primary
-from auglik.inference.simulate import Coverage, Truth, coverage, posterior_coverage
-from auglik.inference.simultaneous import Simultaneous, simultaneous
+from auglik.inference.infer import infer, primary_differences
+from auglik.inference.law import Law, law_of
+from auglik.inference.power import SeedsNeeded, seeds_needed
+from auglik.inference.rows import Effect, Inference, Metric, Primary
 
 __all__ = [
     "Bounds",
@@ -23,28 +23,25 @@ __all__ = [
     "Components",
     "Corrupted",
     "CorruptedCell",
-    "Coverage",
-    "Diagnostics",
+    "Decision",
     "Effect",
     "EffectiveViews",
     "Inference",
+    "Law",
     "Metric",
     "Posited",
     "Primary",
     "SeedsNeeded",
-    "Simultaneous",
     "Trial",
-    "Truth",
     "UnderCorruption",
     "choose",
     "components",
-    "coverage",
+    "decide",
     "effective_views",
-    "half_width",
     "infer",
     "infer_corrupted",
-    "posterior_coverage",
+    "law_of",
+    "primary_differences",
     "seeds_needed",
-    "simultaneous",
     "under_corruption",
 ]

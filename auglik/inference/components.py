@@ -10,13 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from auglik.statistics import ROUNDING
 from objectives.errors import InputError
 
 Array = npt.NDArray[np.float64]
 
 
 class Bounds(NamedTuple):
-    """An estimate with its interval: mean +- t_{degrees_of_freedom} standard_error; NaN where the data can't tell."""
+    """An estimate with its interval: mean +- t_{degrees_of_freedom} standard_error.
+
+    NaN where the data can't tell: nothing to take a spread from, or values without any.
+    """
 
     mean: float
     standard_error: float
@@ -26,7 +30,7 @@ class Bounds(NamedTuple):
 
 
 class MeanSquares(NamedTuple):
-    """E seeds = v_res + N v_seed, E images = v_res + S v_image, E residual = v_res; NaN where S = 1 leaves none."""
+    """E seeds = v_res + N v_seed, E images = v_res + S v_image, E residual = v_res; NaN where S = 1 or N = 1."""
 
     seeds: float
     images: float
@@ -36,7 +40,7 @@ class MeanSquares(NamedTuple):
 class Components(NamedTuple):
     """Mean and variances of one cell's paired difference; an estimate below zero is set to 0 and named in `clamped`.
 
-    With one seed all three variances are NaN: seeds, images and residual can't be told apart.
+    With one seed or one image all three variances are NaN: seeds, images and residual can't be told apart.
     """
 
     mean: float
@@ -52,19 +56,18 @@ class Components(NamedTuple):
 def components(differences: npt.ArrayLike) -> Components:
     """Components of `differences` [S,N] per seed and image. A difference that is not finite leaves NaN everywhere.
 
-    Raises InputError for another shape and for fewer than two images.
+    Raises InputError for another shape.
     """
     d = np.asarray(differences, dtype=np.float64)
-    if d.ndim != 2 or d.shape[0] < 1 or d.shape[1] < 2:
+    if d.ndim != 2 or d.size == 0:
         raise InputError(
-            f"expected differences [S,N] of S >= 1 seeds and N >= 2 test images, got shape {d.shape}: "
-            "is it one row a seed?"
+            f"expected differences [S,N] of S seeds and N test images, got shape {d.shape}: is it one row a seed?"
         )
     S, N = d.shape
     if not np.isfinite(d).all():
         nan = float("nan")
         return Components(nan, nan, nan, nan, (), MeanSquares(nan, nan, nan), S, N)
-    squares = _mean_squares(d)
+    squares = MeanSquares(*map(float, mean_squares(d)))
     raw = {
         "seeds": (squares.seeds - squares.residual) / N,
         "images": (squares.images - squares.residual) / S,
@@ -86,24 +89,6 @@ def new_images(found: Components, level: float = 0.95) -> Bounds:
     return _bounds(found.mean, found.mean_squares.images / (S * N), N - 1, level)
 
 
-def new_seeds_and_images(found: Components, level: float = 0.95) -> Bounds:
-    """New seeds and new test images: variance v_seed / S + v_image / N + v_res / (S N), components as clamped.
-
-    That is (max(MS_s, MS_r) + max(MS_i, MS_r) - MS_r) / (S N), with Satterthwaite's degrees of freedom of these three
-    terms: a clamped seed component still costs the degrees of freedom of S seeds.
-    With few seeds it can be narrower than `new_seeds`: the images' part of the variance has many degrees of freedom.
-    """
-    S, N = found.seeds, found.images
-    seeds, images, residual = found.mean_squares
-    terms = np.array([max(seeds, residual), max(images, residual), -residual])
-    freedom = np.array([S - 1, N - 1, (S - 1) * (N - 1)])
-    total = float(terms.sum())
-    if not total > 0 or S == 1:
-        return _bounds(found.mean, total / (S * N), S - 1, level)
-    satterthwaite = total**2 / float((np.square(terms) / freedom).sum())
-    return _bounds(found.mean, total / (S * N), satterthwaite, level)
-
-
 def student_quantile(degrees_of_freedom: float, level: float) -> float:
     """Two-sided: P(|t| <= quantile) = level. Raises InputError for a level outside (0, 1)."""
     if not 0 < level < 1:
@@ -112,19 +97,24 @@ def student_quantile(degrees_of_freedom: float, level: float) -> float:
 
 
 def _bounds(mean: float, variance: float, degrees_of_freedom: float, level: float) -> Bounds:
-    if degrees_of_freedom == 0 or not np.isfinite(variance):
+    if degrees_of_freedom == 0 or not variance > (ROUNDING * mean) ** 2 or np.isinf(variance):
         return Bounds(mean, float("nan"), float("nan"), float("nan"), float("nan"))
     error = float(np.sqrt(variance))
     half_width = student_quantile(degrees_of_freedom, level) * error
     return Bounds(mean, error, degrees_of_freedom, mean - half_width, mean + half_width)
 
 
-def _mean_squares(d: Array) -> MeanSquares:
-    S, N = d.shape
-    over_images, over_seeds, mean = d.mean(1), d.mean(0), d.mean()
-    images = S * float(np.square(over_seeds - mean).sum()) / (N - 1)
-    if S == 1:
-        return MeanSquares(float("nan"), images, float("nan"))
-    seeds = N * float(np.square(over_images - mean).sum()) / (S - 1)
-    residual = float(np.square(d - over_images[:, None] - over_seeds + mean).sum()) / ((S - 1) * (N - 1))
-    return MeanSquares(seeds, images, residual)
+def mean_squares(d: Array) -> tuple[Array, Array, Array]:
+    """Those of seeds, images and residual of d [...,S,N]; NaN where S = 1 or N = 1 leaves none."""
+    S, N = d.shape[-2:]
+    over_images, over_seeds, mean = d.mean(-1), d.mean(-2), d.mean((-2, -1))
+    residual = d - over_images[..., None] - over_seeds[..., None, :] + mean[..., None, None]
+    seeds = N * np.square(over_images - mean[..., None]).sum(-1)
+    images = S * np.square(over_seeds - mean[..., None]).sum(-1)
+    both = np.square(residual).sum((-2, -1))
+    nothing = np.full(mean.shape, np.nan)
+    return (
+        seeds / (S - 1) if S > 1 else nothing,
+        images / (N - 1) if N > 1 else nothing,
+        both / ((S - 1) * (N - 1)) if S > 1 and N > 1 else nothing,
+    )

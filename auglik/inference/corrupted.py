@@ -1,4 +1,10 @@
-"""Differences in NLL under corruption, paired by seed and corruption: over all corruptions, by category, and each."""
+"""Differences in NLL under corruption, occlusion and mollification, paired by seed.
+
+A seed is one replicate of the whole profile of a run: it moves all conditions together. So a target's difference (the
+mean over its conditions) is taken within each seed, and its law over seeds is Student's t with the target's own
+variance, whatever conditions share. Holm's p-values allow for all cells and all targets of a family: the mean over the
+corruptions; categories; single corruptions; severities; occluded shares; temperatures.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,38 +13,49 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import xarray
-from arviz_stats import hdi  # type: ignore[attr-defined]
 
-from auglik.inference.corrupted_model import Posterior, sample
-from auglik.inference.rows import Diagnostics
-from auglik.inference.sampled import convergence_warnings, diagnostics_of, tree_of
+from auglik.inference.decide import outcome
+from auglik.inference.law import Law, below, interval, p_of_none
+from auglik.inference.posterior import targets_tree
+from auglik.inference.verdict import p_text
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN, Score
+from auglik.statistics import holm, standard_errors
 from objectives.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 
-LEAST_SEEDS, LEAST_CORRUPTIONS = 2, 5
-LEVEL = 0.95
+OVERALL, CATEGORIES, SINGLE = "all corruptions", "category", "corruption"
+SEVERITIES, OCCLUSION, MOLLIFIED = "severity", "occlusion", "mollified"
+FAMILIES = (OVERALL, CATEGORIES, SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
+
+Profile = Mapping[str, Mapping[str, float]]
+"""family -> target -> NLL in nats, the mean over the target's conditions."""
 
 
 class UnderCorruption(NamedTuple):
     """What was measured of a run: `conditions` identifies images and settings, only runs that share it are paired."""
 
     conditions: str
-    nll: Mapping[str, float]
-    """By corruption, in nats, the mean over severities."""
+    profile: Profile
 
 
 class Posited(NamedTuple):
-    """The posterior of one difference in NLL for new seeds on these corrupted images, in nats; less is better."""
+    """One difference in NLL for new seeds on these images, in nats, less is better; NaN where the data cannot tell."""
 
     mean: float
     lower: float
     upper: float
-    """95% HDI."""
+    """95% interval of this cell and target alone."""
     p_better: float
     """P(difference < 0 given the data)."""
+    p_adjusted: float
+    """Of no difference, by Holm over the family's cells and targets."""
+
+    @property
+    def outcome(self) -> str:
+        """better, worse, undecided or unknown."""
+        return outcome(self.p_adjusted, 1.0, self.mean)
 
 
 class CorruptedCell(NamedTuple):
@@ -47,11 +64,22 @@ class CorruptedCell(NamedTuple):
     cell: str
     reference: str
     seeds: tuple[int, ...]
-    overall: Posited
-    """Of the mean over the corruptions."""
-    categories: Mapping[str, Posited]
-    corruptions: Mapping[str, Posited]
+    families: Mapping[str, Mapping[str, Posited]]
+    """By family and target; a family is there where it was measured."""
     verdict: str
+
+    @property
+    def overall(self) -> Posited | None:
+        """Of the mean over the corruptions."""
+        return self.families.get(OVERALL, {}).get(MEAN)
+
+    @property
+    def categories(self) -> Mapping[str, Posited]:
+        return self.families.get(CATEGORIES, {})
+
+    @property
+    def corruptions(self) -> Mapping[str, Posited]:
+        return self.families.get(SINGLE, {})
 
 
 class Corrupted(NamedTuple):
@@ -59,143 +87,187 @@ class Corrupted(NamedTuple):
 
     cells: list[CorruptedCell]
     left_out: list[str]
-    """A sentence for each cell that the model was not given, and for seeds that were not paired."""
-    diagnostics: Diagnostics
-    warnings: list[str]
+    """A sentence for each cell that could not be compared, and for seeds that were not paired."""
+    sizes: Mapping[str, int]
+    """How many comparisons a family's p-values allow for."""
     data: xarray.DataTree
-    """Draws; a child `conditions_<digest>` for each model where there are several."""
+    """posterior: theta, seed_sd [chain,draw,cell,target], a target `family: name`."""
 
 
 def under_corruption(scores: Iterable[Score], conditions: str) -> UnderCorruption:
-    """From a run's robustness scores: the means over severities of each corruption."""
-    found = {
-        score.name: score.nll
-        for score in scores
-        if score.kind == "corruption" and score.severity is None and score.name != MEAN
-    }
-    return UnderCorruption(conditions, {name: found[name] for name in CORRUPTIONS if name in found})
+    """From a run's robustness scores: means over severities, but for the severities' own family."""
+    found: dict[str, dict[str, float]] = {family: {} for family in FAMILIES}
+    for score in scores:
+        if placed := _target(score):
+            family, target = placed
+            found[family][target] = score.nll
+    order = {name: place for place, name in enumerate(CORRUPTIONS)}
+    found[SINGLE] = dict(sorted(found[SINGLE].items(), key=lambda item: order[item[0]]))
+    return UnderCorruption(conditions, {family: targets for family, targets in found.items() if targets})
+
+
+def _target(score: Score) -> tuple[str, str] | None:
+    """The family and target that a score is of, None for one that is of none: a part of a mean, or not changed."""
+    kind, name, category, severity = score[:4]
+    if kind == "corruption" and name == MEAN:
+        if severity is not None:
+            return SEVERITIES, f"{severity:g}"
+        return (OVERALL, MEAN) if category == ALL else (CATEGORIES, category)
+    if kind == "corruption" and severity is None and name in CORRUPTIONS:
+        return SINGLE, name
+    if kind == "occlusion" and severity:
+        return OCCLUSION, f"{severity:.0%}"
+    return (MOLLIFIED, f"{name} {severity:g}") if kind == "mollified" and severity else None
 
 
 def infer_corrupted(
     runs: Mapping[str, Mapping[int, UnderCorruption]], references: Mapping[str, str], *, seed: int = 0
 ) -> Corrupted:
-    """Compares every cell with its reference; cells of the same conditions are one hierarchical model.
+    """Compares every cell with its reference. Raises InputError for a cell without a reference."""
+    rows, left_out, sizes, laws = infer_cells(runs, references)
+    known = {
+        cell: {
+            f"{family}: {name}": law
+            for family, targets in found.items()
+            for name, law in targets.items()
+            if np.isfinite(law.seed_error)
+        }
+        for cell, found in laws.items()
+    }
+    return Corrupted(rows, left_out, sizes, targets_tree(known, seed))
 
-    One seed, or fewer than 5 corruptions, is not modelled. Raises InputError for a cell without a reference.
-    """
-    families: dict[str, list[tuple[str, tuple[int, ...], Floats]]] = {}
-    names: dict[str, list[str]] = {}
+
+def infer_cells(
+    runs: Mapping[str, Mapping[int, UnderCorruption]], references: Mapping[str, str]
+) -> tuple[list[CorruptedCell], list[str], dict[str, int], dict[str, dict[str, dict[str, Law]]]]:
+    """All but the draws: rows, what was left out, the families' sizes, and the laws by cell, family and target."""
     left_out: list[str] = []
+    paired_cells: dict[str, tuple[int, ...]] = {}
+    differences: dict[str, dict[str, dict[str, Floats]]] = {}
     for cell in runs:
         reference = references.get(cell)
         if reference is None or reference not in references:
             raise InputError(f"expected a reference among the cells for {cell!r}, got {reference!r}: is it misspelt?")
         if cell == reference:
             continue
-        conditions, seeds, unpaired = paired(runs[cell], runs.get(reference, {}))
+        seeds, unpaired = paired(runs[cell], runs.get(reference, {}))
         said = f"{cell} against {reference} under corruption: "
         if unpaired and seeds:
             left_out.append(f"{said}seed {', '.join(map(str, unpaired))} not measured alike, so left out.")
-        corruptions = list(runs[cell][seeds[0]].nll) if seeds else []
-        d = np.array([[runs[cell][s].nll[k] - runs[reference][s].nll[k] for k in corruptions] for s in seeds])
-        if why := _unfit(seeds, d):
-            left_out.append(f"{said}no model, as {why}.")
+        own = [runs[cell][s].profile for s in seeds]
+        other = [runs[reference][s].profile for s in seeds]
+        d = _less(own, other)
+        if why := _unfit(seeds, [values for targets in d.values() for values in targets.values()]):
+            left_out.append(f"{said}no verdict, as {why}.")
             continue
-        families.setdefault(conditions, []).append((cell, seeds, d))
-        names[conditions] = corruptions
-    rows, posteriors = [], dict[str, Posterior]()
-    for conditions, family in families.items():
-        categories = {name: CORRUPTIONS[name] for name in names[conditions]}
-        posterior = sample([d for *_, d in family], categories, cells=[cell for cell, *_ in family], seed=seed)
-        posteriors[conditions] = posterior
-        told = _told(posterior)
-        rows += [_row(cell, references[cell], seeds, told[cell], categories) for cell, seeds, _ in family]
-    order = {cell: place for place, cell in enumerate(runs)}
-    diagnostics = diagnostics_of(list(posteriors.values()))
-    return Corrupted(
-        sorted(rows, key=lambda row: order[row.cell]),
-        left_out,
-        diagnostics,
-        convergence_warnings("the sampler of differences under corruption", diagnostics),
-        tree_of({f"conditions_{key[:16]}": one for key, one in posteriors.items()}),
-    )
+        paired_cells[cell], differences[cell] = seeds, d
+    laws = {
+        cell: {family: {name: _law(values) for name, values in targets.items()} for family, targets in found.items()}
+        for cell, found in differences.items()
+    }
+    told, sizes = _told(laws, sum(references[cell] != cell for cell in runs))
+    rows = [
+        CorruptedCell(cell, references[cell], seeds, told[cell], corruption_verdict(cell, references[cell], told[cell]))
+        for cell, seeds in paired_cells.items()
+    ]
+    return rows, left_out, sizes, laws
+
+
+def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[str, Floats]]:
+    """Differences [S] by family and target; not finite where a score is not."""
+    if not own:
+        return {}
+    with np.errstate(invalid="ignore"):
+        return {
+            family: {
+                name: np.array([a[family][name] for a in own]) - np.array([b[family][name] for b in other])
+                for name in targets
+            }
+            for family, targets in own[0].items()
+        }
+
+
+def _law(values: Floats) -> Law:
+    with np.errstate(invalid="ignore"):
+        return Law(float(values.mean()), float(standard_errors(values)), 0.0, len(values), 2)
+
+
+def _told(
+    laws: Mapping[str, Mapping[str, Mapping[str, Law]]], cells: int
+) -> tuple[dict[str, dict[str, dict[str, Posited]]], dict[str, int]]:
+    """By cell, family and target; and the families' sizes, those of all `cells` that have a reference."""
+    told: dict[str, dict[str, dict[str, Posited]]] = {cell: {} for cell in laws}
+    sizes: dict[str, int] = {}
+    for family in FAMILIES:
+        keys = [(cell, name) for cell, found in laws.items() for name in found.get(family, {})]
+        if not keys:
+            continue
+        sizes[family] = max(len(keys), cells * len({name for _, name in keys}))
+        each = [laws[cell][family][name] for cell, name in keys]
+        stacked = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True)))
+        p = np.full(sizes[family], np.nan)
+        p[: len(keys)] = p_of_none(stacked)
+        columns = zip(stacked.mean, *interval(stacked), below(stacked, 0.0), holm(p), strict=False)  # type: ignore[arg-type]
+        for (cell, name), column in zip(keys, columns, strict=True):
+            told[cell].setdefault(family, {})[name] = Posited(*map(float, column))
+    return told, sizes
 
 
 def paired(
     own: Mapping[int, UnderCorruption], other: Mapping[int, UnderCorruption]
-) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    """Conditions that most seeds share with the same corruptions, those seeds, and the other seeds of either."""
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds that share with the reference's the conditions and targets that most do, and the other seeds."""
     every = sorted(own.keys() | other.keys())
-    keys = {
-        seed: (own[seed].conditions, tuple(own[seed].nll))
-        for seed in every
-        if seed in own
-        and seed in other
-        and own[seed].conditions == other[seed].conditions
-        and own[seed].nll.keys() == other[seed].nll.keys()
-    }
+    keys = {seed: _key(own[seed]) for seed in every if seed in own and seed in other and _alike(own[seed], other[seed])}
     if not keys:
-        return "", (), tuple(every)
+        return (), tuple(every)
     [(chosen, _)] = Counter(keys.values()).most_common(1)
     kept = tuple(seed for seed, key in keys.items() if key == chosen)
-    return chosen[0], kept, tuple(seed for seed in every if seed not in kept)
+    return kept, tuple(seed for seed in every if seed not in kept)
 
 
-def _unfit(seeds: Sequence[int], d: Floats) -> str:
-    """Why the model can't take these differences [S,K]; empty where it can."""
+def _key(run: UnderCorruption) -> tuple[object, ...]:
+    return run.conditions, *((family, frozenset(targets)) for family, targets in sorted(run.profile.items()))
+
+
+def _alike(own: UnderCorruption, other: UnderCorruption) -> bool:
+    return _key(own) == _key(other)
+
+
+def _unfit(seeds: Sequence[int], differences: Sequence[Floats]) -> str:
+    """Why nothing can be said; empty where something can."""
     if not seeds:
         return "no seed of both was measured under the same conditions"
-    if d.shape[1] < LEAST_CORRUPTIONS:
-        return f"{d.shape[1]} corruptions are too few, it takes {LEAST_CORRUPTIONS}"
-    if len(seeds) < LEAST_SEEDS:
+    if len(seeds) == 1:
         return "one seed says nothing about other seeds"
-    if not np.isfinite(d).all():
-        return "an NLL is not finite"
-    return "the scores are the same on every seed: is the one the other under another name?" * (not d.any())
-
-
-def _told(posterior: Posterior) -> dict[str, dict[str, Posited]]:
-    """By cell and target."""
-    theta = posterior.data["posterior"].to_dataset()[["theta"]]
-    bounds = hdi(theta, prob=LEVEL)["theta"].transpose("ci_bound", "cell", "target").values
-    values = theta["theta"]
-    means, better = values.mean(("chain", "draw")).values, (values < 0).mean(("chain", "draw")).values
-    return {
-        str(cell): {
-            str(target): Posited(*(float(part[c, j]) for part in (means, *bounds, better)))
-            for j, target in enumerate(values["target"].values)
-        }
-        for c, cell in enumerate(values["cell"].values)
-    }
-
-
-def _row(
-    cell: str, reference: str, seeds: tuple[int, ...], told: Mapping[str, Posited], corruptions: Mapping[str, str]
-) -> CorruptedCell:
-    categories = {name: told[f"{ALL} {name}"] for name in dict.fromkeys(corruptions.values())}
-    sentence = corruption_verdict(cell, reference, len(corruptions), told[MEAN], categories)
-    return CorruptedCell(
-        cell, reference, seeds, told[MEAN], categories, {name: told[name] for name in corruptions}, sentence
+    return "the scores are the same on every seed: is the one the other under another name?" * (
+        not any(values.any() for values in differences)
     )
 
 
-def corruption_verdict(
-    cell: str, reference: str, corruptions: int, overall: Posited, categories: Mapping[str, Posited]
-) -> str:
-    """What the data say of the mean over the corruptions and, category by category, where the 95% HDI leaves 0 out."""
-    numbers = f"{overall.mean:+.4f} nats, 95% HDI [{overall.lower:+.4f}, {overall.upper:+.4f}]"
-    which = f"over {corruptions} corruptions"
-    head = {
-        "better": f"{cell} is better than {reference} {which}: {numbers}",
-        "worse": f"{cell} is worse than {reference} {which}: {numbers}",
-        "undecided": f"The data cannot tell {cell} from {reference} {which}: {numbers}",
-    }[_outcome(overall)]
+def corruption_verdict(cell: str, reference: str, families: Mapping[str, Mapping[str, Posited]]) -> str:
+    """What the data say of the mean over the corruptions, and of each category; without corruptions, of the others."""
+    categories = _grouped(families.get(CATEGORIES, {}), "under")
+    if overall := families.get(OVERALL, {}).get(MEAN):
+        which = f"over {len(families.get(SINGLE, {}))} corruptions"
+        numbers = f"{overall.mean:+.4f} nats, 95% interval [{overall.lower:+.4f}, {overall.upper:+.4f}]"
+        if overall.outcome != "unknown":
+            numbers += f", {p_text(overall.p_adjusted)} after allowing for all cells"
+        head = {
+            "better": f"{cell} is better than {reference} {which}: {numbers}",
+            "worse": f"{cell} is worse than {reference} {which}: {numbers}",
+            "undecided": f"The data cannot tell {cell} from {reference} {which}: {numbers}",
+            "unknown": f"No comparison of {cell} with {reference} {which}: the mean difference is {overall.mean:+.4f} "
+            "nats, not finite or the same on every seed",
+        }[overall.outcome]
+        return f"{head}{'; ' if categories else ''}{categories}."
+    parts = [f"{family}: {_grouped(families[family], 'at')}" for family in (OCCLUSION, MOLLIFIED) if family in families]
+    return f"{cell} against {reference}, {'; '.join(parts)}."
+
+
+def _grouped(targets: Mapping[str, Posited], word: str) -> str:
     groups: dict[str, list[str]] = {}
-    for name, one in categories.items():
-        groups.setdefault(_outcome(one), []).append(name)
-    parts = [f"{kind} under {', '.join(groups[kind])}" for kind in ("better", "worse", "undecided") if kind in groups]
-    return f"{head}; {'; '.join(parts)}."
-
-
-def _outcome(one: Posited) -> str:
-    return "undecided" if one.lower <= 0 <= one.upper else "better" if one.mean < 0 else "worse"
+    for name, one in targets.items():
+        groups.setdefault(one.outcome, []).append(name)
+    kinds = ("better", "worse", "undecided", "unknown")
+    return "; ".join(f"{kind} {word} {', '.join(groups[kind])}" for kind in kinds if kind in groups)

@@ -4,172 +4,185 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
-from auglik.inference.components import (
-    components,
-    new_images,
-    new_seeds,
-    new_seeds_and_images,
-)
-from auglik.inference.hierarchical import Posterior, Summary, sample, summarize
-from auglik.inference.model_data import Data, model_data
+from auglik.comparison import PRIMARY
+from auglik.inference.components import components, new_images, new_seeds
+from auglik.inference.decide import Decision, decide, outcome
+from auglik.inference.law import Law, below, interval, law_of
 from auglik.inference.pairing import Pair, Runs, pairs
+from auglik.inference.posterior import cells_tree
 from auglik.inference.power import SeedsNeeded, seeds_needed
-from auglik.inference.rows import Diagnostics, Effect, Inference, Metric, Primary
-from auglik.inference.sampled import convergence_warnings, diagnostics_of, tree_of
-from auglik.inference.scored import PRIMARY, image_nll, run_scores
-from auglik.inference.simultaneous import Simultaneous, simultaneous
-from auglik.inference.verdict import one_seed_verdict, other_verdict, verdict
+from auglik.inference.rows import Effect, Inference, Metric, Primary
+from auglik.inference.scored import image_nll, run_scores
+from auglik.inference.verdict import unknown_verdict, verdict
 from auglik.keys import host_generator
+from auglik.statistics import FAMILY_WISE, holm, p_of, summary
 from objectives.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 
 ROPE = 0.005
 """Nats of clean NLL, either way, that count as practically nothing unless the user says otherwise."""
+NAN = float("nan")
 
 
 def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
     """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` is what a run predicted.
 
-    Cells of one test set are one family for the intervals and one hierarchical model. Raises InputError for a cell
-    without a reference and for a negative rope.
+    All cells that have a reference are one family. Raises InputError for a cell without a reference and for a
+    negative rope.
     """
+    found, differences, warnings = paired_differences(runs, references)
+    family = family_of(runs, references)
+    primary = decided(found, differences, rope=rope, family=family, seed=seed)
+    laws = {row.cell: law_of(d) for row, d in zip(primary, differences, strict=True) if row.effect is not None}
+    tree = cells_tree(
+        laws,
+        {pair.cell: pair.seeds for pair in found},
+        {pair.cell: d.mean(1) for pair, d in zip(found, differences, strict=True)},
+        seed,
+    )
+    return Inference(
+        primary, _metrics(runs, primary, family), rope, family, tree, warnings + _warnings(primary, family)
+    )
+
+
+def primary_differences(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
+    """Clean NLL alone: as `infer` has it."""
+    found, differences, _ = paired_differences(runs, references)
+    return decided(found, differences, rope=rope, family=family_of(runs, references))
+
+
+def family_of(runs: Runs, references: Mapping[str, str]) -> int:
+    """How many cells have another cell for their reference."""
+    return sum(references[cell] != cell for cell in runs)
+
+
+def paired_differences(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[Floats], list[str]]:
+    """Pairs, their differences in clean NLL [S,N], not finite where a run's is not, and what was left out."""
+    found, warnings = pairs(runs, references)
+    with np.errstate(invalid="ignore"):
+        differences = [
+            np.stack([image_nll(runs[pair.cell][s]) - image_nll(runs[pair.reference][s]) for s in pair.seeds])
+            for pair in found
+        ]
+    return found, differences, warnings
+
+
+def decided(
+    found: Sequence[Pair], differences: Sequence[Floats], *, rope: float, family: int, seed: int = 0
+) -> list[Primary]:
+    """The rows of the primary endpoint, from per-image differences [S,N] of each pair."""
     if not rope >= 0:
         raise InputError(f"expected a region of practical equivalence of half-width >= 0, got {rope}")
-    found, warnings = pairs(runs, references)
-    families: dict[str, list[Pair]] = {}
-    for pair in found:
-        families.setdefault(pair.images, []).append(pair)
-    posteriors: dict[str, Posterior] = {}
-    primary: dict[str, Primary] = {}
-    metrics: list[Metric] = []
-    for images, family in families.items():
-        differences = [paired_nll(runs, pair) for pair in family]
-        effects, posterior = _posterior(family, differences, rope, seed)
-        if posterior:
-            posteriors[images] = posterior
-        for place, (pair, d) in enumerate(zip(family, differences, strict=True)):
-            primary[pair.cell] = _primary(pair, d, effects.get(place), rope)
-        metrics += _metrics(runs, family, seed)
-    order = {cell: place for place, cell in enumerate(runs)}
-    diagnostics = diagnostics_of(list(posteriors.values()))
-    warnings += _warnings(list(primary.values()), diagnostics)
-    return Inference(
-        sorted(primary.values(), key=lambda row: order[row.cell]),
-        sorted(metrics, key=lambda row: order[row.cell]),
-        diagnostics,
-        rope,
-        tree_of({f"test_set_{images}": one for images, one in posteriors.items()}),
-        warnings,
-    )
-
-
-def paired_nll(runs: Runs, pair: Pair) -> Floats:
-    """Clean NLL of the cell less its reference's [S,N]; not finite where either is not."""
-    with np.errstate(invalid="ignore"):
-        rows = [image_nll(runs[pair.cell][seed]) - image_nll(runs[pair.reference][seed]) for seed in pair.seeds]
-    return np.stack(rows)
-
-
-def _posterior(
-    family: Sequence[Pair], differences: Sequence[Floats], rope: float, seed: int
-) -> tuple[dict[int, tuple[Effect, SeedsNeeded]], Posterior | None]:
-    """By place in the family, the cells that the model can take."""
-    taken = [
-        place for place, d in enumerate(differences) if len(d) > 1 and np.isfinite(d).all() and (d.mean(1) != 0).any()
+    unknown = Law(NAN, NAN, NAN, 1, 1)
+    each = [law_of(d) if np.isfinite(d).all() else unknown for d in differences]
+    each += [unknown] * (family - len(each))  # cells that are not paired are of the family all the same
+    laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True))) if each else unknown
+    decision = decide(laws, rope)
+    undecided = max(1, family - int(decision.told.sum()))
+    lower, upper = interval(laws)
+    bounds = zip(lower, upper, below(laws, 0.0), below(laws, rope) - below(laws, -rope), strict=True) if each else ()
+    return [
+        _row(
+            pair,
+            d,
+            law,
+            Effect(float(law.mean), *map(float, told), *_at(decision, place)),
+            rope,
+            family,
+            undecided,
+            seed,
+        )
+        for place, (pair, d, law, told) in enumerate(zip(found, differences, each, bounds, strict=False))
     ]
-    if not taken:
-        return {}, None
-    data = model_data(
-        [differences[place] for place in taken],
-        [family[place].seeds for place in taken],
-        [family[place].reference for place in taken],
-    )
-    posterior = sample(data, cells=[family[place].cell for place in taken], seed=seed)
-    summary = summarize(posterior, rope)
-    return {place: _effect(k, summary, posterior, data) for k, place in enumerate(taken)}, posterior
 
 
-def _effect(k: int, summary: Summary, posterior: Posterior, data: Data) -> tuple[Effect, SeedsNeeded]:
-    effect = Effect(*(float(column[k]) for column in summary))
-    seed_sd = posterior.data["posterior"].to_dataset()["seed_sd"].values[..., k]
-    image_variance, seeds = float(data.image_covariance[k, k]), int(data.there[k].sum())
-    return effect, seeds_needed(effect.mean, float(np.square(seed_sd).mean()), image_variance, seeds)
+def _at(decision: Decision, place: int) -> tuple[float, float]:
+    return float(decision.p_none[place]), float(decision.p_more[place])
 
 
-def _primary(pair: Pair, d: Floats, told: tuple[Effect, SeedsNeeded] | None, rope: float) -> Primary:
+def _row(
+    pair: Pair, d: Floats, law: Law, effect: Effect, rope: float, family: int, undecided: int, seed: int
+) -> Primary:
     parts = components(d)
     with np.errstate(invalid="ignore"):
         mean = float(d.mean())
-    over_images, S = new_images(parts), len(pair.seeds)
-    effect, needed = told or (None, None)
-    if effect and needed:
-        sentence = verdict(pair.cell, pair.reference, effect.mean, effect.lower, effect.upper, rope, needed)
-    elif S == 1 and np.isfinite(d).all():
-        sentence = one_seed_verdict(pair.cell, pair.reference, mean, over_images.lower, over_images.upper)
+    over_seeds, over_images, (S, N) = new_seeds(parts), new_images(parts), d.shape
+    kind = outcome(effect.p_adjusted, effect.p_equal_adjusted, mean)
+    needed: SeedsNeeded | None = None
+    if kind == "unknown":
+        sentence = unknown_verdict(pair.cell, pair.reference, mean, over_seeds, over_images, S, N)
     else:
-        sentence = other_verdict(pair.cell, pair.reference, mean)
-    undecided = effect is not None and effect.lower <= 0 <= effect.upper
+        if kind == "undecided":
+            needed = seeds_needed(law, undecided, host_generator(seed, "seeds needed", pair.cell))
+        sentence = verdict(pair.cell, pair.reference, kind, effect, rope, family, needed)
     return Primary(
         pair.cell,
         pair.reference,
         pair.seeds,
-        d.shape[1],
+        N,
         mean,
         parts,
         float(np.sqrt(parts.seed_variance)),
         float(np.sqrt(parts.image_variance)),
         float(np.sqrt(parts.residual_variance)),
-        new_seeds(parts),
+        over_seeds,
         over_images,
-        new_seeds_and_images(parts),
-        effect,
-        needed if undecided else None,
+        None if kind == "unknown" else effect,
+        needed,
         S > 1,
+        kind,
         sentence,
     )
 
 
-def _metrics(runs: Runs, family: Sequence[Pair], seed: int) -> list[Metric]:
-    cells = {name for pair in family for name in (pair.cell, pair.reference)}
-    scored = {cell: {number: run_scores(run) for number, run in runs[cell].items()} for cell in sorted(cells)}
-    columns = sorted({number for pair in family for number in pair.seeds})
-    found = []
-    for metric in next(iter(next(iter(scored.values())).values())):
-        d = np.full((len(columns), len(family)), np.nan)
-        for place, pair in enumerate(family):
-            for number in pair.seeds:
-                own, other = scored[pair.cell][number][metric], scored[pair.reference][number][metric]
-                d[columns.index(number), place] = own - other if np.isfinite([own, other]).all() else np.inf
-        found += _metric_rows(metric, family, simultaneous(d, generator=host_generator(seed, "max-t", metric)))
-    return found
+def _metrics(runs: Runs, primary: Sequence[Primary], family: int) -> list[Metric]:
+    """Every metric of every cell; each metric's p-values are one family of cells."""
+    cells = {name for row in primary for name in (row.cell, row.reference)}
+    scored = {cell: {number: run_scores(run) for number, run in runs[cell].items()} for cell in cells}
+    of_metric: dict[str, list[Metric]] = {}
+    for metric in next(iter(next(iter(scored.values())).values())) if scored else ():
+        if metric == PRIMARY:
+            of_metric[metric] = [_of_primary(row) for row in primary]
+            continue
+        d = [
+            np.array([_less(scored[row.cell][s][metric], scored[row.reference][s][metric]) for s in row.seeds])
+            for row in primary
+        ]
+        intervals = [summary(values) for values in d]
+        adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))
+        of_metric[metric] = [
+            Metric(row.cell, row.reference, metric, True, *one[:4], float(p), len(row.seeds))
+            for row, one, p in zip(primary, intervals, adjusted, strict=False)
+        ]
+    return [rows[place] for place in range(len(primary)) for rows in of_metric.values()]
 
 
-def _metric_rows(metric: str, family: Sequence[Pair], jointly: Simultaneous) -> list[Metric]:
-    return [
-        Metric(
-            pair.cell,
-            pair.reference,
-            metric,
-            metric != PRIMARY,
-            mean=float(jointly.mean[place]) if np.isfinite(jointly.mean[place]) else float("nan"),
-            standard_error=float(jointly.standard_error[place]),
-            lower=float(jointly.lower[place]),
-            upper=float(jointly.upper[place]),
-            p_adjusted=float(jointly.p_values[place]),
-            seeds=len(pair.seeds),
-        )
-        for place, pair in enumerate(family)
-    ]
+def _less(own: float, other: float) -> float:
+    return own - other if np.isfinite([own, other]).all() else NAN
 
 
-def _warnings(primary: Sequence[Primary], diagnostics: Diagnostics) -> list[str]:
+def _of_primary(row: Primary) -> Metric:
+    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (NAN, NAN, NAN)
+    mean = row.mean if np.isfinite(row.mean) else NAN
+    return Metric(
+        row.cell, row.reference, PRIMARY, False, mean, row.new_seeds.standard_error, lower, upper, p, len(row.seeds)
+    )
+
+
+def _warnings(primary: Sequence[Primary], family: int) -> list[str]:
     said = []
     if alone := [row.cell for row in primary if not row.between_seeds]:
         said.append(f"one seed only, so nothing is claimed about other seeds: {', '.join(alone)}")
-    if few := [row.cell for row in primary if 1 < len(row.seeds) < 5]:
-        said.append(f"fewer than 5 seeds, so intervals are wide: {', '.join(few)}")
+    for S in sorted({len(row.seeds) for row in primary if 1 < len(row.seeds) < 5}):
+        few = [row.cell for row in primary if len(row.seeds) == S]
+        least = float(special.stdtrit(S - 1, 1 - FAMILY_WISE / family / 2))
+        said.append(
+            f"{S} seeds show little: the first of {family} cells is told only by a difference of {least:.3g} times its "
+            f"standard error or more ({', '.join(few)})"
+        )
     if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:
         said.append(f"NLL not finite, so no comparison: {', '.join(lost)}")
-    return said + convergence_warnings("the sampler", diagnostics)
+    return said

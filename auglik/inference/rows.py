@@ -7,19 +7,24 @@ import xarray
 from auglik.inference.components import Bounds, Components
 from auglik.inference.power import SeedsNeeded
 
+OUTCOMES = ("better", "worse", "equal", "undecided", "unknown")
+
 
 class Effect(NamedTuple):
-    """The hierarchical model's say on one cell's difference for new seeds and new test images, in nats."""
+    """One cell's difference for new seeds and new test images, in nats; NaN nowhere."""
 
     mean: float
     lower: float
     upper: float
-    """95% HDI."""
+    """95% interval of this cell alone: not adjusted for the other cells."""
     p_better: float
     """P(difference < 0 given the data)."""
     p_in_rope: float
-    hdi_in_rope: float
-    """Share of the HDI's draws within the region of practical equivalence."""
+    """P(|difference| <= rope given the data)."""
+    p_adjusted: float
+    """Of no difference, by Holm over the family."""
+    p_equal_adjusted: float
+    """Of a difference beyond the region of practical equivalence, by Holm over the family."""
 
 
 class Primary(NamedTuple):
@@ -35,21 +40,25 @@ class Primary(NamedTuple):
     image_sd: float
     residual_sd: float
     new_seeds: Bounds
-    """On these test images."""
+    """On these test images: Student's t."""
     new_images: Bounds
     """By these networks."""
-    new_seeds_and_images: Bounds
     effect: Effect | None
-    """None for one seed, for scores that are not finite and for cells that are the same."""
+    """None where the verdict says why: one seed, one image, scores that are not finite, seeds without spread."""
     seeds_needed: SeedsNeeded | None
     """To tell the cells apart; None where they are told, or nothing can be said."""
     between_seeds: bool
     """Whether anything is claimed about other seeds: False for one seed."""
+    outcome: str
+    """One of OUTCOMES."""
     verdict: str
 
 
 class Metric(NamedTuple):
-    """A metric's paired difference over seeds on these test images, its interval simultaneous over all cells."""
+    """A metric's paired difference over seeds.
+
+    Exploratory: on these test images, Student's t, Holm over the cells of this metric. Clean NLL: as in `Effect`.
+    """
 
     cell: str
     reference: str
@@ -58,18 +67,12 @@ class Metric(NamedTuple):
     """All metrics but the primary endpoint, clean NLL."""
     mean: float
     standard_error: float
+    """Over seeds."""
     lower: float
     upper: float
+    """95% interval of this cell and metric alone."""
     p_adjusted: float
     seeds: int
-
-
-class Diagnostics(NamedTuple):
-    """Of the sampler, the worst over all cells; NaN where nothing was sampled."""
-
-    rhat: float
-    ess: float
-    divergences: int
 
 
 class Inference(NamedTuple):
@@ -77,8 +80,9 @@ class Inference(NamedTuple):
 
     primary: list[Primary]
     metrics: list[Metric]
-    diagnostics: Diagnostics
     rope: float
+    family: int
+    """How many cells are compared with a reference: the family of the primary endpoint."""
     data: xarray.DataTree
-    """Draws and data of the hierarchical model; a child `test_set_<digest>` for each where cells have several."""
+    """posterior: delta, theta, seed_sd [chain,draw,cell]; observed_data: y [cell,seed]."""
     warnings: list[str]

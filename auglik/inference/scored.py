@@ -11,7 +11,6 @@ from objectives.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 
-PRIMARY = "clean_nll"
 METRICS = ("error", "nll", "brier", "ece", "ece_equal_mass", "mean_confidence")
 
 

@@ -24,9 +24,6 @@ from auglik.report.sections.views import views
 from auglik.report.settings import ReportSettings
 from auglik.version import __version__
 
-MANY_DIVERGED = 0.01
-"""Share of draws that diverged from which on they are warned of."""
-
 
 def page(
     collected: Collected,
@@ -52,7 +49,7 @@ def page(
         lambda: runs(collected),
     ]
     sections = tuple(section for part in parts if (section := part()) is not None)
-    said = warnings(collected, inference, corrupted, calibration)
+    said = warnings(collected, inference, calibration)
     return Page(settings_.title or title(collected), subtitle(collected), said, sections)
 
 
@@ -77,23 +74,9 @@ def subtitle(collected: Collected) -> str:
     )
 
 
-def warnings(
-    collected: Collected, inference: Inference, corrupted: Corrupted, calibration: Calibration | None
-) -> tuple[str, ...]:
+def warnings(collected: Collected, inference: Inference, calibration: Calibration | None) -> tuple[str, ...]:
     """Everything that a reader must know before the answer, each once."""
-    said = [*collected.warnings, *inference.warnings, *corrupted.warnings]
-    diverged = inference.diagnostics.divergences
-    total = inference_draws(inference)
-    if diverged > MANY_DIVERGED * total > 0:
-        said.append(
-            f"the model of differences had {diverged} divergent transitions of {total:,}: its tails are less sure"
-        )
+    said = [*collected.warnings, *inference.warnings]
     said += calibration_warnings(calibration) if calibration else []
     said += [text for text in [tuning_warning(collected)] if text]
     return tuple(dict.fromkeys(said))
-
-
-def inference_draws(inference: Inference) -> int:
-    """Draws of all chains."""
-    nodes = [node for node in inference.data.subtree if node.name == "posterior"]
-    return sum(node.sizes["chain"] * node.sizes["draw"] for node in nodes)

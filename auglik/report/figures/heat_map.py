@@ -50,10 +50,8 @@ def _tile(tile: Tile, x: float, y: float, width: float) -> str:
     shade = f"tile shade{1 + min(SHADES - 1, int(SHADES * tile.size))}" if decided else "tile hatched"
     drawn = [rect(x + 1, y + 1, width - 2, ROW - 2, shade, tile.title)]
     drawn += [] if decided else [_hatching(x, y, width)]
-    drawn += [mark(look.marker, x + 8, y + 8, 3.2, look.of)] if decided else []
-    drawn.append(
-        text(x + width / 2 + 3 * decided, y + 19, tile.shown, "value decided" if decided else "value", "middle")
-    )
+    drawn += [mark(look.marker, x + 7, y + 7, 3, look.of)] if decided else []
+    drawn.append(text(x + width / 2, y + 19, tile.shown, "value tiled decided" if decided else "value tiled", "middle"))
     return f'<g class="{look.colour}">{"".join(drawn)}</g>'
 
 

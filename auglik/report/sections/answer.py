@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from auglik.inference.corrupted import Corrupted
 from auglik.inference.rows import Inference, Primary
 from auglik.report.collect import Collected
-from auglik.report.content import Row, Section, Shown, Table, count, interval, listed, number, words
-from auglik.report.sections.endpoints import forests, outcome, overview
+from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, listed, number, words
+from auglik.report.figures.outcome import OUTCOMES
+from auglik.report.sections.endpoints import forests, overview
 from auglik.report.sections.scores import over_seeds
+from auglik.statistics import FAMILY_WISE
 
 
 def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> Section:
@@ -18,15 +20,15 @@ def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> 
             "answer", "Answer", ("There is nothing to compare: no two cells share a seed.",), (_alone(collected),)
         )
     figures = (*forests(inference), overview(inference, corrupted))
-    sentences = (headline(rows, inference.rope), *(row.verdict for row in rows))
+    sentences = (headline(rows, inference.family), *(row.verdict for row in rows))
     return Section("answer", "Answer: clean NLL", sentences, (*figures, _table(collected, inference)))
 
 
-def headline(rows: Sequence[Primary], rope: float) -> str:
+def headline(rows: Sequence[Primary], family: int) -> str:
     """How many cells are better, worse, practically equal and undecided, in one sentence."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        groups.setdefault(outcome(row, rope), []).append(row.cell)
+        groups.setdefault(row.outcome, []).append(row.cell)
     references = listed(list(dict.fromkeys(row.reference for row in rows)))
     said = [
         f"{len(groups[kind])} {text} ({', '.join(groups[kind])})"
@@ -35,13 +37,20 @@ def headline(rows: Sequence[Primary], rope: float) -> str:
             ("worse", "worse"),
             ("equal", "practically equal"),
             ("undecided", "that the data cannot tell from it"),
-            ("unknown", "about which nothing can be said for other seeds"),
+            ("unknown", "about which nothing can be said for other seeds and images"),
         )
         if kind in groups
     ]
-    plural = "s" * (len(rows) != 1)
+    plural, all_of = "s" * (len(rows) != 1), f" (Holm over the family of {family})" if family > 1 else ""
+    head = (
+        f"Clean NLL, the primary endpoint, for new seeds and new test images: of {len(rows)} cell{plural} compared "
+        f"with {references}, {'; '.join(said)}."
+    )
+    if set(groups) == {"unknown"}:
+        return head
     return (
-        f"Clean NLL, the primary endpoint: of {len(rows)} cell{plural} compared with {references}, {'; '.join(said)}."
+        f"{head} The chance that any cell is called better or worse that is not, or any practically equal that is "
+        f"not, is at most {FAMILY_WISE:.0%} each{all_of}."
     )
 
 
@@ -54,35 +63,31 @@ def _table(collected: Collected, inference: Inference) -> Table:
             continue
         nll = over_seeds(cell.scores("clean_nll"), 4)
         row = by_cell.get(name)
-        rest = _differences(row) if row else tuple(words("") for _ in range(7))
+        rest = _differences(row) if row else tuple(words("") for _ in range(8))
         rows.append(Row(name, (nll, *rest)))
     columns = (
-        "cell", "clean NLL", "difference, posterior mean [95% HDI]", "mean over seeds [Student's 95%]", "P(better) %",
-        "P(practically equal) %", "HDI within it %", "paired seeds", "against",
+        "cell", "clean NLL", "difference [95%, new seeds and images]", "[95%, new seeds, these images]", "verdict",
+        "adjusted p", "P(better) %", "P(practically equal) %", "paired seeds", "against",
     )  # fmt: skip
     return Table(
         "primary",
         "Clean NLL against the reference, in nats a test image: less is better",
         columns,
         tuple(rows),
-        f"Posterior: one hierarchical model of all cells' paired differences, for new seeds and new test images; its "
-        f"intervals are shrunk towards zero. Student's: the paired differences of this cell alone, on these test "
-        f"images. Practically equal: within ±{inference.rope:g} nats.",
+        f"Intervals are each cell's own, by its own variance over seeds; the verdict and its p allow for all "
+        f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats.",
     )
 
 
 def _differences(row: Primary) -> tuple[Shown, ...]:
-    student = interval(row.mean, row.new_seeds.lower, row.new_seeds.upper, 4)
+    student = bounds(row.new_seeds.lower, row.new_seeds.upper, 4)
     if row.effect is None:
-        return words(""), student, *(words("") for _ in range(3)), count(len(row.seeds)), words(row.reference)
-    mean, lower, upper, better, in_rope, hdi_in_rope = row.effect
-    return (
-        interval(mean, lower, upper, 4),
-        student,
-        *(number(100 * share, 1) for share in (better, in_rope, hdi_in_rope)),
-        count(len(row.seeds)),
-        words(row.reference),
-    )
+        difference, rest = number(row.mean, 4, sign=True), tuple(words("") for _ in range(3))
+    else:
+        difference = interval(row.effect.mean, row.effect.lower, row.effect.upper, 4)
+        shares = (row.effect.p_better, row.effect.p_in_rope)
+        rest = number(row.effect.p_adjusted, 3), *(number(100 * share, 1) for share in shares)
+    return difference, student, words(OUTCOMES[row.outcome].word), *rest, count(len(row.seeds)), words(row.reference)
 
 
 def _alone(collected: Collected) -> Table:

@@ -1,13 +1,28 @@
-"""Posteriors of differences under corruption: of the mean, by category and by corruption."""
+"""Differences under corruption: of the mean, by category, severity and corruption; occluded and mollified."""
 
 from collections.abc import Mapping, Sequence
 
-from auglik.inference.corrupted import Corrupted, CorruptedCell, Posited, UnderCorruption, under_corruption
+from auglik.inference.corrupted import (
+    MOLLIFIED,
+    OCCLUSION,
+    OVERALL,
+    SEVERITIES,
+    SINGLE,
+    Corrupted,
+    CorruptedCell,
+    Posited,
+    UnderCorruption,
+    under_corruption,
+)
 from auglik.report.collect import Collected
 from auglik.report.content import Datum, Details, Figure, Item, Row, Shown, Table, count, interval, number, words
 from auglik.report.figures.forest import Forest, Line, forest
-from auglik.report.sections.endpoints import LIKELIHOOD, in_words, outcome_of
+from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured
+from auglik.statistics import FAMILY_WISE
+
+EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
+NOTHING = Posited(*(float("nan"),) * 5)
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:
@@ -20,27 +35,33 @@ def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]
         }
         for name, cell in collected.cells.items()
     }
-    return {name: runs for name, runs in found.items() if any(run.nll for run in runs.values())}
+    return {name: runs for name, runs in found.items() if any(run.profile for run in runs.values())}
 
 
 def corrupted_sentences(corrupted: Corrupted, found: Measured) -> list[str]:
     """The verdicts of a data set's cells."""
     rows = _of(corrupted, found)
-    head = ["Exploratory: differences in NLL under corruption, by one hierarchical model of all cells."] if rows else []
+    head = []
+    if rows:
+        sizes = ", ".join(f"{family} {size}" for family, size in corrupted.sizes.items())
+        head = [
+            "Exploratory: differences in NLL under corruption for new seeds on these images. Words hold family-wise at "
+            f"{FAMILY_WISE:.0%}, by Holm over each family's comparisons ({sizes})."
+        ]
     return [*map(found.caption, head), *(row.verdict for row in rows)]
 
 
 def corrupted_items(corrupted: Corrupted, found: Measured) -> list[Item]:
-    """The forest by category, its table, and on request every corruption and the sampler."""
+    """The forest by category, its table, and on request every target."""
     rows = _of(corrupted, found)
     if not rows:
         return []
     caption = found.caption(
-        "Exploratory: NLL under corruption less the reference's, posterior mean and 95% HDI; to the left of zero is "
-        "better. Each panel has its own scale."
+        "Exploratory: NLL under corruption less the reference's, mean and 95% interval; to the left of zero is better. "
+        "Each panel has its own scale."
     )
     key = found.key("corrupted-forest")
-    panels = [_forest(title, {row.cell: _parts(row)[title] for row in rows}) for title in _parts(rows[0])]
+    panels = [_forest(title, {row.cell: _parts(row).get(title, NOTHING) for row in rows}) for title in _parts(rows[0])]
     drawings = tuple(forest(panel, caption) for panel in panels)
     data = tuple(
         Datum(one.label, panel.title + part, value)
@@ -48,11 +69,9 @@ def corrupted_items(corrupted: Corrupted, found: Measured) -> list[Item]:
         for one in panel.lines
         for part, value in (("", one.mean), (": lower", one.lower), (": upper", one.upper))
     )
-    more = Details(
-        "Differences by corruption",
-        (_by_corruption(rows, found), _better(rows, found), _sampler(corrupted, found)),
-    )
-    return [Figure(key, caption, drawings, data), _table(rows, found), more]
+    more = [_by_target(rows, found, family) for family in EACH if family in rows[0].families]
+    more += [_better(rows, found)]
+    return [Figure(key, caption, drawings, data), _table(rows, found), Details("Differences one by one", tuple(more))]
 
 
 def _of(corrupted: Corrupted, found: Measured) -> list[CorruptedCell]:
@@ -60,29 +79,34 @@ def _of(corrupted: Corrupted, found: Measured) -> list[CorruptedCell]:
 
 
 def _parts(row: CorruptedCell) -> dict[str, Posited]:
-    return {"all corruptions": row.overall, **row.categories}
+    """The panels: the mean over the corruptions and the categories; without corruptions, what else was measured."""
+    parts = {OVERALL: row.overall} if row.overall else {}
+    parts |= row.categories
+    return parts or {f"{family} {name}": one for family in EACH for name, one in row.families.get(family, {}).items()}
 
 
 def _forest(title: str, rows: Mapping[str, Posited]) -> Forest:
     lines = [
-        Line(
-            cell, one.mean, one.lower, one.upper, outcome_of(one.lower, one.upper), in_words(one.mean, likelihood=True)
-        )
+        Line(cell, one.mean, one.lower, one.upper, one.outcome, in_words(one.mean, likelihood=True))
         for cell, one in rows.items()
     ]
     return Forest(title.capitalize(), "NLL less the reference's, nats", LIKELIHOOD, lines, likelihood=True)
 
 
-def _shown(one: Posited) -> Shown:
-    return interval(one.mean, one.lower, one.upper, 4)
+def _shown(one: Posited | None) -> Shown:
+    """* where Holm's p is below 5%."""
+    if one is None:
+        return words("")
+    mark = " *" if one.outcome in ("better", "worse") else ""
+    shown = interval(one.mean, one.lower, one.upper, 4, mark=mark)
+    return Shown(shown.text, (*shown.numbers, ("adjusted p", one.p_adjusted))) if mark else shown
 
 
 def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
     columns = (
         "cell",
-        "all corruptions [95% HDI]",
+        *(f"{name} [95%]" for name in _parts(rows[0])),
         "P(better) %",
-        *(f"{name} [95% HDI]" for name in rows[0].categories),
     )
     return Table(
         found.key("corrupted"),
@@ -92,53 +116,43 @@ def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
             Row(
                 row.cell,
                 (
-                    _shown(row.overall),
-                    number(100 * row.overall.p_better, 1),
-                    *map(_shown, row.categories.values()),
+                    *(_shown(_parts(row).get(name)) for name in _parts(rows[0])),
+                    number(100 * row.overall.p_better, 1) if row.overall else words(""),
                     count(len(row.seeds)),
                     words(row.reference),
                 ),
             )
             for row in rows
         ),
-        "Posterior means for new seeds on these corrupted images; the draw of test images is not in the intervals. "
-        "Categories are shrunk towards each other, corruptions towards their category, the mean is not.",
+        "Means and Student's 95% intervals of one cell and column, for new seeds on these corrupted images; the draw "
+        "of test images is not in them. * marks p < 0.05 by Holm over all cells, for categories over these as well.",
     )
 
 
-def _by_corruption(rows: Sequence[CorruptedCell], found: Measured) -> Table:
+def _by_target(rows: Sequence[CorruptedCell], found: Measured, family: str) -> Table:
+    names = rows[0].families[family]
     return Table(
-        found.key("corrupted-each"),
-        found.caption("Exploratory: NLL under each corruption less the reference's [95% HDI], in nats"),
-        ("cell", *(name.replace("_", " ") for name in rows[0].corruptions)),
-        tuple(Row(row.cell, tuple(map(_shown, row.corruptions.values()))) for row in rows),
+        found.key(f"corrupted-{family}"),
+        found.caption(f"Exploratory: NLL less the reference's by {family} [95%], in nats; * p < 0.05 by Holm over all"),
+        ("cell", *(name.replace("_", " ") for name in names)),
+        tuple(Row(row.cell, tuple(_shown(row.families.get(family, {}).get(name)) for name in names)) for row in rows),
     )
 
 
 def _better(rows: Sequence[CorruptedCell], found: Measured) -> Table:
-    first = rows[0]
-    titles = ["all corruptions", *(f"all {name}" for name in first.categories), *first.corruptions]
+    keys = [(family, name) for family, targets in rows[0].families.items() for name in targets]
+    titles = [family if family == OVERALL else f"{family} {name}".replace("_", " ") for family, name in keys]
     return Table(
         found.key("corrupted-better"),
         found.caption("Exploratory: probability in % that NLL is less than the reference's"),
-        ("cell", *(title.replace("_", " ") for title in titles)),
+        ("cell", *titles),
         tuple(
             Row(
                 row.cell,
                 tuple(
-                    number(100 * one.p_better, 1)
-                    for one in (row.overall, *row.categories.values(), *row.corruptions.values())
+                    number(100 * row.families.get(family, {}).get(name, NOTHING).p_better, 1) for family, name in keys
                 ),
             )
             for row in rows
         ),
-    )
-
-
-def _sampler(corrupted: Corrupted, found: Measured) -> Table:
-    rhat, ess, divergences = corrupted.diagnostics
-    row = Row("differences under corruption", (number(rhat, 4), count(ess), count(divergences)))
-    columns = ("model", "worst R-hat", "least bulk ESS", "divergences")
-    return Table(
-        found.key("sampler-corrupted"), found.caption("The sampler of the model of these differences"), columns, (row,)
     )

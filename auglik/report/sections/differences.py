@@ -1,8 +1,6 @@
 """All other metrics, exploratory, and what the primary endpoint's uncertainty is made of."""
 
-import math
-
-from auglik.inference.power import POWER
+from auglik.inference.power import CAP, HELD, POWER
 from auglik.inference.rows import Inference, Metric, Primary
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
 
@@ -19,27 +17,18 @@ SIGNIFICANT = 0.05
 
 
 def differences(inference: Inference) -> Section:
-    """Simultaneous intervals and variance components."""
+    """Intervals of every metric, and variance components."""
     by_key = {(row.cell, row.metric): row for row in inference.metrics}
     tables = [_part(inference, by_key, part, title) for part, title in PARTS.items()]
     return Section(
         "differences",
         "Other differences",
         (
-            "Exploratory, all but clean NLL: paired by seed, on these test images; the 95% intervals of a metric hold "
-            "for all cells at once (max-t), not for all metrics at once. * marks p < 0.05, adjusted likewise.",
+            "Exploratory, all but clean NLL: paired by seed, for new seeds on these test images; 95% intervals of one "
+            "cell and metric, by Student's t. * marks p < 0.05 by Holm over the cells of a metric, not over metrics.",
         ),
-        (*tables, _marginal(inference, by_key), _components(inference), *_sampler(inference)),
+        (*tables, _marginal(inference, by_key), _components(inference)),
     )
-
-
-def _sampler(inference: Inference) -> tuple[Table, ...]:
-    found = inference.diagnostics
-    if math.isnan(found.rhat):
-        return ()
-    row = Row("differences", (number(found.rhat, 4), count(found.ess), count(found.divergences)))
-    columns = ("model", "worst R-hat", "least bulk ESS", "divergences")
-    return (Table("sampler-differences", "The sampler of the model of differences in clean NLL", columns, (row,)),)
 
 
 def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str, title: str) -> Table:
@@ -52,7 +41,7 @@ def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str
     )
     return Table(
         f"differences-{part}",
-        f"Differences on {title} [simultaneous 95% intervals]",
+        f"Differences on {title} [95% intervals]",
         ("cell", *(column[1] for column in METRICS)),
         rows,
     )
@@ -71,7 +60,7 @@ def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Ta
     )
     return Table(
         "differences-marginal",
-        "Differences of the bias-corrected marginal log-likelihood [simultaneous 95% intervals]: more is better",
+        "Differences of the bias-corrected marginal log-likelihood [95% intervals]: more is better",
         ("cell", "marginal log-likelihood"),
         rows,
     )
@@ -80,7 +69,7 @@ def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Ta
 def _components(inference: Inference) -> Table:
     columns = (
         "cell", "seeds", "images", "seed SD", "image SD", "residual SD", "new seeds, 95%", "new images, 95%",
-        "new seeds and images, 95%", "more seeds to tell",
+        "seeds to tell",
     )  # fmt: skip
     return Table(
         "components",
@@ -88,20 +77,21 @@ def _components(inference: Inference) -> Table:
         columns,
         tuple(Row(row.cell, _parts(row)) for row in inference.primary),
         "Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of moments; 0 "
-        "where the estimate is negative). The last column: how many more seeds would leave zero out of the interval "
-        f"for new seeds and images, with a chance of {POWER:.0%}, were the difference what it seems.",
+        f"where the estimate is negative). The last column: how many seeds in all would tell with a chance of "
+        f"{POWER:.0%}, an {HELD:.0%} interval; it is as wide as few seeds leave it.",
     )
 
 
 def _parts(row: Primary) -> tuple[Shown, ...]:
     needed = row.seeds_needed
-    more = words("told" if row.effect and not needed else "") if needed is None else words(needed.sentence)
-    if needed is not None and needed.more is not None:
-        more = Shown(f"{needed.more:,}", (("", float(needed.more)),))
+    more = words("told" if row.effect and not needed else "")
+    if needed is not None:
+        ends = (f"{one}" if one else f"more than {CAP}" for one in (needed.lower, needed.upper))
+        more = words("more test images" if needed.images_limit > 0.5 else " to ".join(dict.fromkeys(ends)))
     return (
         count(len(row.seeds)),
         count(row.images),
         *(number(sd, 4) for sd in (row.seed_sd, row.image_sd, row.residual_sd)),
-        *(bounds(found.lower, found.upper, 4) for found in (row.new_seeds, row.new_images, row.new_seeds_and_images)),
+        *(bounds(found.lower, found.upper, 4) for found in (row.new_seeds, row.new_images)),
         more,
     )

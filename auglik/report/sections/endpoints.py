@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.inference.corrupted import Corrupted, Posited
+from auglik.inference.decide import outcome
 from auglik.inference.rows import Inference, Metric, Primary
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
@@ -39,35 +40,15 @@ PANELS: Mapping[str, tuple[Endpoint, ...]] = {
 WEIGHED = (
     (Endpoint("clean_error", "Clean error", "percentage points", 100.0), False),
     (Endpoint("mollified_nll", "Mollified NLL", "nats"), True),
-    (Endpoint("mollified_error", "Mollified error", "percentage points", 100.0), False),
 )
 """What stands beside the primary endpoint, and whether it is a likelihood."""
 
 
 class Difference(NamedTuple):
-    """A cell less its reference, with the interval by which it is known or not."""
+    """A cell less its reference, and what is known of it."""
 
     mean: float
-    lower: float
-    upper: float
     outcome: str
-
-
-def outcome_of(lower: float, upper: float, *, less: bool = True) -> str:
-    """better, worse, or undecided where the interval holds 0; unknown where there is none."""
-    if math.isnan(lower) or math.isnan(upper):
-        return "unknown"
-    if lower <= 0 <= upper:
-        return "undecided"
-    return "better" if (upper < 0) == less else "worse"
-
-
-def outcome(row: Primary, rope: float) -> str:
-    """better, worse, equal, undecided or unknown, by the 95% HDI as the verdicts have it."""
-    if row.effect is None:
-        return "unknown"
-    lower, upper = row.effect.lower, row.effect.upper
-    return "equal" if -rope <= lower and upper <= rope else outcome_of(lower, upper)
 
 
 def forests(inference: Inference) -> Iterator[Figure]:
@@ -79,18 +60,15 @@ def forests(inference: Inference) -> Iterator[Figure]:
         for endpoint, likelihood in WEIGHED:
             found = {row.cell: by_key[row.cell, endpoint.metric] for row in of_reference}
             panels.append(_exploratory(endpoint, found, likelihood))
+        equal = f"; shaded: practically equal, within ±{inference.rope:g} nats" if inference.rope else ""
         caption = (
-            f"Differences from {reference}, to the left of zero is better. Clean NLL is the primary endpoint, the rest "
-            "is exploratory; filled marks are decided."
+            f"Differences from {reference}, to the left of zero is better; in brackets, what nats are as a change of "
+            f"the likelihood of the right label{equal}. Clean NLL, the primary endpoint, is for new seeds and images, "
+            "the rest, exploratory,, for new seeds. Intervals are each cell's own 95%, words allow for all cells (Holm)."
         )
-        drawings = [forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels]
-        notes = (f"shaded: practically equal, within ±{inference.rope:g} nats",) if inference.rope else ()
-        shown = [one.outcome for panel in panels for one in panel.lines]
+        drawings = tuple(forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels)
         data = tuple(datum for panel in panels for datum in _data(panel))
-        legend = key(
-            shown, "What the marks mean", (*notes, "a difference of d nats changes the likelihood by exp(-d) - 1")
-        )
-        yield Figure("forest" if place == 0 else f"forest-{place + 1}", caption, (*drawings, legend), data, columns=2)
+        yield Figure("forest" if place == 0 else f"forest-{place + 1}", caption, drawings, data)
 
 
 def overview(inference: Inference, corrupted: Corrupted) -> Figure:
@@ -104,12 +82,10 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
         )
         for title, endpoints in PANELS.items()
     ]
-    if corrupted.cells:
-        for parts in dict.fromkeys(tuple(row.categories) for row in corrupted.cells):
-            endpoints = [Endpoint(name, name, "nats") for name in ("all", *parts)]
-            kept = [row for row in corrupted.cells if tuple(row.categories) == parts]
-            tiles = {row.cell: [_posited(one) for one in (row.overall, *row.categories.values())] for row in kept}
-            panels.append(_map("NLL under corruption", endpoints, tiles))
+    found = {row.cell: {"all": row.overall, **row.categories} for row in corrupted.cells if row.overall}
+    for parts in dict.fromkeys(tuple(of_cell) for of_cell in found.values()):
+        tiles = {cell: [_posited(one) for one in by.values()] for cell, by in found.items() if tuple(by) == parts}
+        panels.append(_map("NLL under corruption", [Endpoint(name, name, "nats") for name in parts], tiles))
     caption = (
         "All endpoints: difference from the reference. Filled tiles with a mark are decided, the deeper the greater "
         "beside the endpoint's greatest; with cut corners, the data cannot tell. All but clean NLL is exploratory."
@@ -136,7 +112,7 @@ def _primary(rows: Sequence[Primary], rope: float) -> Forest:
     lines = []
     for row in rows:
         mean, lower, upper = _of_primary(row)
-        lines.append(Line(row.cell, mean, lower, upper, outcome(row, rope), in_words(mean, likelihood=True)))
+        lines.append(Line(row.cell, mean, lower, upper, row.outcome, in_words(mean, likelihood=True)))
     return Forest(
         "Clean NLL, the primary endpoint", "NLL less the reference's, nats", LIKELIHOOD, lines, rope, likelihood=True
     )
@@ -153,7 +129,7 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
     for cell, row in rows.items():
         mean, lower, upper = (endpoint.scale * value for value in (row.mean, row.lower, row.upper))
         said = in_words(mean, likelihood=likelihood)
-        lines.append(Line(cell, mean, lower, upper, outcome_of(lower, upper), said))
+        lines.append(Line(cell, mean, lower, upper, _outcome(row), said))
     axis = f"{endpoint.title.split()[-1]} less the reference's, {endpoint.unit}"
     return Forest(
         f"{endpoint.title}, exploratory", axis, LIKELIHOOD if likelihood else "points", lines, likelihood=likelihood
@@ -180,14 +156,18 @@ def _tiled(
     row: Primary, endpoint: Endpoint, inference: Inference, by_key: Mapping[tuple[str, str], Metric]
 ) -> Difference:
     if endpoint.metric == "clean_nll":
-        return Difference(*_of_primary(row), outcome(row, inference.rope))
+        return Difference(_of_primary(row)[0], row.outcome)
     metric = by_key[row.cell, endpoint.metric]
-    mean, lower, upper = (endpoint.scale * value for value in (metric.mean, metric.lower, metric.upper))
-    return Difference(mean, lower, upper, outcome_of(lower, upper, less=endpoint.less))
+    return Difference(endpoint.scale * metric.mean, _outcome(metric, less=endpoint.less))
 
 
 def _posited(one: Posited) -> Difference:
-    return Difference(one.mean, one.lower, one.upper, outcome_of(one.lower, one.upper))
+    return Difference(one.mean, one.outcome)
+
+
+def _outcome(row: Metric, *, less: bool = True) -> str:
+    """By Holm over the cells, as the starred tables have it."""
+    return outcome(row.p_adjusted, 1.0, row.mean if less else -row.mean)
 
 
 def _map(

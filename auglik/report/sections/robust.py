@@ -32,7 +32,7 @@ Styles = Mapping[str, Style]
 
 
 def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
-    """What was measured of the runs, and the posteriors of it, data set by data set; None where nothing was."""
+    """What was measured of the runs, and what can be said of it, data set by data set; None where nothing was."""
     of_data = by_data(collected)
     sentences: list[str] = []
     items: list[Item] = []

@@ -1,0 +1,111 @@
+"""Worlds with known truth: scores of one reference and eight cells over seeds and images, made without the product's code.
+
+A world draws E experiments of S seeds: differences [E,C,S,N] of every cell to the shared reference, per seed and image,
+in nats. Worlds whose images don't matter have N = 2 that are alike. Seeds' standard deviations are those of a cell's
+score; digits show 0.0004 to 0.03.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+"""Draws of mean 0 and variance 1."""
+
+CELLS = 8
+STEADY, VARIABLE = 0.0004, 0.03
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    return rng.standard_normal(shape)
+
+
+def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Student's t of 3 degrees of freedom."""
+    return rng.standard_t(3, shape) / np.sqrt(3)
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Log-normal of log-sd 0.75: skewness 3.3."""
+    variance = np.square(0.75)
+    scale = np.sqrt((np.exp(variance) - 1) * np.exp(variance))
+    return (rng.lognormal(0, 0.75, shape) - np.exp(variance / 2)) / scale
+
+
+class World(NamedTuple):
+    """How seeds and images move scores. Standard deviations of the seeds: of the reference, and of the cells [C]."""
+
+    name: str
+    reference_sd: float
+    sds: tuple[float, ...]
+    noise: Noise = normal
+    reference_noise: Noise = normal
+    outlier: float = 0.0
+    """Sds by which one seed of the middle cell is off, with either sign."""
+    image_sd: float = 0.0
+    """Of an image's effect on a cell's score."""
+    residual_sd: float = 0.0
+    images: int = 2
+
+    @property
+    def difference_sds(self) -> Floats:
+        """Over seeds, of a difference to the reference [C]."""
+        return np.hypot(self.sds, self.reference_sd)
+
+    def differences(self, rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Floats:
+        """[E,C,S,N] where the truth of new seeds and new images is `effects` [C]."""
+        E, C, S, N = experiments, len(self.sds), seeds, self.images
+        cells = np.array(self.sds)[:, None] * self.noise(rng, (E, C, S))
+        if self.outlier:
+            place = rng.integers(S, size=E)
+            cells[np.arange(E), C // 2, place] += self.outlier * self.sds[C // 2] * rng.choice([-1, 1], E)
+        reference = self.reference_sd * self.reference_noise(rng, (E, 1, S))
+        d = np.repeat((effects[:, None] + cells - reference)[..., None], N, -1)
+        if self.image_sd:
+            images = rng.normal(0, self.image_sd, (E, C + 1, 1, N))
+            d += images[:, 1:] - images[:, :1]
+        if self.residual_sd:
+            residual = rng.normal(0, self.residual_sd, (E, C + 1, S, N))
+            d += residual[:, 1:] - residual[:, :1]
+        return d
+
+
+DECADES = tuple(float(sd) for sd in np.geomspace(STEADY, VARIABLE, CELLS))
+ALIKE = (0.01,) * CELLS
+
+WORLDS = (
+    World("equal variances", 0.01, ALIKE),
+    World("two decades of variances", STEADY, DECADES),
+    World("noisy reference", VARIABLE, DECADES),
+    World("one outlier seed", 0.01, ALIKE, outlier=10.0),
+    World("t with 3 degrees", 0.01, ALIKE, heavy, heavy),
+    World("skewed cells", 0.001, ALIKE, skewed),
+    World("image noise", 0.003, (0.003,) * CELLS, image_sd=0.2, residual_sd=0.2, images=200),
+    World("image noise, two decades", STEADY, DECADES, image_sd=0.05, residual_sd=0.1, images=100),
+)
+
+
+class Profiles(NamedTuple):
+    """Differences [E,C,S,K] under K corruptions, with their noise."""
+
+    differences: Floats
+    categories: tuple[str, ...]
+    """[K]"""
+
+
+CATEGORIES = ("noise",) * 3 + ("blur",) * 4 + ("weather",) * 3 + ("digital",) * 5
+SHARED = 0.98
+"""Correlation between corruptions of a seed's luck."""
+
+
+def profiles(rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Floats:
+    """[E,C,S,K]: a seed's luck is the same under all corruptions but for 2% of its variance; effects [C,K]."""
+    shape = (experiments, CELLS + 1, seeds)
+    of_seed = rng.standard_normal((*shape, 1))
+    own = rng.standard_normal((*shape, len(CATEGORIES)))
+    sds = np.array([STEADY * 10, *DECADES])[:, None, None]
+    scores = sds * (np.sqrt(SHARED) * of_seed + np.sqrt(1 - SHARED) * own)
+    return effects[:, None] + scores[:, 1:] - scores[:, :1]
