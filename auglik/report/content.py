@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import NamedTuple
 
 from auglik.report.figures.svg import Drawing, svg_file
@@ -88,12 +87,13 @@ class Section(NamedTuple):
     sentences: tuple[str, ...]
     items: tuple[Item, ...]
 
-    def leading(self) -> tuple[Item, ...]:
-        """The figures that it begins with: these stand between its first sentence and the others."""
-        return tuple(takewhile(lambda item: isinstance(item, Figure), self.items))
+    def pictures(self) -> tuple[Figure, ...]:
+        """All figures: these stand between its first sentence and the others."""
+        return tuple(item for item in self.items if isinstance(item, Figure))
 
-    def following(self) -> tuple[Item, ...]:
-        return self.items[len(self.leading()) :]
+    def numbers(self) -> tuple[Table | Details, ...]:
+        """All else."""
+        return tuple(item for item in self.items if not isinstance(item, Figure))
 
 
 class Page(NamedTuple):

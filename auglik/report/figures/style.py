@@ -15,7 +15,7 @@ MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
 class Style(NamedTuple):
-    """How a cell is drawn: each two differ in colour or in line, and in marker."""
+    """How a cell is drawn: any two of 28 differ in colour or in line, and any two of 9 in marker too."""
 
     colour: str
     """A class."""
@@ -35,6 +35,6 @@ def styles(cells: Iterable[str], references: Iterable[str]) -> dict[str, Style]:
     for cell in cells:
         place = sum(other not in black for other in found)
         colour = OF_CELLS[place % len(OF_CELLS)]
-        line = LINES[(place + place // len(OF_CELLS)) % len(LINES)]
+        line = LINES[(place + 2 * (place // len(OF_CELLS))) % len(LINES)]
         found[cell] = Style("black", "", "o") if cell in black else Style(colour, line, MARKERS[place % len(MARKERS)])
     return found

@@ -64,7 +64,7 @@ def forests(inference: Inference) -> Iterator[Figure]:
         caption = (
             f"Differences from {reference}, to the left of zero is better; in brackets, what nats are as a change of "
             f"the likelihood of the right label{equal}. Clean NLL, the primary endpoint, is for new seeds and images, "
-            "the rest, exploratory,, for new seeds. Intervals are each cell's own 95%, words allow for all cells (Holm)."
+            "the rest, exploratory, for new seeds. Intervals: each cell's own 95%, words allow for all cells (Holm)."
         )
         drawings = tuple(forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels)
         data = tuple(datum for panel in panels for datum in _data(panel))

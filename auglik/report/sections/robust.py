@@ -41,10 +41,10 @@ def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None
         if found is not None:
             found = found._replace(data=data if len(of_data) > 1 else "")
             sentences += _conditions(found)
+            items += _items(found, styles)
             if corrupted is not None:
                 sentences += corrupted_sentences(corrupted, found)
                 items += corrupted_items(corrupted, found)
-            items += _items(found, styles)
     sentences += corrupted.left_out if corrupted is not None else []
     return Section("robustness", "Robustness", tuple(sentences), tuple(items)) if items else None
 

@@ -22,8 +22,7 @@ def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | No
     figures = tuple(
         _figure(cells, styles, data if len(sets) > 1 else "", place) for place, (data, cells) in enumerate(sets.items())
     )
-    said = "Nearer to the lower left corner is better; beside the dotted diagonal, the axis above it is the worse."
-    return Section("tradeoffs", "Error against likelihood", (said,), figures)
+    return Section("tradeoffs", "Error against likelihood", ("Nearer to the lower left corner is better.",), figures)
 
 
 def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, place: int) -> Figure:
@@ -41,7 +40,10 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
         ]
     panels = [panel for panel in panels if panel.cells]
     own = {name: styles[name] for name in cells}
-    caption = f"{data}: " * bool(data) + "Marks are means over seeds with bars of one standard error, dots single runs."
+    caption = f"{data}: " * bool(data) + (
+        "Marks are means over seeds with bars of one standard error, dots single runs; a dotted diagonal, where it is "
+        "in sight, is no loss."
+    )
     drawings = [
         scatter(one, styles, f"{one.y_title} against {one.x_title}, of {len(one.cells)} cells") for one in panels
     ]
