@@ -1,5 +1,6 @@
 """The studies by name."""
 
+from studies.calibration import calibration
 from studies.dirichlet import dirichlet
 from studies.estimators import estimators
 from studies.gradients import gradients
@@ -19,4 +20,5 @@ STUDIES: dict[str, Study] = {
     "gradients": gradients,
     "posterior": posterior,
     "information": information,
+    "calibration": calibration,
 }

@@ -16,14 +16,15 @@ total variance is the binomial one; rho is the correlation of the seeds' errors 
 different bins make a luck common to all bins. So the bands hold for other seeds and other images like these. With one
 seed kappa is infinite, rho = 0, and the bands are about that network alone.
 
-The binned ECE has a posterior, of each network (`seed_ece`, `ece` their mean) and of the curve. Its interval is for
-networks that are miscalibrated by more than the noise. As a sum of absolute values it is positive however well
-calibrated a network is, and on calibrated ones its interval lies above the truth: only its upper bound holds there, so
-judge them by the curve's bands, by (a, b) and by the debiased ECE.
+Calibration error. The binned ECE is a sum of absolute values, positive in every draw of such a posterior, however
+well calibrated a network is; so it has none. It has the debiased estimate, and an interval that inverts tests (see
+interval.py) and whose lower limit is 0 where the networks at hand may be calibrated. `auglik verify calibration`
+counts how often the intervals hold what they are about.
 """
 
 from auglik.calibration.cells import calibrate
 from auglik.calibration.errors import classwise, debiased, debiased_squared, plug_in
+from auglik.calibration.interval import ErrorInterval, ece_interval
 from auglik.calibration.results import (
     Band,
     Calibration,
@@ -43,6 +44,7 @@ __all__ = [
     "CellCalibration",
     "Curve",
     "Diagnostics",
+    "ErrorInterval",
     "Estimate",
     "RunErrors",
     "Scaling",
@@ -51,6 +53,7 @@ __all__ = [
     "classwise",
     "debiased",
     "debiased_squared",
+    "ece_interval",
     "plug_in",
     "save",
     "scaled",

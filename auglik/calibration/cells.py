@@ -7,10 +7,12 @@ import numpy as np
 from auglik.calibration import errors
 from auglik.calibration.bins import Array, Outcomes, count, equal_width, outcomes
 from auglik.calibration.data import CellData, cell_data
+from auglik.calibration.interval import ErrorInterval, ece_interval
 from auglik.calibration.posterior import band, diagnose, quantities, tree
 from auglik.calibration.results import Calibration, CellCalibration, Curve, RunErrors
 from auglik.calibration.sampling import sample
 from auglik.calibration.temperature import temperature_scaling
+from auglik.keys import host_generator
 from auglik.metrics import equal_mass_calibration_error
 from auglik.predictions import Predictions
 from objectives.errors import InputError
@@ -43,19 +45,28 @@ def calibrate(
     data = [cell_data(cell, seeds, bins) for cell in seen.values()]
     drawn = sample(data, seed, WARMUP, draws)
     progress(0.7)
-    values = quantities(data, drawn, seed)
+    values = quantities(data, drawn)
+    limits = [
+        ece_interval(list(cell.values()), equal_width(bins), host_generator(seed, "calibration", "interval"))
+        for cell in seen.values()
+    ]
     cells = {
-        name: _cell(runs[name], seen[name], data[m], {key: value[:, :, m] for key, value in values.items()}, seeds)
+        name: _cell(runs[name], seen[name], data[m], limits[m], {k: v[:, :, m] for k, v in values.items()}, seeds)
         for m, name in enumerate(runs)
     }
     progress(0.9)
-    found = Calibration(cells, diagnose(drawn), tree(list(runs), seeds, data, values, drawn))
+    found = Calibration(cells, diagnose(drawn), tree(list(runs), seeds, data, limits, values, drawn))
     progress(1.0)
     return found
 
 
 def _cell(
-    runs: Runs, seen: Mapping[int, Outcomes], data: CellData, values: Mapping[str, Array], seeds: Sequence[int]
+    runs: Runs,
+    seen: Mapping[int, Outcomes],
+    data: CellData,
+    ece: ErrorInterval,
+    values: Mapping[str, Array],
+    seeds: Sequence[int],
 ) -> CellCalibration:
     bins, places = data.images.shape[1], [seeds.index(one) for one in seen]
     return CellCalibration(
@@ -69,9 +80,7 @@ def _cell(
         slope=band(values["slope"]),
         seed_intercept=band(values["seed_intercept"][..., places]),
         seed_slope=band(values["seed_slope"][..., places]),
-        ece=band(values["ece"]),
-        curve_ece=band(values["curve_ece"]),
-        seed_ece=band(values["seed_ece"][..., places]),
+        ece=ece,
         errors=_errors([(runs[one], outcome) for one, outcome in seen.items()], bins),
         temperature=tuple(
             temperature_scaling(

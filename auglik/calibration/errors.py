@@ -29,10 +29,14 @@ def debiased(outcomes: Outcomes, edges: Array) -> float:
     gap = np.bincount(place, outcomes.correct - outcomes.confidence, edges.size + 1)
     variance = np.bincount(place, outcomes.confidence * (1 - outcomes.confidence), edges.size + 1)
     deviation = np.sqrt(np.maximum(variance, 0))  # float32 probabilities may exceed 1 by a rounding
+    return float(fissioned(gap, deviation).sum() / outcomes.correct.size)
+
+
+def fissioned(gap: Array, deviation: Array) -> Array:
+    """g (2 Phi(g/s) - 1) - 2 s phi(g/s) of gaps and their standard deviations, any shape; |g| where s = 0."""
     safe = np.where(deviation > 0, deviation, 1)
     density = np.exp(-np.square(gap / safe) / 2) / np.sqrt(2 * np.pi)
-    fissioned = gap * special.erf(gap / (safe * np.sqrt(2))) - 2 * deviation * density
-    return float(np.where(deviation > 0, fissioned, np.abs(gap)).sum() / outcomes.correct.size)
+    return np.where(deviation > 0, gap * special.erf(gap / (safe * np.sqrt(2))) - 2 * deviation * density, np.abs(gap))
 
 
 def debiased_squared(outcomes: Outcomes, edges: Array) -> float:

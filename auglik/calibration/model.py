@@ -75,7 +75,7 @@ def reliability(data: ModelData) -> None:
     mu = jax.nn.sigmoid(jnp.clip(data.logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))
     log_likelihood = beta_binomial(data.correct, data.images, kappa * mu, kappa * (1 - mu))
     numpyro.factor("binned", log_likelihood.sum())
-    for name, value in {"deviation": deviation, "bin_luck": luck, "concentration": kappa}.items():
+    for name, value in {"deviation": deviation, "concentration": kappa}.items():
         numpyro.deterministic(name, value)
 
 

@@ -10,20 +10,15 @@ from scipy import special
 
 from auglik.calibration.bins import Array
 from auglik.calibration.data import CellData, mean_logit
-from auglik.calibration.model import LARGEST_LOGIT
+from auglik.calibration.interval import ErrorInterval
 from auglik.calibration.results import Band, Diagnostics
 from auglik.calibration.sampling import Draws
-from auglik.keys import host_generator
 
-CONSTANT_FOR_ONE_SEED = ("bin_luck", "concentration", "line_deviation")
+CONSTANT_FOR_ONE_SEED = ("concentration", "line_deviation")
 DIMENSIONS = {
     "curve": ["cell", "bin"],
     "deviation": ["cell", "bin"],
     "concentration": ["cell"],
-    "seed_accuracy": ["cell", "seed", "bin"],
-    "ece": ["cell"],
-    "curve_ece": ["cell"],
-    "seed_ece": ["cell", "seed"],
     "intercept": ["cell"],
     "slope": ["cell"],
     "seed_intercept": ["cell", "seed"],
@@ -33,6 +28,7 @@ DIMENSIONS = {
     "correct": ["cell", "seed", "bin"],
     "mean_confidence": ["cell", "seed", "bin"],
     "image_correlation": ["cell"],
+    "ece_limits": ["cell", "limit"],
     "diverging": ["cell"],
     "n_steps": ["cell"],
     "acceptance_rate": ["cell"],
@@ -40,25 +36,15 @@ DIMENSIONS = {
 }
 
 
-def quantities(cells: Sequence[CellData], draws: Draws, seed: int) -> dict[str, Array]:
+def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Array]:
     """The posterior's variables, each [chain,draw,cell,...] as in DIMENSIONS; NaN for seeds that a cell lacks, and
     for their spread where there is one."""
-    images, correct, confidence = (np.stack(column) for column in list(zip(*cells, strict=True))[:3])
-    N = images.sum(-1, keepdims=True)
-    pooled, pooled_confidence = images.sum(1), confidence.sum(1)
+    images, confidence = (np.stack(column) for column in zip(*((c.images, c.confidence) for c in cells), strict=True))
     deviation = draws.sites["deviation"]
-    curve = special.expit(mean_logit(pooled_confidence, pooled) + deviation)
-    accuracy = _seed_accuracy(cells, draws, images, correct, mean_logit(confidence, images), seed)
-    with np.errstate(invalid="ignore"):  # 0/0 where a seed is absent
-        seed_ece = np.abs(accuracy * images - confidence).sum(-1) / N[..., 0]
     values = {
-        "curve": curve,
+        "curve": special.expit(mean_logit(confidence.sum(1), images.sum(1)) + deviation),
         "deviation": deviation,
         "concentration": draws.sites["concentration"],
-        "seed_accuracy": accuracy,
-        "ece": np.nanmean(seed_ece, -1),
-        "curve_ece": np.abs(curve * pooled - pooled_confidence).sum(-1) / pooled.sum(-1),
-        "seed_ece": seed_ece,
         "line_deviation": draws.sites["line_deviation"],
     }
     centre, scale = (np.array(column)[:, None] for column in zip(*((c.centre, c.scale) for c in cells), strict=True))
@@ -70,10 +56,8 @@ def quantities(cells: Sequence[CellData], draws: Draws, seed: int) -> dict[str, 
     several = np.array([cell.several for cell in cells])
     values["concentration"] = np.where(several, values["concentration"], np.nan)
     values["line_deviation"] = np.where(several[:, None], values["line_deviation"], np.nan)
-    present = N[..., 0] > 0
-    for name in ("seed_ece", "seed_slope", "seed_intercept"):
-        values[name] = np.where(present, values[name], np.nan)
-    values["seed_accuracy"] = np.where(present[..., None], accuracy, np.nan)
+    for name in ("seed_slope", "seed_intercept"):
+        values[name] = np.where(images.sum(-1) > 0, values[name], np.nan)
     return values
 
 
@@ -84,7 +68,12 @@ def band(draws: Array) -> Band:
 
 
 def tree(
-    names: Sequence[str], seeds: Sequence[int], cells: Sequence[CellData], values: Mapping[str, Array], draws: Draws
+    names: Sequence[str],
+    seeds: Sequence[int],
+    cells: Sequence[CellData],
+    limits: Sequence[ErrorInterval],
+    values: Mapping[str, Array],
+    draws: Draws,
 ) -> xarray.DataTree:
     """ArviZ's groups posterior, sample_stats, observed_data and constant_data."""
     images, correct, confidence = (np.stack(column) for column in list(zip(*cells, strict=True))[:3])
@@ -99,6 +88,7 @@ def tree(
                 "images": images.astype(np.int64),
                 "mean_confidence": mean,
                 "image_correlation": np.array([cell.shared for cell in cells]),
+                "ece_limits": np.array(limits),
             },
         },
         coords={
@@ -106,11 +96,12 @@ def tree(
             "seed": list(seeds),
             "bin": (np.arange(bins) + 0.5) / bins,
             "coefficient": ["intercept", "slope"],
+            "limit": ["lower", "upper"],
         },
         dims=DIMENSIONS,
     )
     found["posterior"]["line_deviation"].attrs["meaning"] = "between seeds, of the standardized intercept and slope"
-    found["posterior"]["ece"].attrs["meaning"] = "mean over the seeds' networks of their binned calibration error"
+    found["constant_data"]["ece_limits"].attrs["meaning"] = "95%, of the mean binned ECE of the seeds' networks"
     return found
 
 
@@ -131,20 +122,3 @@ def diagnose(draws: Draws) -> Diagnostics:
         chains=chains,
         draws=count,
     )
-
-
-def _seed_accuracy(
-    cells: Sequence[CellData], draws: Draws, images: Array, correct: Array, logit: Array, seed: int
-) -> Array:
-    """Draws of each network's accuracy [chain,draw,cell,seed,bin], given the curve: Beta, less the images' luck."""
-    own = 1 / (1 - np.array([cell.shared for cell in cells]))[:, None, None]
-    luck = draws.sites["bin_luck"][..., None, :]
-    deviation = draws.sites["deviation"][..., None, :]
-    kappa = draws.sites["concentration"][..., None, None]
-    mu = special.expit(np.clip(logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))
-    generator = host_generator(seed, "calibration", "accuracy")
-    lucky = generator.beta(kappa * mu + own * correct, kappa * (1 - mu) + own * (images - correct))
-    tiny = np.finfo(float).tiny
-    several = np.array([cell.several for cell in cells])[:, None, None]
-    drawn = special.expit(special.logit(np.clip(lucky, tiny, 1 - 1e-16)) - luck)
-    return np.where(several, drawn, special.expit(logit + deviation))

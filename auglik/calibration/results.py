@@ -6,6 +6,7 @@ from typing import NamedTuple
 import xarray
 
 from auglik.calibration.bins import Array
+from auglik.calibration.interval import ErrorInterval
 from auglik.calibration.temperature import Scaling
 
 
@@ -53,7 +54,7 @@ class CellCalibration(NamedTuple):
     between_seeds: bool
     """Whether there are several seeds; else nothing is said about others."""
     claim: str
-    """What the posterior is about, in a sentence."""
+    """What curve and line are about, in a sentence."""
     image_correlation: float
     """Of the seeds' errors on the same image and in the same bin."""
     curve: Curve
@@ -67,12 +68,8 @@ class CellCalibration(NamedTuple):
     """Each [S]."""
     seed_slope: Band
     """Each [S]."""
-    ece: Band
-    """Posterior of the mean over the seeds' networks of their binned ECE."""
-    curve_ece: Band
-    """Posterior of the binned ECE of the cell's curve."""
-    seed_ece: Band
-    """Each [S]."""
+    ece: ErrorInterval
+    """Of the mean binned ECE of the seeds' networks, on other images like these; of these networks alone."""
     errors: RunErrors
     temperature: tuple[Scaling | None, ...]
     """None without validation images, [S]."""

@@ -9,7 +9,7 @@ from arviz_stats import summary as arviz_summary  # type: ignore[attr-defined]
 from auglik.calibration.results import Calibration
 from auglik.files import atomic_write
 
-REPORTED = ("ece", "curve_ece", "intercept", "slope", "concentration")
+REPORTED = ("curve", "intercept", "slope", "concentration")
 
 
 def save(calibration: Calibration, path: Path) -> None:
