@@ -38,7 +38,7 @@ def contact(title: str, rows: Sequence[Sequence[Shot]], label: str) -> Drawing:
                 text(step * place, y + TILE + LINE * (1 + at), words, "caption") for at, words in enumerate(shot.lines)
             ]
         y += TILE + LINE * max(len(shot.lines) for shot in row) + GAP
-    return Drawing(label, step * (columns - 1) + TILE, y - GAP + 4, "".join(parts))
+    return Drawing(label, WIDTH, y - GAP + 4, "".join(parts))
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:

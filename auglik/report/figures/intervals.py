@@ -12,13 +12,11 @@ LEFT, TOP, ROW = 124.0, 26.0, 24.0
 
 
 class Estimate(NamedTuple):
-    """A mark, an interval about it and a narrower one; NaN bounds where there is none."""
+    """A mark and an interval, NaN bounds where there is none."""
 
     mean: float
-    lower: float
-    upper: float
-    inner_lower: float = math.nan
-    inner_upper: float = math.nan
+    lower: float = math.nan
+    upper: float = math.nan
 
 
 class Kind(NamedTuple):
@@ -58,8 +56,6 @@ def intervals(panel: Intervals, label: str) -> Drawing:
                 continue
             if math.isfinite(one.lower) and math.isfinite(one.upper):
                 drawn.append(line([(x.at(one.lower), at), (x.at(one.upper), at)], "interval"))
-            if math.isfinite(one.inner_lower) and math.isfinite(one.inner_upper):
-                drawn.append(line([(x.at(one.inner_lower), at), (x.at(one.inner_upper), at)], "interval inner"))
             drawn.append(
                 mark(
                     kind.marker, x.at(one.mean), at, 4, "mark" if kind.filled else "mark open", f"{cell}: {kind.title}"

@@ -9,7 +9,21 @@ from auglik.calibration.bins import Array
 from auglik.calibration.results import Band, CellCalibration, Curve
 from auglik.calibration.temperature import Scaling
 from auglik.convergence import LEAST_ESS, WORST_RHAT, not_converged
-from auglik.report.content import Datum, Details, Figure, Row, Section, Shown, Table, count, interval, number, words
+from auglik.report.content import (
+    Datum,
+    Details,
+    Figure,
+    Row,
+    Section,
+    Shown,
+    Table,
+    bounds,
+    count,
+    interval,
+    listed,
+    number,
+    words,
+)
 from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
 from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
@@ -24,8 +38,8 @@ CAPTIONS = {
         "Confidence: the share of images in each bin, all seeds together. Dashed: mean confidence; solid: accuracy."
     ),
     "ece": (
-        "Expected calibration error of the networks at hand: posterior mean with 50% and 95% intervals; the plug-in "
-        "estimate, biased upwards, and the debiased one."
+        "Expected calibration error of the networks at hand: its 95% interval, from 0 where they may be calibrated; "
+        "the debiased estimate, and the plug-in one, which is biased upwards."
     ),
 }
 
@@ -38,7 +52,7 @@ def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section
     return Section(
         "calibration",
         "Calibration",
-        tuple(f"What is claimed: {claim}." for claim in claims),
+        (*_verdicts(cells), *(f"What is claimed of curve and line: {claim}." for claim in claims)),
         (*figures, _errors(cells), _lines(cells), _temperature(cells), _sampler(calibration), _curves(cells)),
     )
 
@@ -85,27 +99,17 @@ def _seen(curve: Curve) -> Reliability:
 
 
 def _ece(cells: Mapping[str, CellCalibration]) -> Figure:
-    """Posterior means with 50% and 95% intervals of the networks' mean ECE; means over seeds of the estimates."""
-    kinds = (
-        Kind("debiased", "green", "^"),
-        Kind("posterior, 50% and 95%", "blue", "o"),
-        Kind("plug-in", "vermilion", "s", False),
-    )
+    """The debiased estimates with their intervals and the plug-in ones, means over seeds."""
+    kinds = (Kind("debiased, 95% interval", "blue", "o"), Kind("plug-in, biased upwards", "vermilion", "s", False))
     rows = {}
     for name, cell in cells.items():
-        mean, lower_50, upper_50, lower_95, upper_95 = (100 * float(value) for value in cell.ece)
         debiased, plug_in = (100 * float(one.mean()) for one in (cell.errors.debiased, cell.errors.plug_in))
-        nothing = (float("nan"),) * 2
-        rows[name] = (
-            Estimate(debiased, *nothing),
-            Estimate(mean, lower_95, upper_95, lower_50, upper_50),
-            Estimate(plug_in, *nothing),
-        )
+        rows[name] = (Estimate(debiased, *(100 * limit for limit in cell.ece)), Estimate(plug_in))
     data = tuple(
         Datum(name, f"{kind.title}{part}", value)
         for name, estimates in rows.items()
         for kind, one in zip(kinds, estimates, strict=True)
-        for part, value in zip(("", ": lower 95%", ": upper 95%", ": lower 50%", ": upper 50%"), one, strict=True)
+        for part, value in zip(("", ": lower", ": upper"), one, strict=True)
     )
     drawing = intervals(Intervals("Expected calibration error", "ECE, %", kinds, rows), CAPTIONS["ece"])
     return Figure("ece", CAPTIONS["ece"], (drawing,), data)
@@ -144,15 +148,26 @@ def calibration_warnings(calibration: Calibration) -> list[str]:
     return said
 
 
+def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
+    """Which cells are miscalibrated, and how much the others may be, in sentences."""
+    found = [name for name, cell in cells.items() if cell.ece.lower > 0]
+    others = [f"{name} {100 * cell.ece.upper:.2f}%" for name, cell in cells.items() if name not in found]
+    test = "each cell by a test of its own that calls calibrated networks so in about 2.5% of cases"
+    said = [f"Miscalibrated, {test}: {listed(found)}."]
+    if others:
+        said.append(f"May be calibrated, with an ECE of at most (a 97.5% limit for each cell): {listed(others)}.")
+    return tuple(said)
+
+
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:
     rows = tuple(
         Row(
             name,
             (
-                _band(cell.ece, 100, 2),
-                _band(cell.curve_ece, 100, 2),
-                over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased), 2, 100),
+                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, 2, sign=False),
+                words("no" if cell.ece.lower > 0 else "may be"),
+                over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased_squared), 3, 1e4),
                 over_seeds(list(cell.errors.equal_mass), 2, 100),
                 over_seeds(list(cell.errors.classwise), 2, 100),
@@ -161,12 +176,15 @@ def _errors(cells: Mapping[str, CellCalibration]) -> Table:
         for name, cell in cells.items()
     )
     columns = (
-        "cell", "ECE %, posterior [95%]", "of the cell's curve % [95%]", "plug-in %", "debiased %",
-        "debiased squared, %²", "equal-mass %", "classwise %",
+        "cell", "debiased ECE %", "ECE %, 95% interval", "calibrated?", "plug-in %", "debiased squared, %²",
+        "equal-mass %", "classwise %",
     )  # fmt: skip
+    bins = {cell.histogram.shape[1] for cell in cells.values()}.pop()
     note = (
-        "ECE of the networks at hand, and of the curve that they scatter about. The posteriors and the plug-in are "
-        "positive however well calibrated a model is; the debiased ones are 0 in expectation if it is."
+        "Estimates: means ± standard errors over seeds. The debiased ones are 0 in expectation if a model is "
+        "calibrated; the others are positive however well it is. The interval is for the mean ECE of the networks at "
+        f"hand, in {bins} bins, on other images like these; where it starts at 0 they may be calibrated, and its end "
+        "is a 97.5% limit."
     )
     return Table("ece", "Calibration errors on clean test images", columns, rows, note)
 

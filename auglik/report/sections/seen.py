@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from auglik.config import settings_hash
 from auglik.contact_sheet import levels_of
@@ -16,6 +17,7 @@ from auglik.report.content import Datum, Figure, Section, listed
 from auglik.report.figures.contact import Shot, contact
 from auglik.report.figures.svg import Drawing
 from auglik.report.run_files import Run
+from auglik.views import Draws
 from objectives import ROLES, InputError
 
 IMAGES, VIEWS, SHEETS = 4, 4, 6
@@ -47,7 +49,8 @@ def seen(collected: Collected, data_dir: Path) -> Section:
         "temperature t and label decay γ."
     )
     figures = (Figure("views-seen", caption, tuple(drawings), tuple(data)),) if drawings else ()
-    return Section("seen", "What the networks saw", tuple(said), figures)
+    first = "Drawn again from the keys that the runs drew from: cells whose digests of views agree share a sheet."
+    return Section("seen", "What the networks saw", (first, *said) if drawings else tuple(said), figures)
 
 
 def _identity(cell: Cell) -> object:
@@ -63,16 +66,17 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     if isinstance(arrays, Arrays) and settings_hash(run.config, digest(arrays)) != run.results.get("settings"):
         raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
     data = load_training(config, source)
-    gallery, labels = data.training
+    gallery, labels = data.training.gallery, data.training.labels.numpy()
     pipeline = training_pipeline(config, gallery.shape, data.classes)
     draws = pipeline.draw(config.seed, 0, config.views, len(gallery), torch.device("cpu"))
     images = np.arange(min(IMAGES, len(gallery)))
     shown = min(VIEWS, config.views)
     views = levels_of(pipeline.render(gallery, draws, images, 0).images.numpy(), gallery)
     originals = levels_of(gallery.clean(slice(0, len(images))).numpy(), gallery)
+    names = [_classes(draws, labels, image) for image in images]
     rows, numbers = [], list[Datum]()
     for image in images:
-        row = [Shot(originals[image], [f"class {labels[image]}", ""])]
+        row = [Shot(originals[image], names[image])]
         for view in range(shown):
             t, decay = float(draws.temperature[view, image]), float(draws.decay[view, image])
             role = ROLES[draws.role[view, image]]
@@ -84,3 +88,12 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     title = f"{cells[0].name}{f' and {len(cells) - 1} more' if len(cells) > 1 else ''}"
     label = f"{len(images)} images and {shown}{several} views of each, as {title} saw them: {pipeline.describe()}"
     return contact(title, rows, label), numbers
+
+
+def _classes(draws: Draws, labels: NDArray[np.int64], image: int) -> list[str]:
+    """The class of an image; where it is mixed, two classes and their shares."""
+    if not draws.mixing:
+        return [f"class {labels[image]}", ""]
+    share = float(draws.mixing["share"][image])
+    other = labels[int(draws.mixing["partner"][image])]
+    return [f"{share:.2f} class {labels[image]}", f"{1 - share:.2f} class {other}"]

@@ -19,7 +19,7 @@ document.querySelectorAll("table").forEach(table => {
     body.append(...rows);
   }));
 });
-/* A cell under the pointer, or whose name has the focus, stands out in all pictures. */
+/* A cell under the pointer stands out in all pictures. */
 const series = [...document.querySelectorAll("[data-series]")];
 const pick = name => {
   document.body.classList.toggle("picked", name !== undefined);
