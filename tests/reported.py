@@ -1,13 +1,14 @@
 """A comparison's folder without its training: predictions drawn from known laws, in the files that runs write."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from auglik import RunConfig, change
-from auglik.config import flatten
+from auglik import RunConfig, change, open_dataset, read_facts
+from auglik.config import flatten, settings_hash
 from auglik.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
 from auglik.metrics import marginal_log_likelihood, scores
 from auglik.robustness.protocol import CORRUPTIONS
@@ -26,6 +27,12 @@ def config(cell: str, seed: int, **changes: object) -> RunConfig:
     """Settings of a run; cells differ in their likelihood."""
     likelihood = {"reference": "smoothed", "sharper": "categorical"}.get(cell, "tempered")
     return change(tiny.config(), {"likelihood": likelihood, "seed": seed, **changes})
+
+
+@cache
+def _digits() -> str:
+    """The digest of the training images that runs are said to be of."""
+    return read_facts(open_dataset("digits")).digest
 
 
 def write_run(
@@ -93,7 +100,7 @@ def write_run(
             "validation_images": V,
             "parameters": 1234,
             "pipeline": "FlipCropRotate -> mollification",
-            "settings": f"{cell}-{seed}",
+            "settings": settings_hash(chosen, _digits()),
             "threads": 1,
             "device": "cpu",
             "versions": {"auglik": "0", "torch": "0"},

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 FILLED = 0.05
@@ -54,8 +55,11 @@ def covering(
 
 
 def tick_texts(ticks: Iterable[float], *, sign: bool = False) -> list[str]:
-    """All with the digits that tell them apart."""
+    """Evenly spaced ones with the digits that tell them apart, others with their own."""
     found = list(ticks)
+    steps = [high - low for low, high in pairwise(found)]
+    if steps and max(steps) > 1.01 * min(steps):
+        return [f"{value:g}".replace("-", "−") for value in found]
     digits = max((_digits(value) for value in found), default=0)
     return [f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−") for value in found]
 
