@@ -9,6 +9,7 @@ from studies.objectives import objectives
 from studies.orbit import orbit
 from studies.posterior import posterior
 from studies.study import Study
+from studies.verdicts import verdicts
 
 STUDIES: dict[str, Study] = {
     "objectives": objectives,
@@ -19,4 +20,5 @@ STUDIES: dict[str, Study] = {
     "gradients": gradients,
     "posterior": posterior,
     "information": information,
+    "verdicts": verdicts,
 }
