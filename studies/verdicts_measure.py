@@ -10,10 +10,10 @@ from scipy import special
 from auglik.inference import infer
 from auglik.inference.components import mean_squares
 from auglik.inference.corrupted import CATEGORIES, OVERALL, SINGLE, Profile, UnderCorruption, infer_cells
-from auglik.inference.decide import decide
 from auglik.inference.infer import ROPE
 from auglik.inference.law import Law, below, law_of
 from auglik.inference.power import seeds_needed
+from auglik.inference.rule import decide
 from auglik.predictions import Predictions
 from auglik.statistics import FAMILY_WISE, holm
 from studies import verdicts_worlds
@@ -129,15 +129,12 @@ def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: floa
         over.append(found.lower is not None and found.upper is None)
         padded = Law(np.r_[law.mean, np.zeros(CELLS - 1)], np.r_[law.seed_error, np.ones(CELLS - 1)], 0.0, seeds, 2)
         told.append(bool(decide(padded, 0.0).told[0]))
-    open_ = ~np.array(told)
-    return Assured(
-        int(open_.sum()),
-        float(np.mean(np.array(held)[open_])),
-        float(np.mean(held)),
-        float(np.mean(np.array(lost)[open_])),
-        float(np.mean(np.array(over)[open_])),
-        experiments,
-    )
+    undecided = ~np.array(told)
+
+    def share(of: Sequence[bool]) -> float:
+        return float(np.mean(np.array(of)[undecided])) if undecided.any() else float("nan")
+
+    return Assured(int(undecided.sum()), share(held), float(np.mean(held)), share(lost), share(over), experiments)
 
 
 def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> float:
