@@ -118,11 +118,11 @@ def interval(mean: float, lower: float, upper: float, digits: int, *, sign: bool
     return Shown(f"{_text(mean, digits, sign)} {bounds}{mark}", (("", mean), ("lower", lower), ("upper", upper)))
 
 
-def bounds(lower: float, upper: float, digits: int) -> Shown:
+def bounds(lower: float, upper: float, digits: int, *, sign: bool = True) -> Shown:
     """`[lower, upper]`."""
     if math.isnan(lower) or math.isnan(upper):
         return Shown(ABSENT)
-    return Shown(f"[{_text(lower, digits, True)}, {_text(upper, digits, True)}]", (("lower", lower), ("upper", upper)))
+    return Shown(f"[{_text(lower, digits, sign)}, {_text(upper, digits, sign)}]", (("lower", lower), ("upper", upper)))
 
 
 def listed(names: Sequence[object]) -> str:

@@ -1,4 +1,4 @@
-"""ECE of every cell, one below the other: its posterior beside the plug-in and the debiased estimates."""
+"""ECE of every cell, one below the other: its interval, the debiased and the plug-in estimates."""
 
 from collections.abc import Mapping
 
@@ -9,18 +9,18 @@ from auglik.report.figures.style import BLACK, BLUE, GREEN, VERMILION, WIDTH, sv
 
 
 def calibration_errors(cells: Mapping[str, CellCalibration], label: str) -> str:
-    """Posterior means with 50% and 95% intervals of the networks' mean ECE; means over seeds of the estimates."""
+    """95% intervals of the networks' mean ECE, one end where they start at 0; the estimates' means over seeds."""
     figure = Figure(figsize=(WIDTH, 0.9 + 0.36 * len(cells)), layout="constrained")
     axes = figure.subplots()
     height = list(range(len(cells) - 1, -1, -1))
     for y, cell in zip(height, cells.values(), strict=True):
-        mean, lower_50, upper_50, lower_95, upper_95 = (100 * float(value) for value in cell.ece)
-        axes.plot([lower_95, upper_95], [y, y], color=BLUE, lw=1.5)
-        axes.plot([lower_50, upper_50], [y, y], color=BLUE, lw=4, solid_capstyle="butt")
-        axes.plot([mean], [y], "o", color=BLUE, ms=6)
+        lower, upper = (100 * limit for limit in cell.ece)
+        axes.plot([lower, upper], [y, y], color=BLUE, lw=2)
+        ends = [lower, upper] if lower > 0 else [upper]
+        axes.plot(ends, [y] * len(ends), "|" if lower > 0 else "<", color=BLUE, ms=8, ls="none")
         axes.plot([100 * cell.errors.plug_in.mean()], [y], "s", color=VERMILION, ms=5, mfc="none")
         axes.plot([100 * cell.errors.debiased.mean()], [y], "^", color=GREEN, ms=5)
-    axes.plot([], [], "o-", color=BLUE, label="posterior, 50% and 95%")
+    axes.plot([], [], "-|", color=BLUE, label="95% interval (<: an upper limit)")
     axes.plot([], [], "s", color=VERMILION, mfc="none", label="plug-in")
     axes.plot([], [], "^", color=GREEN, label="debiased")
     axes.axvline(0, color=BLACK, lw=0.8)

@@ -8,7 +8,20 @@ from auglik.calibration import Calibration, summary
 from auglik.calibration.results import Band, CellCalibration
 from auglik.calibration.temperature import Scaling
 from auglik.convergence import LEAST_ESS, WORST_RHAT, not_converged
-from auglik.report.content import Details, Figure, Row, Section, Shown, Table, count, interval, number, words
+from auglik.report.content import (
+    Details,
+    Figure,
+    Row,
+    Section,
+    Shown,
+    Table,
+    bounds,
+    count,
+    interval,
+    listed,
+    number,
+    words,
+)
 from auglik.report.figures.calibration_error import calibration_errors
 from auglik.report.figures.reliability import histograms, reliability
 from auglik.report.figures.style import Style
@@ -23,8 +36,8 @@ CAPTIONS = {
         "Confidence: the share of images in each bin, all seeds together. Dashed: mean confidence; solid: accuracy."
     ),
     "ece": (
-        "Expected calibration error of the networks at hand: posterior mean with 50% and 95% intervals; the plug-in "
-        "estimate, biased upwards, and the debiased one."
+        "Expected calibration error of the networks at hand: its 95% interval, from 0 where they may be calibrated; "
+        "the debiased estimate, and the plug-in one, which is biased upwards."
     ),
 }
 
@@ -41,7 +54,7 @@ def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section
     return Section(
         "calibration",
         "Calibration",
-        tuple(f"What is claimed: {claim}." for claim in claims),
+        (*_verdicts(cells), *(f"What is claimed of curve and line: {claim}." for claim in claims)),
         (*figures, _errors(cells), _lines(cells), _temperature(cells), _sampler(calibration), _curves(cells)),
     )
 
@@ -57,15 +70,26 @@ def calibration_warnings(calibration: Calibration) -> list[str]:
     return said
 
 
+def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
+    """Which cells are miscalibrated, and how much the others may be, in sentences."""
+    found = [name for name, cell in cells.items() if cell.ece.lower > 0]
+    others = [f"{name} {100 * cell.ece.upper:.2f}%" for name, cell in cells.items() if name not in found]
+    test = "each cell by a test of its own that calls calibrated networks so in about 2.5% of cases"
+    said = [f"Miscalibrated, {test}: {listed(found)}."]
+    if others:
+        said.append(f"May be calibrated, with an ECE of at most (a 97.5% limit for each cell): {listed(others)}.")
+    return tuple(said)
+
+
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:
     rows = tuple(
         Row(
             name,
             (
-                _band(cell.ece, 100, 2),
-                _band(cell.curve_ece, 100, 2),
-                over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased), 2, 100),
+                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, 2, sign=False),
+                words("no" if cell.ece.lower > 0 else "may be"),
+                over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased_squared), 3, 1e4),
                 over_seeds(list(cell.errors.equal_mass), 2, 100),
                 over_seeds(list(cell.errors.classwise), 2, 100),
@@ -74,12 +98,15 @@ def _errors(cells: Mapping[str, CellCalibration]) -> Table:
         for name, cell in cells.items()
     )
     columns = (
-        "cell", "ECE %, posterior [95%]", "of the cell's curve % [95%]", "plug-in %", "debiased %",
-        "debiased squared, %²", "equal-mass %", "classwise %",
+        "cell", "debiased ECE %", "ECE %, 95% interval", "calibrated?", "plug-in %", "debiased squared, %²",
+        "equal-mass %", "classwise %",
     )  # fmt: skip
+    bins = {cell.histogram.shape[1] for cell in cells.values()}.pop()
     note = (
-        "ECE of the networks at hand, and of the curve that they scatter about. The posteriors and the plug-in are "
-        "positive however well calibrated a model is; the debiased ones are 0 in expectation if it is."
+        "Estimates: means ± standard errors over seeds. The debiased ones are 0 in expectation if a model is "
+        "calibrated; the others are positive however well it is. The interval is for the mean ECE of the networks at "
+        f"hand, in {bins} bins, on other images like these; where it starts at 0 they may be calibrated, and its end "
+        "is a 97.5% limit."
     )
     return Table("ece", "Calibration errors on clean test images", columns, rows, note)
 
