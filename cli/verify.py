@@ -23,10 +23,6 @@ NAMES = (
     "calibration",
     "verdicts",
 )
-=======
-    "objectives", "normalizer", "dirichlet", "estimators", "orbit", "gradients", "posterior", "information", "verdicts",
-)  # fmt: skip
->>>>>>> g
 """Those of studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
 
 
