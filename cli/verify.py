@@ -11,7 +11,10 @@ from cli.progress import bar
 from objectives.names import look_up
 
 SEED = 0
-NAMES = ("objectives", "normalizer", "dirichlet", "estimators", "orbit", "gradients", "posterior", "information")
+NAMES = (
+    "objectives", "normalizer", "dirichlet", "estimators", "orbit", "gradients", "posterior", "information",
+    "schedules",
+)  # fmt: skip
 """Those of studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
 
 
@@ -26,8 +29,9 @@ NAMES = ("objectives", "normalizer", "dirichlet", "estimators", "orbit", "gradie
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
     """Verifies the objectives against independent computations, claim by claim.
 
-    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information. All by default.
-    Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 only if all hold.
+    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, schedules.
+    All by default. Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0
+    only if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]
     if data is not None:

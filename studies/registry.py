@@ -8,6 +8,7 @@ from studies.normalizer import normalizer
 from studies.objectives import objectives
 from studies.orbit import orbit
 from studies.posterior import posterior
+from studies.schedules import schedules
 from studies.study import Study
 
 STUDIES: dict[str, Study] = {
@@ -19,4 +20,5 @@ STUDIES: dict[str, Study] = {
     "gradients": gradients,
     "posterior": posterior,
     "information": information,
+    "schedules": schedules,
 }
