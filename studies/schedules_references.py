@@ -20,8 +20,8 @@ from objectives import ROLES, Schedule
 Floats = NDArray[np.float64]
 
 DIGITS = 25
-SMOOTH, STEEP = (0, 0.5, 1), (0, 1e-10, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 1)
-"""Where quadrature in t is broken up: e^(gamma d) falls within 1/400 of an end, powers of gamma do not."""
+SMOOTH, STEEP = (0, 0.5, 1), (0, 1e-6, 1e-3, 0.05, 1)
+"""Where quadrature in t is broken up: e^(gamma d) falls within 1/|d| of an end, powers of gamma do not."""
 BISECTIONS = 60
 
 
@@ -73,7 +73,7 @@ def moment(schedule: Schedule, power: int) -> float:
 
 def log_mean_exponential(schedule: Schedule, d: float) -> float:
     """log E e^(gamma d) likewise."""
-    return float(mpmath.log(_expected(schedule, lambda gamma: mpmath.exp(gamma * d), STEEP)))
+    return float(mpmath.log(_expected(schedule, lambda gamma: mpmath.exp(gamma * d), STEEP if d < -10 else SMOOTH)))
 
 
 def log_hypergeometric(schedule: Schedule, d: float) -> float:
