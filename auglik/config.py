@@ -127,7 +127,7 @@ class RunConfig:
     warmup: float | None = option(None, "Share of the steps over which the learning rate rises [the network's].")
     momentum: float = option(0.9, "Momentum of SGD.")
     nesterov: bool | None = option(None, "Nesterov's momentum [the network's].")
-    weight_decay: float = option(5e-4, "Weight decay of SGD.")
+    weight_decay: float = option(5e-4, "Weight decay of SGD on all parameters, biases and batch-norm scales too.")
     seed: int = option(0, "Seed of weights, batches and views.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")

@@ -21,6 +21,8 @@ from objectives import InputError
 
 SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
 
+COVERED = ("covered", "covered %", 100.0, 2)
+
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -114,11 +116,12 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
     first = next(iter(cells.values()), [[]])[0]
     for shown in filter(_is_summary, first):
         key = (shown.kind, shown.name, shown.category, shown.severity)
-        lines += ["", _title(shown), " " * width + "".join(f"{title:>18}" for _, title, _, _ in SHOWN)]
+        columns = SHOWN if shown.covered is None else (*SHOWN, COVERED)
+        lines += ["", _title(shown), " " * width + "".join(f"{title:>18}" for _, title, _, _ in columns)]
         for cell, of_runs in cells.items():
             same = [score for of_run in of_runs for score in of_run if score[:4] == key]
             values = [
-                _mean([scale * getattr(score, name) for score in same], digits) for name, _, scale, digits in SHOWN
+                _mean([scale * getattr(score, name) for score in same], digits) for name, _, scale, digits in columns
             ]
             lines.append(f"{cell:<{width}}" + "".join(f"{value:>18}" for value in values))
     return "\n".join(lines)
@@ -134,7 +137,7 @@ def _title(score: Score) -> str:
     titles = {
         "clean": "Clean test images",
         "corruption": "Corruptions, mean over all conditions",
-        "occlusion": "One black square, mean over the areas above 0",
+        "occlusion": "One black square or rectangle, mean over the areas above 0",
         "mollified": f"Mollified by {score.name}, mean over t",
         "human": f"Human labels, {score.name}",
     }

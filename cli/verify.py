@@ -20,6 +20,7 @@ NAMES = (
     "gradients",
     "posterior",
     "information",
+    "schedules",
     "calibration",
     "verdicts",
 )
@@ -37,8 +38,8 @@ NAMES = (
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
-    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, calibration,
-    verdicts. All by default.
+    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, schedules,
+    calibration, verdicts. All by default.
     Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 only if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]

@@ -9,6 +9,7 @@ from studies.normalizer import normalizer
 from studies.objectives import objectives
 from studies.orbit import orbit
 from studies.posterior import posterior
+from studies.schedules import schedules
 from studies.study import Study
 from studies.verdicts import verdicts
 
@@ -21,6 +22,7 @@ STUDIES: dict[str, Study] = {
     "gradients": gradients,
     "posterior": posterior,
     "information": information,
+    "schedules": schedules,
     "calibration": calibration,
     "verdicts": verdicts,
 }

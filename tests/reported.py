@@ -131,14 +131,15 @@ def robustness_scores(
 
     def at(kind: str, name: str, category: str, severity: float | None, level: float) -> Score:
         nll = 1 + level + nll_shift + noise * rng.normal()
-        return Score(kind, name, category, severity, 0.1 + level + shift, nll, 0.2 + level, 0.05 + level, 100)
+        covered = None if kind != "occlusion" else 0.95 * float(severity or 0)
+        return Score(kind, name, category, severity, 0.1 + level + shift, nll, 0.2 + level, 0.05 + level, 100, covered)
 
     conditions = [
         at("corruption", name, category, severity, 0.01 * severity + 0.001 * place)
         for place, (name, category) in enumerate(CORRUPTIONS.items())
         for severity in (1, 3, 5)
     ]
-    along = [at("occlusion", "square", "", share, share / 2) for share in (0.0, 0.2, 0.8)]
+    along = [at("occlusion", "rectangle", "", share, share / 2) for share in (0.0, 0.2, 0.8)]
     along += [at("mollified", role, "", t, t / 3) for role in ("noise", "blur") for t in (0.1, 0.9)]
     human = [at("human", name, "", None, 0.02) for name in ("expected", "excess")]
     found = [at("clean", "clean", "", 0.0, 0.0), *human, *conditions, *along, *means([*conditions, *along])]

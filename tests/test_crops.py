@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from auglik.views.augmentation import OPERATIONS, Shape
 from auglik.views.crops import CROPS
-from auglik.views.resized_crop import ResizedCrop, draw_boxes, resample, share_within
+from auglik.views.resized_crop import ResizedCrop, draw_boxes, resample, share_seen
 from auglik.views.soft_crop import SoftCrop, shifted
 from objectives import InputError
 from objectives.names import parse
@@ -196,9 +196,10 @@ def test_places_partly_outside_are_uniform_and_visibility_counts_pixels() -> Non
         place = (box[:, 0] + reach)[steps == choices]
         if len(place) > 10 * choices:
             assert stats.chisquare(np.bincount(place, minlength=choices + 1)).pvalue > 1e-3
-    canvas = np.zeros((40, 40), bool)
-    canvas[15 : 15 + shape.height, 15 : 15 + shape.width] = True
-    counted = [canvas[15 + t : 15 + t + h, 15 + x : 15 + x + w].mean() for t, x, h, w in box[:300]]
+    counted = []
+    for top, left, h, w in box[:300]:
+        row, column = top + (np.arange(10) + 0.5) * h / 10, left + (np.arange(13) + 0.5) * w / 13
+        counted.append(np.outer((row >= 0) & (row < 10), (column >= 0) & (column < 13)).mean())
     (applied,) = crop.applied(parameters, shape)
     np.testing.assert_allclose(applied.visibility[:300, 0], counted, atol=1e-6)
     np.testing.assert_allclose(applied.magnitude, 1 - applied.visibility, atol=1e-6)
@@ -206,7 +207,7 @@ def test_places_partly_outside_are_uniform_and_visibility_counts_pixels() -> Non
 
 def test_a_box_beyond_the_image_shows_nothing_of_it() -> None:
     box = np.array([[0, 0, 8, 8], [-8, 0, 8, 8], [9, 9, 3, 3], [4, 0, 8, 8]], np.int32)
-    np.testing.assert_array_equal(share_within(box, 8, 8), [1, 0, 0, 0.5])
+    np.testing.assert_array_equal(share_seen(box, 8, 8), [1, 0, 0, 0.5])
     assert resample(torch.ones(1, 1, 8, 8), torch.from_numpy(box[1:2]))[1].all()
     assert shifted(torch.ones(1, 1, 8, 8), torch.tensor([[8, 0]]))[1].all()
 

@@ -16,8 +16,16 @@ from scipy import stats
 from torch import Tensor
 
 from auglik import Arrays, InputError, metrics, open_dataset
+from auglik.files import json_text, write_csv
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
-from auglik.robustness.arrays import clean_condition, mollified_conditions, occluded, occlusion_conditions, square_side
+from auglik.robustness.arrays import (
+    clean_condition,
+    mollified_conditions,
+    occluded,
+    occluding_sides,
+    occlusion_conditions,
+)
+from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
 from auglik.robustness.score import MEASURED, SCORES, means, scored, write_scores
@@ -70,31 +78,46 @@ def test_scores_accumulated_over_chunks_are_those_of_the_whole(test_set: Arrays)
         assert abs(found.ece - in_batches) > 0.01
 
 
-def test_occluding_squares_are_one_an_image_and_the_same_for_all_runs(test_set: Arrays) -> None:
+def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_set: Arrays) -> None:
     clean = test_set.images.transpose(0, 2, 3, 1)
     conditions = occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3)
     for condition, again in zip(conditions, occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3), strict=True):
         levels = condition.read(slice(None))
         np.testing.assert_array_equal(levels, again.read(slice(None)))
         np.testing.assert_array_equal(levels[5:9], condition.read(slice(5, 9)))
-        side = square_side(condition.severity, 12, 10)
+        sides = occluding_sides(condition.severity, 12, 10)
         hidden = (levels == 0).all(3)  # no clean pixel is 0
-        assert (hidden.sum((1, 2)) == side**2).all()
-        rows, columns = hidden.any(2).sum(1), hidden.any(1).sum(1)
-        assert (rows == side).all()
-        assert (columns == side).all()
+        assert (hidden.mean((1, 2)) == condition.covered).all()
+        assert (hidden.any(2).sum(1) == sides[0]).all()
+        assert (hidden.any(1).sum(1) == sides[1]).all()
         np.testing.assert_array_equal(levels[~hidden], clean[~hidden])
     other = occlusion_conditions(test_set, [0.2], seed=4)[0].read(slice(None))
     assert not np.array_equal(other, conditions[0].read(slice(None)))
 
 
+@pytest.mark.parametrize("size", [(8, 8), (13, 29), (64, 33), (28, 28), (1, 20), (20, 1), (1, 1), (224, 100)])
+@pytest.mark.parametrize("share", [0.0, *OCCLUDED_SHARES, 1.0])
+def test_rectangles_cover_the_named_share_as_nearly_as_whole_pixels_can(size: tuple[int, int], share: float) -> None:
+    h, w = occluding_sides(share, *size)
+    assert 0 <= h <= size[0]
+    assert 0 <= w <= size[1]
+    pixels = size[0] * size[1]
+    areas = np.outer(np.arange(size[0] + 1), np.arange(size[1] + 1))
+    off, least = abs(h * w - share * pixels), np.abs(areas - share * pixels).min()
+    assert off == pytest.approx(least, abs=1e-9) or (h == w and off <= 0.025 * pixels)
+
+
 def test_a_square_covers_its_share_and_every_place() -> None:
-    assert [square_side(share, 32, 32) for share in (0, 0.2, 0.4, 0.6, 0.8)] == [0, 14, 20, 25, 29]
-    assert abs(square_side(0.8, 224, 224) ** 2 / 224**2 - 0.8) < 0.005
-    assert square_side(0.8, 10, 40) == 10
+    """On CIFAR the squares of Liu et al. 2023; beside it, how far they are off where a square cannot cover it."""
+    assert [occluding_sides(share, 32, 32) for share in (0, 0.2, 0.4, 0.6, 0.8)] == [
+        (s, s) for s in (0, 14, 20, 25, 29)
+    ]
+    assert occluding_sides(0.8, 224, 224) == (200, 200)
+    assert [occluding_sides(share, 8, 8) for share in OCCLUDED_SHARES] == [(3, 4), (5, 5), (5, 8), (7, 7)]
+    assert [occluding_sides(share, 13, 29) for share in (0.6, 0.8)] == [(9, 25), (12, 25)]
     images = np.full((4000, 4, 4, 1), 9, np.uint8)
     place = np.random.default_rng(0).random((4000, 2))
-    hidden = occluded(images, 0.25, place)[..., 0] == 0
+    hidden = occluded(images, (2, 2), place)[..., 0] == 0
     corners = np.array([hidden[:, :2, :2].all((1, 2)).mean(), hidden[:, 2:, 2:].all((1, 2)).mean()])
     standard_error = np.sqrt(1 / 9 * 8 / 9 / 4000)
     assert (np.abs(corners - 1 / 9) < 4 * standard_error).all()
@@ -205,8 +228,10 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     assert load_scores(tmp_path) is None
     scores = conditions_of(rng)
     scores += [*means(scores), Score("clean", "clean", "", 0.0, 0.1, float("inf"), 0.2, 0.3, 10)]
+    scores.append(Score("occlusion", "rectangle", "", 0.2, 0.1, 0.5, 0.2, 0.3, 10, 0.19))
     write_scores(tmp_path, scores, {"identity": "x"})
     assert load_scores(tmp_path) == scores
+    assert {score.covered for score in load_scores(tmp_path) or ()} == {None, 0.19}
     lines = (tmp_path / SCORES).read_text().splitlines()
     (tmp_path / SCORES).write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(InputError, match=r"robustness\.csv: expected the scores .* got other content"):
@@ -223,6 +248,23 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     (tmp_path / MEASURED).write_text("{")
     with pytest.raises(InputError, match=r"cannot read .*robustness\.json"):
         load_scores(tmp_path)
+
+
+def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """They have no column of what was covered, and their occlusion was another."""
+    columns = Score._fields[:-1]
+    rows = [dict(zip(columns, score, strict=False)) for score in conditions_of(rng)]
+    write_csv(tmp_path / SCORES, rows, columns)
+    config = RobustnessConfig(corruptions="none", mollified=False)
+    suite = open_suite("digits", tmp_path, config)
+    before = {key: value for key, value in suite.measured.items() if key not in ("identity", "rule")}
+    identity = hashlib.sha256(json_text(before).encode()).hexdigest()
+    checksum = hashlib.sha256((tmp_path / SCORES).read_bytes()).hexdigest()
+    (tmp_path / MEASURED).write_text(json.dumps({**before, "identity": identity, "scores_sha256": checksum}))
+    assert [score.covered for score in load_scores(tmp_path) or ()] == [None] * 75
+    assert measured_before(tmp_path, suite) is None
 
 
 @pytest.fixture(scope="module")
@@ -262,10 +304,14 @@ def test_a_run_is_scored_under_every_condition_and_once(runs: Path, digits_c: Pa
     by_key = {(score.kind, score.name, score.severity): score for score in scores}
     assert by_key["corruption", "snow", 3][4:8] == pytest.approx(clean[4:8])
     assert by_key["corruption", "fog", 3].nll > clean.nll + 0.01
-    assert by_key["occlusion", "square", 0.0][4:8] == clean[4:8]
+    assert by_key["occlusion", "rectangle", 0.0][4:8] == clean[4:8]
+    covered = {severity: score.covered for (kind, _, severity), score in by_key.items() if kind == "occlusion"}
+    hidden = np.array([12, 25, 40, 49]) / 64
+    assert covered == {0: 0, **dict(zip(OCCLUDED_SHARES, hidden, strict=True)), None: pytest.approx(hidden.mean())}
+    assert all(score.covered is None for score in scores if score.kind != "occlusion")
     shares_of_area = sorted(s for kind, _, s in by_key if kind == "occlusion" and s is not None)
     assert shares_of_area == [0, *OCCLUDED_SHARES]
-    assert by_key["occlusion", "square", 0.8].error > clean.error
+    assert by_key["occlusion", "rectangle", 0.8].error > clean.error
     assert by_key["mollified", "noise", None].error > clean.error
 
     written = (run / SCORES).stat().st_mtime_ns
@@ -310,7 +356,8 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
     for title in (
         "Clean test images",
         "Corruptions, mean",
-        "One black square",
+        "One black square or rectangle",
+        "covered %",
         "Mollified by blur",
         "Human labels, excess",
     ):

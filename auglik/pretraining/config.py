@@ -43,7 +43,7 @@ class PretrainConfig:
     learning_rate: float | None = option(None, "Highest learning rate, falling as a cosine [0.2; 0.1 under sa2].")
     warmup: float = option(0.0, "Share of the steps over which the learning rate rises.")
     momentum: float = option(0.9, "Momentum of SGD.")
-    weight_decay: float = option(5e-4, "Weight decay of SGD.")
+    weight_decay: float = option(5e-4, "Weight decay of SGD on all parameters, biases and batch-norm scales too.")
     neighbours: int | None = option(None, "Neighbours that vote [200, at most the images of an average class].")
     neighbour_temperature: float = option(0.1, "Temperature of the neighbours' votes.")
     probe_every: int = option(1, "Epochs between two looks at the nearest neighbours of validation images.")

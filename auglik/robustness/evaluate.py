@@ -15,6 +15,7 @@ from auglik.config import RunConfig, change, read_toml, settings_hash
 from auglik.devices import choose_device
 from auglik.evaluation import Progress, predictor
 from auglik.robustness.human import human_scores
+from auglik.robustness.protocol import OCCLUDER
 from auglik.robustness.score import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
@@ -89,7 +90,7 @@ def network_scores(
     scores = list(_scored_meanwhile(looked, suite, progress))
     clean = scores[0]
     found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))
-    unoccluded = [clean._replace(kind="occlusion", name="square")] if suite.occlusion else []
+    unoccluded = [clean._replace(kind="occlusion", name=OCCLUDER, covered=0.0)] if suite.occlusion else []
     return [*scores, *unoccluded, *found]
 
 
@@ -109,6 +110,6 @@ def _scored_meanwhile(looked: Iterator[tuple[Condition, Tensor]], suite: Suite, 
 def _scores_of(condition: Condition, log_p: Tensor, suite: Suite) -> list[Score]:
     on_host = log_p.cpu().numpy()
     kind, name, category, severity = condition.kind, condition.name, condition.category, condition.severity
-    of_labels = scored(kind, name, category, severity, on_host, condition.labels)
+    of_labels = scored(kind, name, category, severity, on_host, condition.labels)._replace(covered=condition.covered)
     of_people = human_scores(on_host, suite.human) if condition.kind == "clean" and suite.human is not None else []
     return [of_labels, *of_people]

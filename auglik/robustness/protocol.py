@@ -27,8 +27,12 @@ CORRUPTIONS = {
 it; their Table 2 prints it under weather."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
+RULE = 2
+"""Raised whenever the same settings would score other images, so that old scores are not taken for new ones."""
 OCCLUDED_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Of the area, beside 0 (Liu et al. 2023)."""
+OCCLUDER = "rectangle"
+"""What hides them, as scores call it: a square where one of whole pixels covers about that share."""
 TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """The grid of t of the mollified test sets."""
 
@@ -42,11 +46,11 @@ class RobustnessConfig:
     )
     severities: str = option("1,2,3,4,5", "Severities of the corruptions, by commas.")
     allow_missing: bool = option(False, "Accept a -C folder that lacks some of the 15 corruptions.")
-    occlusion: bool = option(True, "Score with one black square over 0, 20, 40, 60 and 80% of the area.")
+    occlusion: bool = option(True, "Score with one black square or rectangle over 0, 20, 40, 60, 80% of the area.")
     mollified: bool = option(True, "Score under noise and under blur at t = 0.1, 0.3, 0.5, 0.7, 0.9.")
     human_labels: str | None = option(None, "A .npy file of human label distributions [N,C] of the test set.")
     images: int | None = option(None, "Score on this many of the test images, the same for all runs [all].")
-    robustness_seed: int = option(0, "Seed of squares, noise, made corruptions and chosen images, for all runs.")
+    robustness_seed: int = option(0, "Seed of rectangles, noise, made corruptions and chosen images, for all runs.")
 
     def __post_init__(self) -> None:
         self.chosen_severities()

@@ -25,17 +25,19 @@ class Score(NamedTuple):
     kind: str
     """clean, corruption, occlusion, mollified or human."""
     name: str
-    """The corruption; square; noise or blur; `mean` over corruptions; expected or excess for human labels."""
+    """The corruption; rectangle; noise or blur; `mean` over corruptions; expected or excess for human labels."""
     category: str
     """noise, blur, weather or digital for corruptions, `all` for means over all of them; else empty."""
     severity: float | None
-    """1 to 5 for corruptions, the occluded share of the area, the temperature t; None for a mean over these."""
+    """1 to 5 for corruptions, the named share of the area, the temperature t; None for a mean over these."""
     error: float
     nll: float
     brier: float
     ece: float
     images: int
     """How many predictions were scored."""
+    covered: float | None = None
+    """The share of the area that was really hidden, in whole pixels, of occlusion (its mean in a mean); else None."""
 
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
@@ -73,7 +75,9 @@ def means(scores: Iterable[Score]) -> list[Score]:
 def _mean(key: tuple[str, str, str, float | None], scores: Sequence[Score]) -> Score:
     columns = zip(*((score.error, score.nll, score.brier, score.ece) for score in scores), strict=True)
     error, nll, brier, ece = (sum(column) / len(scores) for column in columns)
-    return Score(*key, error, nll, brier, ece, sum(score.images for score in scores))
+    hidden = [score.covered for score in scores if score.covered is not None]
+    covered = sum(hidden) / len(hidden) if hidden else None
+    return Score(*key, error, nll, brier, ece, sum(score.images for score in scores), covered)
 
 
 def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
@@ -121,4 +125,7 @@ def load_scores(folder: Path) -> list[Score] | None:
 def _score(row: Mapping[str, str]) -> Score:
     severity = float(row["severity"]) if row["severity"] else None
     error, nll, brier, ece = (float(row[name]) for name in ("error", "nll", "brier", "ece"))
-    return Score(row["kind"], row["name"], row["category"], severity, error, nll, brier, ece, int(row["images"]))
+    covered = float(row["covered"]) if row.get("covered") else None  # files of earlier versions have no such column
+    return Score(
+        row["kind"], row["name"], row["category"], severity, error, nll, brier, ece, int(row["images"]), covered
+    )

@@ -36,6 +36,8 @@ class Condition:
     labels: NDArray[np.int64]
     read: Read
     change: Change | None = None
+    covered: float | None = None
+    """The share of the area that is really hidden, of occlusion."""
 
 
 def prefetched(items: Iterable[T]) -> Iterator[T]:

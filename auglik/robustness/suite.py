@@ -17,7 +17,7 @@ from auglik.robustness.human import load_human_labels
 from auglik.robustness.image_set import chosen_images, image_conditions, image_fingerprint
 from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
-from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, TEMPERATURES, RobustnessConfig
+from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
 from auglik.views import Shape
 from objectives import InputError
@@ -77,6 +77,7 @@ def open_suite(
         conditions += mollified_conditions(subset, TEMPERATURES, seed)
     measured: dict[str, object] = {
         **dataclasses.asdict(config),
+        "rule": RULE,
         "human_labels": hashlib.sha256(human.tobytes()).hexdigest() if human is not None else None,
         "corruptions": corruptions.set_name,
         "corruptions_fingerprint": corruptions.fingerprint,

@@ -54,9 +54,11 @@ class Applied(NamedTuple):
     operation: NDArray[np.uint8]
     """Place in OPERATIONS [n,S]."""
     magnitude: NDArray[np.float32]
-    """How strongly, signed, in the operation's own unit [n,S]."""
+    """How strongly it really acted, signed, in the operation's own unit [n,S]."""
     visibility: NDArray[np.float32]
-    """Share of the image that can still be seen after it, 1 for operations that hide nothing [n,S]."""
+    """Share of its pixels in which the image can still be seen after it [n,S], counted as they are rendered.
+
+    1 for operations that hide nothing, and for rotations and shears, whose strength is their magnitude alone."""
 
 
 class Drawn(NamedTuple):

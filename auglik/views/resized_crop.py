@@ -13,7 +13,7 @@ from torch.nn.functional import grid_sample
 from auglik.views.applied import one_operation
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.background import check_background, draw_background, fill
-from auglik.views.rectangles import Boxes, boxes, draw_sizes
+from auglik.views.rectangles import Boxes, Sizes, boxes, draw_sizes
 from auglik.views.settings import expect
 
 
@@ -22,8 +22,9 @@ class ResizedCrop:
     """A box of area U(min_scale, max_scale) of the image's and log-uniform ratio width/height, resized bilinearly.
 
     With `outside` = 0 it is torchvision's RandomResizedCrop to the image's own size. With more the box's sides may lie
-    beyond the image's by up to that share of the box, where the background is seen; visibility is the box's share
-    within the image, so that crops within it are not softened. Raises InputError for settings out of range.
+    beyond the image's by up to that share of the box, where the background is seen; visibility is the share of the
+    view's pixels that come from within the image, so that crops within it are not softened.
+    Raises InputError for settings out of range.
     """
 
     min_scale: float = 0.08
@@ -54,13 +55,13 @@ class ResizedCrop:
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
         box = _box(parameters)
         whole = (box == (0, 0, shape.height, shape.width)).all(1)
-        visibility = share_within(box, shape.height, shape.width)
+        visibility = share_seen(box, shape.height, shape.width)
         return one_operation("crop", ~whole, 1 - visibility, visibility)
 
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
         H, W = images.shape[2:]
         views, outside = resample(images, drawn.device["box"])
-        cut: NDArray[np.int64] = np.flatnonzero(share_within(_box(drawn.host), H, W) < 1)
+        cut: NDArray[np.int64] = np.flatnonzero(share_seen(_box(drawn.host), H, W) < 1)
         return fill(views, outside, cut, self.background, drawn)
 
 
@@ -99,12 +100,16 @@ def _central_size(height: int, width: int, ratio: tuple[float, float]) -> tuple[
     return height, width
 
 
-def share_within(box: Boxes, height: int, width: int) -> NDArray[np.float64]:
-    """Which share of its box lies within the image: [n,4] -> [n]."""
+def share_seen(box: Boxes, height: int, width: int) -> NDArray[np.float64]:
+    """Which share of the pixels of the resized boxes comes from within the image: [n,4] -> [n]."""
     top, left, h, w = box.T.astype(np.int64)
-    rows = np.minimum(top + h, height) - np.maximum(top, 0)
-    columns = np.minimum(left + w, width) - np.maximum(left, 0)
-    return np.maximum(rows, 0) * np.maximum(columns, 0) / (h * w)
+    return _seen(top, h, height) * _seen(left, w, width) / (height * width)
+
+
+def _seen(start: Sizes, extent: Sizes, length: int) -> Sizes:
+    """How many of the `length` pixels along one axis come from within: those that `_positions` does not say it of."""
+    first, end = (-((extent - 2 * length * (edge - start)) // (2 * extent)) for edge in (0, length))
+    return np.clip(end, 0, length) - np.clip(first, 0, length)
 
 
 def resample(images: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +131,10 @@ def _positions(start: Tensor, extent: Tensor, length: int) -> tuple[Tensor, Tens
 
     [V,1], [V,1] -> [V,length] each, clamped to the crop's own pixels, as the crop is made before it is resized.
     """
-    point = (torch.arange(length, device=start.device, dtype=torch.float32) + 0.5) * (extent / length)
-    outside = (point + start < 0) | (point + start >= length)
+    place = torch.arange(length, device=start.device)
+    # (i + 1/2) extent/length + start in units of 1/(2 length): whole numbers, so that borders are the same everywhere.
+    exact = (2 * place + 1) * extent + 2 * length * start
+    outside = (exact < 0) | (exact >= 2 * length**2)
+    point = (place.float() + 0.5) * (extent / length)
     pixel = (point - 0.5).clamp(min=0).minimum(extent - 1) + start
     return (2 * pixel + 1) / length - 1, outside

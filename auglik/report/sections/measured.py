@@ -63,9 +63,18 @@ class Measured(NamedTuple):
         """All that were measured, in their order."""
         return list(dict.fromkeys(key for runs in self.cells.values() for run in runs for key in run))
 
+    def names(self, kind: str) -> list[str]:
+        """What the conditions of a kind are called, in their order."""
+        return list(dict.fromkeys(key[1] for key in self.conditions() if key[0] == kind))
+
     def strengths(self, kind: str) -> list[float]:
         """The severities, occluded shares or temperatures of a kind, rising."""
         return sorted({key[3] for key in self.conditions() if key[0] == kind and key[3] is not None})
+
+    def covered(self, condition: Condition) -> float:
+        """The share of the area that occlusion really hid; the named one where scores of an earlier version lack it."""
+        hidden = next(run[condition].covered for runs in self.cells.values() for run in runs if condition in run)
+        return hidden if hidden is not None else float(condition[3] or 0)
 
     def entry(self, cell: str, condition: Condition, metric: Metric) -> Shown:
         """mean ± standard error over seeds."""

@@ -64,7 +64,8 @@ def _items(found: Measured, styles: Styles) -> list[Item]:
     if "corruption" in kinds:
         items += _corruptions(found, styles)
     if "occlusion" in kinds:
-        items += _along(found, styles, "occlusion", ("square",), "occluded area %", 100, "One black square")
+        title = "One black square or rectangle"
+        items += _along(found, styles, "occlusion", found.names("occlusion"), "really covered area %", 100, title)
     if "mollified" in kinds:
         items += _along(found, styles, "mollified", ("noise", "blur"), "temperature t", 1, "Mollified test images")
     if "human" in kinds:
@@ -148,8 +149,10 @@ def _along(
     for name in names:
         for metric in METRICS:
             what = f"{name}: {metric.title}" if len(names) > 1 else metric.title
-            at: dict[float, Condition] = unchanged | {unit * one: (kind, name, "", one) for one in strengths}
-            columns = {f"{x:g}": condition for x, condition in at.items()}
+            conditions: list[Condition] = [(kind, name, "", one) for one in strengths]
+            where = [found.covered(one) for one in conditions] if kind == "occlusion" else strengths
+            at = unchanged | {unit * x: one for x, one in zip(where, conditions, strict=True)}
+            columns = {f"{x:.3g}": condition for x, condition in at.items()}
             key = f"{kind}-{name}-{metric.name}"
             tables.append(_table(found, key, f"{title}, {what} against {axis}", columns, metric))
             if metric in (ERROR, NLL):

@@ -11,7 +11,7 @@ from auglik.views.operations.bits import SWITCHES
 from auglik.views.operations.blends import BLENDS
 from auglik.views.operations.equalize import EQUALIZE
 from auglik.views.operations.geometry import EXCHANGES, GEOMETRIC, bilinear
-from auglik.views.operations.groups import Grouping, coefficients_of, operate, visibility_of
+from auglik.views.operations.groups import Grouping, coefficients_of, done_by, operate
 from auglik.views.operations.operation import COEFFICIENTS, Kernel, Operation
 from auglik.views.operations.running import Run, as_is, compiled
 from auglik.views.operations.sharpness import SHARPNESS
@@ -44,6 +44,6 @@ __all__ = [
     "as_is",
     "coefficients_of",
     "compiled",
+    "done_by",
     "operate",
-    "visibility_of",
 ]

@@ -27,7 +27,7 @@ def invert(magnitude: Tensor, height: int, width: int) -> Tensor:
 
 
 SWITCHES: dict[str, Operation] = {
-    "posterize": Operation("bits", (0, 8), switch, posterize),
+    "posterize": Operation("bits", (0, 8), switch, posterize, whole=True),
     "solarize": Operation("threshold over 255", (0, 1), switch, solarize),
     "invert": Operation("none", (0, 0), switch, invert),
 }

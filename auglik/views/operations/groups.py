@@ -46,18 +46,23 @@ def coefficients_of(
     return found.reshape(*operation.shape, COEFFICIENTS)
 
 
-def visibility_of(
+def done_by(
     operation: NDArray[np.uint8],
     magnitude: NDArray[np.float32],
     height: int,
     width: int,
     table: Mapping[str, Operation],
-) -> NDArray[np.float32]:
-    """The share of the image that each operation leaves in the frame: [...] -> [...]."""
-    found = np.ones(operation.size, np.float32)
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The magnitude at which each operation acts, whole where it drops the rest, and the share it leaves in the frame.
+
+    [...] -> [...] each.
+    """
+    acting, seen = magnitude.flatten(), np.ones(operation.size, np.float32)
     for name, which in views_by_name(operation):
-        found[which] = table[name].visibility(magnitude.ravel()[which], height, width)
-    return found.reshape(operation.shape)
+        if table[name].whole:
+            acting[which] = np.trunc(acting[which]) + 0.0  # no -0.0
+        seen[which] = table[name].visibility(acting[which], height, width)
+    return acting.reshape(operation.shape), seen.reshape(operation.shape)
 
 
 def views_by_name(operation: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.intp]]]:

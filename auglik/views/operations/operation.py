@@ -60,6 +60,8 @@ class Operation:
     kernel: Kernel
     coefficients: Coefficients = nothing
     visibility: Visibility = everything
+    whole: bool = False
+    """Whether only the whole part of the magnitude acts."""
 
     def apply(self, images: Tensor, magnitude: Tensor) -> Tensor:
         """Views uint8 [V,c,H,W], each under its magnitude.

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.operations import BATCHED, Run, as_is, operate, visibility_of
+from auglik.views.operations import BATCHED, Run, as_is, done_by, operate
 from auglik.views.operations.mixture import mixture
 from auglik.views.policies.space import GROUPINGS, Space, check_size, operations_of
 from auglik.views.settings import expect
@@ -78,9 +78,9 @@ class AugMix:
 
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
         """The image and each chain, with their shares."""
-        operation, magnitude = operations_of(parameters)
+        operation, drawn = operations_of(parameters)
         share = np.asarray(parameters["share"], np.float32)
-        seen = visibility_of(operation, magnitude, shape.height, shape.width, BATCHED)
+        magnitude, seen = done_by(operation, drawn, shape.height, shape.width, BATCHED)
         return [
             Applied(share[:, branch], operation[:, branch], magnitude[:, branch], seen[:, branch])
             for branch in range(share.shape[1])

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from auglik.views.augmentation import OPERATIONS, Applied, Parameters, Shape
-from auglik.views.operations import BATCHED, BILINEAR, Grouping, coefficients_of, visibility_of
+from auglik.views.operations import BATCHED, BILINEAR, Grouping, coefficients_of, done_by
 from objectives import InputError
 
 SIGNED = ("rotate", "shear-x", "shear-y", "translate-x", "translate-y", "brightness", "color", "contrast", "sharpness")
@@ -66,8 +66,8 @@ def operations_of(parameters: Parameters) -> tuple[NDArray[np.uint8], NDArray[np
 
 def reported(parameters: Parameters, shape: Shape) -> Sequence[Applied]:
     """One branch: the operations [n,S] in turn."""
-    operation, magnitude = operations_of(parameters)
-    seen = visibility_of(operation, magnitude, shape.height, shape.width, BATCHED)
+    operation, drawn = operations_of(parameters)
+    magnitude, seen = done_by(operation, drawn, shape.height, shape.width, BATCHED)
     return [Applied(np.ones(len(operation), np.float32), operation, magnitude, seen)]
 
 
