@@ -12,9 +12,10 @@ from auglik.data.arrays import (
     check_arrays,
     digest,
     first,
+    least_images,
     split_validation,
 )
-from auglik.data.class_names import ClassNames, absent_classes, class_numbers
+from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
 from auglik.data.digits import digits
 from auglik.data.image_folder import ImageFolder, imagenet
 from auglik.data.images import Images, LazyImages
@@ -42,13 +43,17 @@ __all__ = [
     "TinyImagenet",
     "Traits",
     "absent_classes",
+    "absent_line",
+    "by_number",
     "channel_statistics",
     "check_arrays",
     "class_numbers",
     "digest",
     "first",
+    "least_images",
     "open_dataset",
     "opened",
+    "some",
     "split_validation",
 ]
 

@@ -67,6 +67,11 @@ def absent_classes(names: Sequence[str], labels: NDArray[np.int64]) -> list[str]
     return [name for name, count in zip(names, counts.tolist(), strict=True) if not count]
 
 
+def absent_line(absent: Sequence[str]) -> str:
+    """What is said where the test images that are scored lack classes."""
+    return f"no test image is of class {some(absent)}: scores are over the classes that there are"
+
+
 def some(names: Sequence[object]) -> str:
     """The first few of a list, and how many there are beside."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -10,8 +10,9 @@ from auglik.data.class_names import ClassNames, class_numbers
 from auglik.data.decoded_cache import decoded_once, forget_damaged
 from auglik.data.decoding import SUFFIXES, of_size
 from auglik.data.image_files import Files, class_folders, labelled, list_files
-from auglik.data.listing import named, read_text
+from auglik.data.listing import named
 from auglik.data.source import Part, Traits, one_line
+from auglik.files import read_text
 from objectives.errors import InputError
 
 FOLDER = "tiny-imagenet-200"
