@@ -78,7 +78,10 @@ def append_line(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """A text file with `\\n` at its line ends. Raises InputError for another encoding, OSError where it cannot be read."""
+    """A text file in UTF-8, with or without a byte-order mark, as lines that end in a line feed.
+
+    Raises InputError for another encoding, OSError where it cannot be read.
+    """
     content = path.read_bytes()
     if content.startswith(UTF_16) or b"\0" in content:
         raise InputError(f"{path}: expected text in UTF-8, got UTF-16 or binary content: save it as UTF-8")

@@ -392,7 +392,10 @@ def without(key: str) -> dict[str, Pixels]:
 UNUSABLE: dict[str, tuple[dict[str, Pixels], tuple[str, ...]]] = {
     "no test labels": (without("test_labels"), ("labels",)),
     "no training images": (without("train_images"), ("train",)),
-    "label out of range": (parts() | {"test_labels": np.array([0, 1, 2, 3])}, ("test set", "0 to 2", "label 3 on 1 image")),
+    "label out of range": (
+        parts() | {"test_labels": np.array([0, 1, 2, 3])},
+        ("test set", "0 to 2", "label 3 on 1 image"),
+    ),
     "negative label": (parts() | {"train_labels": LABELS - 1}, ("training set", "labels -1 to 1")),
     "more classes than images": (parts() | {"train_labels": LABELS * 1000}, ("3 different labels", "2000")),
     "training lengths differ": (parts() | {"train_labels": LABELS[:5]}, ("6 images and 5 labels",)),

@@ -76,8 +76,8 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
     A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files may be
-    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. Raises InputError for an unknown name or setting, a path that does not exist,
-    and a file of another kind.
+    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. Raises InputError for an unknown name
+    or setting, a path that does not exist, and a file of another kind.
     """
     text = SETTINGS.split(name)[0]
     settings = name[len(text) :]

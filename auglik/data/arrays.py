@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ def label_column(labels: NDArray[np.generic], where: str, count: int) -> NDArray
         raise InputError(f"{where}: expected labels [N] or [N,1], got shape {list(labels.shape)} ({cause})")
     if len(labels) != count:
         raise InputError(f"{where}: expected one label an image, got {count} images and {len(labels)} labels")
-    return labels.reshape(-1)
+    return cast(NDArray[np.integer], labels.reshape(-1))
 
 
 def digest(arrays: Arrays | LazyArrays) -> str:

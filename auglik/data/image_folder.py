@@ -111,7 +111,9 @@ class ImageFolder:
             )
         names = class_folders(self.path / "train")
         if len(names) < 2:
-            raise InputError(f"{self.path / 'train'}: expected the folders of two classes or more, got {names[0]} alone")
+            raise InputError(
+                f"{self.path / 'train'}: expected the folders of two classes or more, got {names[0]} alone"
+            )
         return {name: number for number, name in enumerate(names)}
 
     @cached_property

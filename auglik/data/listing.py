@@ -4,7 +4,6 @@ Hidden files and folders are no data, nor is what macOS, Windows and network dri
 case.
 """
 
-import os
 from pathlib import Path
 
 LITTER = frozenset(
@@ -21,8 +20,8 @@ def is_litter(name: str) -> bool:
 
 
 def listed(folder: Path) -> list[str]:
-    """The names in a folder, in order, without litter. Raises OSError as `os.listdir` does."""
-    return sorted(name for name in os.listdir(folder) if not is_litter(name))
+    """The names in a folder, in order, without litter. Raises OSError where it cannot be read."""
+    return sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
 
 
 def folders(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ class Npz(Stored):
 
     def read_names(self) -> NDArray[np.generic] | None:
         with self._damage_on_one_line(), np.load(self.path, allow_pickle=False) as arrays:
-            return arrays[CLASS_NAMES] if CLASS_NAMES in arrays else None
+            return arrays.get(CLASS_NAMES)
 
     def read(self, entry: str) -> NDArray[np.generic]:
         self.header(entry)

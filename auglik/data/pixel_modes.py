@@ -1,13 +1,13 @@
 """What the pixels of an image file mean: every mode that Pillow opens becomes RGB by a rule, or is refused.
 
-- 1, L and P: grey is repeated, palettes are looked up. 16-bit grey (I;16, or I from PNG and PGM): v/257, rounded; 16-bit
-  colour: the high byte, which is what Pillow reads.
+- 1, L and P: grey is repeated, palettes are looked up. 16-bit grey (I;16, or I from PNG and PGM): v/257, rounded;
+  16-bit colour: the high byte, which is what Pillow reads.
 - Transparent pixels (LA, PA, RGBA and their premultiplied forms, a palette's or a colour's transparency) lie on white:
   (a v + (255 - a) 255)/255, rounded.
 - YCbCr by JPEG's formula, CMYK as Pillow does without a colour profile. Embedded profiles are not applied.
 - The EXIF orientation is applied. Of a camera's MPO the first image is taken, the others being its previews.
-- Refused: int32 and floating-point levels (no range is agreed on), 16-bit grey of another depth, with white at 0 or with
-  a transparent level, LAB and HSV (Pillow's conversions are off by up to 22 levels, or of no image file), animations and
+- Refused: int32 and floating-point levels (no range is agreed on), 16-bit grey of another depth, with white at 0 or
+  with a transparent level, LAB (Pillow's conversion is off by up to 22 levels), HSV (no file holds it), animations and
   files of several pages.
 """
 
@@ -63,7 +63,9 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     if tuple(depth) != (16,) or tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO or "transparency" in image.info:
         what = "white at 0" if tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO else f"{depth[0]} bits"
         what = "a transparent level" if "transparency" in image.info else what
-        raise InputError(f"expected 16-bit grey from black to white, got mode {image.mode} with {what} (save it as 8-bit)")
+        raise InputError(
+            f"expected 16-bit grey from black to white, got mode {image.mode} with {what} (save it as 8-bit)"
+        )
     values: NDArray[np.int64] = np.asarray(image).astype(np.int64)
     levels = ((values + 128) // 257).astype(np.uint8)
     return Image.fromarray(np.repeat(levels[:, :, None], 3, axis=2))
