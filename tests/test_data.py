@@ -396,7 +396,10 @@ UNUSABLE: dict[str, tuple[dict[str, Pixels], tuple[str, ...]]] = {
         parts() | {"test_labels": np.array([0, 1, 2, 3])},
         ("test set", "0 to 2", "label 3 on 1 image"),
     ),
-    "negative label": (parts() | {"train_labels": LABELS - 1}, ("training set", "labels -1 to 1")),
+    "negative label": (
+        parts() | {"train_labels": LABELS - 1},
+        ("training set", "labels 0 to 1 and label -1 on 2 images"),
+    ),
     "more classes than images": (parts() | {"train_labels": LABELS * 1000}, ("3 different labels", "2000")),
     "training lengths differ": (parts() | {"train_labels": LABELS[:5]}, ("6 images and 5 labels",)),
     "test lengths differ": (parts() | {"test_labels": LABELS}, ("4 images and 6 labels",)),

@@ -160,7 +160,17 @@ def test_modes_without_a_range_are_refused_with_file_and_mode(tmp_path: Path) ->
 
 def tiff(bits: int, photometric: int, data: bytes) -> bytes:
     """A little-endian TIFF of 4x2 grey pixels, written field by field."""
-    tags = [(256, 4), (257, 2), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 2), (279, len(data))]
+    tags = [
+        (256, 4),
+        (257, 2),
+        (258, bits),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, 1),
+        (278, 2),
+        (279, len(data)),
+    ]
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in tags)
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
 

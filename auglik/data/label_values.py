@@ -59,13 +59,14 @@ def numbered(labels: NDArray[np.integer], values: NDArray[np.integer], where: st
 
 
 def _described(values: NDArray[np.integer], counts: NDArray[np.integer]) -> str:
-    runs = np.split(np.arange(len(values)), np.flatnonzero(np.diff(values.astype(object)) != 1) + 1)
+    whole = [int(value) for value in values]
+    breaks = [i for i in range(1, len(whole)) if whole[i] - whole[i - 1] != 1 or whole[i] == 0]
+    runs = np.split(np.arange(len(values)), breaks)
     longest = max(runs, key=len)
     if len(runs) == 1:
         return _span(values)
-    gaps = int(values[-1]) + 1 - len(values)
-    if values[0] == 0 and gaps <= FEW:
-        absent = [number for number in range(int(values[-1])) if number not in values]
+    if whole[0] == 0 and whole[-1] + 1 - len(whole) <= FEW:
+        absent = sorted(set(range(whole[-1])) - set(whole))
         return f"{_span(values)}, where class {some(absent)} never occurs"
     if 2 * len(longest) < len(values):
         return f"{len(values)} different labels from {values[0]} to {values[-1]}"
