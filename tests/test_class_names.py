@@ -264,7 +264,7 @@ def digits_npz(path: Path, **extra: NDArray[np.generic]) -> Path:
     return path
 
 
-WORDS = np.array("zero one two three four five six seven eight nine".split())
+WORDS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 
 
 @pytest.fixture(scope="module")

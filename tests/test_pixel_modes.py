@@ -1,4 +1,4 @@
-"""Every pixel mode of a file becomes RGB by its rule or is refused, upright, on white, and with Pillow's warnings named."""
+"""Every pixel mode of a file becomes RGB by its rule or is refused; images are upright, and warnings name the file."""
 
 import io
 import logging
@@ -104,7 +104,7 @@ def test_modes_are_converted_by_their_rules(tmp_path: Path, case: str) -> None:
 
 def test_a_transparent_grey_or_colour_lies_on_white(tmp_path: Path) -> None:
     key = tuple(int(value) for value in COLOUR[1, 2])
-    expected = np.where((COLOUR == key).all(2, keepdims=True), np.uint8(255), COLOUR)
+    expected = np.where((key == COLOUR).all(2, keepdims=True), np.uint8(255), COLOUR)
     assert np.array_equal(read(saved(tmp_path, Image.fromarray(COLOUR), "png", transparency=key)), expected)
     level = int(GREY[1, 2])
     path = saved(tmp_path, Image.fromarray(GREY), "png", transparency=level)
