@@ -38,6 +38,8 @@ class Checkpoint(NamedTuple):
     threads: int
     online_labels: dict[str, Tensor]
     """What online label smoothing has learned; empty without it."""
+    class_names: tuple[str, ...] = ()
+    """Of the training images [C]; empty where they were not yet kept."""
 
 
 class Keeper:
@@ -83,9 +85,9 @@ def load(path: Path, settings: str) -> Checkpoint:
         raise InputError(
             f"{path}: expected checkpoint format {FORMAT}, got {payload['format']}: another version wrote it"
         )
-    missing = set(Checkpoint._fields) - set(payload)
+    missing = set(Checkpoint._fields) - set(payload) - set(Checkpoint._field_defaults)
     if missing:
         raise InputError(f"the checkpoint {path} is damaged: it lacks {', '.join(sorted(missing))}")
     if payload["settings"] != settings:
         raise InputError(f"{path} is the checkpoint of other settings or other data; give the run another --output")
-    return Checkpoint(**{name: payload[name] for name in Checkpoint._fields})
+    return Checkpoint(**{name: payload[name] for name in Checkpoint._fields if name in payload})

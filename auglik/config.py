@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auglik.confidence import canonical_rules, parse_rules, rules_identity
+from auglik.files import read_text
 from auglik.networks import canonical_network
 from auglik.views import FlipCropRotate, Step
 from auglik.views.mixing import Mixing
@@ -315,8 +316,8 @@ def in_type(setting: Setting, value: object) -> Scalar:
 def read_toml(path: Path) -> dict[str, object]:
     """A TOML file as a mapping; hyphens in names are underscores. Raises InputError where it cannot be read."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = tomllib.loads(read_text(path))
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from None
     return {key.replace("-", "_"): value for key, value in data.items()}
 

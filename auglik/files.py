@@ -5,6 +5,7 @@ What the system refuses (a full disk, a missing permission, a file in the way) i
 there stays as it was.
 """
 
+import codecs
 import csv
 import io
 import json
@@ -31,6 +32,7 @@ class StorageError(InputError):
 
 
 PROBE_BYTES = 4096  # a full disk may still hold an empty file
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -73,6 +75,21 @@ def append_line(path: Path, text: str) -> None:
         except BaseException:
             file.truncate(end)
             raise
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8, with or without a byte-order mark, as lines that end in a line feed.
+
+    Raises InputError for another encoding, OSError where it cannot be read.
+    """
+    content = path.read_bytes()
+    if content.startswith(UTF_16) or b"\0" in content:
+        raise InputError(f"{path}: expected text in UTF-8, got UTF-16 or binary content: save it as UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected text in UTF-8, got another encoding ({error}): save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def json_text(value: object, indent: int | None = None) -> str:

@@ -12,11 +12,13 @@ from auglik.confidence import Compose, check_rules, decay_of, parse_rules
 from auglik.config import RunConfig, ViewConfig
 from auglik.data import (
     Arrays,
+    ClassNames,
     LazyArrays,
     Source,
     channel_statistics,
     digest,
     first,
+    least_images,
     open_dataset,
     opened,
     split_validation,
@@ -39,6 +41,9 @@ class Facts(NamedTuple):
     height: int
     width: int
     classes: int
+    class_names: ClassNames
+    least_images: int
+    """The smallest subset of the training images that is sure to keep every class."""
 
     def shape(self) -> Shape:
         """Of one image."""
@@ -60,6 +65,7 @@ class TrainingData(NamedTuple):
     classes: int
     mean: list[float]
     std: list[float]
+    class_names: ClassNames
 
 
 def read_facts(source: Source) -> Facts:
@@ -67,7 +73,7 @@ def read_facts(source: Source) -> Facts:
     source.check()
     arrays = opened(source, "train")
     N, c, H, W = arrays.images.shape
-    return Facts(digest(arrays), N, c, H, W, source.classes)
+    return Facts(digest(arrays), N, c, H, W, source.classes, source.class_names, least_images(arrays.labels))
 
 
 def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
@@ -81,6 +87,11 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     if config.train_images is not None and config.train_images > facts.images:
         raise InputError(
             f"train_images: expected at most the {facts.images} of {source.name}, got {config.train_images}"
+        )
+    if config.train_images is not None and config.train_images < facts.least_images:
+        raise InputError(
+            f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
+            f" {source.name} keeps an image, got {config.train_images}"
         )
     device = choose_device(config.device)
     if config.compile:
@@ -129,7 +140,12 @@ def load_training(config: RunConfig, source: Source) -> TrainingData:
     mean, std = channel_statistics(training.images)
     device = torch.device(config.device)
     return TrainingData(
-        place(training, mean, std, device), place(validation, mean, std, device), source.classes, mean, std
+        place(training, mean, std, device),
+        place(validation, mean, std, device),
+        source.classes,
+        mean,
+        std,
+        source.class_names,
     )
 
 
@@ -166,7 +182,7 @@ def _check_views(config: RunConfig, facts: Facts) -> None:
     check_evaluation(config, shape)
     rules = parse_rules(config.soften)
     if rules:
-        check_rules(rules, pipeline_of(config.view, shape).operations())
+        check_rules(rules, pipeline_of(config.view, shape).operations(), facts.class_names)
 
 
 def check_evaluation(config: RunConfig, shape: Shape) -> None:

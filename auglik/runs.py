@@ -17,9 +17,22 @@ import torch
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig, flatten
-from auglik.data import Arrays, LazyArrays, Source, digest, first, open_dataset, opened
+from auglik.data import (
+    Arrays,
+    LazyArrays,
+    Source,
+    absent_classes,
+    absent_line,
+    by_number,
+    class_numbers,
+    digest,
+    first,
+    open_dataset,
+    opened,
+)
 from auglik.evaluation import Evaluation, evaluate, on_validation
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
+from auglik.notices import say_once
 from auglik.predictions import PREDICTIONS
 from auglik.prepare import check_evaluation, load_training, place, training_pipeline
 from auglik.stop import Interrupted, StopRequest
@@ -84,7 +97,12 @@ def execute(
         scored = evaluate(config, trained.network, split, scoring)
         validation = on_validation(config, trained.network, data)
         write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation)
-        scores = {**scored.results, "test_images": len(test.labels), "test_digest": digest(test)}
+        scores = {
+            **scored.results,
+            "test_images": len(test.labels),
+            "test_digest": digest(test),
+            "absent_classes": absent_classes(data.class_names, test.labels),
+        }
     count = lengths(config, len(data.training.labels))
     results: Results = {
         "cell": job.cell,
@@ -99,6 +117,7 @@ def execute(
         "steps": count.steps,
         "training_images": len(data.training.labels),
         "validation_images": len(data.validation.labels),
+        "class_names": list(data.class_names),
         "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
         "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
         "batches_digest": trained.digests[0],
@@ -151,8 +170,8 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
     """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `config`.
 
     `config` may name another data set than `trained` does; of the same one, the test images must be those that the run
-    was scored on. Raises InputError where they are not, where the run has not ended, where its checkpoint is missing or
-    damaged, and for images of another count of classes or channels.
+    was scored on. Classes are matched by name. Raises InputError where they are not the run's, where the images are
+    not, where the run has not ended, where its checkpoint is missing or damaged, and for images of other channels.
     """
     results = finished(folder)
     if results is None:
@@ -164,12 +183,16 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
         raise InputError(f"{folder}: expected the test images that it was scored on, got others in {config.dataset}")
     test = test_images(config, source)
     _, c, H, W = test.images.shape
-    classes = len(found.network["head.weight"]) - config.objective().likelihood.extra_outputs
-    if (source.classes, c) != (classes, len(found.mean)):
+    if c != len(found.mean):
         raise InputError(
-            f"{source.name}: expected {classes} classes and {len(found.mean)} channels, as {folder} was trained on,"
-            f" got {source.classes} and {c}"
+            f"{source.name}: expected images of {len(found.mean)} channels, as {folder} was trained on, got {c}"
         )
+    classes = len(found.network["head.weight"]) - config.objective().likelihood.extra_outputs
+    known = found.class_names or (source.class_names if config.dataset == trained.dataset else by_number(classes))
+    numbers = class_numbers(source.class_names, known, source.name, str(folder))
+    test = test._replace(labels=numbers[test.labels])
+    if absent := absent_classes(known, test.labels):
+        say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(config, Shape(c, H, W))
     torch.set_num_threads(found.threads)
     network = make_network(config, c, classes)

@@ -167,6 +167,7 @@ def train(
             train_seconds=seconds_before + time.monotonic() - began,
             threads=threads,
             online_labels=online.state() if online is not None else {},
+            class_names=data.class_names,
         )
         keeper.save(state)
 

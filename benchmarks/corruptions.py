@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from auglik import Arrays, RunConfig, change
+from auglik.data import by_number
 from auglik.devices import choose_device, choose_precision
 from auglik.evaluation import predictor
 from auglik.robustness.arrays import clean_condition
@@ -87,7 +88,7 @@ def random_suite(folder: Path, given: Given) -> Suite:
         np.save(folder / f"{name}.npy", drawn.integers(256, size=shape, dtype=np.uint8))
     chosen = np.arange(given.images)
     conditions = npy_conditions(folder, test, chosen, SEVERITIES, allow_missing=True)
-    return Suite([clean_condition(test), *conditions], None, False, CLASSES, Shape(3, 32, 32), "", {})
+    return Suite([clean_condition(test), *conditions], None, False, by_number(CLASSES), Shape(3, 32, 32), "", {})
 
 
 def pair(name: str, suite: Suite, given: Given) -> dict[str, Timed]:

@@ -21,6 +21,7 @@ from auglik.tuning import FOLDER, Grid, chosen, trials, tuned, write_tuning
 from cli.progress import bar, shown
 from cli.report import FOLDER as REPORT
 from cli.report import say
+from cli.train import say_absent
 
 
 def run_comparison(
@@ -44,6 +45,7 @@ def run_comparison(
     for cell in planned:
         for remark in cells_.remarks(cell.config):
             click.echo(f"{cell.name}: {remark}")
+    say_absent(run for of_cell in runs.values() for run in of_cell)
     click.echo(f"\n{len(plan.jobs)} runs, {len(outcomes)} of them trained in {time.monotonic() - began:.1f} s")
     click.echo(
         f"wrote {output / RUNS_CSV} (a row a run), {output / COMPARISON_CSV} (paired differences),"

@@ -102,7 +102,7 @@ def confidence(
         settings |= {key: flatten(config)[key] for key in DATA_SETTINGS}
     with bar("measuring") as tell:
         curves = measure(probes, pixels, score, tell)
-    table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves)
+    table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves, facts.class_names)
     write_table(output, table)
     summarize(table)
     compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"

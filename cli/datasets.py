@@ -24,5 +24,8 @@ def datasets(data_dir: Path) -> None:
     click.echo(
         "  FILE.npz       train_images, train_labels, test_images, test_labels; images uint8 [N,H,W] or [N,H,W,3]"
     )
+    click.echo(
+        "                 and, if there are names, class_names; FILE.npz:labels=remap numbers other labels 0..C-1"
+    )
     click.echo("  FOLDER         train.npy, train_labels.npy, val.npy, val_labels.npy, and a .npy file per corruption")
     click.echo("  FOLDER         train/CLASS/*.jpg and val/CLASS/*.jpg: FOLDER:size=64, :resize=73, :test=OTHER/FOLDER")

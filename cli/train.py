@@ -1,5 +1,6 @@
 """`auglik train`: one run."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from auglik import checkpoint as checkpoints
 from auglik.cells import Cell, folder_name, plan
 from auglik.config import SETTINGS, settings_of
+from auglik.data import absent_line
 from auglik.engines import Local
 from auglik.experiments import Place, carry_out, make_plan
 from auglik.prepare import training_pipeline
@@ -64,3 +66,11 @@ def summarize(results: Results) -> None:
         f" {results['marginal_log_likelihood_corrected']:.4f}) ± {results['marginal_standard_error']:.4f},"
         f" {results['effective_views']:.1f} effective views"
     )
+    say_absent([results])
+
+
+def say_absent(runs: Iterable[Results]) -> None:
+    """Says which classes the test images of the runs lack, each lack once."""
+    for absent in dict.fromkeys(tuple(names) for run in runs if isinstance(names := run.get("absent_classes"), list)):
+        if absent:
+            click.echo(absent_line(absent))

@@ -39,7 +39,7 @@ from auglik.confidence.similarity import (
     window_of,
 )
 from auglik.confidence.table import MeasuredCurve, Table, parse_table, write_table
-from auglik.data import open_dataset
+from auglik.data import by_number, open_dataset
 from auglik.views.augmentation import OPERATIONS, Applied
 from cli.confidence import confidence
 from objectives import InputError
@@ -160,7 +160,7 @@ def test_confidence_stops_at_chance() -> None:
 @pytest.mark.parametrize("name", ["polynomial", "smoothed"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_confidence_falls_with_strength(name: str, operation: str) -> None:
-    assert not MAPS[name].lacking([operation])
+    assert not MAPS[name].lacking([operation], by_number(C))
     rising = np.linspace(0, 1, 50)
     magnitudes = {"rotate": 135 * rising, "posterize": 8 - 6 * rising, "solarize": 1 - rising}
     magnitude = magnitudes.get(operation, 0.99 * rising)
@@ -353,19 +353,19 @@ def test_changed_table_is_read_again_and_changes_the_identity(measured: Path) ->
 
 
 def test_rules_are_checked_against_the_pipeline(measured: Path) -> None:
-    check_rules(parse_rules("all:smoothed,crop:human"), OPERATIONS)
-    check_rules(parse_rules(f"all:measured:table={measured}"), ["rotate", "identity"])
-    check_rules(parse_rules(f"all:measured:table={measured},flip:smoothed"), ["rotate", "flip"])
+    check_rules(parse_rules("all:smoothed,crop:human"), OPERATIONS, by_number(C))
+    check_rules(parse_rules(f"all:measured:table={measured}"), ["rotate", "identity"], by_number(C))
+    check_rules(parse_rules(f"all:measured:table={measured},flip:smoothed"), ["rotate", "flip"], by_number(C))
     with pytest.raises(InputError, match="'erase', which never occurs"):
-        check_rules(parse_rules("erase:smoothed"), ["rotate", "crop"])
+        check_rules(parse_rules("erase:smoothed"), ["rotate", "crop"], by_number(C))
     with pytest.raises(InputError, match="'all', which never occurs"):
-        check_rules(parse_rules("all:smoothed"), ["identity"])
+        check_rules(parse_rules("all:smoothed"), ["identity"], by_number(C))
     with pytest.raises(InputError, match="lacks flip, crop"):
-        check_rules(parse_rules(f"all:measured:table={measured}"), ["crop", "rotate", "flip"])
+        check_rules(parse_rules(f"all:measured:table={measured}"), ["crop", "rotate", "flip"], by_number(C))
     with pytest.raises(InputError, match="table=FILE"):
-        check_rules(parse_rules("all:measured"), ["crop"])
+        check_rules(parse_rules("all:measured"), ["crop"], by_number(C))
     with pytest.raises(InputError, match=r"absent\.json"):
-        check_rules(parse_rules("all:measured:table=absent.json"), ["crop"])
+        check_rules(parse_rules("all:measured:table=absent.json"), ["crop"], by_number(C))
 
 
 @pytest.mark.parametrize(
@@ -496,7 +496,7 @@ def test_accuracy_is_measured_on_validation_images_and_taken_by_rules(tmp_path: 
     assert table.operations["rotate"].value[1] == clean.value[0]
     assert table.operations["erase"].at.tolist()[::2] == [0, 1]
     assert table.operations["erase"].value[0] < 0.3
-    check_rules(parse_rules(f"all:measured:table={output}"), ["rotate", "erase", "flip", "identity"])
+    check_rules(parse_rules(f"all:measured:table={output}"), ["rotate", "erase", "flip", "identity"], by_number(C))
 
     again = tmp_path / "again.json"
     result = invoke("--run", tmp_path / "table-reference", "--output", again, *arguments[2:])

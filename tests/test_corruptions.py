@@ -149,23 +149,24 @@ def images(tmp_path: Path, rng: np.random.Generator) -> dict[str, NDArray[np.uin
 def test_image_folders_are_decoded_in_the_order_of_their_classes(
     tmp_path: Path, images: dict[str, NDArray[np.uint8]]
 ) -> None:
-    conditions = image_conditions(tmp_path, SHAPE, 3, [1, 3])
+    conditions = image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1, 3])
     assert len(conditions) == 30
     fog = next(item for item in conditions if (item.name, item.severity) == ("fog", 3))
     assert fog.labels.tolist() == [0, 0, 1, 1, 2, 2]
     expected = [images[f"fog/3/{wnid}/{i}"] for wnid in sorted(WNIDS) for i in "ab"]
     np.testing.assert_array_equal(fog.read(slice(None)), np.stack(expected))
     np.testing.assert_array_equal(fog.read(slice(2, 5)), np.stack(expected[2:5]))
-    (tmp_path / "wnids.txt").write_text("\n".join(WNIDS))
-    assert image_conditions(tmp_path, SHAPE, 3, [1])[0].labels.tolist() == [1, 1, 0, 0, 2, 2]
+    (tmp_path / "wnids.txt").write_text("\n".join(WNIDS))  # Tiny-ImageNet-C's: in no order, and numbers no class
+    assert image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1])[0].labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert image_conditions(tmp_path, SHAPE, ("n03", "n01", "n02"), [1])[0].labels.tolist() == [1, 1, 2, 2, 0, 0]
 
 
 def test_a_subset_of_image_files_is_the_same_for_all_conditions(
     tmp_path: Path, images: dict[str, NDArray[np.uint8]]
 ) -> None:
-    conditions = image_conditions(tmp_path, SHAPE, 3, [1, 3], images=3, seed=5)
+    conditions = image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1, 3], images=3, seed=5)
     assert all(item.labels.tolist() == [0, 1, 2] for item in conditions)
-    everything = image_conditions(tmp_path, SHAPE, 3, [1, 3])
+    everything = image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1, 3])
     places = set()
     for some, all_ in zip(conditions, everything, strict=True):
         levels = all_.read(slice(None))
@@ -175,23 +176,23 @@ def test_a_subset_of_image_files_is_the_same_for_all_conditions(
 
 def test_unusable_image_folders_are_refused(tmp_path: Path, images: dict[str, NDArray[np.uint8]]) -> None:
     with pytest.raises(InputError, match=r"3 channels, where the network takes 1$"):
-        image_conditions(tmp_path, Shape(1, 6, 5), 3, [1])
-    with pytest.raises(InputError, match="expected the 200 classes of the network, got 3 of 3"):
-        image_conditions(tmp_path, SHAPE, 200, [1])
+        image_conditions(tmp_path, Shape(1, 6, 5), WNIDS, [1])
+    with pytest.raises(InputError, match="expected the 3 classes of the network, got n02 which it lacks, and no n04"):
+        image_conditions(tmp_path, SHAPE, ("n01", "n03", "n04"), [1])
     with pytest.raises(InputError, match="gaussian_noise/2: expected a folder of classes"):
-        image_conditions(tmp_path, SHAPE, 3, [2])
-    conditions = image_conditions(tmp_path, Shape(3, 7, 5), 3, [1])
-    with pytest.raises(InputError, match="expected 7x5 pixels as the network was tested on, got 6x5"):
+        image_conditions(tmp_path, SHAPE, WNIDS, [2])
+    conditions = image_conditions(tmp_path, Shape(3, 7, 5), WNIDS, [1])
+    with pytest.raises(InputError, match="expected 5x7 pixels, got 5x6"):
         conditions[0].read(slice(2))
     path = tmp_path / "fog/3/n01/a.png"
     path.write_bytes(path.read_bytes()[:60])
-    fog = next(item for item in image_conditions(tmp_path, SHAPE, 3, [3]) if item.name == "fog")
-    with pytest.raises(InputError, match=r"a\.png: expected a whole image"):
+    fog = next(item for item in image_conditions(tmp_path, SHAPE, WNIDS, [3]) if item.name == "fog")
+    with pytest.raises(InputError, match=r"a\.png: expected a whole image, got a damaged one"):
         fog.read(slice(None))
     before = image_fingerprint(tmp_path)
     path.unlink()
     with pytest.raises(InputError, match="fog/3: expected the 6 files of gaussian_noise/3, got other ones"):
-        image_conditions(tmp_path, SHAPE, 3, [3])
+        image_conditions(tmp_path, SHAPE, WNIDS, [3])
     (tmp_path / "fog/1/n01/a.png").unlink()
     assert image_fingerprint(tmp_path) != before
 

@@ -339,8 +339,8 @@ def test_the_network_fits_the_images(tmp_path: Path, write: Writer, shape: tuple
     assert write(tmp_path, parts(np.zeros(shape, np.uint8))).traits.network == network
 
 
-def test_one_class_counts_as_two(tmp_path: Path, write: Writer) -> None:
-    assert write(tmp_path, parts(labels=np.zeros(6, int))).classes == 2
+def test_one_class_is_no_classification(tmp_path: Path, write: Writer) -> None:
+    refused(write(tmp_path, parts(labels=np.zeros(6, int))).check, "two classes or more", "label 0")
 
 
 def test_neither_check_nor_train_reads_test_images(
@@ -392,9 +392,15 @@ def without(key: str) -> dict[str, Pixels]:
 UNUSABLE: dict[str, tuple[dict[str, Pixels], tuple[str, ...]]] = {
     "no test labels": (without("test_labels"), ("labels",)),
     "no training images": (without("train_images"), ("train",)),
-    "label out of range": (parts() | {"test_labels": np.array([0, 1, 2, 3])}, ("test set", "0..2", "0..3")),
-    "negative label": (parts() | {"train_labels": LABELS - 1}, ("training set", "-1..1")),
-    "more classes than images": (parts() | {"train_labels": LABELS * 1000}, ("below the 6 images", "2000")),
+    "label out of range": (
+        parts() | {"test_labels": np.array([0, 1, 2, 3])},
+        ("test set", "0 to 2", "label 3 on 1 image"),
+    ),
+    "negative label": (
+        parts() | {"train_labels": LABELS - 1},
+        ("training set", "labels 0 to 1 and label -1 on 2 images"),
+    ),
+    "more classes than images": (parts() | {"train_labels": LABELS * 1000}, ("3 different labels", "2000")),
     "training lengths differ": (parts() | {"train_labels": LABELS[:5]}, ("6 images and 5 labels",)),
     "test lengths differ": (parts() | {"test_labels": LABELS}, ("4 images and 6 labels",)),
     "no image": (parts() | {"train_images": COLOUR[:0], "train_labels": LABELS[:0]}, ("at least one image",)),
@@ -656,6 +662,9 @@ def test_a_reader_that_meets_damage_ends_in_one_line(tmp_path: Path) -> None:
     refused(open_dataset("mnist", tmp_path).train, "damaged files", "delete", "--download")
 
 
+CLASS_NAMES = {"cifar10": list("abcdefghij"), "cifar100": [f"kind {number}" for number in range(100)]}
+
+
 def write_cifar(folder: Path, name: str) -> NDArray[np.uint8]:
     """Pickles of protocol 2 that say dtype("u1", 0, 1), as the published ones do; returns the training images."""
     base, key = ("cifar-10-batches-py", "labels") if name == "cifar10" else ("cifar-100-python", "fine_labels")
@@ -669,7 +678,7 @@ def write_cifar(folder: Path, name: str) -> NDArray[np.uint8]:
         assert dumped.count(modern) == 1
         (folder / base / batch).write_bytes(dumped.replace(modern, ancient))
     meta, names = ("batches.meta", "label_names") if name == "cifar10" else ("meta", "fine_label_names")
-    (folder / base / meta).write_bytes(pickle.dumps({names: ["a", "b"]}))
+    (folder / base / meta).write_bytes(pickle.dumps({names: CLASS_NAMES[name]}))
     return pixels[:-1].reshape(-1, 3, 32, 32)
 
 
@@ -699,6 +708,7 @@ def test_cifar_pickles_are_read_once_their_sums_are_right(
     training = source.train()
     assert np.array_equal(training.images, images)
     assert training.labels.tolist() == [3, 7] * (len(images) // 2)
+    assert source.class_names == tuple(CLASS_NAMES[name])
     assert unpickled
     assert not [entry for entry in unpickled if entry.startswith("test")]
     assert source.test().images.shape == (2, 3, 32, 32)

@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from auglik import Arrays, InputError, metrics, open_dataset
+from auglik.data import by_number
 from auglik.files import json_text, write_csv
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
 from auglik.robustness.arrays import (
@@ -182,7 +183,7 @@ def test_human_labels_of_another_test_set_are_refused(tmp_path: Path, rng: np.ra
     labels, path = np.arange(100) % 10, tmp_path / "people.npy"
     human = 0.8 * np.eye(10)[labels] + 0.02
     np.save(path, human.astype(np.float32))
-    np.testing.assert_allclose(load_human_labels(path, labels, 10), human, rtol=1e-6)
+    np.testing.assert_allclose(load_human_labels(path, labels, by_number(10)), human, rtol=1e-6)
     wrong = {
         r"expected human labels \[100, 10\], got float64 \[99, 10\]": human[:99],
         r"expected human labels \[100, 10\], got float64 \[100, 9\]": human[:, :9],
@@ -194,13 +195,13 @@ def test_human_labels_of_another_test_set_are_refused(tmp_path: Path, rng: np.ra
     for message, content in wrong.items():
         np.save(path, content)
         with pytest.raises(InputError, match=message) as caught:
-            load_human_labels(path, labels, 10)
+            load_human_labels(path, labels, by_number(10))
         assert "\n" not in str(caught.value)
     path.write_text("no array")
     with pytest.raises(InputError, match=r"expected a \.npy file"):
-        load_human_labels(path, labels, 10)
+        load_human_labels(path, labels, by_number(10))
     with pytest.raises(InputError, match=r"expected a \.npy file"):
-        load_human_labels(tmp_path / "absent.npy", labels, 10)
+        load_human_labels(tmp_path / "absent.npy", labels, by_number(10))
 
 
 def conditions_of(rng: np.random.Generator) -> list[Score]:

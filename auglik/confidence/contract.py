@@ -1,6 +1,6 @@
 """What a map from a transformation's strength to a label's confidence must offer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,8 +19,11 @@ class ConfidenceMap(Protocol):
         """
         ...
 
-    def lacking(self, operations: Iterable[str]) -> list[str]:
-        """Those of `operations` that it has no figures for. Raises InputError where it cannot be used at all."""
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
+        """Those of `operations` that it has no figures for.
+
+        Raises InputError where it cannot be used at all, or not with these classes [C].
+        """
         ...
 
     def identity(self) -> str:

@@ -1,6 +1,6 @@
 """Curves of human vision, as measured."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,8 +57,8 @@ class Human:
         argument, x, p = CURVES[operation]
         return within_chance_and_one(np.interp(argument(magnitude, visibility), x, p), classes)
 
-    def lacking(self, operations: Iterable[str]) -> list[str]:
-        return Smoothed().lacking(operations)
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
+        return Smoothed().lacking(operations, class_names)
 
     def identity(self) -> str:
         return repr(self)

@@ -1,7 +1,7 @@
 """Confidence from a table that was measured on a data set."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +11,7 @@ import numpy as np
 
 from auglik.confidence.contract import Floats, within_chance_and_one
 from auglik.confidence.table import Table, parse_table, read_bytes
+from auglik.data.class_names import by_number, class_numbers
 from objectives import InputError
 
 
@@ -33,9 +34,11 @@ class Measured:
             p = p / operations["identity"].value[0]
         return within_chance_and_one(p, classes)
 
-    def lacking(self, operations: Iterable[str]) -> list[str]:
-        measured = self._load().operations
-        return [name for name in operations if name not in measured]
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
+        table = self._load()
+        of = f"the network, which the table was not measured for ({table.measure} on {table.dataset})"
+        class_numbers(table.class_names or by_number(table.classes), class_names, str(self._path()), of)
+        return [name for name in operations if name not in table.operations]
 
     def identity(self) -> str:
         digest = hashlib.sha256(read_bytes(self._path())).hexdigest()

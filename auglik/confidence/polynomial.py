@@ -1,6 +1,6 @@
 """Confidence as a polynomial of the strength."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from auglik.confidence.contract import Floats, within_chance_and_one
@@ -33,7 +33,7 @@ class Polynomial:
         s = strength(operation, magnitude, visibility)
         return within_chance_and_one(polynomial(s, self.k, max(self.p_min, 1 / classes)), classes)
 
-    def lacking(self, operations: Iterable[str]) -> list[str]:
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
         return without_strength(operations)
 
     def identity(self) -> str:

@@ -60,10 +60,10 @@ def map_of(rules: Rules, operation: str) -> ConfidenceMap | None:
     return None
 
 
-def check_rules(rules: Rules, possible: Iterable[str]) -> None:
-    """Raises InputError for a rule whose operation the pipeline never applies, and for a map that lacks one of them.
+def check_rules(rules: Rules, possible: Iterable[str], class_names: Sequence[str]) -> None:
+    """Raises InputError for a rule whose operation the pipeline never applies, and for a map that does not fit.
 
-    `possible`: the operations that the pipeline may apply.
+    `possible`: the operations that the pipeline may apply; `class_names` [C]: those of its images.
     """
     possible = [name for name in OPERATIONS if name in set(possible)]
     for rule in rules:
@@ -73,7 +73,7 @@ def check_rules(rules: Rules, possible: Iterable[str]) -> None:
             raise InputError(f"soften: expected an operation among {what}, got {rule.target!r}, which never occurs")
     for rule in rules:
         governed = [name for name in possible if map_of(rules, name) is rule.map]
-        if missing := rule.map.lacking(governed):
+        if missing := rule.map.lacking(governed, class_names):
             raise InputError(
                 f"soften: expected a confidence for each of {', '.join(governed)}, but {rule.map} lacks"
                 f" {', '.join(missing)}: measure a table with them, or give them rules of their own"

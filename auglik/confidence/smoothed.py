@@ -1,6 +1,6 @@
 """Smoothed curves of human vision, and of model accuracy where people were not measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ class Smoothed:
             p = np.where(magnitude < 0, polynomial(s, *less), p)
         return within_chance_and_one(p, classes)
 
-    def lacking(self, operations: Iterable[str]) -> list[str]:
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
         return without_strength(operations)
 
     def identity(self) -> str:

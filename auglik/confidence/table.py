@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ class Table(NamedTuple):
     settings: Mapping[str, object]
     """Of the network, or of the image similarity; and of how the operations were applied."""
     operations: Mapping[str, MeasuredCurve]
+    class_names: Sequence[str] = ()
+    """[C]; none in tables that were written before they were kept."""
 
 
 def write_table(path: Path, table: Table) -> None:
@@ -68,7 +70,8 @@ def parse_table(content: bytes, where: str) -> Table:
         if data["format"] != FORMAT:
             raise InputError(f"{where}: expected format {FORMAT} of a confidence table, got {data['format']}")
         operations = {name: _curve(entry) for name, entry in data["operations"].items()}
-        rest = {name: data[name] for name in Table._fields if name != "operations"}
+        present = [name for name in Table._fields if name in data or name not in Table._field_defaults]
+        rest = {name: data[name] for name in present if name != "operations"}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise

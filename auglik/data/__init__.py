@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from auglik.data.arrays import (
@@ -11,22 +12,27 @@ from auglik.data.arrays import (
     check_arrays,
     digest,
     first,
+    least_images,
     split_validation,
 )
+from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
 from auglik.data.digits import digits
-from auglik.data.image_folder import ImageFolder, imagenet, with_settings
+from auglik.data.image_folder import ImageFolder, imagenet
 from auglik.data.images import Images, LazyImages
+from auglik.data.listing import folders, named
 from auglik.data.npy_folder import NpyFolder
 from auglik.data.npz import Npz
 from auglik.data.source import Source, Traits, one_line, opened
+from auglik.data.stored import Stored
 from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
 from objectives.errors import InputError
-from objectives.names import nearest
+from objectives.names import nearest, parse
 
 __all__ = [
     "DATASETS",
     "Arrays",
+    "ClassNames",
     "ImageFolder",
     "Images",
     "LazyArrays",
@@ -36,12 +42,18 @@ __all__ = [
     "Source",
     "TinyImagenet",
     "Traits",
+    "absent_classes",
+    "absent_line",
+    "by_number",
     "channel_statistics",
     "check_arrays",
+    "class_numbers",
     "digest",
     "first",
+    "least_images",
     "open_dataset",
     "opened",
+    "some",
     "split_validation",
 ]
 
@@ -57,24 +69,26 @@ DATASETS: dict[str, Callable[[Path, bool], Source]] = {
 }
 
 SETTINGS = re.compile(r"[:,](?=\w+=)")
-"""What comes between a name or path and each setting of image files."""
+"""What comes between a name or path and each setting of image files or arrays."""
 
 
 def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = False) -> Source:
     """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
     A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files may be
-    given settings, `imagenet:size=64`. Raises InputError for an unknown name or setting, a path that does not exist,
-    and a file of another kind.
+    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. Raises InputError for an unknown name
+    or setting, a path that does not exist, and a file of another kind.
     """
     text = SETTINGS.split(name)[0]
     settings = name[len(text) :]
     source = _open(text, data_dir, download)
     if not settings:
         return source
-    if not isinstance(source, ImageFolder):
-        raise InputError(f"data set {name!r}: expected settings of a folder of image files alone, got them of {text}")
-    return with_settings(source, settings)
+    if isinstance(source, ImageFolder):
+        return replace(source, settings=parse("image settings", f"images:{settings[1:]}", {"images": source.settings}))
+    if isinstance(source, Stored):
+        return replace(source, settings=parse("array settings", f"arrays:{settings[1:]}", {"arrays": source.settings}))
+    raise InputError(f"data set {name!r}: expected settings of image files or of arrays alone, got them of {text}")
 
 
 def _open(name: str, data_dir: Path, download: bool) -> Source:
@@ -87,7 +101,7 @@ def _open(name: str, data_dir: Path, download: bool) -> Source:
         raise InputError(f"data set {name!r}: expected a name or a path ({one_line(error)})") from None
     if is_folder:
         return _folder(path)
-    if is_file and path.suffix == ".npz":
+    if is_file and path.suffix.lower() == ".npz":
         return Npz(path)
     if is_file:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a {path.suffix or 'bare'} file")
@@ -99,8 +113,8 @@ def _open(name: str, data_dir: Path, download: bool) -> Source:
 
 
 def _folder(path: Path) -> Source:
-    if (path / WNIDS).is_file():
+    if named(path, WNIDS).is_file():
         return TinyImagenet(path)
-    if any(entry.is_dir() for entry in path.iterdir()) and not (path / NpyFolder.entries.train_images).is_file():
+    if folders(path) and not named(path, NpyFolder.entries.train_images).is_file():
         return ImageFolder(path)
     return NpyFolder(path)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,18 @@ def check_labels(
     labels: NDArray[np.generic], *, where: str, count: int, classes: int | None = None
 ) -> NDArray[np.int64]:
     """Labels [count] from [count] or [count,1] integers in 0..classes-1. Raises InputError for anything else."""
+    found = label_column(labels, where, count)
+    lowest, highest = int(found.min()), int(found.max())
+    limit = 2**63 if classes is None else classes
+    if lowest < 0 or highest >= limit:
+        bounds = "0 or more" if classes is None else f"0..{classes - 1}"
+        cause = "classes are counted from 0" if lowest > 0 else "unlabelled images, or another set's labels?"
+        raise InputError(f"{where}: expected labels {bounds}, got {lowest}..{highest} ({cause})")
+    return np.require(found, np.int64, ["C", "W", "E"])
+
+
+def label_column(labels: NDArray[np.generic], where: str, count: int) -> NDArray[np.integer]:
+    """Integers [count], whatever they are, from [count] or [count,1]. Raises InputError for other shapes and types."""
     if not np.issubdtype(labels.dtype, np.integer):
         cause = "cast them with astype(int)" if labels.dtype.kind in "fb" else "number the classes from 0"
         raise InputError(f"{where}: expected integer labels, got dtype {labels.dtype} ({cause})")
@@ -83,13 +95,7 @@ def check_labels(
         raise InputError(f"{where}: expected labels [N] or [N,1], got shape {list(labels.shape)} ({cause})")
     if len(labels) != count:
         raise InputError(f"{where}: expected one label an image, got {count} images and {len(labels)} labels")
-    lowest, highest = int(labels.min()), int(labels.max())
-    limit = 2**63 if classes is None else classes
-    if lowest < 0 or highest >= limit:
-        bounds = "0 or more" if classes is None else f"0..{classes - 1}"
-        cause = "classes are counted from 0" if lowest > 0 else "unlabelled images, or another set's labels?"
-        raise InputError(f"{where}: expected labels {bounds}, got {lowest}..{highest} ({cause})")
-    return np.require(labels.reshape(-1), np.int64, ["C", "W", "E"])
+    return cast(NDArray[np.integer], labels.reshape(-1))
 
 
 def digest(arrays: Arrays | LazyArrays) -> str:
@@ -170,6 +176,14 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     place = np.empty(len(labels))
     place[by_class] = (rank + 0.5) / np.repeat(sizes, sizes)
     return shuffled[np.argsort(place[shuffled], kind="stable")]
+
+
+def least_images(labels: NDArray[np.int64]) -> int:
+    """The least count for which the first of `stratified_order` hold every class, whatever comes first among equals."""
+    sizes = np.unique(labels, return_counts=True)[1]
+    least = sizes.min()
+    # places (r + 1/2) / n up to the first of the smallest class, 1 / (2 least)
+    return int(((sizes + least) // (2 * least)).sum())
 
 
 def _take(arrays: A, indices: Rows) -> A:

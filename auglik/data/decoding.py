@@ -1,21 +1,27 @@
 """Image files as levels, decoded on all cores."""
 
-from collections.abc import Callable, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from auglik.data.images import Rows
+from auglik.data.pixel_modes import as_rgb
 from auglik.data.source import one_line
 from auglik.devices import available_cores
+from auglik.notices import LOG
 from objectives.errors import InputError
 
-SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 Fit = Callable[[Image.Image], Image.Image]
 """An RGB image of any size -> the same in the size of the data set. Raises InputError where it cannot be."""
 
@@ -43,15 +49,73 @@ class Decoder:
 
 
 def decode(path: Path, fit: Fit) -> NDArray[np.uint8]:
-    """One file as levels [3,H,W]; grey, palette and CMYK images become RGB."""
+    """One file as levels [3,H,W], by the rules of `pixel_modes`; what Pillow warns of becomes a line with the file."""
     try:
-        with Image.open(path) as image:
-            levels = np.asarray(fit(image.convert("RGB")))
+        with WARNINGS.of(path), Image.open(path) as image:
+            levels = np.asarray(fit(as_rgb(image)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: expected a whole image, got a damaged one ({one_line(error)})") from None
     return levels.transpose(2, 0, 1)
+
+
+class PillowWarnings:
+    """Logs the first of each kind of Pillow's warnings with the file that it is about, whatever the filters are.
+
+    Python keeps its filters for all threads together: the first thread that decodes sets them and the last puts them
+    back, and warnings of other threads pass through.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._file = threading.Lock(), threading.local()
+        self._threads, self._said = 0, set[tuple[str, int]]()
+        self._catching = warnings.catch_warnings()
+        self._show = warnings.showwarning
+
+    @contextmanager
+    def of(self, path: Path) -> Iterator[None]:
+        """While `path` is decoded by this thread."""
+        with self._lock:
+            self._threads += 1
+            if self._threads == 1:
+                self._catching = warnings.catch_warnings()
+                self._catching.__enter__()
+                self._show = warnings.showwarning
+                warnings.filterwarnings("always", module=r"PIL\.")
+                warnings.showwarning = self._hear
+        self._file.path = path
+        try:
+            yield
+        finally:
+            self._file.path = None
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    self._catching.__exit__(None, None, None)
+
+    def _hear(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        path = getattr(self._file, "path", None)
+        if path is None:
+            self._show(message, category, filename, lineno, file, line)
+            return
+        with self._lock:
+            new = (filename, lineno) not in self._said
+            self._said.add((filename, lineno))
+        if new:
+            text = " ".join(str(message).split())
+            LOG.warning(f"{path}: {text[:200]} (of Pillow; it is used nevertheless, and others like it are not named)")
+
+
+WARNINGS = PillowWarnings()
 
 
 def resize_and_crop(image: Image.Image, shorter: int, size: int) -> Image.Image:
@@ -67,8 +131,8 @@ def resize_and_crop(image: Image.Image, shorter: int, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def of_size(image: Image.Image, size: int) -> Image.Image:
-    """The image as it is. Raises InputError unless it is `size` x `size`."""
-    if image.size != (size, size):
-        raise InputError(f"expected {size}x{size} pixels, got {image.width}x{image.height}")
+def of_size(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The image as it is. Raises InputError unless it has this size."""
+    if image.size != (width, height):
+        raise InputError(f"expected {width}x{height} pixels, got {image.width}x{image.height}")
     return image

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from auglik.data.arrays import Arrays, check_arrays
+from auglik.data.class_names import ClassNames, by_number
 from auglik.data.source import Traits
 
 TEST_IMAGES = 500
@@ -20,6 +21,7 @@ class Digits:
     name: ClassVar[str] = "digits"
     traits: ClassVar[Traits] = Traits(flip=False, network="small-cnn", epochs=20)
     classes: ClassVar[int] = 10
+    class_names: ClassVar[ClassNames] = by_number(10)
 
     def train(self) -> Arrays:
         return self._part(0)

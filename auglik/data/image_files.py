@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.arrays import LazyArrays
+from auglik.data.class_names import in_order
 from auglik.data.decoding import SUFFIXES, Decoder, Fit, decoders
 from auglik.data.images import LazyImages
+from auglik.data.listing import listed
+from auglik.data.pixel_modes import RULE
 from auglik.data.source import one_line
 from objectives.errors import InputError
 
@@ -30,12 +33,12 @@ class Files(NamedTuple):
 
     def marks(self, protocol: str) -> list[str]:
         """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
-        return [f"{name} {size} {protocol}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
+        return [f"{name} {size} {protocol} {RULE}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
 
     def state(self) -> str:
-        """SHA-256 of names, sizes, times and labels."""
+        """SHA-256 of names, sizes, times and labels, and of the rule by which pixels are read."""
         lines = zip(self.names, self.sizes.tolist(), self.times.tolist(), self.labels.tolist(), strict=True)
-        return hashlib.sha256("\n".join(map(str, lines)).encode()).hexdigest()
+        return hashlib.sha256("\n".join([str(RULE), *map(str, lines)]).encode()).hexdigest()
 
     def decoded(self, fit: Fit, size: int, marks: Sequence[str] = ()) -> LazyArrays:
         """The images [N,3,size,size], decoded on demand."""
@@ -49,22 +52,40 @@ def class_folders(root: Path) -> list[str]:
     Raises InputError where there are none, and for images that lie beside them.
     """
     try:
-        entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+        entries = listed(root)
     except OSError as error:
         raise InputError(f"{root}: expected a folder of classes ({one_line(error)})") from None
-    loose = next((entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()), None)
+    loose = next((name for name in entries if name.lower().endswith(SUFFIXES) and (root / name).is_file()), None)
     if loose is not None:
-        raise InputError(f"{loose}: expected this image in a folder of its class, got it beside the folders of classes")
-    names = [entry.name for entry in entries if entry.is_dir()]
+        where = root / loose
+        raise InputError(f"{where}: expected this image in a folder of its class, got it beside the folders of classes")
+    names = [name for name in entries if (root / name).is_dir()]
     if not names:
         raise InputError(f"{root}: expected a folder of images for each class, got no folder")
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+    return in_order(names)
+
+
+def image_names(folder: Path) -> list[str]:
+    """The names of the images in the folder of a class, in order.
+
+    Raises InputError for an empty folder and for what is no image, litter excepted.
+    """
+    try:
+        names = listed(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: expected the images of a class ({one_line(error)})") from None
+    for name in names:
+        if not name.lower().endswith(SUFFIXES):
+            raise InputError(f"{folder / name}: expected images alone in the folder of a class, got something else")
+    if not names:
+        raise InputError(f"{folder}: expected the images of a class, got an empty folder")
+    return names
 
 
 def list_files(root: Path, labels: Mapping[str, int], below: str = "") -> Files:
     """The images in `root`/class/`below` for each class of `labels`.
 
-    Raises InputError for an empty class and for what is no image, hidden files excepted.
+    Raises InputError as `image_names` does.
     """
     found = list(decoders().map(partial(_of_class, root, below), labels))
     counts = [len(entries) for entries in found]
@@ -85,19 +106,12 @@ def labelled(files: Files, labels: Mapping[str, int], where: str) -> Files:
     return files._replace(labels=np.array([labels[name] for name in files.names], np.int64))
 
 
-def _of_class(root: Path, below: str, name: str) -> Sequence[tuple[str, int, int]]:
-    folder = root / name / below
-    found: list[tuple[str, int, int]] = []
-    try:
-        for path in folder.iterdir():
-            if path.name.startswith("."):
-                continue
-            if path.suffix.lower() not in SUFFIXES:
-                raise InputError(f"{path}: expected images alone in the folder of a class, got something else")
-            status = path.stat()
-            found.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
-    except OSError as error:
-        raise InputError(f"{folder}: expected the images of a class ({one_line(error)})") from None
-    if not found:
-        raise InputError(f"{folder}: expected the images of a class, got an empty folder")
-    return sorted(found)
+def _of_class(root: Path, below: str, name: str) -> list[tuple[str, int, int]]:
+    folder, found = root / name / below, []
+    for file in image_names(folder):
+        try:
+            status = (folder / file).stat()
+        except OSError as error:
+            raise InputError(f"{folder / file}: expected an image ({one_line(error)})") from None
+        found.append(((Path(name) / below / file).as_posix(), status.st_size, status.st_mtime_ns))
+    return found

@@ -1,15 +1,15 @@
 """Image files in a folder for each class (ImageNet-1K, ImageNet-V2), decoded and resized on the fly."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
 from auglik.data.arrays import Arrays, LazyArrays
+from auglik.data.class_names import ClassNames, class_numbers
 from auglik.data.decoding import resize_and_crop
 from auglik.data.image_files import Files, class_folders, list_files
 from auglik.data.source import Part, Traits
 from objectives.errors import InputError
-from objectives.names import parse
 
 TEST_PARTS = ("val", "test")
 SMALLEST = 8
@@ -43,8 +43,9 @@ class ImageSettings:
 class ImageFolder:
     """A `Source` of train/CLASS/FILE and val/CLASS/FILE, or test/CLASS/FILE where there is no val.
 
-    Classes are numbered in the order of the names of their training folders. Test folders bear these names, or are all
-    numbers, which are the classes themselves (ImageNet-V2). `expected` is the published set's number of classes.
+    Classes are numbered in the order of the names of their training folders. Test folders bear these names, or are 0 to
+    C-1, where those are no numbers: the classes themselves (ImageNet-V2). Not all classes need be among them.
+    `expected` is the published set's number of classes.
     """
 
     path: Path
@@ -64,7 +65,11 @@ class ImageFolder:
 
     @property
     def classes(self) -> int:
-        return self.expected or max(2, len(self._numbers))
+        return self.expected or len(self._numbers)
+
+    @property
+    def class_names(self) -> ClassNames:
+        return tuple(self._numbers)
 
     def train(self) -> Arrays:
         return self.opened("train").loaded()
@@ -104,7 +109,12 @@ class ImageFolder:
                 f"{self.path}: expected a train folder, got none; to test on these images, name them as the test"
                 f" setting of the training images, FOLDER:test={self.path}"
             )
-        return {name: number for number, name in enumerate(class_folders(self.path / "train"))}
+        names = class_folders(self.path / "train")
+        if len(names) < 2:
+            raise InputError(
+                f"{self.path / 'train'}: expected the folders of two classes or more, got {names[0]} alone"
+            )
+        return {name: number for number, name in enumerate(names)}
 
     @cached_property
     def _training(self) -> Files:
@@ -113,18 +123,9 @@ class ImageFolder:
     @cached_property
     def _test(self) -> Files:
         root = self._test_root()
-        names, known = class_folders(root), self._numbers
-        if not set(names) <= set(known) and all(name.isdecimal() for name in names):
-            numbers = {name: int(name) for name in names}
-        else:
-            numbers = {name: known.get(name, self.classes) for name in names}
-        for name, number in numbers.items():
-            if number >= self.classes:
-                raise InputError(
-                    f"{root / name}: expected a class of {self.path / 'train'} or its number below {self.classes},"
-                    " got another: another set's test images?"
-                )
-        return list_files(root, numbers)
+        names, known = class_folders(root), self.class_names
+        numbers = class_numbers(names, known, str(root), str(self.path / "train"), absent=known)
+        return list_files(root, dict(zip(names, numbers.tolist(), strict=True)))
 
     def _test_root(self) -> Path:
         if self.settings.test:
@@ -133,11 +134,6 @@ class ImageFolder:
         if found is None:
             raise InputError(f"{self.path}: expected a val or a test folder beside train, got neither")
         return found
-
-
-def with_settings(source: ImageFolder, text: str) -> ImageFolder:
-    """The folder under settings such as `:size=64,resize=73`. Raises InputError for settings that it lacks."""
-    return replace(source, settings=parse("image settings", f"images:{text[1:]}", {"images": source.settings}))
 
 
 def imagenet(data_dir: Path, download: bool) -> ImageFolder:

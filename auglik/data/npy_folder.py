@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data.arrays import Arrays, LazyArrays, channels_first, check_labels, image_shape
+from auglik.data.arrays import Arrays, LazyArrays, channels_first, image_shape
 from auglik.data.images import LazyImages
+from auglik.data.listing import arrays_in, named
 from auglik.data.source import Part, one_line
-from auglik.data.stored import Entries, Header, Stored, read_header
+from auglik.data.stored import CLASS_NAMES, Entries, Header, Stored, read_header
 from objectives.errors import InputError
 
 CORRUPTION_LABELS = "corr_labels.npy"
@@ -23,12 +24,12 @@ class NpyFolder(Stored):
     entries: ClassVar[Entries] = Entries("train.npy", "train_labels.npy", "val.npy", "val_labels.npy")
 
     def header(self, entry: str) -> Header:
-        missing = [name for name in self.entries if not (self.path / name).is_file()]
+        missing = [name for name in self.entries if not named(self.path, name).is_file()]
         if missing:
             raise InputError(
                 f"{self.path}: expected {', '.join(self.entries)}; {', '.join(missing)} not in this folder"
             )
-        path = self.path / entry
+        path = named(self.path, entry)
         try:
             with path.open("rb") as file:
                 return read_header(file, path.stat().st_size, str(path))
@@ -37,10 +38,11 @@ class NpyFolder(Stored):
 
     def read(self, entry: str) -> NDArray[np.generic]:
         self.header(entry)
-        try:
-            return np.load(self.path / entry, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.path / entry}: expected a whole .npy array ({one_line(error)})") from None
+        return _load(named(self.path, entry))
+
+    def read_names(self) -> NDArray[np.generic] | None:
+        path = named(self.path, f"{CLASS_NAMES}.npy")
+        return _load(path) if path.is_file() else None
 
     def opened(self, part: Part) -> Arrays | LazyArrays:
         """The training or test set; a large array of levels stays on disk."""
@@ -48,23 +50,27 @@ class NpyFolder(Stored):
         if stored.dtype != np.uint8 or stored.nbytes < LARGE:
             return self.train() if part == "train" else self.test()
         self.check()
-        labels = self.read(self.entries.train_labels if part == "train" else self.entries.test_labels)
-        where = f"{self.path}, {part} set"
-        count, c, H, W = image_shape(stored.shape, where)
+        count, c, H, W = image_shape(stored.shape, self._where(part))
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
             return np.ascontiguousarray(channels_first(stored[rows]), np.uint8)
 
-        images = LazyImages(read, np.arange(count), (c, H, W))
-        return LazyArrays(images, check_labels(labels, where=where, count=count, classes=self.classes))
+        return LazyArrays(LazyImages(read, np.arange(count), (c, H, W)), self.labels(part))
 
     def corruptions(self) -> dict[str, Path]:
         """The corrupted test sets by name, e.g. `fog`: severities 1 to 5 in turn, labels in corr_labels.npy.
 
         Raises InputError where there are some but no labels for them.
         """
-        own = {*self.entries, CORRUPTION_LABELS}
-        found = {path.stem: path for path in sorted(self.path.glob("*.npy")) if path.name not in own}
-        if found and not (self.path / CORRUPTION_LABELS).is_file():
+        own = {Path(name).stem for name in (*self.entries, CORRUPTION_LABELS)} | {CLASS_NAMES}
+        found = {name: path for name, path in arrays_in(self.path).items() if name not in own}
+        if found and not named(self.path, CORRUPTION_LABELS).is_file():
             raise InputError(f"{self.path}: expected {CORRUPTION_LABELS} beside {', '.join(found)}, got no such file")
         return found
+
+
+def _load(path: Path) -> NDArray[np.generic]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a whole .npy array ({one_line(error)})") from None

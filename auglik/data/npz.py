@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.source import one_line
-from auglik.data.stored import Entries, Header, Stored, read_header
+from auglik.data.stored import CLASS_NAMES, Entries, Header, Stored, read_header
 from objectives.errors import InputError
 
 # what zipfile and its decompressors raise on damage; RuntimeError stands for encryption and unknown compression
@@ -35,6 +35,10 @@ class Npz(Stored):
             member = archive.getinfo(f"{entry}.npy")
             with archive.open(member) as file:
                 return read_header(file, member.file_size, f"{self.path}, {entry}")
+
+    def read_names(self) -> NDArray[np.generic] | None:
+        with self._damage_on_one_line(), np.load(self.path, allow_pickle=False) as arrays:
+            return arrays.get(CLASS_NAMES)
 
     def read(self, entry: str) -> NDArray[np.generic]:
         self.header(entry)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from auglik.data.arrays import Arrays, LazyArrays
+from auglik.data.class_names import ClassNames
 
 Part = Literal["train", "test"]
 
@@ -21,7 +22,8 @@ class Source(Protocol):
     """A data set in two parts. Only `test` reads test images: call it once training has ended.
 
     `check` verifies beforehand all that can be known without them: files there and whole, the headers of the two
-    parts in agreement, test labels valid and as many as there are test images. All methods raise InputError.
+    parts in agreement, test labels valid and as many as there are test images. `class_names` [C] are numbers in text
+    where classes have no names. All methods raise InputError.
     """
 
     @property
@@ -30,6 +32,8 @@ class Source(Protocol):
     def traits(self) -> Traits: ...
     @property
     def classes(self) -> int: ...
+    @property
+    def class_names(self) -> ClassNames: ...
     def train(self) -> Arrays: ...
     def test(self) -> Arrays: ...
     def check(self) -> None: ...

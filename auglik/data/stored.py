@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
@@ -12,12 +12,18 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from auglik.data.arrays import Arrays, check_arrays, check_labels, image_shape
-from auglik.data.source import Traits, one_line
+from auglik.data.arrays import Arrays, check_arrays, image_shape, label_column
+from auglik.data.class_names import ClassNames
+from auglik.data.label_values import ArraySettings, label_values, numbered
+from auglik.data.source import Part, Traits, one_line
 from objectives.errors import InputError
 
 # NumPy tokenizes a header that it cannot evaluate, as Python 2 may have written it
 HEADER_DAMAGE = (ValueError, TypeError, KeyError, EOFError, SyntaxError, TokenError)
+
+
+CLASS_NAMES = "class_names"
+"""The array of text [C] that may be kept beside the four."""
 
 
 class Entries(NamedTuple):
@@ -38,9 +44,10 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored(ABC):
-    """A `Source` whose classes are 0..(largest training label). Only `test` calls `read` for the test images."""
+    """A `Source` whose classes are the training labels. Only `test` calls `read` for the test images."""
 
     path: Path
+    settings: ArraySettings = field(default_factory=ArraySettings)
     entries: ClassVar[Entries]
 
     @abstractmethod
@@ -50,6 +57,10 @@ class Stored(ABC):
     @abstractmethod
     def read(self, entry: str) -> NDArray[np.generic]:
         """One array. Raises InputError where it cannot be read."""
+
+    @abstractmethod
+    def read_names(self) -> NDArray[np.generic] | None:
+        """The names of the classes, where there are any."""
 
     @property
     def name(self) -> str:
@@ -61,26 +72,40 @@ class Stored(ABC):
         small = channels == 1 and max(height, width) <= 32
         return Traits(flip=True, network="small-cnn" if small else "fast-resnet", epochs=10)
 
-    @cached_property
+    @property
     def classes(self) -> int:
-        """The largest training label plus one, at least 2. Raises InputError where images are fewer than classes."""
-        count = self._shape(self.entries.train_images)[0]
-        where = self._where("training")
-        classes = max(2, int(check_labels(self._train_labels, where=where, count=count).max()) + 1)
-        if classes > max(2, count):
-            cause = "classes are numbered 0, 1, 2, ..."
-            raise InputError(f"{where}: expected labels below the {count} images, got {classes - 1} ({cause})")
-        return classes
+        return len(self._values)
+
+    @cached_property
+    def class_names(self) -> ClassNames:
+        """Those of the array `class_names`, else the labels. Raises InputError for an array of other names than [C]."""
+        given = self.read_names()
+        if given is None:
+            return tuple(map(str, self._values.tolist()))
+        names = tuple(map(str, given.tolist())) if given.ndim == 1 and given.dtype.kind == "U" else ()
+        if len(names) != self.classes or len(set(names)) < len(names):
+            got = f"{len(set(names))} different ones" if names else f"{given.dtype} {list(given.shape)}"
+            raise InputError(f"{self.path}: expected class_names as {self.classes} different texts, got {got}")
+        return names
 
     def train(self) -> Arrays:
-        classes = self.classes
+        labels = self.labels("train")
         images = self.read(self.entries.train_images)
-        return check_arrays(images, self._train_labels, where=self._where("training"), classes=classes)
+        return check_arrays(images, labels, where=self._where("train"), classes=self.classes)
 
     def test(self) -> Arrays:
         self.check()
-        images, labels = self.read(self.entries.test_images), self.read(self.entries.test_labels)
-        return check_arrays(images, labels, where=self._where("test"), classes=self.classes)
+        labels = self.labels("test")
+        return check_arrays(
+            self.read(self.entries.test_images), labels, where=self._where("test"), classes=self.classes
+        )
+
+    def labels(self, part: Part) -> NDArray[np.int64]:
+        """The classes [N] of the images of one part. Raises InputError for labels that are none."""
+        if part == "train":
+            return numbered(self._train_labels, self._values, self._where(part))
+        where, count = self._where(part), self._shape(self.entries.test_images)[0]
+        return numbered(label_column(self.read(self.entries.test_labels), where, count), self._values, where)
 
     def check(self) -> None:
         training, test = self.header(self.entries.train_images), self.header(self.entries.test_images)
@@ -88,18 +113,24 @@ class Stored(ABC):
         if train_shape[1:] != test_shape[1:] or training.dtype != test.dtype:
             expected, got = (f"{list(header.shape[1:])} {header.dtype}" for header in (training, test))
             raise InputError(f"{self._where('test')}: expected images {expected} as for training, got {got}")
-        labels = self.read(self.entries.test_labels)
-        check_labels(labels, where=self._where("test"), count=test_shape[0], classes=self.classes)
+        self.labels("test")
+        _ = self.class_names
 
     @cached_property
-    def _train_labels(self) -> NDArray[np.generic]:
-        return self.read(self.entries.train_labels)
+    def _train_labels(self) -> NDArray[np.integer]:
+        count = self._shape(self.entries.train_images)[0]
+        return label_column(self.read(self.entries.train_labels), self._where("train"), count)
+
+    @cached_property
+    def _values(self) -> NDArray[np.integer]:
+        """The label [C] of each class."""
+        return label_values(self._train_labels, self._where("train"), str(self.path), self.settings)
 
     def _shape(self, entry: str) -> tuple[int, int, int, int]:
         return image_shape(self.header(entry).shape, f"{self.path}, {entry}")
 
-    def _where(self, part: str) -> str:
-        return f"{self.path}, {part} set"
+    def _where(self, part: Part) -> str:
+        return f"{self.path}, {'training' if part == 'train' else part} set"
 
 
 def read_header(file: IO[bytes], size: int, where: str) -> Header:

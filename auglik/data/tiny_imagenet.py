@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from auglik.data.arrays import Arrays, LazyArrays
+from auglik.data.class_names import ClassNames, class_numbers
 from auglik.data.decoded_cache import decoded_once, forget_damaged
 from auglik.data.decoding import SUFFIXES, of_size
 from auglik.data.image_files import Files, class_folders, labelled, list_files
+from auglik.data.listing import named
 from auglik.data.source import Part, Traits, one_line
+from auglik.files import read_text
 from objectives.errors import InputError
 
 FOLDER = "tiny-imagenet-200"
@@ -33,7 +36,11 @@ class TinyImagenet:
 
     @property
     def classes(self) -> int:
-        return len(self._numbers) if (self.path / WNIDS).is_file() else CLASSES
+        return len(self._numbers) if named(self.path, WNIDS).is_file() else CLASSES
+
+    @property
+    def class_names(self) -> ClassNames:
+        return tuple(self._numbers)
 
     def train(self) -> Arrays:
         return self.opened("train").loaded()
@@ -44,7 +51,7 @@ class TinyImagenet:
     def opened(self, part: Part) -> LazyArrays:
         """Levels of a memory map."""
         files = self._training if part == "train" else self._test
-        decoded = files.decoded(partial(of_size, size=SIDE), SIDE)
+        decoded = files.decoded(partial(of_size, width=SIDE, height=SIDE), SIDE)
         return decoded_once(decoded, files.state(), self._cache(part))
 
     def check(self) -> None:
@@ -61,24 +68,24 @@ class TinyImagenet:
         if not self.path.is_dir():
             way = "name the folder that it lies in with --data-dir (--download does not fetch it)"
             raise InputError(f"{self.name}: expected the folder {self.path}, got no such folder; {way}")
-        wnids = _lines(self.path / WNIDS)
+        path = named(self.path, WNIDS)
+        wnids = _lines(path)
         if len(wnids) < 2 or len(set(wnids)) < len(wnids):
-            raise InputError(f"{self.path / WNIDS}: expected two classes or more, each on one line, got {len(wnids)}")
+            raise InputError(f"{path}: expected two classes or more, each on one line, got {len(wnids)}")
         return {wnid: number for number, wnid in enumerate(sorted(wnids))}
 
     @cached_property
     def _training(self) -> Files:
         root, known = self.path / "train", self._numbers
-        for wnid in class_folders(root):
-            if wnid not in known:
-                raise InputError(f"{root / wnid}: expected the wnids of {self.path / WNIDS}, got an unknown one")
+        class_numbers(class_folders(root), self.class_names, str(root), str(self.path / WNIDS))
         return list_files(root, known, "images")
 
     @cached_property
     def _test(self) -> Files:
         folder, known = self.path / "val", self._numbers
-        labels = {f"images/{name}": known[wnid] for name, wnid in self._annotations(folder / ANNOTATIONS).items()}
-        return labelled(list_files(folder, {"images": 0}), labels, str(folder / ANNOTATIONS))
+        path = named(folder, ANNOTATIONS)
+        labels = {f"images/{name}": known[wnid] for name, wnid in self._annotations(path).items()}
+        return labelled(list_files(folder, {"images": 0}), labels, str(path))
 
     def _annotations(self, path: Path) -> dict[str, str]:
         """The wnid of each val image, from lines of file name, wnid and box, parted by tabs."""
@@ -97,8 +104,8 @@ class TinyImagenet:
 def _lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).split("\n")
+    except OSError as error:
         raise InputError(f"{path}: expected a text file of {FOLDER} ({one_line(error)})") from None
     return [line.strip() for line in lines if line.strip()]
 

@@ -7,6 +7,7 @@ import pickle
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.arrays import Arrays, check_arrays, check_labels, image_shape
+from auglik.data.class_names import ClassNames, by_number
 from auglik.data.source import Part, Traits, one_line
 from objectives.errors import InputError
 
@@ -37,6 +39,11 @@ class TorchvisionSource(ABC):
     traits: Traits
     data_dir: Path
     download: bool
+
+    @property
+    @abstractmethod
+    def class_names(self) -> ClassNames:
+        """Those of the published files."""
 
     @abstractmethod
     def files(self) -> dict[Path, str]:
@@ -92,15 +99,22 @@ class TorchvisionSource(ABC):
         return InputError(f"{self.name}: damaged files: {path}: {cause}; delete it and fetch it again with --download")
 
     def _check_sums(self) -> None:
+        for path, md5 in self.files().items():
+            self._check_sum(path, md5)
+
+    def _check_sum(self, path: Path, md5: str) -> None:
         from torchvision.datasets.utils import check_integrity
 
-        for path, md5 in self.files().items():
-            if not check_integrity(path, md5):
-                raise self._damaged(path, "its checksum differs from the published file's")
+        if not check_integrity(path, md5):
+            raise self._damaged(path, "its checksum differs from the published file's")
 
 
 class Mnist(TorchvisionSource):
     """MNIST and Fashion-MNIST: four IDX files (LeCun et al. 1998; Xiao et al. 2017)."""
+
+    @property
+    def class_names(self) -> ClassNames:
+        return tuple(self._kind().classes) if self.name == "fashion-mnist" else by_number(self.classes)
 
     def files(self) -> dict[Path, str]:
         kind = self._kind()
@@ -151,6 +165,21 @@ class Mnist(TorchvisionSource):
 class Cifar(TorchvisionSource):
     """CIFAR-10 and CIFAR-100: Python pickles of known checksums (Krizhevsky 2009)."""
 
+    @cached_property
+    def class_names(self) -> ClassNames:
+        self._ensure_files()
+        meta = self._kind().meta
+        path = self.data_dir / self._kind().base_folder / meta["filename"]
+        self._check_sum(path, meta["md5"])
+        try:
+            with path.open("rb") as file:
+                names = tuple(map(str, pickle.load(file, encoding="latin1")[meta["key"]]))
+        except DAMAGE as error:
+            raise self._damaged(path, one_line(error)) from None
+        if len(names) != self.classes:
+            raise self._damaged(path, f"expected {self.classes} names of classes, got {len(names)}")
+        return names
+
     def files(self) -> dict[Path, str]:
         kind = self._kind()
         folder = self.data_dir / kind.base_folder
@@ -178,6 +207,10 @@ class Cifar(TorchvisionSource):
 
 class Svhn(TorchvisionSource):
     """SVHN, cropped digits: a MATLAB file for each part, of known checksum (Netzer et al. 2011)."""
+
+    @property
+    def class_names(self) -> ClassNames:
+        return by_number(self.classes)
 
     def files(self) -> dict[Path, str]:
         return {self.data_dir / name: md5 for _, name, md5 in self._splits()}

@@ -10,7 +10,7 @@ import torch
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import read_toml
-from auglik.data import digest, open_dataset
+from auglik.data import absent_classes, digest, open_dataset
 from auglik.files import ensure_writable, write_json, write_toml
 from auglik.prepare import Facts, Split, TrainingData, load_training, place, read_facts
 from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
@@ -115,6 +115,8 @@ def execute(
         "training_images": len(data.training.labels),
         "validation_images": len(data.validation.labels),
         "test_images": len(test.labels),
+        "class_names": list(data.class_names),
+        "absent_classes": absent_classes(data.class_names, test.labels),
         "backbone_parameters": sum(parameter.numel() for parameter in trained.model.backbone.parameters()),
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],

@@ -114,6 +114,7 @@ def pretrain(
             train_seconds=seconds_before + time.monotonic() - began,
             threads=threads,
             online_labels={},
+            class_names=data.class_names,
         )
         keeper.save(state)
 

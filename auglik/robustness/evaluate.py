@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
 from auglik.config import RunConfig, change, read_toml, settings_hash
+from auglik.data import some
 from auglik.devices import choose_device
 from auglik.evaluation import Progress, predictor
 from auglik.robustness.human import human_scores
@@ -42,6 +43,8 @@ def evaluate_robustness(
         return before
     began = time.monotonic()
     trained = checkpoints.load(folder / checkpoints.NAME, settings)
+    if trained.class_names and trained.class_names != suite.class_names:
+        raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
     config = change(config, {"device": str(choose_device(device))}) if device is not None else config
     torch.set_num_threads(trained.threads)
     scores = network_scores(config, trained_network(config, trained, suite), trained.mean, trained.std, suite, progress)
@@ -70,7 +73,7 @@ def read_run(folder: Path) -> tuple[RunConfig, str]:
 
 def trained_network(config: RunConfig, trained: Checkpoint, suite: Suite) -> nn.Module:
     """The network of a checkpoint on the device of the settings."""
-    network = make_network(config, suite.shape.channels, suite.classes)
+    network = make_network(config, suite.shape.channels, len(suite.class_names))
     network.load_state_dict(trained.network)
     return network
 

@@ -1,5 +1,6 @@
 """Human label distributions (Peterson et al. 2019, CIFAR-10H): what a prediction scores against people's answers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,18 @@ SUM_TOLERANCE = 1e-3
 ECE_BINS = 15
 
 
-def load_human_labels(path: Path, labels: NDArray[np.int64], classes: int) -> Array:
-    """Distributions [N,C] of the answers of people about each test image.
+def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequence[str]) -> Array:
+    """Distributions [N,C] of the answers of people about each test image, in the order of the class names [C].
 
-    Raises InputError for a file that cannot be read, another shape, rows that are no distributions, and answers that
-    agree with fewer than 90% of the labels [N].
+    Raises InputError for a file that cannot be read, another shape, rows that are no distributions, answers that agree
+    with fewer than 90% of the labels [N], and a class whose images most people take for another: the file has no names,
+    so that columns in another order show only there.
     """
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: expected a .npy file of human labels ({one_line(error)})") from None
-    expected = (len(labels), classes)
+    expected = (len(labels), len(class_names))
     if not isinstance(found, np.ndarray) or found.shape != expected or found.dtype.kind not in "fiu":
         got = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "an archive"
         raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: made for another test set?")
@@ -42,6 +44,13 @@ def load_human_labels(path: Path, labels: NDArray[np.int64], classes: int) -> Ar
             f"{path}: expected people to agree with at least {AGREEMENT:.0%} of the test labels,"
             f" they do with {agreement:.1%}: another test set, or another order?"
         )
+    for number in np.unique(labels):
+        taken_for = human[labels == number].mean(axis=0).argmax()
+        if taken_for != number:
+            raise InputError(
+                f"{path}: expected people to take most images of class {class_names[number]} for it, they take them for"
+                f" {class_names[taken_for]}: columns in another order of classes?"
+            )
     return human / human.sum(axis=1, keepdims=True)
 
 

@@ -1,48 +1,48 @@
 """-C sets as image folders, `<corruption>/<severity>/<wnid>/<image>`: Tiny-ImageNet-C and ImageNet-C."""
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from auglik.data.arrays import stratified_order
-from auglik.data.source import one_line
-from auglik.devices import available_cores
+from auglik.data.class_names import class_numbers
+from auglik.data.decoding import Decoder, of_size
+from auglik.data.image_files import class_folders, image_names
+from auglik.data.listing import folders, named
+from auglik.data.tiny_imagenet import WNIDS as CLASS_ORDER
+from auglik.files import read_text
 from auglik.keys import host_generator
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, Read
 from auglik.views import Shape
 from objectives import InputError
 
-SUFFIXES = (".jpeg", ".jpg", ".png")
-CLASS_ORDER = "wnids.txt"
-
 
 def image_conditions(
     folder: Path,
     shape: Shape,
-    classes: int,
+    class_names: Sequence[str],
     severities: Sequence[int],
     images: int | None = None,
     seed: int = 0,
     allow_missing: bool = False,
+    absent: Collection[str] = (),
 ) -> list[Condition]:
     """The conditions of a tree of image files, decoded chunk by chunk; of each, the same `images` files or all.
 
-    Classes are numbered in the order of the wnids, or of the lines of a wnids.txt in the folder where there is one.
-    Raises InputError for missing corruptions or severities, conditions of other files than the first, another number
-    of classes than the network's, and, while reading, for damaged images and those of another size.
+    Folders bear the `class_names` [C] of the network, all but those `absent` from the test set. Raises InputError for
+    missing corruptions or severities, conditions of other files than the first, other classes, and, while reading, for
+    damaged images and those of another size.
     """
-    found = {path.name for path in folder.iterdir() if path.is_dir()}
-    names = check_complete(found, str(folder), allow_missing)
+    names = check_complete(set(folders(folder)), str(folder), allow_missing)
     if shape.channels != 3:
         raise InputError(f"{folder}: holds images of 3 channels, where the network takes {shape.channels}")
     files = _listed(folder / names[0] / str(severities[0]))
-    labels = _labels(folder, files, classes)
+    labels = _labels(folder, files, class_names, absent)
     for condition in (folder / name / str(severity) for name in names for severity in severities):
         if _listed(condition) != files:
             raise InputError(
@@ -89,45 +89,29 @@ def image_fingerprint(folder: Path) -> str:
 
 
 def _listed(condition: Path) -> list[str]:
-    """The files of one condition as `<wnid>/<image>`, in order."""
+    """The files of one condition as `<class>/<image>`, in order of class and name."""
     if not condition.is_dir():
         raise InputError(f"{condition}: expected a folder of classes for this severity, got no such folder")
-    files = sorted(
-        f"{path.parent.name}/{path.name}" for path in condition.glob("*/*") if path.suffix.lower() in SUFFIXES
-    )
-    if not files:
-        raise InputError(f"{condition}: expected images <wnid>/*.JPEG, got none")
-    return files
+    return [f"{name}/{file}" for name in class_folders(condition) for file in image_names(condition / name)]
 
 
-def _labels(folder: Path, files: Sequence[str], classes: int) -> NDArray[np.int64]:
-    wnids = [file.partition("/")[0] for file in files]
-    order = folder / CLASS_ORDER
-    known = order.read_text(encoding="utf-8").split() if order.is_file() else sorted(set(wnids))
-    if len(known) != classes or not set(wnids) <= set(known):
+def _labels(
+    folder: Path, files: Sequence[str], class_names: Sequence[str], absent: Collection[str]
+) -> NDArray[np.int64]:
+    of_files = [file.partition("/")[0] for file in files]
+    names = list(dict.fromkeys(of_files))
+    numbers = class_numbers(names, class_names, str(folder), "the network", absent)
+    order = named(folder, CLASS_ORDER)
+    if order.is_file() and not set(names) <= set(class_names) and read_text(order).split() != names:
         raise InputError(
-            f"{folder}: expected the {classes} classes of the network, got {len(set(wnids))} of {len(known)}:"
-            " the set of another data set?"
+            f"{order}: expected the classes in alphabetical order, as the network's have no names ({class_names[0]},"
+            f" {class_names[1]}, ...), got another: give them names (an array class_names), or remove the file"
         )
-    number = {wnid: label for label, wnid in enumerate(known)}
-    return np.array([number[wnid] for wnid in wnids], np.int64)
+    number = dict(zip(names, numbers.tolist(), strict=True))
+    return np.array([number[name] for name in of_files], np.int64)
 
 
 def _reader(condition: Path, files: Sequence[str], shape: Shape) -> Read:
-    def read(where: slice) -> NDArray[np.uint8]:
-        with ThreadPoolExecutor(available_cores()) as decoders:
-            return np.stack(list(decoders.map(lambda file: _decoded(condition / file, shape), files[where])))
-
-    return read
-
-
-def _decoded(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            levels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: expected a whole image ({one_line(error)})") from None
-    if levels.shape[:2] != (shape.height, shape.width):
-        expected, got = f"{shape.height}x{shape.width}", f"{levels.shape[0]}x{levels.shape[1]}"
-        raise InputError(f"{path}: expected {expected} pixels as the network was tested on, got {got}")
-    return levels
+    decoder = Decoder(condition, files, partial(of_size, width=shape.width, height=shape.height))
+    places = np.arange(len(files))
+    return lambda where: np.ascontiguousarray(decoder(places[where]).transpose(0, 2, 3, 1))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data import Arrays
-from auglik.data.arrays import check_labels
+from auglik.data.arrays import label_column
+from auglik.data.listing import arrays_in, named
 from auglik.data.npy_folder import CORRUPTION_LABELS
 from auglik.data.source import one_line
 from auglik.data.stored import read_header
@@ -21,18 +22,25 @@ SAMPLES, SAMPLE_BYTES = 64, 4096
 
 
 def npy_conditions(
-    folder: Path, test: Arrays, chosen: NDArray[np.int64], severities: Sequence[int], allow_missing: bool = False
+    folder: Path,
+    test: Arrays,
+    chosen: NDArray[np.int64],
+    severities: Sequence[int],
+    allow_missing: bool = False,
+    class_names: Sequence[str] = (),
 ) -> list[Condition]:
     """The conditions of a folder whose arrays hold the whole test set at severities 1 to 5 in turn, channels last.
 
-    Of every severity, the images `chosen` [n] from the N of the test set are read, through a memory map. Raises
+    Of every severity, the images `chosen` [n] from the N of the test set are read, through a memory map. Labels are
+    class numbers or, where the names of all classes are numbers, these. Raises
     InputError for missing corruptions, labels that are not the test set's, and arrays that are damaged, not uint8 or
     of another shape than [5N,H,W,c].
     """
-    found = {path.stem for path in folder.glob("*.npy")} - {Path(name).stem for name in LABELS}
-    names = check_complete(found, str(folder), allow_missing)
-    _check_labels(folder, test.labels)
-    maps = {name: _open(folder / f"{name}.npy", test.images) for name in names}
+    found = arrays_in(folder)
+    names = check_complete(set(found) - {Path(name).stem for name in LABELS}, str(folder), allow_missing)
+    numeric = class_names and all(name.lstrip("-").isdecimal() for name in class_names)
+    _check_labels(folder, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
+    maps = {name: _open(found[name], test.images) for name in names}
     return [
         Condition("corruption", name, CORRUPTIONS[name], severity, test.labels[chosen], _reader(maps[name], rows))
         for name in names
@@ -44,7 +52,7 @@ def npy_conditions(
 def npy_fingerprint(folder: Path) -> str:
     """SHA-256 of the names, sizes and 64 evenly spaced samples of the folder's arrays: cheap, whatever their size."""
     state = hashlib.sha256()
-    for path in sorted(folder.glob("*.npy")):
+    for path in arrays_in(folder).values():
         size = path.stat().st_size
         state.update(f"{path.name} {size}\n".encode())
         for part in _samples(path, size):
@@ -90,10 +98,10 @@ def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
 
 
 def _check_labels(folder: Path, labels: NDArray[np.int64]) -> None:
-    path = next((folder / name for name in LABELS if (folder / name).is_file()), None)
+    path = next((path for path in (named(folder, name) for name in LABELS) if path.is_file()), None)
     if path is None:
         raise InputError(f"{folder}: expected {' or '.join(LABELS)} beside the corruptions, got no such file")
-    found = check_labels(np.array(_map(path)), where=str(path), count=len(SEVERITIES) * len(labels))
+    found = label_column(np.array(_map(path)), str(path), len(SEVERITIES) * len(labels))
     same = (found.reshape(len(SEVERITIES), -1) == labels).mean()
     if same < 1:
         raise InputError(

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data import Arrays, NpyFolder, Source, digest, open_dataset
+from auglik.data import Arrays, ClassNames, NpyFolder, Source, absent_classes, digest, open_dataset
+from auglik.data.listing import arrays_in
 from auglik.evaluation import Progress
 from auglik.files import json_text
 from auglik.prepare import read_facts
@@ -39,7 +40,7 @@ class Suite(NamedTuple):
     human: NDArray[np.float64] | None
     """Human label distributions [N,C] of the clean images."""
     occlusion: bool
-    classes: int
+    class_names: ClassNames
     shape: Shape
     """Of a test image."""
     training_digest: str
@@ -67,7 +68,7 @@ def open_suite(
     everything = np.arange(len(test.labels))
     chosen = everything if config.images is None else chosen_images(test.labels, config.images, seed)
     human_path = Path(config.human_labels) if config.human_labels is not None else None
-    human = load_human_labels(human_path, test.labels, source.classes)[chosen] if human_path is not None else None
+    human = load_human_labels(human_path, test.labels, source.class_names)[chosen] if human_path is not None else None
     corruptions = _corruptions(dataset, source, test, chosen, data_dir, config, progress)
     subset = Arrays(test.images[chosen], test.labels[chosen])
     conditions = [clean_condition(subset), *corruptions.conditions]
@@ -88,7 +89,7 @@ def open_suite(
         conditions,
         human,
         config.occlusion,
-        source.classes,
+        source.class_names,
         Shape(*test.images.shape[1:]),
         read_facts(source).digest,
         {"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
@@ -113,11 +114,13 @@ def _corruptions(
         made = made_set(source.name, subset, data_dir, seed, progress)
         conditions = npy_conditions(made, subset, np.arange(len(chosen)), severities)
         return Corruptions(conditions, made.name, npy_fingerprint(made))
-    if any((folder / f"{name}.npy").is_file() for name in CORRUPTIONS):
-        conditions = npy_conditions(folder, test, chosen, severities, allow_missing)
+    if set(arrays_in(folder)) & set(CORRUPTIONS):
+        conditions = npy_conditions(folder, test, chosen, severities, allow_missing, source.class_names)
         return Corruptions(conditions, folder.name, npy_fingerprint(folder))
     shape = Shape(*test.images.shape[1:])
-    conditions = image_conditions(folder, shape, source.classes, severities, config.images, seed, allow_missing)
+    names = source.class_names
+    absent = absent_classes(names, test.labels)
+    conditions = image_conditions(folder, shape, names, severities, config.images, seed, allow_missing, absent)
     return Corruptions(conditions, folder.name, image_fingerprint(folder))
 
 

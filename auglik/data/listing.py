@@ -1,0 +1,42 @@
+"""What lies in a folder of data: one rule for every kind of data set.
+
+Hidden files and folders are no data, nor is what macOS, Windows and network drives leave; endings are read in either
+case.
+"""
+
+from pathlib import Path
+
+LITTER = frozenset(
+    (
+        "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin",
+        "system volume information",
+    )
+)  # fmt: skip
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden (macOS's `._` files included) or one that a system left."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder, in order, without litter. Raises OSError where it cannot be read."""
+    return sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
+
+
+def folders(folder: Path) -> list[str]:
+    """The names of the folders in it, in order, without litter."""
+    return [name for name in listed(folder) if (folder / name).is_dir()]
+
+
+def named(folder: Path, name: str) -> Path:
+    """The file of this name, or the first whose name differs from it in case alone; else the path that is missing."""
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    return next((folder / entry for entry in listed(folder) if entry.lower() == name.lower()), exact)
+
+
+def arrays_in(folder: Path) -> dict[str, Path]:
+    """The `.npy` files of a folder by their name without its ending, in order."""
+    return {Path(name).stem: folder / name for name in listed(folder) if name.lower().endswith(".npy")}
