@@ -77,7 +77,7 @@ def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Seq
     """The first images of a gallery, one a row: as they are, then their K views. `names` are their classes."""
     N, K = len(names), len(draws.role)
     images = np.arange(N)
-    views = pipeline.render(gallery, draws, images, 0)
+    views = pipeline.render(gallery, draws, images)
     sheet = levels_of(views.images.cpu().numpy(), gallery)
     originals = levels_of(gallery.clean(slice(0, N)).cpu().numpy(), gallery)
     texts = [captions(pipeline, draws, view, images) for view in range(K)]

@@ -151,8 +151,8 @@ def look_at_views(
     places = np.arange(N)
     batches = [places[start : start + size] for start in range(0, N, size)]
     pipeline.announce(test.gallery, draws, batches)
-    for step, batch in enumerate(batches):
-        images = pipeline.render(test.gallery, draws, batch, step).images
+    for batch in batches:
+        images = pipeline.render(test.gallery, draws, batch).images
         log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
         labels = test.labels[batch[0] : batch[-1] + 1]
         at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
@@ -167,7 +167,7 @@ def clean_batch(gallery: Gallery) -> int:
 
 
 def view_batch(gallery: Gallery) -> int:
-    """Images whose views are looked at together. It keys their pixel noise, so another rule would be another draw."""
+    """Images whose views are looked at together."""
     return min(128, max(1, VIEW_BATCH_PIXELS // (gallery.height * gallery.width)))
 
 

@@ -21,6 +21,11 @@ def host_generator(seed: int, *key: int | str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed_sequence(seed, *key)))
 
 
+def stream_key(seed: int, *key: int | str) -> int:
+    """The key of a stream of `splitmix`: 64 bits, as a signed integer."""
+    return int(seed_sequence(seed, *key).generate_state(1, np.uint64).view(np.int64)[0])
+
+
 def device_generator(device: torch.device, seed: int, *key: int | str) -> torch.Generator:
     """A torch generator on `device`; its draws are the same on every machine of that kind of device."""
     state = int(seed_sequence(seed, *key).generate_state(1, np.uint64)[0] >> np.uint64(1))

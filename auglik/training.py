@@ -179,7 +179,7 @@ def train(
                 digests = chained(digests, order, draws.view_digests()) if position == 0 else digests
                 batches = [order[start * B : (start + 1) * B] for start in range(position, steps_per_pass)]
                 pipeline.announce(gallery, draws, batches)
-            views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
+            views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B])
             labels = hard_labels = views.labels(all_labels, data.classes)
             if targets is not None:
                 labels = targets[hard_labels]
