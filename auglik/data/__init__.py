@@ -11,7 +11,10 @@ from auglik.data.arrays import (
     check_arrays,
     digest,
     first,
+    first_rows,
+    split_rows,
     split_validation,
+    take,
 )
 from auglik.data.digits import digits
 from auglik.data.image_folder import ImageFolder, imagenet, with_settings
@@ -40,9 +43,12 @@ __all__ = [
     "check_arrays",
     "digest",
     "first",
+    "first_rows",
     "open_dataset",
     "opened",
+    "split_rows",
     "split_validation",
+    "take",
 ]
 
 DATASETS: dict[str, Callable[[Path, bool], Source]] = {

@@ -13,7 +13,7 @@ from auglik.inference.components import (
 )
 from auglik.inference.hierarchical import Posterior, Summary, sample, summarize
 from auglik.inference.model_data import Data, model_data
-from auglik.inference.pairing import Pair, Runs, pairs
+from auglik.inference.pairing import Pair, Runs, pairs, same_views
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Diagnostics, Effect, Inference, Metric, Primary
 from auglik.inference.sampled import convergence_warnings, diagnostics_of, tree_of
@@ -139,9 +139,10 @@ def _metrics(runs: Runs, family: Sequence[Pair], seed: int) -> list[Metric]:
     for metric in next(iter(next(iter(scored.values())).values())):
         d = np.full((len(columns), len(family)), np.nan)
         for place, pair in enumerate(family):
+            paired = metric.startswith("clean_") or same_views(runs, pair)
             for number in pair.seeds:
                 own, other = scored[pair.cell][number][metric], scored[pair.reference][number][metric]
-                d[columns.index(number), place] = own - other if np.isfinite([own, other]).all() else np.inf
+                d[columns.index(number), place] = own - other if paired and np.isfinite([own, other]).all() else np.inf
         found += _metric_rows(metric, family, simultaneous(d, generator=host_generator(seed, "max-t", metric)))
     return found
 
