@@ -63,11 +63,14 @@ def plan(
     """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
 
     `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
-    given there make cells of their own, their product, instead of `cells`. What a cell sets itself stays as it is.
-    Raises InputError for unknown settings and values out of range, and for cells with one name.
+    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it is.
+    Raises InputError for unknown settings and values out of range, for cells with one name, and for `cells` with equal
+    settings; equal ones among the products are one cell.
     """
     factors = dict(factors)
-    if "likelihood" in factors or "aggregator" in factors:
+    if cells is not None:
+        _check_apart(common, cells)
+    elif "likelihood" in factors or "aggregator" in factors:
         likelihoods = factors.pop("likelihood", [common.likelihood])
         aggregators = factors.pop("aggregator", [common.aggregator])
         cells = [
@@ -87,6 +90,19 @@ def plan(
         if names.count(name) > 1:
             raise InputError(f"two cells are called {name!r} and differ in their settings: give each a name of its own")
     return list(planned.values())
+
+
+def _check_apart(common: RunConfig, cells: Sequence[Cell]) -> None:
+    """Raises InputError for two cells of equal settings, of which one would vanish."""
+    names: dict[RunConfig, str] = {}
+    for cell in cells:
+        config = change(common, cell.changes)
+        if config in names:
+            raise InputError(
+                f"cells {names[config]!r} and {cell.name!r} have equal settings: leave one out, or give it the setting"
+                " in which it was meant to differ"
+            )
+        names[config] = cell.name
 
 
 def folder_name(name: str) -> str:

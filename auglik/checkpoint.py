@@ -13,7 +13,7 @@ from auglik.files import atomic_write
 from objectives import InputError
 
 NAME = "checkpoint.pt"
-FORMAT = 2
+FORMAT = 3
 SECONDS = 10.0
 """Least time between two checkpoints; fifty times what writing one takes, where that is more."""
 

@@ -48,7 +48,7 @@ def differences(
 ) -> list[Difference]:
     """Every cell against its reference, over the seeds that both have finished on the same test images.
 
-    Clean NLL is taken from `primary` where it is given: scores alone do not tell how test images differ.
+    All but clean scores are compared where the evaluation views are the same too. Clean NLL is taken from `primary` where it is given: scores alone do not tell how test images differ.
     """
     found = _paired(runs, references)
     by_cell = {row.cell: row for row in primary}
@@ -78,19 +78,20 @@ def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference
         reference = references[cell]
         if cell == reference:
             continue
-        other = {_pairing(run): run for run in runs[reference]}
-        pairs = [(run, other[_pairing(run)]) for run in own if _pairing(run) in other]
-        if not pairs:
-            continue
         for metric in COMPARED:
+            other = {_pairing(run, metric): run for run in runs[reference]}
+            pairs = [(run, other[_pairing(run, metric)]) for run in own if _pairing(run, metric) in other]
+            if not pairs:
+                continue
             values, compared_with = ([number(run, metric) for run in side] for side in zip(*pairs, strict=True))
             interval = paired_difference(values, compared_with)
             found.append(Difference(cell, reference, metric, interval, p_of(interval), False))
     return found
 
 
-def _pairing(run: Results) -> tuple[object, object]:
-    return run["seed"], run["test_digest"]
+def _pairing(run: Results, metric: str) -> tuple[object, ...]:
+    views = () if metric.startswith("clean_") else (run.get("evaluation_views_digest"),)
+    return run["seed"], run["test_digest"], *views
 
 
 def number(run: Results, metric: str) -> float:

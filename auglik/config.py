@@ -27,7 +27,7 @@ from objectives.names import canonical, nearest, parse
 
 Scalar = str | int | float | bool | None
 
-RESULT_FORMAT = 2
+RESULT_FORMAT = 3
 """Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 

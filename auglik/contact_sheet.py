@@ -82,7 +82,7 @@ def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Seq
 
     N, K = len(names), len(draws.role)
     images = np.arange(N)
-    views = pipeline.render(gallery, draws, images, 0)
+    views = pipeline.render(gallery, draws, images)
     sheet = levels_of(views.images.cpu().numpy(), gallery)
     originals = levels_of(gallery.clean(slice(0, N)).cpu().numpy(), gallery)
     texts = [captions(pipeline, draws, view, images) for view in range(K)]

@@ -92,8 +92,8 @@ def _check_paired(
     first: int, one: Predictions, seed: int, other: Predictions, part: Callable[[Predictions], NDArray[np.float32]]
 ) -> None:
     """Raises InputError unless two seeds predicted the same images, and as many views of them."""
-    same_images = np.array_equal(one.indices, other.indices) and np.array_equal(one.labels, other.labels)
-    if not same_images or part(one).shape != part(other).shape:
+    same = one.images_digest == other.images_digest and one.evaluation_views_digest == other.evaluation_views_digest
+    if not same or part(one).shape != part(other).shape:
         raise InputError(
             f"expected seeds that predicted the same images, got {list(part(one).shape)} of seed {first} and"
             f" {list(part(other).shape)} of seed {seed}: were they scored under one evaluation protocol?"

@@ -1,5 +1,6 @@
 """Scoring: the same rules for every run, whatever it was trained with."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -30,10 +31,11 @@ Progress = Callable[[float], None]
 
 
 class Evaluation(NamedTuple):
-    """Scores by name, and the arrays that they were computed from."""
+    """Scores by name, the arrays that they were computed from, and a digest of the draws of all evaluation views."""
 
     results: dict[str, float]
     arrays: dict[str, NDArray[np.generic]]
+    views_digest: str
 
 
 class Seen(NamedTuple):
@@ -41,10 +43,18 @@ class Seen(NamedTuple):
 
     at_label: Tensor
     kept: Tensor
+    digests: list[str]
+    """Of the draws of each view."""
 
 
-def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progress = lambda share: None) -> Evaluation:
-    """Scores a trained network on the test images.
+def evaluate(
+    config: RunConfig,
+    network: nn.Module,
+    test: Split,
+    indices: NDArray[np.int64],
+    progress: Progress = lambda share: None,
+) -> Evaluation:
+    """Scores a trained network on the test images, whose places in the whole test set are `indices` [N].
 
     clean_*: the clean predictive. folded_*: a few test views folded as the objective predicts. mollified_*: every
     test image under a few mollified views, each a prediction of its own. marginal_*: log of the mean of the
@@ -93,20 +103,28 @@ def evaluate(config: RunConfig, network: nn.Module, test: Split, progress: Progr
     arrays: dict[str, NDArray[np.generic]] = {
         "log_probabilities": clean,
         "labels": labels,
-        "indices": np.arange(len(labels)),
+        "indices": indices,
         "folded_log_probabilities": folded,
         "mollified_log_probabilities": host(mollified.kept),
         "view_log_likelihoods": host(augmented.at_label),
     }
-    return Evaluation(results, arrays)
+    views_digest = hashlib.sha256("".join(augmented.digests + mollified.digests).encode()).hexdigest()
+    return Evaluation(results, arrays, views_digest)
 
 
 def on_validation(config: RunConfig, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
-    """Log-probabilities [V,C] and labels [V] of the clean validation images; V = 0 where none were held out."""
+    """Log-probabilities [V,C], labels and places in the training part [V] of the clean validation images.
+
+    V = 0 where none were held out.
+    """
     gallery, labels = data.validation
     empty = np.empty((0, data.classes), np.float32)
     predicted = host(clean_log_probabilities(predictor(config, network), gallery)) if len(labels) else empty
-    return {"validation_log_probabilities": predicted, "validation_labels": labels.cpu().numpy()}
+    return {
+        "validation_log_probabilities": predicted,
+        "validation_labels": labels.cpu().numpy(),
+        "validation_indices": data.validation_indices,
+    }
 
 
 def only_mollified(evaluation: EvaluationConfig, shape: Shape) -> Pipeline:
@@ -151,14 +169,14 @@ def look_at_views(
     places = np.arange(N)
     batches = [places[start : start + size] for start in range(0, N, size)]
     pipeline.announce(test.gallery, draws, batches)
-    for step, batch in enumerate(batches):
-        images = pipeline.render(test.gallery, draws, batch, step).images
+    for batch in batches:
+        images = pipeline.render(test.gallery, draws, batch).images
         log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
         labels = test.labels[batch[0] : batch[-1] + 1]
         at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
         kept.append(log_p[:keep].clone())
         progress((batch[-1] + 1) / N)
-    return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1))
+    return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1), draws.view_digests())
 
 
 def clean_batch(gallery: Gallery) -> int:
@@ -167,7 +185,7 @@ def clean_batch(gallery: Gallery) -> int:
 
 
 def view_batch(gallery: Gallery) -> int:
-    """Images whose views are looked at together. It keys their pixel noise, so another rule would be another draw."""
+    """Images whose views are looked at together."""
     return min(128, max(1, VIEW_BATCH_PIXELS // (gallery.height * gallery.width)))
 
 

@@ -166,7 +166,7 @@ def check_vacant(job: Job) -> None:
 def changed_file(config: RunConfig) -> str:
     """What has changed where no setting has: files that settings name."""
     table = " or its confidence table other values" if "measured" in config.soften else ""
-    return f"its data set has other images{table}"
+    return f"its data set has other images{table}, or another version of auglik wrote it"
 
 
 def carry_out(

@@ -1,6 +1,7 @@
 """Explicit random generators, each keyed by what it draws: (seed, purpose, epoch, view, ...).
 
-A draw depends on its key alone, never on what was drawn before it, on the objective or on the batch size.
+A draw depends on its key alone, never on what was drawn before it, on the objective or on the batch size. What is drawn
+for every pixel has a key of its own for each image: see `splitmix`.
 So runs with one seed see the same views, K = 2 sees a prefix of K = 4, and a resumed run needs no saved state.
 """
 
@@ -19,6 +20,11 @@ def seed_sequence(seed: int, *key: int | str) -> np.random.SeedSequence:
 def host_generator(seed: int, *key: int | str) -> np.random.Generator:
     """A NumPy generator for draws that are made on the host, the same on every device."""
     return np.random.Generator(np.random.PCG64(seed_sequence(seed, *key)))
+
+
+def stream_key(seed: int, *key: int | str) -> int:
+    """The key of a stream of `splitmix`: 64 bits, as a signed integer."""
+    return int(seed_sequence(seed, *key).generate_state(1, np.uint64).view(np.int64)[0])
 
 
 def device_generator(device: torch.device, seed: int, *key: int | str) -> torch.Generator:

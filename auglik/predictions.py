@@ -1,5 +1,7 @@
 """What a finished run predicted, read back from its folder."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ class Predictions(NamedTuple):
     labels: NDArray[np.int64]
     """[N]"""
     indices: NDArray[np.int64]
-    """The images' places in the test set [N]."""
+    """The images' places in the whole test set, which identify them [N]."""
     folded_log_probabilities: Array
     """[N,C]"""
     mollified_log_probabilities: Array
@@ -33,6 +35,26 @@ class Predictions(NamedTuple):
     """Of the clean validation images [V,C]; V may be 0."""
     validation_labels: NDArray[np.int64]
     """[V]"""
+    validation_indices: NDArray[np.int64]
+    """The validation images' places in the data set's training part [V]."""
+    test_digest: str = ""
+    """Of the pixels and labels of the test images."""
+    evaluation_views_digest: str = ""
+    """Of the draws of all evaluation views."""
+
+    @property
+    def images_digest(self) -> str:
+        """What identifies the N images: equal for runs that can be paired image by image, in this order."""
+        parts = (np.ascontiguousarray(part, dtype="<i8").tobytes() for part in (self.indices, self.labels))
+        return hashlib.sha256(b"|".join([*parts, self.test_digest.encode()])).hexdigest()[:16]
+
+
+DIGESTS = ("test_digest", "evaluation_views_digest")
+
+
+def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
+    """Texts as arrays without axes, which a `.npz` file holds."""
+    return {name: np.array(text) for name, text in texts.items()}
 
 
 def load_predictions(folder: Path) -> Predictions:
@@ -46,7 +68,8 @@ def load_predictions(folder: Path) -> Predictions:
         raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            found = Predictions(*(archive[name] for name in Predictions._fields))
+            read = {name: archive[name] for name in Predictions._fields}
+            found = Predictions(**read | {name: str(read[name]) for name in DIGESTS})
     except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
         reason = one_line(error)
         raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None
@@ -63,8 +86,9 @@ def load_predictions(folder: Path) -> Predictions:
 
 
 def _check_types(path: Path, found: Predictions) -> None:
-    for name, array in found._asdict().items():
-        kind = "iu" if name.endswith("labels") or name == "indices" else "f"
+    for name in (name for name in Predictions._fields if name not in DIGESTS):
+        array: NDArray[np.generic] = getattr(found, name)
+        kind = "iu" if name.endswith(("labels", "indices")) else "f"
         if array.dtype.kind not in kind:
             expected = "integers" if kind == "iu" else "floating-point numbers"
             raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; run it again")
@@ -84,6 +108,7 @@ def _check_shapes(path: Path, found: Predictions) -> None:
         "mollified_log_probabilities": found.mollified_log_probabilities.shape[:1] + N + C,
         "view_log_likelihoods": found.view_log_likelihoods.shape[:1] + N,
         "validation_log_probabilities": found.validation_labels.shape + C,
+        "validation_indices": found.validation_labels.shape,
     }
     for name, shape in expected.items():
         if getattr(found, name).shape != shape:

@@ -5,7 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.confidence import Compose, check_rules, decay_of, parse_rules
@@ -17,11 +19,12 @@ from auglik.data import (
     Source,
     channel_statistics,
     digest,
-    first,
+    first_rows,
     least_images,
     open_dataset,
     opened,
-    split_validation,
+    split_rows,
+    take,
 )
 from auglik.devices import check_compiler, choose_device, choose_precision, send
 from auglik.networks import check_images, find_network
@@ -66,6 +69,8 @@ class TrainingData(NamedTuple):
     mean: list[float]
     std: list[float]
     class_names: ClassNames
+    validation_indices: NDArray[np.int64]
+    """The validation images' places in the data set's training part [V]."""
 
 
 def read_facts(source: Source) -> Facts:
@@ -134,18 +139,21 @@ def load_training(config: RunConfig, source: Source) -> TrainingData:
     """The run's training and validation images on its device."""
     arrays = opened(source, "train")
     assert config.train_images is not None
-    if config.train_images != len(arrays.labels):
-        arrays = first(arrays, config.train_images, config.split_seed)
-    training, validation = split_validation(arrays, config.validation_fraction, config.split_seed)
+    rows = np.arange(len(arrays.labels))
+    if config.train_images != len(rows):
+        rows = first_rows(arrays.labels, config.train_images, config.split_seed)
+    parts = split_rows(arrays.labels[rows], config.validation_fraction, config.split_seed)
+    training, validation = (take(arrays, rows[part]) for part in parts)
     mean, std = channel_statistics(training.images)
     device = torch.device(config.device)
     return TrainingData(
-        place(training, mean, std, device),
-        place(validation, mean, std, device),
-        source.classes,
-        mean,
-        std,
-        source.class_names,
+        training=place(training, mean, std, device),
+        validation=place(validation, mean, std, device),
+        classes=source.classes,
+        mean=mean,
+        std=std,
+        validation_indices=rows[parts[1]],
+        class_names=source.class_names,
     )
 
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from auglik import checkpoint as checkpoints
 from auglik.checkpoint import Checkpoint
@@ -26,14 +28,15 @@ from auglik.data import (
     by_number,
     class_numbers,
     digest,
-    first,
+    first_rows,
     open_dataset,
     opened,
+    take,
 )
 from auglik.evaluation import Evaluation, evaluate, on_validation
 from auglik.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.notices import say_once
-from auglik.predictions import PREDICTIONS
+from auglik.predictions import PREDICTIONS, as_arrays
 from auglik.prepare import check_evaluation, load_training, place, training_pipeline
 from auglik.stop import Interrupted, StopRequest
 from auglik.training import lengths, make_network, train
@@ -92,15 +95,16 @@ def execute(
 
     scores: dict[str, object] = {}
     if job.scored:
-        test = test_images(config, source)
+        test, indices = test_images(config, source)
         split = place(test, data.mean, data.std, torch.device(config.device))
-        scored = evaluate(config, trained.network, split, scoring)
+        scored = evaluate(config, trained.network, split, indices, scoring)
         validation = on_validation(config, trained.network, data)
-        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation)
+        digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
+        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **as_arrays(digests))
         scores = {
             **scored.results,
             "test_images": len(test.labels),
-            "test_digest": digest(test),
+            **digests,
             "absent_classes": absent_classes(data.class_names, test.labels),
         }
     count = lengths(config, len(data.training.labels))
@@ -129,10 +133,13 @@ def execute(
     return results
 
 
-def test_images(config: RunConfig, source: Source) -> Arrays | LazyArrays:
-    """The images that a run is scored on; to be called once its training has ended."""
+def test_images(config: RunConfig, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
+    """The images that a run is scored on, and their places in the test set; to be called once its training has ended."""
     test, count = opened(source, "test"), config.evaluation.images
-    return test if count is None else first(test, min(count, len(test.labels)), config.evaluation.seed)
+    if count is None:
+        return test, np.arange(len(test.labels))
+    indices = first_rows(test.labels, min(count, len(test.labels)), config.evaluation.seed)
+    return take(test, indices), indices
 
 
 def training_share(config: RunConfig, images: int) -> float:
@@ -179,9 +186,9 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
     found = checkpoints.load(folder / checkpoints.NAME, str(results["settings"]))
     source = open_dataset(config.dataset, data_dir)
     source.check()
-    if config.dataset == trained.dataset and digest(test_images(trained, source)) != results.get("test_digest"):
+    if config.dataset == trained.dataset and digest(test_images(trained, source)[0]) != results.get("test_digest"):
         raise InputError(f"{folder}: expected the test images that it was scored on, got others in {config.dataset}")
-    test = test_images(config, source)
+    test, indices = test_images(config, source)
     _, c, H, W = test.images.shape
     if c != len(found.mean):
         raise InputError(
@@ -197,7 +204,7 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
     torch.set_num_threads(found.threads)
     network = make_network(config, c, classes)
     network.load_state_dict(found.network)
-    return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)))
+    return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)), indices)
 
 
 def provenance(settings: str, threads: int, device: str) -> Results:

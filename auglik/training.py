@@ -1,7 +1,7 @@
 """The training loop, top to bottom.
 
 Nothing in a step waits for the device: the host knows every draw, and its sums stay on the device until a look.
-All randomness is keyed by (seed, epoch, view), so a checkpoint holds no generator and a resumed run is the same run.
+All randomness is keyed by (seed, epoch, view, image), so a checkpoint holds no generator and a resumed run is the same run.
 """
 
 import hashlib
@@ -150,7 +150,7 @@ def train(
         pipeline = pipeline.compiled()
 
     began, keeper = time.monotonic(), Keeper(folder)
-    drawn_epoch, draws, order = -1, None, np.empty(0, np.int64)
+    drawn_epoch, draws, batches = -1, None, np.empty((0, B), np.int64)
 
     def save(done: int) -> None:
         look(meters, config, pipeline, N)
@@ -177,10 +177,10 @@ def train(
             if draws is None or epoch != drawn_epoch:
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
                 draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
-                digests = chained(digests, order, draws.view_digests()) if position == 0 else digests
-                batches = [order[start * B : (start + 1) * B] for start in range(position, steps_per_pass)]
-                pipeline.announce(gallery, draws, batches)
-            views = pipeline.render(gallery, draws, order[position * B : (position + 1) * B], position)
+                batches = order[: steps_per_pass * B].reshape(steps_per_pass, B)
+                digests = chained(digests, batches, draws.view_digests()) if position == 0 else digests
+                pipeline.announce(gallery, draws, batches[position:])
+            views = pipeline.render(gallery, draws, batches[position])
             labels = hard_labels = views.labels(all_labels, data.classes)
             if targets is not None:
                 labels = targets[hard_labels]
@@ -247,9 +247,12 @@ def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Lik
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 
-def chained(digests: list[str], order: NDArray[np.int64], views: list[str]) -> list[str]:
-    """The digests of all draws so far: of the batches, then of each view; K = 2 has the first of K = 4."""
-    news = [hashlib.sha256(order.tobytes()).hexdigest(), *views]
+def chained(digests: list[str], batches: NDArray[np.int64], views: list[str]) -> list[str]:
+    """The digests of all draws so far: of the images of every step [steps,B], then of each view.
+
+    The first is that of B too: other batch sizes make other batches of one order. K = 2 has the first views of K = 4.
+    """
+    news = [hashlib.sha256(repr(batches.shape).encode() + batches.tobytes()).hexdigest(), *views]
     return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
 
 

@@ -110,7 +110,7 @@ def ours(images: NDArray[np.uint8], compiled: bool) -> Timed:
         pipeline = pipeline.compiled()
     draws = pipeline.draw(0, 0, 1, N, CPU)
     following = batches(N)
-    rendering = median_of(lambda: pipeline.render(gallery, draws, following(), 0), OURS_PER_ROUND)
+    rendering = median_of(lambda: pipeline.render(gallery, draws, following()), OURS_PER_ROUND)
 
     def seconds() -> float:
         return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N

@@ -80,7 +80,7 @@ def ours(images: NDArray[np.uint8], policies: tuple[Policy, ...], compiled: bool
     draws = pipeline.draw(0, 0, 1, N, CPU)
     following = batches(N)
     # Enough to compile each kernel: a batch may lack an operation.
-    rendering = median_of(lambda: pipeline.render(gallery, draws, following(), 0), OURS_PER_ROUND, warm_up=8)
+    rendering = median_of(lambda: pipeline.render(gallery, draws, following()), OURS_PER_ROUND, warm_up=8)
 
     def seconds() -> float:
         return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N

@@ -76,7 +76,7 @@ class Step:
     def once(self, network: nn.Module | None) -> None:
         """A step; without a network, its logits are ready ones and the optimizer rests."""
         step = next(self.steps)
-        views = self.pipeline.render(self.gallery, self.draws, self.following(), step)
+        views = self.pipeline.render(self.gallery, self.draws, self.following())
         labels = self.labels[views.positions]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(CONFIG, step, STEPS)

@@ -92,7 +92,7 @@ def make_problem() -> Problem:
     gallery = Gallery.pack(train.images, mean, std, cpu)
     pipeline = Pipeline(gallery.shape, (), Mollification(Schedule(clean=1.0, noise=2.0, blur=0.0)))
     draws = pipeline.draw(CHOICE, 0, VIEWS, IMAGES, cpu, purpose="posterior study")
-    rendered = pipeline.render(gallery, draws, np.arange(IMAGES), 0)
+    rendered = pipeline.render(gallery, draws, np.arange(IMAGES))
 
     clean = _flat(gallery.clean(slice(None)))
     centre = clean.mean(0)

@@ -9,6 +9,7 @@ from scipy.stats import contingency
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from auglik.splitmix import streams
 from auglik.views.augmentation import Augmentation, Drawn, Parameters, Shape
 
 SHAPES = [Shape(1, 8, 8), Shape(3, 32, 32), Shape(3, 12, 20), Shape(1, 64, 48)]
@@ -37,10 +38,15 @@ def noise_images(count: int, shape: Shape) -> Tensor:
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(3))
 
 
-def render(augmentation: Augmentation, images: Tensor, parameters: Parameters, seeds: Sequence[int] = (1, 2)) -> Tensor:
-    """The views of a copy of `images` [V,c,H,W], in as many blocks as there are seeds; nothing waits for the device."""
+def render(
+    augmentation: Augmentation, images: Tensor, parameters: Parameters, key: int = 1, index: Tensor | None = None
+) -> Tensor:
+    """The views of a copy of `images` [V,c,H,W], their noise keyed by `key` and `index` [V], else by their places.
+
+    Nothing waits for the device.
+    """
     device = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in parameters.items()}
-    noise = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = streams(key, torch.arange(len(images)) if index is None else index)
     with NoWaiting():
         return augmentation.render(images.clone(), Drawn(parameters, device, noise))
 

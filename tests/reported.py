@@ -62,6 +62,9 @@ def write_run(
         view_log_likelihoods=views,
         validation_log_probabilities=predict(validation),
         validation_labels=validation,
+        validation_indices=np.arange(V),
+        test_digest=np.array(f"images-{images}"),
+        evaluation_views_digest=np.array("views"),
     )
     parts = {
         "clean": (clean, labels),
@@ -89,6 +92,7 @@ def write_run(
             "marginal_monte_carlo_error": marginal.monte_carlo_error,
             "effective_views": marginal.effective_views,
             "test_digest": f"images-{images}",
+            "evaluation_views_digest": "views",
             "views_digest": f"views-{seed}",
             "batches_digest": f"batches-{seed}",
             "last_epoch_label_entropy": 0.25,

@@ -31,7 +31,15 @@ def predictions(log_p: Floats, labels: npt.NDArray[np.int64], validation: int) -
     test = rows[validation:]
     places = np.arange(len(test))
     return Predictions(
-        test, labels[validation:], places, test, test[None], test[None, :, 0], rows[:validation], labels[:validation]
+        test,
+        labels[validation:],
+        places,
+        test,
+        test[None],
+        test[None, :, 0],
+        rows[:validation],
+        labels[:validation],
+        np.arange(validation),
     )
 
 

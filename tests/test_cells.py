@@ -52,10 +52,32 @@ def test_what_a_cell_sets_itself_stays() -> None:
     assert {by_name["log-mean+views=2"].views, by_name["log-mean+views=8"].views} == {2, 8}
 
 
-def test_equal_cells_are_planned_once_and_names_are_unique() -> None:
-    assert len(plan(RunConfig(), {}, [Cell("a", {}), Cell("b", {})])) == 1
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        (Cell("a", {}), Cell("b", {}), {}),
+        (Cell("a", {"views": 4}), Cell("b", {}), {}),
+        (Cell("a", {"aggregator": "geometric"}), Cell("b", {"aggregator": "geometric:T=1"}), {}),
+        (Cell("a", {"views": 2}), Cell("b", {}), {"views": 2}),
+        (Cell("a", {"views": 2}), Cell("a", {"views": 2}), {}),
+    ],
+)
+def test_two_cells_of_equal_settings_are_refused_by_name(one: Cell, other: Cell, common: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=f"^cells 'a' and '{other.name}' have equal settings: leave one out"):
+        plan(change(RunConfig(), common), {"epochs": [1, 2]}, [Cell("c", {"views": 3}), one, other])
+
+
+def test_equal_products_are_planned_once_and_names_are_unique() -> None:
+    cells = plan(RunConfig(), {"views": [2, 4]}, [Cell("a", {"views": 2}), Cell("b", {})])
+    assert [cell.name for cell in cells] == ["a", "b+views=4"]
     with pytest.raises(InputError, match="two cells are called 'a'"):
         plan(RunConfig(), {}, [Cell("a", {}), Cell("a", {"views": 2})])
+
+
+def test_cells_of_a_file_keep_their_names_under_a_common_likelihood() -> None:
+    """They used to vanish for a cell of their own, called after it."""
+    cells = plan(RunConfig(), {"likelihood": ["sink"]}, [Cell("a", {}), Cell("b", {"likelihood": "tempered"})])
+    assert [(cell.name, cell.config.likelihood) for cell in cells] == [("a", "sink"), ("b", "tempered")]
 
 
 def test_unknown_settings_and_references_are_named() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from auglik import Arrays, evaluate, execute, open_dataset, scores
+from auglik import Arrays, evaluate, evaluation, execute, open_dataset, scores
+from auglik.data import digest, take
 from auglik.data.digits import Digits
 from auglik.prepare import load_training, place
 from auglik.training import make_network
@@ -21,7 +22,7 @@ def scored(**changes: object) -> tuple[dict[str, float], dict[str, np.ndarray[tu
     network = make_network(tiny.config(), 1, 10)
     images, labels = open_dataset("digits").test()
     test = Arrays(images[:96], labels[:96])
-    found = evaluate(config, network, place(test, data.mean, data.std, torch.device("cpu")))
+    found = evaluate(config, network, place(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
     return found.results, found.arrays
 
 
@@ -61,8 +62,25 @@ def test_the_evaluation_seed_draws_other_views() -> None:
 def test_scoring_can_be_on_a_part_of_the_test_images(tmp_path: Path) -> None:
     job = tiny.job(tmp_path / "run", evaluation_images=60)
     assert execute(job)["test_images"] == 60
+    test = open_dataset("digits").test()
     with np.load(job.folder / "predictions.npz") as arrays:
         np.testing.assert_array_equal(np.bincount(arrays["labels"]), np.full(10, 6))
+        indices = arrays["indices"]
+        assert len(np.unique(indices)) == 60
+        assert not np.array_equal(indices, np.arange(60))
+        np.testing.assert_array_equal(arrays["labels"], test.labels[indices])
+        assert digest(take(test, indices)) == str(arrays["test_digest"])
+        training = open_dataset("digits").train().labels
+        np.testing.assert_array_equal(arrays["validation_labels"], training[arrays["validation_indices"]])
+
+
+def test_evaluation_views_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise included; the network's own sums may round otherwise in another batch."""
+    _, one = scored(evaluation_mollify="noise")
+    monkeypatch.setattr(evaluation, "VIEW_BATCH_PIXELS", 7 * 64)
+    _, other = scored(evaluation_mollify="noise")
+    for name in ("view_log_likelihoods", "mollified_log_probabilities"):
+        np.testing.assert_allclose(one[name], other[name], atol=1e-4)
 
 
 def test_a_sink_predicts_the_classes_only(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def prediction(rng: np.random.Generator, labels: npt.NDArray[np.int64], sharpnes
         return special.log_softmax(logits, axis=-1).astype(np.float32)
 
     views = np.take_along_axis(log_p(6), labels[None, :, None], 2)[..., 0]
-    return Predictions(log_p(), labels, np.arange(N), log_p(), log_p(2), views, log_p()[:0], labels[:0])
+    return Predictions(log_p(), labels, np.arange(N), log_p(), log_p(2), views, log_p()[:0], labels[:0], labels[:0])
 
 
 # Components

@@ -5,18 +5,16 @@ import itertools
 import sys
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 import torch
-from jax.extend.random import threefry_2x32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, cross_entropy, linear
 
 from auglik.networks import NETWORKS, build_network, canonical_network, find_network
 from auglik.networks.pyramidnet import shake_drop
-from auglik.networks.randomness import Dropout, StochasticDepth, Uniforms, threefry
+from auglik.networks.randomness import Dropout, StochasticDepth, Uniforms
 from objectives.errors import InputError
 
 SMALL = [
@@ -350,15 +348,6 @@ def test_a_training_step_that_draws_is_one_graph_with_the_same_values() -> None:
     forward = torch.compile(compiled, fullgraph=True, backend="aot_eager")
     for _ in range(2):
         torch.testing.assert_close(forward(images), eager(images))
-
-
-def test_threefry_is_jaxs() -> None:
-    words = np.random.default_rng(0).integers(0, 2**32, (3, 2, 50), dtype=np.uint32)
-    for key, counters in zip(words[0].T[:10], words[1:].transpose(2, 0, 1).reshape(10, -1, 10), strict=True):
-        theirs = threefry_2x32((jnp.uint32(key[0]), jnp.uint32(key[1])), jnp.asarray(counters.ravel()))
-        x, y = torch.from_numpy(counters.ravel().astype(np.int64)).chunk(2)
-        ours = torch.cat(threefry(torch.from_numpy(key.astype(np.int64)), x, y))
-        assert np.array_equal(np.asarray(theirs), ours.numpy())
 
 
 def test_uniforms_are_uniform_and_independent_from_call_to_call() -> None:

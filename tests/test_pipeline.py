@@ -34,7 +34,7 @@ def drawn(pipeline: Pipeline, views: int = 3, count: int = 180, epoch: int = 0) 
 
 
 def rendered(data: TrainingData, pipeline: Pipeline, batch: NDArray[np.int64], views: int = 3) -> Views:
-    return pipeline.render(data.training.gallery, drawn(pipeline, views), batch, 4)
+    return pipeline.render(data.training.gallery, drawn(pipeline, views), batch)
 
 
 def test_augmentations_act_in_turn() -> None:
@@ -118,7 +118,7 @@ def test_mixed_images_have_mixed_labels() -> None:
     assert (views.images - exact).abs().max() <= 0.5 * one_level + 1e-4
     draws = drawn(pipeline)
     entropy = mean_label_entropy(draws.decay, 10, draws.own_share(labels))
-    everyone = pipeline.render(gallery, draws, np.arange(180), 0).labels(labels, 10)
+    everyone = pipeline.render(gallery, draws, np.arange(180)).labels(labels, 10)
     np.testing.assert_allclose(entropy, torch.special.entr(everyone).sum(1).mean(), rtol=1e-4)
 
 

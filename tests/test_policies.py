@@ -65,7 +65,7 @@ def draw(policy: Augmentation, count: int, shape: Shape = SHAPE) -> Parameters:
 
 def drawn(parameters: Parameters, views: slice = slice(None)) -> Drawn:
     host = {name: values[views] for name, values in parameters.items()}
-    return Drawn(host, {name: torch.from_numpy(values) for name, values in host.items()}, ())
+    return Drawn(host, {name: torch.from_numpy(values) for name, values in host.items()})
 
 
 def images_of(count: int, shape: Shape = SHAPE) -> Tensor:

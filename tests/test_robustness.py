@@ -126,7 +126,7 @@ def test_a_square_covers_its_share_and_every_place() -> None:
 
 def test_mollified_test_sets_share_their_noise_between_runs_and_temperatures(test_set: Arrays) -> None:
     x = torch.randn(30, 3, 12, 10, generator=torch.Generator().manual_seed(1))
-    conditions = mollified_conditions(test_set, TEMPERATURES, seed=0)
+    conditions = mollified_conditions(test_set, np.arange(1030), TEMPERATURES, seed=0)
     assert [(item.name, item.severity) for item in conditions] == [
         (role, t) for role in ("noise", "blur") for t in TEMPERATURES
     ]
@@ -138,6 +138,7 @@ def test_mollified_test_sets_share_their_noise_between_runs_and_temperatures(tes
         if condition.name == "noise":
             noises.append((changed - np.cos(t * np.pi / 2) * x) / np.sin(t * np.pi / 2))
             assert not torch.equal(condition.change(x.clone(), 1000), changed)
+            assert torch.equal(condition.change(x[7:].clone(), 7), changed[7:])
         else:
             torch.testing.assert_close(changed, blur(x, torch.full((30,), t)))
     for eps in noises:

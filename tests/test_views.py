@@ -22,10 +22,12 @@ from torchvision.transforms.v2 import functional as tv
 
 from auglik import open_dataset
 from auglik.data import channel_statistics
+from auglik.splitmix import normals, streams
 from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, Shape, Step, fetch
 from auglik.views.gallery import standardized
-from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify, noise_generator
+from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify
 from auglik.views.pipeline import CHUNK
+from auglik.views.registry import read_augmentations
 from objectives import ROLES, InputError, Schedule
 
 CPU = torch.device("cpu")
@@ -138,7 +140,7 @@ def test_rendered_views_are_torchvisions_of_the_draws() -> None:
     draws = pipeline.draw(3, 1, K, len(images), CPU)
     batch = np.random.default_rng(0).permutation(len(images))[:140]
     assert K * len(batch) > CHUNK
-    views = pipeline.render(raw_gallery(images), draws, batch, 0).images
+    views = pipeline.render(raw_gallery(images), draws, batch).images
     drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))
     same = 0
@@ -173,7 +175,7 @@ def test_compiled_views_equal_eager_ones() -> None:
     compiled = eager.compiled()
     draws = eager.draw(0, 0, 1, len(images), CPU)
     batch = np.arange(len(images))
-    found, expected = (p.render(gallery, draws, batch, 0).images for p in (compiled, eager))
+    found, expected = (p.render(gallery, draws, batch).images for p in (compiled, eager))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
@@ -285,7 +287,7 @@ def test_noise_has_its_mean_and_variance() -> None:
     """x_t of one image over 4,000 draws: mean cos(t pi/2) x, deviation sin(t pi/2), within 5 standard errors."""
     draws, t = 4000, 0.3
     x = gallery_of(digits(1)).clean(slice(None))
-    eps = torch.randn(draws, *x.shape[1:], generator=noise_generator(CPU, 0, "test", 0, 0, 0))
+    eps = normals(streams(0, torch.arange(draws)), *x.shape[1:])
     noised = add_noise(x.expand(draws, -1, -1, -1), torch.full((draws,), t), eps)
     mean, deviation = math.cos(t * math.pi / 2) * x[0], math.sin(t * math.pi / 2)
     assert float((noised.mean(0) - mean).abs().max()) < 5 * deviation / math.sqrt(draws)
@@ -297,7 +299,7 @@ def test_noise_has_its_mean_and_variance() -> None:
 def test_noise_ends_in_nothing_but_noise() -> None:
     x = gallery_of(digits(2)).clean(slice(None))
     t = torch.tensor([0.0, 1.0])
-    noise = torch.randn(x.shape, generator=noise_generator(CPU, 0, "test", 0, 0, 0))
+    noise = normals(streams(0, torch.arange(2)), *x.shape[1:])
     found = add_noise(x, t, noise.clone())
     assert torch.equal(found[0], x[0])
     torch.testing.assert_close(found[1], noise[1], rtol=0, atol=1e-6)
@@ -339,15 +341,15 @@ def test_every_view_is_mollified_as_its_role_says() -> None:
     role = np.resize(np.arange(4, dtype=np.uint8), (K, B))
     t = torch.linspace(0.05, 0.95, K * B).view(K, B)
     found = x.clone()
-    mollify(found, role, t, [noise_generator(CPU, 0, "test", 0, view, 0) for view in range(K)])
+    starts = streams(torch.arange(K)[:, None], torch.arange(B))
+    mollify(found, role, t, starts)
 
     flat_role, flat_t = torch.from_numpy(role.flatten()), t.flatten()
     is_blurred = (flat_role == BLUR) | (flat_role == BOTH)
     expected = torch.where(is_blurred[:, None, None, None], blur(x, flat_t), x)
-    for view in range(K):
-        where = view * B + torch.from_numpy(np.flatnonzero(np.isin(role[view], [NOISE, BOTH])))
-        noise = torch.randn(len(where), *x.shape[1:], generator=noise_generator(CPU, 0, "test", 0, view, 0))
-        expected[where] = add_noise(expected[where], flat_t[where], noise)
+    where = torch.from_numpy(np.flatnonzero(np.isin(role, [NOISE, BOTH])))
+    noise = normals(starts.flatten(), *x.shape[1:])
+    expected[where] = add_noise(expected[where], flat_t[where], noise[where])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     assert torch.equal(found[flat_role == CLEAN], x[flat_role == CLEAN])
 
@@ -374,6 +376,7 @@ def first(draws: Draws, views: int) -> Draws:
     return draws._replace(
         role=draws.role[:views],
         temperature=draws.temperature[:views],
+        noise={name: keys[:views] for name, keys in draws.noise.items()},
         decay=draws.decay[:views],
         parameters={name: values[:views] for name, values in draws.parameters.items()},
     )
@@ -395,19 +398,19 @@ def test_few_views_are_the_first_of_many() -> None:
     two, four = drawn(2), drawn(4)
     assert equal_draws(two, first(four, 2))
     assert two.view_digests() == four.view_digests()[:2]
-    few, many = (PIPELINE.render(gallery, draws, batch, 7) for draws in (two, four))
+    few, many = (PIPELINE.render(gallery, draws, batch) for draws in (two, four))
     assert torch.equal(few.images, many.images[:2])
     assert torch.equal(few.decay, many.decay[:2])
     assert few.images.shape == (2, 40, 3, 32, 32)
 
 
 def test_views_do_not_depend_on_the_batch_that_they_are_in() -> None:
-    """Without pixel noise, which is drawn by step, the views of an image are the same in every batch."""
-    pipeline = fcr(Schedule(noise=0))
+    """All roles, both included; blur is a product of matrices, whose last bits the batch may change."""
+    pipeline = fcr(Schedule(both=1))
     gallery, draws = gallery_of(colour(60)), pipeline.draw(0, 0, 2, 60, CPU)
     order = np.random.default_rng(0).permutation(60)
-    whole = pipeline.render(gallery, draws, order, 0)
-    parts = [pipeline.render(gallery, draws, order[start : start + 15], start) for start in range(0, 60, 15)]
+    whole = pipeline.render(gallery, draws, order)
+    parts = [pipeline.render(gallery, draws, order[start : start + 15]) for start in range(0, 60, 15)]
     torch.testing.assert_close(torch.cat([part.images for part in parts], 1), whole.images, rtol=0, atol=2e-6)
     assert torch.equal(torch.cat([part.decay for part in parts], 1), whole.decay)
     assert torch.equal(torch.cat([part.positions for part in parts]), torch.from_numpy(order))
@@ -415,29 +418,53 @@ def test_views_do_not_depend_on_the_batch_that_they_are_in() -> None:
 
 def test_a_view_carries_the_decay_of_its_own_draw() -> None:
     draws, batch = drawn(3), np.array([5, 50, 17])
-    views = PIPELINE.render(gallery_of(colour(60)), draws, batch, 0)
+    views = PIPELINE.render(gallery_of(colour(60)), draws, batch)
     np.testing.assert_array_equal(views.decay, draws.decay[:, batch])
     assert views.positions.tolist() == batch.tolist()
 
 
-def test_pixel_noise_is_of_its_view_and_step() -> None:
-    pipeline = Pipeline(DIGIT, (), Mollification(Schedule(clean=0, blur=0)))
-    gallery, batch = gallery_of(digits(8)), np.arange(8)
-    draws = pipeline.draw(0, 0, 2, 8, CPU)
-    same, again, later = (pipeline.render(gallery, draws, batch, step).images for step in (0, 0, 1))
-    evaluated = pipeline.render(gallery, draws._replace(purpose="evaluation"), batch, 0).images
-    assert torch.equal(same, again)
-    clean = gallery.clean(slice(None))
-    t = torch.from_numpy(draws.temperature)[:, :, None, None, None] * (math.pi / 2)
-    noises = [((views - torch.cos(t) * clean) / torch.sin(t)).flatten(1) for views in (same, later, evaluated)]
-    correlations = np.corrcoef(torch.cat(noises))[~np.eye(6, dtype=bool)]
-    assert np.abs(correlations).max() < 5 / math.sqrt(noises[0].shape[1])
+NOISY = "random-erasing:background=pixel,cutout:size=4:background=pixel,patch-noise:size=4,additive-noise"
+
+
+@pytest.mark.parametrize("augment", ["none", NOISY, "soft-crop:background=pixel", "mixup,additive-noise"])
+def test_an_image_has_its_noise_in_whatever_batch_it_is(augment: str) -> None:
+    """Bit for bit for all 160 images, 20 or 40 a step and in any order; roles without blur round nothing by batch."""
+    mixing, steps = read_augmentations(augment, FlipCropRotate())
+    pipeline = Pipeline(COLOUR, steps, Mollification(Schedule(blur=0)), mixing)
+    gallery, draws = gallery_of(colour(160)), pipeline.draw(0, 0, 2, 160, CPU)
+    expected = pipeline.render(gallery, draws, np.arange(160)).images
+    for size, seed in ((20, 0), (40, 1)):
+        for batch in np.random.default_rng(seed).permutation(160).reshape(-1, size):
+            assert torch.equal(pipeline.render(gallery, draws, batch).images, expected[:, batch])
+
+
+def test_pixel_noise_is_of_its_seed_purpose_epoch_view_and_image() -> None:
+    pipeline = Pipeline(COLOUR, (), Mollification(Schedule(clean=0, blur=0)))
+    gallery, batch = gallery_of(colour(6)), np.arange(6)
+    clean, noises = gallery.clean(slice(None)), []
+    for seed, epoch, purpose in ((0, 0, "training"), (1, 0, "training"), (0, 1, "training"), (0, 0, "evaluation")):
+        draws = pipeline.draw(seed, epoch, 2, 6, CPU, purpose)
+        t = torch.from_numpy(draws.temperature)[:, :, None, None, None] * (math.pi / 2)
+        views = pipeline.render(gallery, draws, batch).images
+        noises.append(((views - torch.cos(t) * clean) / torch.sin(t)).flatten(0, 1).flatten(1))
+    n = noises[0].shape[1]
+    correlations = np.corrcoef(torch.cat(noises))[~np.eye(48, dtype=bool)]
+    assert np.abs(correlations).max() < 5 / math.sqrt(n)
+
+
+def test_the_key_of_noise_is_in_the_digest_of_views_that_may_have_noise() -> None:
+    blur_only, noisy = (fcr(Schedule(noise=noise, both=0)).draw(0, 0, 2, 9, CPU) for noise in (0, 1))
+    assert not blur_only.noise
+    key = noisy.noise["mollification"]
+    other = noisy._replace(noise={"mollification": key + [0, 1]})
+    assert other.view_digests()[0] == noisy.view_digests()[0]
+    assert other.view_digests()[1] != noisy.view_digests()[1]
 
 
 def test_without_augmentation_clean_views_are_the_images() -> None:
     pipeline = Pipeline(COLOUR, (), Mollification(Schedule(noise=0, blur=0)))
     gallery, batch = gallery_of(colour(20)), np.array([4, 4, 19])
-    views = pipeline.render(gallery, pipeline.draw(0, 0, 2, 20, CPU), batch, 0)
+    views = pipeline.render(gallery, pipeline.draw(0, 0, 2, 20, CPU), batch)
     assert torch.equal(views.images, gallery.clean(torch.from_numpy(batch)).expand(2, -1, -1, -1, -1))
     assert (views.decay == 0).all()
 
@@ -458,6 +485,6 @@ def test_rendering_leaves_gallery_and_draws_alone() -> None:
     held, digests = gallery.pixels, draws.view_digests()
     assert isinstance(held, Tensor)
     pixels = held.clone()
-    PIPELINE.render(gallery, draws, np.arange(60), 0)
+    PIPELINE.render(gallery, draws, np.arange(60))
     assert torch.equal(held, pixels)
     assert draws.view_digests() == digests

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.confidence.strength import WIDEST_ANGLE, WIDEST_FACTOR
-from auglik.keys import device_generator
+from auglik.keys import device_generator, stream_key
+from auglik.splitmix import normals, streams
 from auglik.views.augmentation import OPERATIONS
 from auglik.views.operations import BATCHED
 from objectives.names import look_up
@@ -103,7 +104,8 @@ def _square(shape: Sized, points: int, seed: int) -> Probe:
 
     def apply(images: Tensor, visibility: float) -> Tensor:
         height, width = by_visibility[visibility]
-        return cover(images, height, width, _generator(seed))
+        # The same at every strength, so that strengths are compared on the same draws; so is the noise below.
+        return cover(images, height, width, device_generator(images.device, seed, "confidence probes"))
 
     return Probe("visibility", np.array(sorted(by_visibility)), apply)
 
@@ -125,12 +127,7 @@ def _noise(seed: int) -> Callable[[Tensor, float], Tensor]:
     def apply(images: Tensor, visibility: float) -> Tensor:
         values = images.float()
         deviation = values.std((0, 2, 3), keepdim=True) * (1 / visibility - 1) ** 0.5
-        eps = torch.randn(images.shape, generator=_generator(seed))
+        eps = normals(streams(stream_key(seed, "confidence probes"), torch.arange(len(images))), *images.shape[1:])
         return values.add_(eps.mul_(deviation)).round_().clamp_(0, 255).byte()
 
     return apply
-
-
-def _generator(seed: int) -> torch.Generator:
-    """The same at every strength, so that strengths are compared on the same draws."""
-    return device_generator(torch.device("cpu"), seed, "confidence probes")

@@ -12,8 +12,11 @@ from auglik.data.arrays import (
     check_arrays,
     digest,
     first,
+    first_rows,
     least_images,
+    split_rows,
     split_validation,
+    take,
 )
 from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
 from auglik.data.digits import digits
@@ -50,11 +53,14 @@ __all__ = [
     "class_numbers",
     "digest",
     "first",
+    "first_rows",
     "least_images",
     "open_dataset",
     "opened",
     "some",
+    "split_rows",
     "split_validation",
+    "take",
 ]
 
 DATASETS: dict[str, Callable[[Path, bool], Source]] = {

@@ -140,17 +140,23 @@ def split_validation(arrays: A, fraction: float, seed: int) -> tuple[A, A]:
     A fraction above 0 holds out at least one image, and every class keeps one for training. Raises InputError
     where that is impossible, or fraction lies outside [0, 1).
     """
+    training, validation = split_rows(arrays.labels, fraction, seed)
+    return take(arrays, training), take(arrays, validation)
+
+
+def split_rows(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """The places of the images that `split_validation` puts into its two parts, in rising order."""
     if not 0 <= fraction < 1:
         raise InputError(f"expected a validation fraction in [0, 1), got {fraction} (a share, not a percentage)")
-    order = stratified_order(arrays.labels, host_generator(seed, "validation split"))
-    _, last_of_class = np.unique(arrays.labels[order][::-1], return_index=True)
+    order = stratified_order(labels, host_generator(seed, "validation split"))
+    _, last_of_class = np.unique(labels[order][::-1], return_index=True)
     candidates = np.delete(order, len(order) - 1 - last_of_class)
     count = max(1, round(fraction * len(order))) if fraction else 0
     if count and not len(candidates):
         raise InputError(f"a validation fraction of {fraction} needs a class of two images or more, got none")
     held_out = np.zeros(len(order), bool)
     held_out[candidates[:count]] = True
-    return _take(arrays, np.flatnonzero(~held_out)), _take(arrays, np.flatnonzero(held_out))
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def first(arrays: A, count: int, seed: int) -> A:
@@ -158,10 +164,14 @@ def first(arrays: A, count: int, seed: int) -> A:
 
     Raises InputError for a count outside 1..N.
     """
-    if not 1 <= count <= len(arrays.labels):
-        raise InputError(f"expected 1 to {len(arrays.labels)} training images (all there are), got {count}")
-    order = stratified_order(arrays.labels, host_generator(seed, "training subset"))
-    return _take(arrays, np.sort(order[:count]))
+    return take(arrays, first_rows(arrays.labels, count, seed))
+
+
+def first_rows(labels: NDArray[np.int64], count: int, seed: int) -> Rows:
+    """The places of the images that `first` chooses, in rising order."""
+    if not 1 <= count <= len(labels):
+        raise InputError(f"expected 1 to {len(labels)} training images (all there are), got {count}")
+    return np.sort(stratified_order(labels, host_generator(seed, "training subset"))[:count])
 
 
 def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
@@ -186,7 +196,8 @@ def least_images(labels: NDArray[np.int64]) -> int:
     return int(((sizes + least) // (2 * least)).sum())
 
 
-def _take(arrays: A, indices: Rows) -> A:
+def take(arrays: A, indices: Rows) -> A:
+    """The images at some places, those of a lazy set unread."""
     if isinstance(arrays, LazyArrays):
         return arrays._replace(images=arrays.images.select(indices), labels=arrays.labels[indices])
     return arrays._replace(images=arrays.images[indices], labels=arrays.labels[indices])

@@ -44,7 +44,7 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
         seed,
     )
     return Inference(
-        primary, _metrics(runs, primary, family), rope, family, tree, warnings + _warnings(primary, family)
+        primary, _metrics(runs, found, primary, family), rope, family, tree, warnings + _warnings(primary, family)
     )
 
 
@@ -138,8 +138,11 @@ def _row(
     )
 
 
-def _metrics(runs: Runs, primary: Sequence[Primary], family: int) -> list[Metric]:
-    """Every metric of every cell; each metric's p-values are one family of cells."""
+def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], family: int) -> list[Metric]:
+    """Every metric of every cell; each metric's p-values are one family of cells.
+
+    Scores on views are NaN where the evaluation views of a cell and its reference differ.
+    """
     cells = {name for row in primary for name in (row.cell, row.reference)}
     scored = {cell: {number: run_scores(run) for number, run in runs[cell].items()} for cell in cells}
     of_metric: dict[str, list[Metric]] = {}
@@ -148,8 +151,10 @@ def _metrics(runs: Runs, primary: Sequence[Primary], family: int) -> list[Metric
             of_metric[metric] = [_of_primary(row) for row in primary]
             continue
         d = [
-            np.array([_less(scored[row.cell][s][metric], scored[row.reference][s][metric]) for s in row.seeds])
-            for row in primary
+            np.array([_less(scored[pair.cell][s][metric], scored[pair.reference][s][metric]) for s in pair.seeds])
+            if metric.startswith("clean_") or same_views(runs, pair)
+            else np.full(len(pair.seeds), NAN)
+            for pair in found
         ]
         intervals = [summary(values) for values in d]
         adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))

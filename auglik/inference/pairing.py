@@ -1,10 +1,7 @@
 """Which runs can be compared: the same seed, the same test images. What can't is named and left out."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
-
-import numpy as np
 
 from auglik.predictions import Predictions
 from objectives.errors import InputError
@@ -20,7 +17,7 @@ class Pair(NamedTuple):
     reference: str
     seeds: tuple[int, ...]
     images: str
-    """Digest of the test images' places and labels."""
+    """Digest of the test images: their pixels, labels and places in the whole test set."""
 
 
 def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[str]]:
@@ -28,7 +25,7 @@ def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[s
 
     Raises InputError for a cell without a reference, or whose reference is no cell.
     """
-    digests = {cell: {seed: images_digest(run) for seed, run in of_cell.items()} for cell, of_cell in runs.items()}
+    digests = {cell: {seed: run.images_digest for seed, run in of_cell.items()} for cell, of_cell in runs.items()}
     found, warnings = [], []
     for cell in runs:
         reference = references.get(cell)
@@ -40,13 +37,15 @@ def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[s
         warnings += said
         if pair:
             found.append(pair)
+            if not same_views(runs, pair):
+                warnings.append(f"{cell} against {reference}: only clean scores, as their evaluation views differ")
     return found, warnings
 
 
-def images_digest(run: Predictions) -> str:
-    """Of `indices` and `labels`."""
-    parts = (np.ascontiguousarray(part, dtype="<i8").tobytes() for part in (run.indices, run.labels))
-    return hashlib.sha256(b"|".join(parts)).hexdigest()[:16]
+def same_views(runs: Runs, pair: Pair) -> bool:
+    """Whether a pair's runs were scored on the same evaluation views, as all scores but those of clean images need."""
+    views = {runs[cell][seed].evaluation_views_digest for cell in (pair.cell, pair.reference) for seed in pair.seeds}
+    return len(views) == 1
 
 
 def _pair(cell: str, reference: str, own: Mapping[int, str], other: Mapping[int, str]) -> tuple[Pair | None, list[str]]:
@@ -58,7 +57,7 @@ def _pair(cell: str, reference: str, own: Mapping[int, str], other: Mapping[int,
     first = other[shared[0]] if shared else ""
     same = [seed for seed in shared if own[seed] == other[seed] == first]
     if others := [seed for seed in shared if seed not in same]:
-        said.append(f"{cell} against {reference}: {_seeds(others)} left out, as the test images or labels differ")
+        said.append(f"{cell} against {reference}: {_seeds(others)} left out, as the test images differ")
     if not same:
         return None, [*said, f"{cell} is not compared with {reference}: no seed is left on the same test images"]
     return Pair(cell, reference, tuple(same), first), said

@@ -6,59 +6,35 @@ arithmetic. Image i of a batch gets the draws of index i: with K views in front,
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auglik.keys import seed_sequence
+from auglik.keys import stream_key
+from auglik.splitmix import SLICES, sixteenths, streams, words
 from objectives.errors import InputError
-
-WORD = 0xFFFFFFFF
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = 0x1BD11BDA
-LEVELS = 2**16
-
-
-def threefry(key: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Threefry-2x32-20 of the counters (x, y) under the key [2], all int64 that hold 32 bits each.
-
-    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". No sum or shift here overflows int64.
-    """
-    keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
-    x, y = x + keys[0], (y + keys[1]) & WORD
-    for injection in range(1, 6):
-        for rotation in ROTATIONS[(injection + 1) % 2]:
-            x = (x + y) & WORD
-            y = (((y << rotation) | (y >> (32 - rotation))) ^ x) & WORD
-        x = x + keys[injection % 3]
-        y = (y + keys[(injection + 1) % 3] + injection) & WORD
-    return x & WORD, y
 
 
 class Uniforms(nn.Module):
-    """Uniforms in (0,1) of any shape, other ones at each call, in steps of 2^-16: four come of one evaluation."""
+    """Uniforms in (0,1) of any shape, other ones at each call, in steps of 2^-16: four come of one word."""
 
     key: Tensor
     calls: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("key", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64))
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def reset(self, seed: int, name: str) -> None:
         """Begins the stream of that seed and name."""
-        words = seed_sequence(seed, "network", name).generate_state(2, np.uint32)
-        self.key.copy_(torch.from_numpy(words.astype(np.int64)))
+        self.key.fill_(stream_key(seed, "network", name))
         self.calls.zero_()
 
     def forward(self, *shape: int) -> Tensor:
         n = math.prod(shape)
-        index = torch.arange((n + 3) // 4, device=self.key.device)
-        words = torch.stack(threefry(self.key, index, self.calls), dim=-1)
+        places = sixteenths(words(streams(self.key, self.calls[None]), (n + 3) // 4))
         self.calls.add_(1)
-        halves = torch.stack((words & (LEVELS - 1), words >> 16), dim=-1)
-        return ((halves.flatten()[:n].float() + 0.5) / LEVELS).view(shape)
+        return ((places.flatten()[:n].float() + 0.5) / SLICES).view(shape)
 
 
 class Dropout(nn.Module):

@@ -15,7 +15,7 @@ from auglik.pretraining.views import PairViews
 from objectives import InputError
 from objectives.names import canonical, parse
 
-RESULT_FORMAT = 1
+RESULT_FORMAT = 2
 """Raised whenever the same settings would give other numbers."""
 MOST_NEIGHBOURS = 200
 

@@ -126,8 +126,9 @@ def pretrain(
                 pair, drawn_epoch = views.draw(config.seed, epoch, N, gallery.shape), epoch
                 iou = overlap(pair[0].box, pair[1].box)
                 weights = pair_weight.weights(iou)
-                digests = chained(digests, order, [drawn.digest() for drawn in pair]) if position == 0 else digests
-            batch = order[position * B : (position + 1) * B]
+                batches = order[: steps_per_epoch * B].reshape(steps_per_epoch, B)
+                digests = chained(digests, batches, [drawn.digest() for drawn in pair]) if position == 0 else digests
+            batch = batches[position]
             first, second = (
                 views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
             )

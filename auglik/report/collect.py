@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from auglik.comparison import COMPARISON_CSV, RUNS_CSV, number
 from auglik.config import RunConfig, Scalar, flatten
-from auglik.inference.pairing import images_digest
 from auglik.predictions import Predictions
 from auglik.report.run_files import Run, read_run
 from auglik.runs import CONFIG, RESULTS
@@ -88,8 +87,10 @@ def _most(runs: list[Run], key: Callable[[Run], object], why: str, warnings: lis
 
 
 def _test_set(run: Run) -> tuple[object, ...]:
-    """The images by the digests of the run and of its predictions, and how many classes and folded views."""
-    return run.results["test_digest"], images_digest(run.predictions), run.predictions.mollified_log_probabilities.shape
+    """The images and their views by the digests of the run and its predictions, and the counts of classes and views."""
+    found = run.predictions
+    shape = found.mollified_log_probabilities.shape
+    return run.results["test_digest"], found.images_digest, found.evaluation_views_digest, shape
 
 
 def _settings(config: RunConfig) -> tuple[tuple[str, Scalar], ...]:

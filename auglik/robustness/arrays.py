@@ -4,14 +4,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.data import Arrays
-from auglik.keys import device_generator, host_generator
+from auglik.devices import send
+from auglik.keys import host_generator, stream_key
 from auglik.robustness.protocol import OCCLUDER
 from auglik.robustness.stream import Change, Condition, Read
+from auglik.splitmix import normals, streams
 from auglik.views.mollification import add_noise, blur
 
 FILL = 0
@@ -41,10 +42,15 @@ def occlusion_conditions(test: Arrays, shares: Sequence[float], seed: int) -> li
     return found
 
 
-def mollified_conditions(test: Arrays, temperatures: Sequence[float], seed: int) -> list[Condition]:
-    """The whole test set at each temperature, noised and blurred; one eps per image for all temperatures and runs."""
+def mollified_conditions(
+    test: Arrays, places: NDArray[np.int64], temperatures: Sequence[float], seed: int
+) -> list[Condition]:
+    """The test images at each temperature, noised and blurred; one eps per image for all temperatures and runs.
+
+    An image's eps is keyed by its place in the whole test set, one of `places` [N].
+    """
     read = _reader(test.images)
-    changes = {"noise": lambda t: _noise(t, seed), "blur": _blur}
+    changes = {"noise": lambda t: _noise(t, noise_key(seed), places), "blur": _blur}
     return [
         Condition("mollified", role, "", t, test.labels, read, change(t))
         for role, change in changes.items()
@@ -85,10 +91,15 @@ def _occluding_reader(images: NDArray[np.uint8], sides: tuple[int, int], place: 
     return lambda where: occluded(read(where), sides, place[where])
 
 
-def _noise(t: float, seed: int) -> Change:
+def noise_key(seed: int) -> int:
+    """Of the eps of noised test images."""
+    return stream_key(seed, "mollified test set")
+
+
+def _noise(t: float, key: int, places: NDArray[np.int64]) -> Change:
     def change(images: Tensor, start: int) -> Tensor:
-        generator = device_generator(images.device, seed, "mollified test set", start)
-        eps = torch.randn(images.shape, generator=generator, device=images.device)
+        index = send(places[start : start + len(images)], images.device)
+        eps = normals(streams(key, index), *images.shape[1:])
         return add_noise(images, images.new_full((len(images),), t), eps)
 
     return change

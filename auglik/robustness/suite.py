@@ -13,7 +13,7 @@ from auglik.data.listing import arrays_in
 from auglik.evaluation import Progress
 from auglik.files import json_text
 from auglik.prepare import read_facts
-from auglik.robustness.arrays import clean_condition, mollified_conditions, occlusion_conditions
+from auglik.robustness.arrays import clean_condition, mollified_conditions, noise_key, occlusion_conditions
 from auglik.robustness.human import load_human_labels
 from auglik.robustness.image_set import chosen_images, image_conditions, image_fingerprint
 from auglik.robustness.made import made_set
@@ -75,7 +75,7 @@ def open_suite(
     if config.occlusion:
         conditions += occlusion_conditions(subset, OCCLUDED_SHARES, seed)
     if config.mollified:
-        conditions += mollified_conditions(subset, TEMPERATURES, seed)
+        conditions += mollified_conditions(subset, chosen, TEMPERATURES, seed)
     measured: dict[str, object] = {
         **dataclasses.asdict(config),
         "rule": RULE,
@@ -83,6 +83,7 @@ def open_suite(
         "corruptions": corruptions.set_name,
         "corruptions_fingerprint": corruptions.fingerprint,
         "test_digest": digest(subset),
+        "noise_key": f"{noise_key(seed) % 2**64:016x}" if config.mollified else None,
         "conditions": len(conditions),
     }
     return Suite(

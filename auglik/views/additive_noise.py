@@ -24,6 +24,7 @@ class AdditiveNoise:
     sigma: float = 0.5
     p: float = 1.0
     domain: ClassVar[Literal["standardized"]] = "standardized"
+    noisy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         expect(0 < self.sigma < math.inf, "additive-noise sigma", "a deviation > 0", self.sigma)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -66,10 +65,10 @@ class Drawn(NamedTuple):
 
     host: Parameters
     device: Mapping[str, Tensor]
-    noise: Sequence[torch.Generator]
-    """On the device, one for each of the K views, for noise of their pixels; views k B to (k+1) B use the k-th.
+    noise: Tensor | None = None
+    """Where the stream of each view's pixel noise starts, for `splitmix.normals`: int64 [V] on the device.
 
-    Augmentations of levels get none."""
+    None where the augmentation is not `noisy`."""
 
 
 class Augmentation(Protocol):
@@ -82,6 +81,11 @@ class Augmentation(Protocol):
     @property
     def domain(self) -> Literal["levels", "standardized"]:
         """What it works on: levels, uint8 [V,c,H,W]; or standardized float32 [V,c,H,W], which come after levels."""
+        ...
+
+    @property
+    def noisy(self) -> bool:
+        """Whether views get noise of their pixels. It is not drawn on the host: `Drawn.noise` says where it starts."""
         ...
 
     def check(self, shape: Shape) -> None:

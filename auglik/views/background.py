@@ -5,11 +5,11 @@ and channel; `zero`: the mean of the training images.
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.devices import send
+from auglik.splitmix import normals
 from auglik.views.augmentation import Drawn, Parameters
 from auglik.views.settings import expect
 
@@ -39,18 +39,12 @@ def fill(images: Tensor, hidden: Tensor, which: NDArray[np.int64], background: s
         return images.addcmul_(drawn.device["colour"][:, :, None, None], covered.to(images.dtype))
     if background == "pixel":
         index = send(which, images.device)
-        eps = pixel_noise(which, images.shape, drawn)
+        eps = pixel_noise(index, images, drawn)
         return images.index_add_(0, index, eps.mul_(covered[index]))
     return images
 
 
-def pixel_noise(which: NDArray[np.int64], shape: torch.Size, drawn: Drawn) -> Tensor:
-    """N(0,1) for every pixel of the views `which` [n], ascending, of images of `shape` (V,c,H,W): [n,c,H,W]."""
-    block = shape[0] // len(drawn.noise)
-    counts = np.bincount(which // block, minlength=len(drawn.noise)).tolist()
-    return torch.cat(
-        [
-            torch.randn(count, *shape[1:], generator=generator, device=generator.device)
-            for count, generator in zip(counts, drawn.noise, strict=True)
-        ]
-    )
+def pixel_noise(index: Tensor, images: Tensor, drawn: Drawn) -> Tensor:
+    """N(0,1) for every pixel of the views `index` [n] of images [V,c,H,W]: [n,c,H,W]."""
+    assert drawn.noise is not None
+    return normals(drawn.noise[index], *images.shape[1:])

@@ -32,6 +32,10 @@ class Cutout:
         expect(0 <= self.p <= 1, "cutout p", "a probability in [0,1]", self.p)
         check_background("cutout background", self.background)
 
+    @property
+    def noisy(self) -> bool:
+        return self.background == "pixel"
+
     def check(self, shape: Shape) -> None:
         check_fits("cutout", self.size, shape)
 

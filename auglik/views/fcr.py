@@ -30,6 +30,7 @@ class FlipCropRotate:
     padding: int = 4
     degrees: float = 15.0
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:

@@ -7,7 +7,6 @@ sigma(t) = exp((1-t) log 0.3 + t log W).
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.devices import send
-from auglik.keys import device_generator
+from auglik.splitmix import normals
 from objectives import ROLES, Schedule
 
 SIGMA_MIN = 0.3
@@ -29,6 +28,12 @@ class Mollification:
     """Gives each view one role and a temperature, as `schedule` says."""
 
     schedule: Schedule
+
+    @property
+    def noisy(self) -> bool:
+        """Whether views may have the role noise or both."""
+        _, noise, _, both = self.schedule.shares()
+        return noise + both > 0
 
     def draw(self, generator: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Role (an index into ROLES) and temperature of one view of each of `count` images."""
@@ -43,22 +48,21 @@ class Mollification:
         return np.choose(role, per_role).astype(np.float32)
 
 
-def mollify(images: Tensor, role: NDArray[np.uint8], temperature: Tensor, noise: Sequence[torch.Generator]) -> None:
-    """Mollifies views in place: images [K B,c,H,W], roles [K,B] on the host, temperatures [K,B], a generator per view.
+def mollify(images: Tensor, role: NDArray[np.uint8], temperature: Tensor, noise: Tensor | None) -> None:
+    """Mollifies views in place: images [K B,c,H,W], roles [K,B] on the host, temperatures and starts of noise [K,B].
 
     A view that plays both roles is blurred, then noised. The host knows every role, so nothing waits for the device.
     """
-    B, device = role.shape[1], images.device
-    temperature = temperature.flatten()
+    device, temperature = images.device, temperature.flatten()
     blurred = plays(role, "blur", "both")
     if len(blurred):
         where = send(blurred, device)
         images.index_copy_(0, where, blur(images[where], temperature[where]))
-    noisy = [view * B + plays(of_view, "noise", "both") for view, of_view in enumerate(role)]
-    if sum(map(len, noisy)):
-        where = send(np.concatenate(noisy), device)
-        shapes = [(len(of_view), *images.shape[1:]) for of_view in noisy]
-        eps = torch.cat([torch.randn(n, generator=g, device=device) for n, g in zip(shapes, noise, strict=True)])
+    noised = plays(role, "noise", "both")
+    if len(noised):
+        assert noise is not None
+        where = send(noised, device)
+        eps = normals(noise.flatten()[where], *images.shape[1:])
         images.index_copy_(0, where, add_noise(images[where], temperature[where], eps))
 
 
@@ -102,8 +106,3 @@ def add_noise(images: Tensor, temperature: Tensor, eps: Tensor) -> Tensor:
     """x_t of images [n,c,H,W] at temperatures [n], eps standard normal; its memory is used."""
     angle = (temperature * (math.pi / 2))[:, None, None, None]
     return images * torch.cos(angle) + eps.mul_(torch.sin(angle))
-
-
-def noise_generator(device: torch.device, seed: int, purpose: str, epoch: int, view: int, step: int) -> torch.Generator:
-    """The pixel noise of one view of one step."""
-    return device_generator(device, seed, purpose, "pixel noise", epoch, view, step)

@@ -34,5 +34,5 @@ def add_noise(images: Tensor, drawn: Drawn, where: Tensor | None) -> Tensor:
         return images
     index = send(which, images.device)
     scale = drawn.device["strength"][index, None, None, None]
-    eps = pixel_noise(which, images.shape, drawn).mul_(scale if where is None else scale * where[index, None])
+    eps = pixel_noise(index, images, drawn).mul_(scale if where is None else scale * where[index, None])
     return images.index_add_(0, index, eps)

@@ -26,6 +26,7 @@ class PatchNoise:
     sigma: float = 0.5
     p: float = 1.0
     domain: ClassVar[Literal["standardized"]] = "standardized"
+    noisy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         expect(self.size >= 1, "patch-noise size", "pixels >= 1", self.size)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.devices import send
-from auglik.keys import device_generator, host_generator
+from auglik.keys import host_generator, stream_key
+from auglik.splitmix import streams
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Parameters, Shape
 from auglik.views.fcr import PARAMETERS, FlipCropRotate, fetch, levels
 from auglik.views.gallery import Gallery
 from auglik.views.mixing import Mixing, soft_labels
-from auglik.views.mollification import Mollification, mollify, noise_generator
+from auglik.views.mollification import Mollification, mollify
 from auglik.views.policies import with_compiled
 from objectives import ROLES
 
@@ -25,6 +26,9 @@ CHUNK = 256
 
 PROBES = 4096
 """Draws from which the operations of a pipeline are read."""
+
+MOLLIFICATION = "mollification"
+"""Its name among the stages that noise pixels; no augmentation has it."""
 
 Gather = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -58,9 +62,6 @@ class Softening(NamedTuple):
 class Draws(NamedTuple):
     """What was drawn for K views of N images in one epoch: arrays on the host, copies of some on the device."""
 
-    seed: int
-    epoch: int
-    purpose: str
     role: NDArray[np.uint8]
     """[K,N], as temperature, decay, weight and the first axes of parameters."""
     temperature: NDArray[np.float32]
@@ -70,15 +71,18 @@ class Draws(NamedTuple):
     """Of the augmentations, each under `step name.parameter`."""
     mixing: dict[str, NDArray[np.generic]]
     """Of every image [N,...]: all views of an image show one mixture."""
+    noise: dict[str, NDArray[np.int64]]
+    """Of every stage that noises pixels, the key of each view's noise [K]; an image's noise is its place's stream."""
     device: dict[str, Tensor]
 
     def view_digests(self) -> list[str]:
-        """SHA-256 of the parameters of each view, in hexadecimal: K = 2 has the first two of K = 4."""
+        """SHA-256 of each view's parameters and keys of noise, in hexadecimal: K = 2 has the first two of K = 4."""
         digests = [hashlib.sha256() for _ in self.role]
         parameters: dict[str, NDArray[np.generic]] = {
             "role": self.role,
             "temperature": self.temperature,
             **self.parameters,
+            **{f"{name} by splitmix64": keys for name, keys in self.noise.items()},
         }
         for digest in digests:
             for name, values in self.mixing.items():
@@ -162,7 +166,7 @@ class Pipeline:
     ) -> Draws:
         """The parameters of K views of all N = `count` images, each keyed by (seed, purpose, stage, epoch, view)."""
         mollified = [
-            self.mollification.draw(host_generator(seed, purpose, "mollification", epoch, view), count)
+            self.mollification.draw(host_generator(seed, purpose, MOLLIFICATION, epoch, view), count)
             for view in range(views)
         ]
         role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
@@ -184,7 +188,14 @@ class Pipeline:
             read["weight"] = weight
         sent = {name: send(values, device) for name, values in read.items()}
         sent |= {f"mixing.{name}": send(values, device) for name, values in mixing.items()}
-        return Draws(seed, epoch, purpose, role, temperature, decay, weight, parameters, mixing, sent)
+        stages = {item.name: f"{item.name} noise" for item in self.steps if item.augmentation.noisy}
+        if self.mollification.noisy:
+            stages[MOLLIFICATION] = "pixel noise"
+        noise = {
+            name: np.array([stream_key(seed, purpose, key, epoch, view) for view in range(views)])
+            for name, key in stages.items()
+        }
+        return Draws(role, temperature, decay, weight, parameters, mixing, noise, sent)
 
     def _softened(
         self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]
@@ -213,8 +224,8 @@ class Pipeline:
         drawn = {name: values[view][images] for name, values in draws.parameters.items()}
         return self.applied({step.name: of_step(step, drawn, {}, slice(None))[0] for step in self.steps})
 
-    def render(self, gallery: Gallery, draws: Draws, batch: NDArray[np.int64], step: int) -> Views:
-        """K views of the images `batch` [B] (positions in the gallery); `step` keys their pixel noise."""
+    def render(self, gallery: Gallery, draws: Draws, batch: NDArray[np.int64]) -> Views:
+        """K views of the images `batch` [B] (positions in the gallery)."""
         device, (K, B) = gallery.pixels.device, (len(draws.role), len(batch))
         needed = self._needed(draws, batch)
         every = send(needed, device)
@@ -231,17 +242,14 @@ class Pipeline:
         host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
         images = self._gathered(source, index, host, flat)
+        noise = {name: streams(send(keys, device)[:, None], positions) for name, keys in draws.noise.items()}
         for item in self.steps:
             if item.augmentation.domain == "standardized":
-                noise = [
-                    device_generator(device, draws.seed, draws.purpose, f"{item.name} noise", draws.epoch, view, step)
-                    for view in range(K)
-                ]
-                images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), noise))
+                starts = noise[item.name].flatten() if item.name in noise else None
+                images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
         role = draws.role[:, batch]
         if role.any():
-            noise = [noise_generator(device, draws.seed, draws.purpose, draws.epoch, view, step) for view in range(K)]
-            mollify(images, role, drawn["temperature"], noise)
+            mollify(images, role, drawn["temperature"], noise.get(MOLLIFICATION))
         return Views(images.unflatten(0, (K, B)), drawn["decay"], drawn.get("weight"), positions, mixed)
 
     def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:
@@ -270,7 +278,7 @@ class Pipeline:
                 arguments = (device[f"{steps[0].name}.{name}"][chunk] for name in PARAMETERS)
                 images = (self.levels if others else self.fetch)(gallery, index[chunk], *arguments)
             for step in others:
-                images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk), ()))
+                images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk)))
             parts.append(gallery.standardize(images) if others else images)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

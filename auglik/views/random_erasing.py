@@ -37,6 +37,10 @@ class RandomErasing:
         expect(0 < ratio[0] <= ratio[1] < np.inf, "random-erasing ratios", "0 < min_ratio <= max_ratio", ratio)
         check_background("random-erasing background", self.background)
 
+    @property
+    def noisy(self) -> bool:
+        return self.background == "pixel"
+
     def check(self, shape: Shape) -> None:
         """Where no rectangle fits, images stay as they are."""
 

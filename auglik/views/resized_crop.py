@@ -42,6 +42,10 @@ class ResizedCrop:
         expect(0 <= self.outside <= 1, "resized-crop outside", "a share of the crop in [0,1]", self.outside)
         check_background("resized-crop background", self.background)
 
+    @property
+    def noisy(self) -> bool:
+        return self.outside > 0 and self.background == "pixel"
+
     def check(self, shape: Shape) -> None:
         """Every image can be cropped."""
 

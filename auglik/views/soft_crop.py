@@ -34,6 +34,10 @@ class SoftCrop:
         expect(0 < self.sigma < math.inf, "soft-crop sigma", "a deviation > 0, in longer edges", self.sigma)
         check_background("soft-crop background", self.background)
 
+    @property
+    def noisy(self) -> bool:
+        return self.background == "pixel"
+
     def check(self, shape: Shape) -> None:
         """Every image can be shifted."""
 

@@ -1,13 +1,16 @@
 """What the cells are: objective, views, how soft their labels were, and whether their settings were tuned."""
 
 import csv
+import typing
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from auglik.cells import remarks
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Table, count, number, words
+from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 from auglik.tuning import TUNING_CSV
 from objectives import InputError
@@ -113,7 +116,8 @@ def _views(collected: Collected) -> Table:
         "Views",
         ("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
         rows,
-        "By the digests of every seed's draws: whether the same batches, and the same views, were seen.",
+        "By the digests of every seed's draws: whether the same images came together in every step, in the same views, "
+        "and whether the scores are of the same test images and evaluation views.",
     )
 
 
@@ -124,11 +128,22 @@ def pairing(cell: Cell, reference: Cell) -> str:
     shared = [(run, reference.runs[seed]) for seed, run in cell.runs.items() if seed in reference.runs]
     if not shared:
         return "no seed"
-    same = {
-        what: all(own.results.get(key) == other.results.get(key) for own, other in shared)
-        for what, key in (("views", "views_digest"), ("batches", "batches_digest"), ("test images", "test_digest"))
-    }
-    return ", ".join(["seeds", *(what for what in ("batches", "views", "test images") if same[what])])
+    keys = {"batches": "batches_digest", "test images": "test_digest", "evaluation views": "evaluation_views_digest"}
+    same = [
+        what
+        for what, key in keys.items()
+        if all(own.results.get(key) == other.results.get(key) for own, other in shared)
+    ]
+    return ", ".join(["seeds", *same[:1], *_shared_views(shared), *same[1:]])
+
+
+def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:
+    """Of the views of training: all, the first few where cells differ in their number, or none."""
+    pairs = [[typing.cast(list[str], run.results.get("view_digests", [])) for run in pair] for pair in shared]
+    counts = {len(list(takewhile(lambda same: same, map(str.__eq__, *pair)))) for pair in pairs}
+    most = max(len(digests) for pair in pairs for digests in pair)
+    count = min(counts)
+    return [] if count == 0 else ["views"] if count == most else [f"the first {count} of {most} views"]
 
 
 def first(cell: Cell, key: str) -> str:

@@ -39,11 +39,29 @@ def scores(collected: Collected) -> Section:
         "scores",
         "Scores",
         (
-            "Cells of one data set are scored alike, whatever they were trained with: by the categorical "
-            "log-probabilities of the same test images and evaluation views. Means ± standard errors over seeds.",
+            "Cells are scored alike, whatever they were trained with, by categorical log-probabilities. Means ± standard "
+            "errors over seeds.",
+            *scored_on(collected),
         ),
         (*tables, _marginal(collected), *_ensembles(collected)),
     )
+
+
+def scored_on(collected: Collected) -> list[str]:
+    """Whether cells of one data set were scored on the same test images and evaluation views; which were not."""
+    said = []
+    for what, key in (("test images", "test_digest"), ("evaluation views", "evaluation_views_digest")):
+        by_data: dict[str, dict[object, list[str]]] = {}
+        for name, cell in collected.cells.items():
+            found = next(iter(cell.runs.values())).results.get(key)
+            by_data.setdefault(cell.config.dataset, {}).setdefault(found, []).append(name)
+        several = [groups for groups in by_data.values() if len(groups) > 1]
+        if not several:
+            said.append(f"All cells of one data set are scored on the same {what}.")
+        for groups in several:
+            texts = "; ".join(", ".join(names) for names in groups.values())
+            said.append(f"Not of the same {what}, and not to be compared but within a group: {texts}.")
+    return said
 
 
 def over_seeds(values: Sequence[float], digits: int, scale: float = 1) -> Shown:

@@ -51,6 +51,7 @@ class AugMix:
     bilinear: bool = True
     run: Run = field(default=as_is, repr=False)
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         expect(1 <= self.severity <= BINS, "augmix severity", f"1..{BINS}", self.severity)

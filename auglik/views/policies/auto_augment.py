@@ -45,6 +45,7 @@ class AutoAugment:
     bilinear: bool = False
     run: Run = field(default=as_is, repr=False)
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         look_up("auto-augment policy", self.policy, LEARNED)

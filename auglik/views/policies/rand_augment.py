@@ -28,6 +28,7 @@ class RandAugment:
     bilinear: bool = False
     run: Run = field(default=as_is, repr=False)
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         expect(self.operations >= 1, "rand-augment operations", "1 or more", self.operations)

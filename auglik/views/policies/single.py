@@ -34,6 +34,7 @@ class Single:
     bilinear: bool = False
     run: Run = field(default=as_is, repr=False)
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         look_up("operation", self.operation, RANGES)

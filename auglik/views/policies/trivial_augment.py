@@ -40,6 +40,7 @@ class TrivialAugmentWide:
     bilinear: bool = False
     run: Run = field(default=as_is, repr=False)
     domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         expect(self.bins >= 2, "trivial-augment bins", "2 or more", self.bins)
