@@ -22,7 +22,7 @@ class UserError(click.ClickException):
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns InputError, and what the system refuses, into a UserError."""
+    """Turns InputError, and what the system refuses but for a reader who left, into a UserError."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -30,6 +30,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except InputError as error:
             raise UserError(str(error)) from None
+        except BrokenPipeError:  # nobody reads on: no error
+            raise
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise UserError(f"the system refused: {error.strerror or error}{where}") from None
