@@ -18,7 +18,7 @@ class UserError(click.ClickException):
     exit_code = 2
 
     def show(self, file: object = None) -> None:
-        click.echo(f"auglik: {self.format_message()}", err=True)
+        click.echo(f"auglik: {' '.join(self.format_message().split())}", err=True)
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -1,5 +1,6 @@
 """The `auglik` command."""
 
+import io
 import sys
 
 import click
@@ -36,6 +37,8 @@ for command in COMMANDS:
 def main() -> None:
     """The entry point: what click refuses is one line too."""
     one_line_warnings()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
     try:
         status = run()
     except BrokenPipeError:

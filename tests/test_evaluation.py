@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from auglik import Arrays, evaluate, execute, open_dataset, scores
 from auglik.data.digits import Digits
 from auglik.prepare import load_training, place
-from auglik.training import make_network
+from auglik.steps import make_network
 from tests import tiny
 
 
