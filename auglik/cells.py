@@ -123,7 +123,7 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
 
 
 def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Planned]:
-    """The cells that others are compared with, then the others, in their own order: how all that is written has them."""
+    """The cells that others are compared with, then the others: the order of all that is said and written."""
     return sorted(cells, key=lambda cell: cell.name not in references.values())
 
 

@@ -25,6 +25,8 @@ from auglik.training import lengths
 
 FIRST_VIEWS = 16
 """Views in the first steps on a CPU, by whose time the size of those that count is chosen."""
+MOST_VIEWS = 64
+"""Of an image in a timed step: the time of more is proportional."""
 LONG = 1.0
 """Seconds that a step or a pass of evaluation may take while it is timed: one that takes longer is timed in part."""
 TIMED = 3
@@ -78,13 +80,19 @@ class Estimate(NamedTuple):
         return sum(time.training + time.evaluation for time in self.times)
 
 
-def estimate(jobs: Sequence[Job], facts: Mapping[str, Facts], clock: Clock = time.perf_counter) -> Estimate:
+def estimate(
+    jobs: Sequence[Job],
+    facts: Mapping[str, Facts],
+    clock: Clock = time.perf_counter,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Estimate:
     """Times each kind of run once; test images are counted, not looked at. Raises InputError as `execute` does."""
     began, threads = clock(), torch.get_num_threads()
     rates: dict[tuple[object, ...], Rates] = {}
     tested: dict[str, int] = {}
     images, times, left_out = 0, list[Time](), 0
-    for job in jobs:
+    for number, job in enumerate(jobs):
+        progress(number / len(jobs))
         config, found = job.config, facts[job.config.dataset]
         images += cost([job], facts).views // config.views
         kind = kind_of(job)
@@ -133,15 +141,18 @@ def time_of(job: Job, facts: Facts, rates: Rates, test_images: int) -> Time:
 
 def rates_of(job: Job, clock: Clock) -> Rates:
     """Times the parts of a run, each after a warm-up."""
-    config = replace(job.config, compile=False)
+    asked, images = job.config, job.config.images_per_step()
+    views = min(asked.views, MOST_VIEWS)
+    config = replace(asked, compile=False, budget="images", batch_size=images, views=views)
     torch.set_num_threads(job.threads)
     torch.backends.cudnn.benchmark = config.device.startswith("cuda")
     opening, data = timed(lambda: load_training(config, open_dataset(config.dataset, job.data_dir)), clock)
     learner = begin(config, data)
     draws, step = step_rate(learner, config, data, clock)
-    images = min(config.images_per_step(), len(data.training.labels))
-    view = step / (3 * config.views * images)  # a pass forth is a third of one forth and back
-    return Rates(opening, draws, step, view_rate(learner, job, data, view, clock) if job.scored else view)
+    view = step / (3 * views * min(images, len(data.training.labels)))  # forth is a third of forth and back
+    times = asked.views / views
+    scoring = view_rate(learner, job, data, view, clock) if job.scored else view
+    return Rates(opening, draws * times, step * times, scoring)
 
 
 def step_rate(learner: Learner, config: RunConfig, data: TrainingData, clock: Clock) -> tuple[float, float]:

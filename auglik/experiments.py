@@ -10,7 +10,7 @@ from auglik.cells import MOST_RUNS, Planned, reference_of
 from auglik.comparison import Difference, RunsOfCells, differences, write_comparison
 from auglik.config import RunConfig, change, flatten, option, read_toml, settings_hash
 from auglik.data import open_dataset
-from auglik.devices import available_cores
+from auglik.devices import MOST_THREADS, available_cores
 from auglik.engines import Engine, Outcome, Progress
 from auglik.ensembles import write_ensembles
 from auglik.files import StorageError
@@ -22,9 +22,6 @@ from auglik.runs import CONFIG, RESULTS, Job, Results, finished
 from auglik.stop import StopRequest
 from auglik.training import lengths
 from objectives import InputError
-
-MOST_THREADS = 1024
-"""Of a run, and runs at a time: more than any machine has use for."""
 
 
 @dataclass(frozen=True)

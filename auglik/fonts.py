@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
+PLACEHOLDERS = "Last Resort"
+"""In the name of matplotlib's font of boxes, which has every letter."""
+
 
 @contextmanager
 def legible(figure: Figure) -> Iterator[None]:
@@ -31,10 +34,12 @@ def legible(figure: Figure) -> Iterator[None]:
 def families_for(letters: set[str]) -> list[str]:
     """matplotlib's own family of fonts, then as few installed ones as have the rest of the letters that any has."""
     own = [str(name) for name in matplotlib.rcParams["font.family"]]
-    missing = {ord(letter) for letter in letters} - _glyphs(font_manager.findfont(font_manager.FontProperties(own)))
+    missing = {ord(letter) for letter in letters} - _glyphs(
+        font_manager.findfont(font_manager.FontProperties(family=own))
+    )
     found = []
     for entry in font_manager.fontManager.ttflist if missing else ():
-        if missing and (has := missing & _glyphs(entry.fname)):
+        if missing and PLACEHOLDERS not in entry.name and (has := missing & _glyphs(entry.fname)):
             found.append(entry.name)
             missing -= has
     return [*own, *found]

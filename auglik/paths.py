@@ -52,14 +52,14 @@ def check_files(paths: Iterable[Path]) -> None:
     """Raises InputError where no file could be written at one of `paths`; nothing is written to find out."""
     for path in paths:
         _check_place(path, 0)
-        if os.path.isdir(path):
+        if path.is_dir():
             raise InputError(f"expected the name of a file to write, got the folder {path}")
 
 
 def check_folder(path: Path, room: int = 0) -> None:
     """Raises InputError where `path` is no folder and could be none, or not hold names of `room` bytes."""
     _check_place(path, room)
-    if os.path.exists(path) and not os.path.isdir(path):
+    if path.exists() and not path.is_dir():
         raise InputError(f"expected a folder to write into, got the file {path}")
 
 
@@ -72,7 +72,7 @@ def _check_place(path: Path, room: int) -> None:
     whole = path.absolute()
     if "\0" in str(whole):
         raise InputError(f"expected a path, got one with a zero byte in it: {shortened(str(path))!r}")
-    above = next((parent for parent in whole.parents if os.path.exists(parent)), Path(whole.anchor))
+    above = next((parent for parent in whole.parents if _exists(parent)), Path(whole.anchor))
     longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
     if longest > (limit := _limit("PC_NAME_MAX", above, NAME_BYTES)):
         raise InputError(
@@ -81,12 +81,20 @@ def _check_place(path: Path, room: int) -> None:
     length = len(os.fsencode(whole)) + (room + 1 if room else 0)
     if length >= (limit := _limit("PC_PATH_MAX", above, PATH_BYTES)):
         raise InputError(
-            f"{shortened(str(path))}: expected a path shorter than {limit} bytes with what is written there, got {length}"
+            f"{shortened(str(path))}: expected a path of under {limit} bytes, got {length} with what is written there"
         )
-    if not os.path.isdir(above):
+    if not above.is_dir():
         raise InputError(f"cannot write {path}: expected folders, got the file {above}")
-    if not os.path.exists(whole) and not os.access(above, os.W_OK | os.X_OK):
+    if not whole.exists() and not os.access(above, os.W_OK | os.X_OK):
         raise InputError(f"cannot write {path}: no permission to write into the folder {above}")
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something; a name that the system refuses is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _limit(name: str, folder: Path, otherwise: int) -> int:

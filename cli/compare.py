@@ -8,10 +8,11 @@ from auglik import cells as cells_
 from auglik.cells import MOST_RUNS, Cell
 from auglik.config import LARGEST, SETTINGS, RunConfig, change, settings_of
 from auglik.experiments import Place, make_plan, runs_at_a_time
+from auglik.files import ensure_writable
 from auglik.paths import shortened
 from auglik.report import ReportSettings
 from auglik.tuning import FIRST_SEED, parse_grid
-from cli.comparing import describe, make_ready, report_on, run_comparison, say_time, tune_cells
+from cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from cli.errors import one_line_errors
 from cli.options import config_option, factors, given, options, take
 from cli.streams import whoever_reads
@@ -69,10 +70,12 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     name = str(reference) if reference is not None else None
     references = cells_.reference_of(planned, name)
     planned = cells_.in_order(planned, references)
-    make_ready(Path(place.output), with_report, dry_run)
+    check_output(Path(place.output), with_report)
     if tune is not None:
         planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, dry_run)
     plan = make_plan(planned, seeds, place)
+    if not dry_run:
+        ensure_writable(Path(place.output))
     describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
     if dry_run:
         say_time(plan, place, "the report" if with_report else "")

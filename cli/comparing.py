@@ -38,13 +38,11 @@ class Ended(NamedTuple):
     any_finished: bool
 
 
-def make_ready(output: Path, with_report: bool, dry_run: bool) -> None:
-    """Raises InputError where a comparison could not write what it ends with into `output`, which it makes."""
+def check_output(output: Path, with_report: bool) -> None:
+    """Raises InputError where a comparison could not write what it ends with into `output`; writes nothing itself."""
     check_files(output / name for name in (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV, TUNING_CSV))
     if with_report:
         check_report(output / REPORT)
-    if not dry_run:
-        ensure_writable(output)
 
 
 def run_comparison(
@@ -105,8 +103,8 @@ def tune_cells(
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
     jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo, plan.facts)
     click.echo(
-        f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')} on"
-        f" {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
+        f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
+        f" on {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
         f" {plural(total.steps, 'step')}"
     )
     if dry_run:
@@ -200,7 +198,9 @@ def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
     from auglik.cost import estimate
 
     if plan.todo:
-        say_estimate(estimate(plan.todo, plan.facts), runs_at_a_time(plan.todo, place.jobs), on_top)
+        with bar("timing") as tell:
+            total = estimate(plan.todo, plan.facts, progress=tell)
+        say_estimate(total, runs_at_a_time(plan.todo, place.jobs), on_top)
 
 
 def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:

@@ -41,13 +41,13 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
     try:
         status = run()
-    except BrokenPipeError:
+    except BrokenPipeError:  # as an error was told
         status = READER_LEFT
     sys.exit(closed(status))
 
 
 def run() -> int:
-    """The exit status of the command line. Raises BrokenPipeError where nobody reads on."""
+    """The exit status of the command line."""
     try:
         return int(auglik.main(prog_name="auglik", standalone_mode=False) or 0)
     except SystemExit as exit_:

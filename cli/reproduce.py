@@ -11,8 +11,9 @@ from auglik.comparison import plural
 from auglik.config import SETTINGS, RunConfig, Setting, change, settings_of
 from auglik.data import open_dataset
 from auglik.devices import available_cores
-from auglik.experiments import Place, make_plan, runs_at_a_time
+from auglik.experiments import Place, make_plan, runs_at_a_time, trained_on
 from auglik.files import ensure_writable
+from auglik.paths import check_files
 from auglik.prepare import read_facts
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
@@ -21,8 +22,8 @@ from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
 from auglik.runs import finished
 from auglik.stop import Interrupted, stop_on_signals
-from auglik.training import NonFiniteLossError
-from cli.comparing import describe, make_ready, report_on, run_comparison, say_estimate, say_time
+from auglik.training import NonFiniteLossError, lengths
+from cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from cli.errors import UserError, one_line_errors
 from cli.options import options, take
 from cli.progress import bar
@@ -87,7 +88,9 @@ def reproduce(
     planned = cells_.in_order(planned, references)
     count = seeds if seeds is not None else recipe.scales[scale].seeds
     plan = make_plan(planned, range(count), place)
-    make_ready(Path(place.output), with_report, dry_run)
+    check_output(Path(place.output), with_report)
+    if not dry_run:
+        ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
     describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
     corrupted = corruptions if corruptions is not None else recipe.scales[scale].corruptions
@@ -120,12 +123,18 @@ def pretrain_cells(
     facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
     jobs = jobs_of(settings, recipe.cells, range(count), output, data_dir, threads, facts)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
-    click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished")
+    steps = sum(
+        lengths(job.config.run(), trained_on(job.config.run(), facts[key[0]])).steps for key, job in todo.items()
+    )
+    click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
     if dry_run:
+        from auglik.cost import estimate_pretraining
+
         return say_estimate(estimate_pretraining(todo.values(), facts), 1, "the probes")
+    check_files([output / PRETRAINING_CSV])
     ensure_writable(output)
     try:
-        with stop_on_signals() as stop, bar("pretraining") as tell:
+        with whoever_reads(), stop_on_signals() as stop, bar("pretraining") as tell:
             for done, job in enumerate(todo.values()):
                 execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from typing import TextIO, cast
 
 import click
-from click.utils import PacifyFlushWrapper
 
 READER_LEFT = 128 + 13
 """The exit status that shells give to a program ended by SIGPIPE."""
@@ -19,8 +18,6 @@ def closed(status: int) -> int:
 
     What is left then goes nowhere, so that the interpreter has nothing to complain of when it ends.
     """
-    if isinstance(sys.stdout, PacifyFlushWrapper):  # click's, once it has met a closed pipe
-        status = READER_LEFT
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed them
         try:
             stream.flush()
