@@ -1,11 +1,13 @@
 """Cells of an ablation: what differs between them, and the plan of all runs."""
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.config import RunConfig, change
+from auglik.paths import check_names
 from objectives import Dirichlet as DirichletView
 from objectives import (
     DurbinKoopman,
@@ -20,6 +22,9 @@ from objectives import (
     Tempered,
 )
 from objectives.names import nearest
+
+MOST_RUNS = 10_000
+"""Of one comparison: more are a slip, as a seed given as the number of seeds is."""
 
 
 class Cell(NamedTuple):
@@ -63,9 +68,10 @@ def plan(
     """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
 
     `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
-    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it is.
-    Raises InputError for unknown settings and values out of range, for cells with one name, and for `cells` with equal
-    settings; equal ones among the products are one cell.
+    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it
+    is. Raises InputError for unknown settings and values out of range, for more than MOST_RUNS, for cells that would
+    share a folder or that cannot have one, and for `cells` with equal settings; equal ones among the products are one
+    cell.
     """
     factors = dict(factors)
     if cells is not None:
@@ -79,16 +85,19 @@ def plan(
         ]
     planned: dict[RunConfig, Planned] = {}
     for cell in cells if cells is not None else MAIN_CELLS:
+        if "seed" in cell.changes:
+            raise InputError(
+                f"cell {cell.name}: expected no seed of its own: all cells run with the comparison's seeds"
+            )
         free = {key: values for key, values in factors.items() if key not in cell.changes}
+        if math.prod(map(len, free.values())) > MOST_RUNS:
+            raise InputError(f"expected a comparison of at most {MOST_RUNS:,} runs, got a product of more cells")
         for chosen in itertools.product(*free.values()):
             setting = dict(zip(free, chosen, strict=True))
             suffix = "".join(f"+{key}={value}" for key, value in setting.items() if len(free[key]) > 1)
             config = change(common, {**setting, **cell.changes})
             planned.setdefault(config, Planned(folder_name(cell.name + suffix), cell.name, config))
-    names = [cell.name for cell in planned.values()]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two cells are called {name!r} and differ in their settings: give each a name of its own")
+    check_names([cell.name for cell in planned.values()])
     return list(planned.values())
 
 
@@ -127,6 +136,11 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
         )
         for cell in cells
     }
+
+
+def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Planned]:
+    """The cells that others are compared with, then the others: the order of all that is said and written."""
+    return sorted(cells, key=lambda cell: cell.name not in references.values())
 
 
 def remarks(config: RunConfig) -> list[str]:

@@ -1,5 +1,6 @@
 """From finished runs to the comparison: runs.csv, comparison.csv and the printed table."""
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -126,9 +127,10 @@ SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brie
 def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
     """The scores of one part as text: mean ± standard error over seeds, then the differences with their intervals."""
     width = max(len(cell) for cell in runs) + 2
-    seeds = max((len(of_cell) for of_cell in runs.values()), default=0)
+    counts = sorted({len(of_cell) for of_cell in runs.values() if of_cell}) or [0]
+    seeds = plural(counts[-1], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     images = {"clean": "Clean test images", "mollified": "Mollified test images"}.get(part, part)
-    lines = [f"{images}: mean ± standard error over {seeds} seed{'s' * (seeds != 1)}"]
+    lines = [f"{images}: mean ± standard error over {seeds}"]
     lines.append(" " * width + "".join(f"{title:>18}" for _, title, _, _ in SHOWN))
     for cell, of_cell in runs.items():
         if of_cell:
@@ -145,6 +147,29 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
             values = [_difference(by_cell[cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in SHOWN]
             lines.append((f"{cell:<{width}}" + "".join(f"{text:>30}" for text in values)).rstrip())
     return "\n".join(lines)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def order_of(folder: Path) -> dict[str, int]:
+    """The places of the cells of the comparison in `folder`: references first, then as in runs.csv.
+
+    Empty where no comparison has ended there.
+    """
+    references = {row.get("reference") for row in read_rows(folder / COMPARISON_CSV)}
+    cells = dict.fromkeys(row["cell"] for row in read_rows(folder / RUNS_CSV))
+    return {cell: place for place, cell in enumerate(sorted(cells, key=lambda cell: cell not in references))}
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Of a CSV file with a column `cell`; none where there is no such file or another."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if row.get("cell")]
 
 
 def _mean(runs: Sequence[Results], metric: str, scale: float, digits: int) -> str:

@@ -11,6 +11,7 @@ import math
 import tomllib
 import types
 import typing
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -302,12 +303,20 @@ CANONICAL: dict[str, Callable[[str], str]] = {
 """The one form of settings that are names with parameters, so that equal settings are equal text."""
 
 
+LARGEST = 10**18 - 1
+"""Of whole numbers: they fit into 64 bits, and into the files of all who read them."""
+
+
 def in_type(setting: Setting, value: object) -> Scalar:
     """`value` in the setting's type, whole numbers as floats where floats are meant. Raises InputError for others."""
     if value is None and setting.optional:
         return None
-    if setting.type is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > LARGEST:
+            raise InputError(f"{setting.key}: expected a number of at most 18 digits, got {len(str(abs(value)))}")
+        value = float(value) if setting.type is float else value
+    if isinstance(value, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise InputError(f"{setting.key}: expected one line of text, got {value!r}")
     if type(value) is not setting.type:
         raise InputError(f"{setting.key}: expected {setting.type.__name__}, got {value!r} ({type(value).__name__})")
     return typing.cast(Scalar, value)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.files import atomic_write
+from auglik.fonts import legible
 from auglik.views import OPERATIONS, Applied, Draws, Gallery, Pipeline
 from objectives import ROLES
 
@@ -103,4 +104,5 @@ def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Seq
 
 def save(figure: "Figure", path: Path) -> None:
     """Writes the sheet as PNG. Raises InputError for errors of the system."""
-    atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150))
+    with legible(figure):
+        atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150))

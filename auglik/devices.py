@@ -12,6 +12,9 @@ from torch import Tensor
 
 from objectives import InputError
 
+MOST_THREADS = 1024
+"""Of a run, and runs at a time: more than any machine has use for."""
+
 
 def choose_device(name: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU. Raises InputError for a device that this machine lacks."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.config import EvaluationConfig, RunConfig
+from auglik.demands import evaluated_at_once
 from auglik.devices import autocast
 from auglik.metrics import marginal_log_likelihood, scores
 from auglik.prepare import Split, TrainingData, pipeline_of
@@ -19,8 +20,6 @@ from objectives import Schedule
 
 CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
 """Images in a forward pass over clean images: fewer than a thousand where they are larger than 64x64."""
-VIEW_BATCH_PIXELS = 32 * 32 * 32
-"""Pixels of the images whose M views are in one forward pass: 32 images of 32x32."""
 
 
 Predict = Callable[[Tensor], Tensor]
@@ -186,7 +185,7 @@ def clean_batch(gallery: Gallery) -> int:
 
 def view_batch(gallery: Gallery) -> int:
     """Images whose views are looked at together."""
-    return min(128, max(1, VIEW_BATCH_PIXELS // (gallery.height * gallery.width)))
+    return evaluated_at_once(gallery.height, gallery.width)
 
 
 def host(values: Tensor) -> NDArray[np.float32]:

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auglik import checkpoint as checkpoints
-from auglik.cells import Planned, reference_of
+from auglik.cells import MOST_RUNS, Planned, reference_of
 from auglik.comparison import Difference, RunsOfCells, differences, write_comparison
 from auglik.config import RunConfig, change, flatten, option, read_toml, settings_hash
 from auglik.data import open_dataset
-from auglik.devices import available_cores
+from auglik.devices import MOST_THREADS, available_cores
 from auglik.engines import Engine, Outcome, Progress
 from auglik.ensembles import write_ensembles
 from auglik.files import StorageError
 from auglik.networks import find_network
+from auglik.paths import IN_A_RUN, check_folder, check_names
 from auglik.predictions import Predictions, load_predictions
 from auglik.prepare import Facts, read_facts, resolve
 from auglik.runs import CONFIG, RESULTS, Job, Results, finished
@@ -38,8 +39,10 @@ class Place:
     def __post_init__(self) -> None:
         for name in ("threads", "jobs"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name}: expected an integer >= 1, got {value}")
+            if value is not None and not 1 <= value <= MOST_THREADS:
+                raise InputError(f"{name}: expected an integer in 1..{MOST_THREADS}, got {value}")
+        if not self.output:
+            raise InputError("output: expected the name of a folder, got an empty one")
 
 
 class Plan(NamedTuple):
@@ -67,9 +70,15 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
     Runs that are not `scored` end with their training.
 
     Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
-    unknown names, unusable data, an output folder that holds runs of other settings.
+    unknown names, unusable data, names and paths that cannot be written, more than MOST_RUNS, an output folder that
+    holds runs of other settings.
     """
     output = Path(place.output)
+    if len(cells) * len(seeds) > MOST_RUNS:
+        raise InputError(f"expected at most {MOST_RUNS:,} runs, got {len(cells)} cells x {len(seeds):,} seeds")
+    check_names([cell.name for cell in cells])
+    for cell in cells:
+        check_folder(output / cell.name / f"seed-{max(seeds)}", IN_A_RUN)
     facts: dict[str, Facts] = {}
     jobs = []
     for cell in cells:
@@ -107,11 +116,17 @@ def cost(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Cost:
     total = Cost(0, 0, 0)
     for job in jobs:
         config, found = job.config, facts[job.config.dataset]
-        images = round((config.train_images or found.images) * (1 - config.validation_fraction))
-        count = lengths(config, images)
+        count = lengths(config, trained_on(config, found))
         parts = (1, count.steps, count.steps * count.images * config.views)
         total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
     return total
+
+
+def trained_on(config: RunConfig, facts: Facts) -> int:
+    """The training images of a run, those held out for validation not counted."""
+    images = config.train_images or facts.images
+    held_out = max(1, round(images * config.validation_fraction)) if config.validation_fraction else 0
+    return max(1, images - held_out)
 
 
 def is_small(config: RunConfig) -> bool:

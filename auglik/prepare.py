@@ -26,6 +26,7 @@ from auglik.data import (
     split_rows,
     take,
 )
+from auglik.demands import check_memory
 from auglik.devices import check_compiler, choose_device, choose_precision, send
 from auglik.networks import check_images, find_network
 from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
@@ -85,7 +86,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     """`config` with every open setting filled in from the data set, the network and the machine.
 
     Raises InputError for more training images than there are, for a device that this machine lacks, and for images
-    that views cannot be made of or that the network does not take.
+    that views cannot be made of or that the network does not take, and for what exceeds the memory.
     """
     network = config.network if config.network is not None else source.traits.network
     entry = find_network(network)
@@ -115,6 +116,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
         evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
     )
     _check_views(resolved, facts)
+    check_memory(resolved, facts.shape(), resolved.train_images or facts.images, facts.classes)
     check_images(network, *facts.shape(), config.images_per_step() * config.views)
     return resolved
 

@@ -38,8 +38,9 @@ from auglik.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.notices import say_once
 from auglik.predictions import PREDICTIONS, as_arrays
 from auglik.prepare import check_evaluation, load_training, place, training_pipeline
+from auglik.steps import make_network
 from auglik.stop import Interrupted, StopRequest
-from auglik.training import lengths, make_network, train
+from auglik.training import lengths, train
 from auglik.version import __version__
 from auglik.views import Shape
 from objectives import InputError

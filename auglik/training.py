@@ -18,14 +18,13 @@ from torch import Tensor, nn
 
 from auglik.checkpoint import Checkpoint, Keeper
 from auglik.config import RunConfig
-from auglik.devices import autocast
 from auglik.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.keys import host_generator
 from auglik.logs import Log
 from auglik.metrics import error, mean_label_entropy, nll
-from auglik.networks import build_network
 from auglik.online_labels import OnlineLabels
-from auglik.prepare import TrainingData, training_pipeline
+from auglik.prepare import TrainingData
+from auglik.steps import begin, take_step
 from auglik.stop import Interrupted, StopRequest
 from auglik.views import Draws, Pipeline
 from objectives import ROLES, Categorical, LabelSmoothing, Likelihood, negative_share, view_gradients
@@ -87,13 +86,6 @@ def learning_rate(config: RunConfig, step: int, steps: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
 
 
-def make_network(config: RunConfig, channels: int, classes: int) -> nn.Module:
-    """The run's network at its initial weights, on its device, channels last."""
-    outputs = classes + config.objective().likelihood.extra_outputs
-    network = build_network(str(config.network), channels, classes, outputs, config.seed)
-    return network.to(torch.device(config.device)).to(memory_format=torch.channels_last)
-
-
 def train(
     config: RunConfig,
     data: TrainingData,
@@ -113,19 +105,11 @@ def train(
     """
     device = torch.device(config.device)
     gallery, all_labels = data.training
-    objective, pipeline = config.objective(), training_pipeline(config, gallery.shape, data.classes)
     N, K = len(all_labels), config.views
     B, steps_per_pass, steps_per_epoch, steps = lengths(config, N)
 
-    network = make_network(config, gallery.channels, data.classes)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=learning_rate(config, 0, steps),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=bool(config.nesterov),
-        fused=True,
-    )
+    learner = begin(config, data)
+    objective, network, optimizer, pipeline = learner[:4]
     online = None
     if config.online_labels < 1:
         online = OnlineLabels.begin(data.classes, device, config.online_labels)
@@ -141,13 +125,6 @@ def train(
         if online is not None:
             online.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
-
-    forward: Callable[[Tensor], Tensor] = network
-    loss_of: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor] = objective.loss
-    if config.compile:
-        torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
-        forward, loss_of = torch.compile(network), torch.compile(objective.loss)
-        pipeline = pipeline.compiled()
 
     began, keeper = time.monotonic(), Keeper(folder)
     drawn_epoch, draws, batches = -1, None, np.empty((0, B), np.int64)
@@ -180,33 +157,16 @@ def train(
                 batches = order[: steps_per_pass * B].reshape(steps_per_pass, B)
                 digests = chained(digests, batches, draws.view_digests()) if position == 0 else digests
                 pipeline.announce(gallery, draws, batches[position:])
-            views = pipeline.render(gallery, draws, batches[position])
-            labels = hard_labels = views.labels(all_labels, data.classes)
-            if targets is not None:
-                labels = targets[hard_labels]
-            weight = views.weight
-            if weight is not None and config.broadcast_weights:
-                weight = weight.mean().expand_as(weight)
-
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step, steps)
-            with autocast(device, config.precision):
-                logits = forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-            logits = logits.unflatten(0, (K, B))
-            loss = loss_of(logits, views.decay, labels, weight)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            rate = learning_rate(config, step, steps)
+            taken = take_step(learner, config, data, draws, batches[position], targets, rate)
             if online is not None:
-                online.update(objective.likelihood.log_probabilities(logits.detach()), hard_labels)
+                online.update(objective.likelihood.log_probabilities(taken.logits.detach()), taken.hard_labels)
 
             done = step + 1
-            meters.loss.add_(loss.detach())
-            note_first_bad(meters.first_bad_step, loss.detach(), step)
+            meters.loss.add_(taken.loss)
+            note_first_bad(meters.first_bad_step, taken.loss, step)
             if done % steps_per_epoch % INTERVAL == 0:
-                meters.negative_share.add_(
-                    negative_share(view_gradients(objective, logits, views.decay, labels, weight))
-                )
+                meters.negative_share.add_(negative_share(view_gradients(objective, *taken.arguments)))
                 look(meters, config, pipeline, N)
                 progress(done / steps)
             if done % steps_per_epoch == 0:

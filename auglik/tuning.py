@@ -69,7 +69,7 @@ def trials(cells: Sequence[Planned], grid: Grid) -> list[Planned]:
 
 def trial_name(cell: str, grid: Grid, value: float) -> str:
     """The folder of a cell's runs at one value."""
-    return folder_name(f"{cell}+{grid.key}={value:g}")
+    return folder_name(f"{cell}+{grid.key}={value:.15g}")
 
 
 def chosen(

@@ -28,7 +28,7 @@ from auglik.robustness.npy_set import npy_conditions
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES
 from auglik.robustness.stream import batch_size
 from auglik.robustness.suite import Suite
-from auglik.training import make_network
+from auglik.steps import make_network
 from auglik.views import Gallery, Shape
 from benchmarks.timing import Row, Timed, interleaved, print_table, seconds_of
 

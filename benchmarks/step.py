@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 from auglik import RunConfig, change
 from auglik.devices import autocast
 from auglik.prepare import pipeline_of
-from auglik.training import INTERVAL, Meters, learning_rate, make_network, note_first_bad
+from auglik.steps import make_network
+from auglik.training import INTERVAL, Meters, learning_rate, note_first_bad
 from benchmarks.timing import (
     BATCH,
     CPU,

@@ -5,28 +5,36 @@ from pathlib import Path
 import click
 
 from auglik import cells as cells_
-from auglik.cells import Cell
-from auglik.config import SETTINGS, RunConfig, change, settings_of
+from auglik.cells import MOST_RUNS, Cell
+from auglik.config import LARGEST, SETTINGS, RunConfig, change, settings_of
 from auglik.experiments import Place, make_plan, runs_at_a_time
 from auglik.files import ensure_writable
+from auglik.paths import shortened
 from auglik.report import ReportSettings
 from auglik.tuning import FIRST_SEED, parse_grid
-from cli.comparing import describe, report_on, run_comparison, tune_cells
+from cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from cli.errors import one_line_errors
 from cli.options import config_option, factors, given, options, take
+from cli.streams import whoever_reads
 from objectives import InputError
 
 DEFAULT_SEEDS = 5
 TUNE_SEEDS = 2
+SEEDS = ("seeds", "seed")
 
 
 @click.command()
 @config_option
-@click.option("--seeds", multiple=True, help=f"How many seeds, or several: which ones.  [default: {DEFAULT_SEEDS}]")
+@click.option("--seeds", multiple=True, help=f"How many seeds, or which: 5, or 7,9.  [default: {DEFAULT_SEEDS}]")
+@click.option("--seed", multiple=True, help="One chosen seed; may be given several times, instead of --seeds.")
 @click.option("--reference", help="Cell that the others are compared with [the first].")
 @click.option("--tune", help="Give every cell one grid: SETTING=VALUE,VALUE,... chosen by validation NLL.")
-@click.option("--tune-seeds", type=click.IntRange(1), help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]")
-@click.option("--dry-run", is_flag=True, default=None, help="Print the plan and its cost, and run nothing.")
+@click.option(
+    "--tune-seeds", type=click.IntRange(1, MOST_RUNS), help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]"
+)
+@click.option(
+    "--dry-run", is_flag=True, default=None, help="Print the plan and the time that it takes, and run nothing."
+)
 @click.option("--report/--no-report", "with_report", default=None, help="End by writing a report.  [default: report]")
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.")
 @options(settings_of(Place))
@@ -39,15 +47,20 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     which multiplies the cells. In a file, [[cells]] tables name cells and what they change.
     """
     values = given(config_file, command_line)
+    if command_line["seeds"] or command_line["seed"]:  # those of a file give way to both
+        values = {key: value for key, value in values.items() if key not in SEEDS or command_line[key]}
     place = take(values, Place)
-    seeds = parse_seeds(values.pop("seeds", DEFAULT_SEEDS))
-    reference, fail_fast = values.pop("reference", None), bool(values.pop("fail_fast", False))
-    dry_run, with_report = bool(values.pop("dry_run", False)), bool(values.pop("with_report", True))
-    tune = values.pop("tune", None)
-    tune_seeds = range(FIRST_SEED, FIRST_SEED + int(str(values.pop("tune_seeds", TUNE_SEEDS))))
+    seeds = chosen_seeds(values)
+    reference, fail_fast = values.pop("reference", None), take_flag(values, "fail_fast", False)
+    dry_run, with_report = take_flag(values, "dry_run", False), take_flag(values, "with_report", True)
+    tune, tune_count = values.pop("tune", None), values.pop("tune_seeds", TUNE_SEEDS)
+    if not isinstance(tune_count, int) or isinstance(tune_count, bool) or not 1 <= tune_count <= MOST_RUNS:
+        raise InputError(f"tune_seeds: expected an integer in 1..{MOST_RUNS}, got {tune_count!r}")
+    tune_seeds = range(FIRST_SEED, FIRST_SEED + tune_count)
     own_cells = parse_cells(values.pop("cells", None))
     asked = factors(
-        values, also_known=("seeds", "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds", "with_report")
+        values,
+        also_known=(*SEEDS, "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds", "with_report"),
     )
     single = {key: chosen[0] for key, chosen in asked.items() if len(chosen) == 1}
     common = change(
@@ -56,6 +69,8 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     planned = cells_.plan(common, asked, own_cells)
     name = str(reference) if reference is not None else None
     references = cells_.reference_of(planned, name)
+    planned = cells_.in_order(planned, references)
+    check_output(Path(place.output), with_report)
     if tune is not None:
         planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, dry_run)
     plan = make_plan(planned, seeds, place)
@@ -63,12 +78,33 @@ def compare(config_file: Path | None, **command_line: object) -> None:
         ensure_writable(Path(place.output))
     describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
     if dry_run:
+        say_time(plan, place, "the report" if with_report else "")
         return
-    ended_well = run_comparison(planned, plan, place, name, fail_fast)
-    if with_report:
-        report_on(Path(place.output), ReportSettings())
-    if not ended_well:
+    with whoever_reads():
+        ended = run_comparison(planned, plan, place, name, fail_fast)
+        if with_report and ended.any_finished:
+            report_on(Path(place.output), ReportSettings())
+    if not ended.well:
         raise SystemExit(1)
+
+
+def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
+    """Removes a flag from `values`. Raises InputError for anything but true and false."""
+    value = values.pop(key, default)
+    if not isinstance(value, bool):
+        raise InputError(f"{key}: expected true or false, got {value!r}")
+    return value
+
+
+def chosen_seeds(values: dict[str, object]) -> list[int]:
+    """Removes `seeds` or `seed` from `values` and reads it. Raises InputError for both, and as `parse_seeds` does."""
+    found = {key: values.pop(key) for key in SEEDS if key in values}
+    if len(found) > 1:
+        raise InputError("expected either seeds (how many, or which) or seed (one chosen seed), got both")
+    if "seed" in found:
+        one = found["seed"]
+        return parse_seeds(list(one) if isinstance(one, list | tuple) else [one])
+    return parse_seeds(found.get("seeds", DEFAULT_SEEDS))
 
 
 def parse_seeds(value: object) -> list[int]:
@@ -76,15 +112,23 @@ def parse_seeds(value: object) -> list[int]:
     explicit = isinstance(value, list)  # a list in a file names seeds, even a list of one
     parts = [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
     texts = [text.strip() for part in parts for text in part.split(",")]
+    shown = shortened(", ".join(parts))
     try:
         numbers = [int(text) for text in texts]
     except ValueError:
-        raise InputError(f"seeds: expected a number of seeds or seeds by commas, got {', '.join(parts)!r}") from None
+        raise InputError(f"seeds: expected a number of seeds or seeds by commas, got {shown!r}") from None
     count = len(texts) == 1 and not explicit
+    if count and numbers[0] > MOST_RUNS:
+        raise InputError(
+            f"seeds: expected at most {MOST_RUNS:,} seeds, got {shown}: one number alone is how many; that one seed is"
+            f" --seed {shown}"
+        )
     if count and numbers[0] >= 1:
         return list(range(numbers[0]))
-    if count or min(numbers, default=-1) < 0 or len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds: expected at least one seed, each >= 0 and once, got {', '.join(parts)}")
+    if count or min(numbers, default=-1) < 0 or max(numbers) > LARGEST or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"seeds: expected at least one seed, each once, >= 0 and of at most 18 digits, got {shown or 'none'}"
+        )
     return numbers
 
 

@@ -1,33 +1,55 @@
 """A comparison from the command line, from its plan to its tables: what `auglik compare` and its kin share."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from auglik import cells as cells_
 from auglik.cells import Planned
-from auglik.comparison import COMPARISON_CSV, RUNS_CSV, table
+from auglik.comparison import COMPARISON_CSV, RUNS_CSV, plural, table
+from auglik.config import RunConfig
 from auglik.engines import Local, Outcome
 from auglik.ensembles import ENSEMBLES_CSV
-from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
+from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, trained_on, write
 from auglik.files import ensure_writable
-from auglik.prepare import training_pipeline
+from auglik.paths import check_files
+from auglik.prepare import Facts, training_pipeline
 from auglik.report import ReportSettings, write_report
 from auglik.stop import stop_on_signals
-from auglik.tuning import FOLDER, Grid, chosen, trials, tuned, write_tuning
-from cli.progress import bar, shown
+from auglik.training import lengths
+from auglik.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
+from cli.progress import bar, duration, shown
 from cli.report import FOLDER as REPORT
-from cli.report import say
+from cli.report import check_report, say
+from cli.streams import whoever_reads
 from cli.train import say_absent
+
+if TYPE_CHECKING:
+    from auglik.cost import Estimate
+
+
+class Ended(NamedTuple):
+    """How a comparison ended: whether all its runs did well, and whether any is there to report on."""
+
+    well: bool
+    any_finished: bool
+
+
+def check_output(output: Path, with_report: bool) -> None:
+    """Raises InputError where a comparison could not write what it ends with into `output`; writes nothing itself."""
+    check_files(output / name for name in (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV, TUNING_CSV))
+    if with_report:
+        check_report(output / REPORT)
 
 
 def run_comparison(
     planned: Sequence[Planned], plan: Plan, place: Place, reference: str | None, fail_fast: bool
-) -> bool:
-    """Carries out a plan, prints the tables and says where things are; whether all runs have ended well.
+) -> Ended:
+    """Carries out a plan, prints the tables and says where things are.
 
     Ends the process where it is interrupted.
     """
@@ -40,19 +62,33 @@ def run_comparison(
     if stop.signal is not None:
         click.echo(f"interrupted; the same command goes on from here (finished runs and checkpoints are in {output})")
         raise SystemExit(128 + stop.signal)
-    for part in ("clean", "mollified"):
+    for part in ("clean", "mollified") if any(runs.values()) else ():
         click.echo("\n" + table(runs, found, part))
     for cell in planned:
         for remark in cells_.remarks(cell.config):
             click.echo(f"{cell.name}: {remark}")
     say_absent(run for of_cell in runs.values() for run in of_cell)
-    click.echo(f"\n{len(plan.jobs)} runs, {len(outcomes)} of them trained in {time.monotonic() - began:.1f} s")
+    click.echo(f"\n{counted(plan, outcomes)}; {time.monotonic() - began:.1f} s")
     click.echo(
         f"wrote {output / RUNS_CSV} (a row a run), {output / COMPARISON_CSV} (paired differences),"
         f" {output / ENSEMBLES_CSV} (each cell's seeds as one ensemble)"
     )
     click.echo(f"runs are in {output}/<cell>/seed-<n>/")
-    return not any(item.error for item in outcomes)
+    return Ended(not any(item.error for item in outcomes), any(runs.values()))
+
+
+def counted(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """What became of the runs of a plan: trained, failed, not begun, and found finished."""
+    failed = sum(item.error is not None for item in outcomes)
+    trained = sum(item.results is not None for item in outcomes)
+    parts = {
+        "trained": trained,
+        "failed": failed,
+        "not begun or not ended": len(plan.todo) - trained - failed,
+        "finished before": len(plan.jobs) - len(plan.todo),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+    return f"{plural(len(plan.jobs), 'run')}: {told}"
 
 
 def report_on(output: Path, settings: ReportSettings) -> None:
@@ -69,24 +105,33 @@ def tune_cells(
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
     jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo, plan.facts)
     click.echo(
-        f"tuning {grid.key} over {', '.join(f'{value:g}' for value in grid.values)}: {len(plan.jobs)} runs on"
-        f" {len(seeds)} seeds of their own, {len(plan.jobs) - len(plan.todo)} finished; to do: {total.steps:,} steps"
+        f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
+        f" on {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
+        f" {plural(total.steps, 'step')}"
     )
     if dry_run:
+        say_time(plan, place)
         return list(cells)
     ensure_writable(folder)
+    with whoever_reads():
+        return _tuned(cells, grid, seeds, plan, Path(place.output), jobs)
+
+
+def _tuned(
+    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, output: Path, jobs: int
+) -> list[Planned]:
     with stop_on_signals() as stop, shown(plan.todo, "tuning") as progress:
         outcomes = carry_out(plan, Local(jobs), stop, progress, report_failure)
     if stop.signal is not None:
         click.echo("interrupted; the same command goes on from here")
         raise SystemExit(128 + stop.signal)
     choices, table_ = chosen(cells, grid, collect(plan, outcomes), seeds)
-    write_tuning(Path(place.output), grid, table_)
+    write_tuning(output, grid, table_)
     for choice in choices.values():
         edge = "; at the edge of the grid: a wider one may do better" if choice.at_edge else ""
         click.echo(
-            f"  {choice.cell}: {grid.key} = {choice.value:g} (validation NLL {choice.mean_nll:.4f} over"
-            f" {len(seeds)} seeds{edge})"
+            f"  {choice.cell}: {grid.key} = {choice.value:.15g} (validation NLL {choice.mean_nll:.4f} over"
+            f" {plural(len(seeds), 'seed')}{edge})"
         )
     return tuned(cells, grid, choices)
 
@@ -95,26 +140,96 @@ def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
     """The plan and its cost."""
     by_cell = {job.cell: job.config for job in plan.jobs}
     total = cost(plan.todo, plan.facts)
-    first = plan.jobs[0].config
     width = max(len(cell) for cell in by_cell) + 2
-    click.echo(f"{first.dataset}, {first.network}, {first.epochs} epochs on {first.device} in {first.precision}")
+    dataset, network, epochs, device, precision = (
+        " / ".join(dict.fromkeys(str(getattr(config, name)) for config in by_cell.values()))
+        for name in ("dataset", "network", "epochs", "device", "precision")
+    )
+    click.echo(f"{dataset}, {network}, {epochs} epochs on {device} in {precision}")
     for cell, config in by_cell.items():
         marks = " (reference)" if cell in references.values() else ""
         click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, K={config.views}{marks}")
-    of_views: dict[str, list[str]] = {}
-    for cell, config in by_cell.items():
-        facts = plan.facts[config.dataset]
-        of_views.setdefault(training_pipeline(config, facts.shape(), facts.classes).describe(), []).append(cell)
-    for text, cells in of_views.items():
-        click.echo(f"views of {', '.join(cells) if len(of_views) > 1 else 'all cells'}: {text}")
+    facts = {cell: plan.facts[config.dataset] for cell, config in by_cell.items()}
+    for text in by_text(by_cell, lambda cell, config: views_of(config, facts[cell])):
+        click.echo(f"views of {text}")
+    for text in by_text(by_cell, lambda cell, config: left_out(config, facts[cell])):
+        click.echo(f"steps of {text}")
     done = len(plan.jobs) - len(plan.todo)
     click.echo(
-        f"{len(by_cell)} cells x {len(plan.jobs) // len(by_cell)} seeds = {len(plan.jobs)} runs, {done} finished;"
-        f" to do: {total.steps:,} steps, {total.views:,} views forth and back, {jobs} runs at a time"
+        f"{plural(len(by_cell), 'cell')} x {plural(len(plan.jobs) // len(by_cell), 'seed')}"
+        f" = {plural(len(plan.jobs), 'run')}, {done} finished; to do: {plural(total.steps, 'step')},"
+        f" {total.views:,} views forth and back, {plural(jobs, 'run')} at a time"
     )
-    scored = first.evaluation.images or "the"
-    views = first.evaluation.views + first.evaluation.folded_views
-    click.echo(f"each is scored on {scored} test images: clean, and {views} views of each (--evaluation-views)")
+    for text in by_text(by_cell, lambda cell, config: scored_on(config)):
+        click.echo(f"scoring of {text}")
+
+
+def by_text(by_cell: Mapping[str, RunConfig], say_of: Callable[[str, RunConfig], str]) -> list[str]:
+    """What is said of cells, `cells: text`, once for all of which the same is said; what is empty is left out."""
+    found: dict[str, list[str]] = {}
+    for cell, config in by_cell.items():
+        found.setdefault(say_of(cell, config), []).append(cell)
+    return [f"{', '.join(cells) if len(found) > 1 else 'all cells'}: {text}" for text, cells in found.items() if text]
+
+
+def views_of(config: RunConfig, facts: Facts) -> str:
+    """The views that a run trains on."""
+    return training_pipeline(config, facts.shape(), facts.classes).describe()
+
+
+def left_out(config: RunConfig, facts: Facts) -> str:
+    """How many images fill no whole step; empty where all do."""
+    images = trained_on(config, facts)
+    count = lengths(config, images)
+    rest = images - count.images * count.steps_per_pass
+    whole = (
+        f"{count.images:,} of {plural(images, 'image')} each; every pass leaves {rest:,} of them out, others each time"
+    )
+    return whole if rest else ""
+
+
+def scored_on(config: RunConfig) -> str:
+    """What a run is scored on."""
+    scoring = config.evaluation
+    images = "the test images" if scoring.images is None else f"at most {scoring.images:,} of the test images"
+    return f"{images}, clean, and {scoring.views + scoring.folded_views:,} views of each (--evaluation-views)"
+
+
+def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
+    """What the runs to do will take here, from a few timed steps and evaluation batches."""
+    from auglik.cost import estimate
+
+    if plan.todo:
+        with bar("timing") as tell:
+            total = estimate(plan.todo, plan.facts, progress=tell)
+        say_estimate(total, runs_at_a_time(plan.todo, place.jobs), on_top)
+
+
+def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:
+    """Training and evaluation apart, and all of it."""
+    parts = [
+        ("training", [run.training for run in total.times]),
+        ("evaluation", [run.evaluation for run in total.times]),
+    ]
+    each = " and ".join(f"{spread(seconds)} of {name}" for name, seconds in parts if any(seconds))
+    notes = ["from a few timed steps and evaluation batches"]
+    if total.compiled:
+        notes.append("without --compile, which takes a minute or so to begin and less for a step")
+    if total.left_out:
+        notes.append(f"without {plural(total.left_out, 'run')} of kinds that timing did not get to")
+    if on_top:
+        notes.append(f"{on_top} on top")
+    if total.times:
+        click.echo(
+            f"about {each} a run; {plural(len(total.times), 'run')}, {jobs} at a time: about"
+            f" {duration(total.seconds() / jobs)} ({'; '.join(notes)})"
+        )
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """The shortest and the longest of several durations."""
+    ends = dict.fromkeys((duration(min(seconds)), duration(max(seconds))))
+    return " to ".join(ends)
 
 
 def report_failure(outcome: Outcome) -> None:

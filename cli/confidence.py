@@ -10,11 +10,12 @@ from auglik.confidence.probes import PROBED, choose_probes
 from auglik.confidence.reference import held_out, load_reference, load_settings, train_reference
 from auglik.confidence.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.confidence.table import Table, write_table
-from auglik.config import SETTINGS, RunConfig, flatten
+from auglik.config import LARGEST, SETTINGS, RunConfig, flatten
 from auglik.data import Source
-from auglik.devices import available_cores
+from auglik.devices import MOST_THREADS, available_cores
 from auglik.experiments import is_small
 from auglik.files import ensure_writable
+from auglik.paths import IN_A_RUN, check_files, check_folder
 from auglik.prepare import Facts, open_source, read_facts, resolve
 from auglik.stop import Interrupted, stop_on_signals
 from auglik.training import NonFiniteLossError
@@ -38,15 +39,17 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True)
 @click.option("--run", "run", type=click.Path(path_type=Path), help="Measure the network of this finished run.")
 @click.option("--operations", default="all", show_default=True, help=f"By commas, of {', '.join(PROBED)}.")
-@click.option("--points", type=click.IntRange(min=2), default=11, show_default=True, help="Strengths of an operation.")
+@click.option(
+    "--points", type=click.IntRange(2, 1000), default=11, show_default=True, help="Strengths of an operation."
+)
 @click.option(
     "--images",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, LARGEST),
     help=f"Measure on the first of the validation images [all; {COMPARED} for a similarity].",
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
 @click.option("--download", is_flag=True, help="Download a data set that is missing.")
-@click.option("--threads", type=click.IntRange(min=1), help="[1 for small networks on a CPU, else all cores]")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="[1 for small networks on a CPU, else all cores]")
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
 @one_line_errors
 def confidence(
@@ -69,6 +72,9 @@ def confidence(
     alone are measured on, and no test image is read.
     """
     look_up("measure", measured, {name: name for name in MEASURES})
+    check_files([output])
+    if measured == ACCURACY and run is None:
+        check_folder(reference_beside(output), IN_A_RUN)
     values = given(config_file, command_line)
     check_settings(values, measured, run)
     asked = load_settings(run) if run is not None else run_config(values)
@@ -78,8 +84,6 @@ def confidence(
     probes = choose_probes(operations, facts, points, config.split_seed)
     if measured != ACCURACY:
         check_similarity(measured, min(facts.height, facts.width))
-    if output.is_dir():
-        raise InputError(f"--output: expected the name of a file, got the folder {output}")
     ensure_writable(output.parent)
     validation = held_out(config, source)
     images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
@@ -88,7 +92,7 @@ def confidence(
 
     settings: dict[str, object] = {"points": points}
     if measured == ACCURACY:
-        folder = run if run is not None else output.with_name(f"{output.stem}-reference")
+        folder = run if run is not None else reference_beside(output)
         if run is None:
             train(config, source, facts, folder, data_dir)
         assert config.train_images is not None
@@ -107,6 +111,11 @@ def confidence(
     summarize(table)
     compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"
     click.echo(f"wrote {output}, for --soften all:measured:table={output}{compose if measured == ACCURACY else ''}")
+
+
+def reference_beside(output: Path) -> Path:
+    """The folder of the reference model of a table."""
+    return output.with_name(f"{output.stem}-reference")
 
 
 def check_settings(values: dict[str, object], measured: str, run: Path | None) -> None:

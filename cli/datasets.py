@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 
 from auglik.data import DATASETS
+from cli.errors import one_line_errors
 from objectives import InputError
 
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@one_line_errors
 def datasets(data_dir: Path) -> None:
     """Lists the data sets, whether they are here, and how to give one's own."""
     for name, make in DATASETS.items():

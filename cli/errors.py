@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from cli.streams import READER_LEFT
 from objectives import InputError
 
 P = ParamSpec("P")
@@ -18,11 +19,11 @@ class UserError(click.ClickException):
     exit_code = 2
 
     def show(self, file: object = None) -> None:
-        click.echo(f"auglik: {self.format_message()}", err=True)
+        click.echo(f"auglik: {' '.join(self.format_message().split())}", err=True)
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns InputError, and what the system refuses, into a UserError."""
+    """Turns InputError, and what the system refuses, into a UserError; where nobody reads on, ends in silence."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -30,6 +31,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except InputError as error:
             raise UserError(str(error)) from None
+        except BrokenPipeError:
+            raise SystemExit(READER_LEFT) from None
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise UserError(f"the system refused: {error.strerror or error}{where}") from None

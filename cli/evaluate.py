@@ -1,12 +1,15 @@
 """`auglik evaluate`: scores finished runs once more from their checkpoints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from auglik.comparison import order_of
 from auglik.config import SETTINGS, RunConfig, change, flatten, read_toml
 from auglik.devices import choose_device
 from auglik.files import write_json, write_npz
+from auglik.paths import IN_A_RUN, check_folder
 from auglik.runs import CONFIG, evaluate_again
 from cli.errors import one_line_errors
 from cli.options import options
@@ -39,6 +42,9 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
     for folder in folders:
         if not (folder / CONFIG).is_file():
             raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
+    if output is not None:
+        check_targets([target_of(output, folder) for folder in folders])
+    for folder in in_order(folders):
         trained = change(RunConfig(), read_toml(folder / CONFIG))
         asked = change(trained, changes)
         config = change(asked, {"device": str(choose_device(asked.device))})
@@ -46,9 +52,36 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         click.echo(f"{folder}")
         summarize(dict(scored.results))
         if output is not None:
-            target = output / folder.parent.name / folder.name
+            target = target_of(output, folder)
             target.mkdir(parents=True, exist_ok=True)
             evaluation = {key: flatten(config)[key] for key in SETTINGS if key == "dataset" or key in EVALUATION}
             write_npz(target / "predictions.npz", **scored.arrays)
             write_json(target / "evaluation.json", {**scored.results, **evaluation})
             click.echo(f"wrote {target}")
+
+
+def target_of(output: Path, folder: Path) -> Path:
+    """Where the scores of a run go: CELL/seed-N below the output."""
+    whole = folder.absolute()
+    return output / whole.parent.name / whole.name
+
+
+def check_targets(targets: Sequence[Path]) -> None:
+    """Raises InputError where scores could not be written, or would be written over others of this very command."""
+    for target in targets:
+        if targets.count(target) > 1:
+            raise InputError(f"--output: expected runs of different cells or seeds, got several for {target}")
+        check_folder(target, IN_A_RUN)
+
+
+def in_order(folders: Sequence[Path]) -> list[Path]:
+    """The runs of a comparison as it has its cells, the reference first, whatever order a shell gave."""
+    comparisons = list(dict.fromkeys(folder.absolute().parent.parent for folder in folders))
+    places = {comparison: order_of(comparison) for comparison in comparisons}
+
+    def key(folder: Path) -> tuple[int, int]:
+        cell = folder.absolute().parent
+        of_cells = places[cell.parent]
+        return comparisons.index(cell.parent), of_cells.get(cell.name, len(of_cells))
+
+    return sorted(folders, key=key)

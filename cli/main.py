@@ -1,5 +1,6 @@
 """The `auglik` command."""
 
+import io
 import sys
 
 import click
@@ -14,6 +15,7 @@ from cli.pretrain import pretrain
 from cli.report import report
 from cli.reproduce import reproduce
 from cli.robustness import robustness
+from cli.streams import READER_LEFT, closed, one_line_warnings
 from cli.train import train
 from cli.verify import verify
 from cli.views import views
@@ -34,18 +36,36 @@ for command in COMMANDS:
 
 def main() -> None:
     """The entry point: what click refuses is one line too."""
+    one_line_warnings()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
     try:
-        status = auglik.main(prog_name="auglik", standalone_mode=False)
+        status = run()
+    except BrokenPipeError:  # as an error was told
+        status = READER_LEFT
+    sys.exit(closed(status))
+
+
+def run() -> int:
+    """The exit status of the command line."""
+    try:
+        return int(auglik.main(prog_name="auglik", standalone_mode=False) or 0)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except click.UsageError as error:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
             error.show()
-            sys.exit(error.exit_code)
+            return error.exit_code
         where = error.ctx.command_path if error.ctx is not None else "auglik"
         click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)
-        status = error.exit_code
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        status = error.exit_code
+        return error.exit_code
     except click.Abort:
-        status = 130
-    sys.exit(status)
+        return 130
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        click.echo(f"auglik: the system refused: {error.strerror or error}", err=True)
+        return 2

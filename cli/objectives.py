@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import click
 
+from cli.errors import one_line_errors
 from objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
 from objectives.names import parameters
 
 
 @click.command()
+@one_line_errors
 def objectives() -> None:
     """Lists likelihoods and aggregators with formula and source."""
     click.echo("Likelihoods: a table of log p(label j | view) from f = softmax(logits) and the decay gamma\n")

@@ -9,6 +9,7 @@ from auglik.config import settings_of
 from auglik.devices import available_cores
 from auglik.experiments import Place
 from auglik.networks import find_network
+from auglik.paths import IN_A_RUN, check_folder
 from auglik.pretraining import PretrainConfig, execute, make_job
 from auglik.runs import Results, finished
 from auglik.stop import Interrupted, stop_on_signals
@@ -37,6 +38,7 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
     for key in values:
         known = [setting.key for kind in (Place, PretrainConfig) for setting in settings_of(kind)]
         raise InputError(f"unknown setting {key!r}{nearest(key, known)}")
+    check_folder(Path(place.output), IN_A_RUN)
     job = make_job(
         config, Path(place.output), Path(place.data_dir),
         threads=1, download=place.download, tensorboard=place.tensorboard,

@@ -16,6 +16,21 @@ LINES = 10
 UNITS = 1000
 
 
+UNIT_SECONDS = {"days": 86400.0, "h": 3600.0, "min": 60.0}
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are at least one and a half, to two digits where there are few."""
+    for unit, length in UNIT_SECONDS.items():
+        if seconds >= 1.5 * length:
+            return f"{_two_digits(seconds / length)} {unit}"
+    return f"{_two_digits(seconds)} s"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
 def work(job: Job) -> float:
     """The views that a run trains on: what its time is about proportional to."""
     images = job.config.train_images or 1
@@ -42,7 +57,7 @@ def _lines(label: str) -> Callable[[float], None]:
         if int(done * LINES) > written:
             written = int(done * LINES)
             left = (time.monotonic() - began) * (1 - done) / done
-            click.echo(f"{label}: {done:.0%}, about {left:.0f} s left", err=True)
+            click.echo(f"{label}: {done:.0%}, about {duration(left)} left", err=True)
 
     return tell
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from auglik.config import settings_of
+from auglik.paths import check_files, check_folder
 from auglik.report import Report, ReportSettings, write_report
+from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
 from cli.errors import one_line_errors
 from cli.options import options, take
 from cli.progress import bar
@@ -25,9 +27,18 @@ def report(folder: Path, output: Path | None, **command_line: object) -> None:
     posteriors (NetCDF).
     """
     settings = take({key: value for key, value in command_line.items() if value is not None}, ReportSettings)
+    if folder.is_dir():
+        check_report(output or folder / FOLDER)
     with bar("report") as tell:
         written = write_report(folder, output or folder / FOLDER, settings, tell)
     say(written)
+
+
+def check_report(output: Path) -> None:
+    """Raises InputError where a report could not be written into `output`."""
+    check_folder(output, room=len(".partial-0123456789abcdef.tmp/figures/corruptions-by-category.svg"))
+    check_files(output / name for name in (PAGE, MARKDOWN, CSV, LATEX))
+    check_folder(output / FIGURES)
 
 
 def say(written: Report) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from auglik import cells as cells_
+from auglik.cells import MOST_RUNS
+from auglik.comparison import plural
 from auglik.config import SETTINGS, RunConfig, Setting, change, settings_of
-from auglik.cost import Estimate, estimate, estimate_pretraining
 from auglik.data import open_dataset
 from auglik.devices import available_cores
-from auglik.experiments import Place, make_plan, runs_at_a_time
+from auglik.experiments import Place, make_plan, runs_at_a_time, trained_on
 from auglik.files import ensure_writable
+from auglik.paths import check_files
 from auglik.prepare import read_facts
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
@@ -20,11 +22,12 @@ from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
 from auglik.runs import finished
 from auglik.stop import Interrupted, stop_on_signals
-from auglik.training import NonFiniteLossError
-from cli.comparing import describe, report_on, run_comparison
+from auglik.training import NonFiniteLossError, lengths
+from cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from cli.errors import UserError, one_line_errors
 from cli.options import options, take
 from cli.progress import bar
+from cli.streams import whoever_reads
 from objectives import InputError
 from objectives.names import look_up
 
@@ -38,13 +41,13 @@ from objectives.names import look_up
     show_default=True,
     help="What text says, or what the code did: " + " or ".join(PROTOCOLS),
 )
-@click.option("--seeds", type=click.IntRange(1), help="Seeds of each cell [the paper's].")
+@click.option("--seeds", type=click.IntRange(1, MOST_RUNS), help="Seeds of each cell [the paper's].")
 @click.option("--set", "changes", multiple=True, metavar="SETTING=VALUE", help="Replaces a setting for all cells.")
 @click.option(
     "--corruptions/--no-corruptions", default=None, help="Score corrupted test sets too [where the paper does]."
 )
 @click.option("--report/--no-report", "with_report", default=True, show_default=True, help="End by writing a report.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and its cost, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and the time that it takes, and run nothing.")
 @options(setting for setting in settings_of(Place))
 @one_line_errors
 def reproduce(
@@ -81,21 +84,26 @@ def reproduce(
     single = {key: chosen[0] for key, chosen in settings.items() if len(chosen) == 1}
     several = {key: chosen for key, chosen in settings.items() if len(chosen) > 1}
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
+    references = cells_.reference_of(planned, recipe.reference)
+    planned = cells_.in_order(planned, references)
     count = seeds if seeds is not None else recipe.scales[scale].seeds
     plan = make_plan(planned, range(count), place)
+    check_output(Path(place.output), with_report)
     if not dry_run:
         ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
-    describe(plan, cells_.reference_of(planned, recipe.reference), runs_at_a_time(plan.todo, place.jobs))
-    say_cost(estimate(plan.todo, plan.facts))
+    describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
+    corrupted = corruptions if corruptions is not None else recipe.scales[scale].corruptions
     if dry_run:
-        return
-    ended_well = run_comparison(planned, plan, place, recipe.reference, fail_fast=False)
-    if corruptions if corruptions is not None else recipe.scales[scale].corruptions:
-        score_corruptions(Path(place.output), Path(place.data_dir), scale)
-    if with_report:
-        report_on(Path(place.output), ReportSettings(against="published", title=f"{recipe.title} ({scale} scale)"))
-    if not ended_well:
+        on_top = " and ".join(["scores under corruption"] * corrupted + ["the report"] * with_report)
+        return say_time(plan, place, on_top)
+    with whoever_reads():
+        ended = run_comparison(planned, plan, place, recipe.reference, fail_fast=False)
+        if corrupted and ended.any_finished:
+            score_corruptions(Path(place.output), Path(place.data_dir), scale)
+        if with_report and ended.any_finished:
+            report_on(Path(place.output), ReportSettings(against="published", title=f"{recipe.title} ({scale} scale)"))
+    if not ended.well:
         raise SystemExit(1)
 
 
@@ -115,13 +123,18 @@ def pretrain_cells(
     facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
     jobs = jobs_of(settings, recipe.cells, range(count), output, data_dir, threads, facts)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
-    click.echo(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished")
-    say_cost(estimate_pretraining(todo.values(), facts))
+    steps = sum(
+        lengths(job.config.run(), trained_on(job.config.run(), facts[key[0]])).steps for key, job in todo.items()
+    )
+    click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
     if dry_run:
-        return
+        from auglik.cost import estimate_pretraining
+
+        return say_estimate(estimate_pretraining(todo.values(), facts), 1, "the probes")
+    check_files([output / PRETRAINING_CSV])
     ensure_writable(output)
     try:
-        with stop_on_signals() as stop, bar("pretraining") as tell:
+        with whoever_reads(), stop_on_signals() as stop, bar("pretraining") as tell:
             for done, job in enumerate(todo.values()):
                 execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:
@@ -131,13 +144,13 @@ def pretrain_cells(
         raise UserError(str(error)) from None
     results = {key: found for key, job in jobs.items() if (found := finished(job.folder)) is not None}
     rows = compared(results, recipe.reference)
+    write_rows(output, rows)
     for row in rows:
         shown = f"{100 * row.value.mean:.2f}% ± {100 * row.value.standard_error:.2f}"
         if row.difference is not None:
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
             shown += f", {mean:+.2f} [{lower:+.2f}, {upper:+.2f}] against {recipe.reference}"
         click.echo(f"  {row.dataset:<10} {row.cell:<10} {row.metric.replace('_', ' '):<16} {shown}")
-    write_rows(output, rows)
     click.echo(f"wrote {output / PRETRAINING_CSV}")
 
 
@@ -158,14 +171,6 @@ def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTING
         except (ValueError, KeyError):
             raise InputError(f"--set {text}: expected {kind.__name__}, got {value!r}") from None
     return found
-
-
-def say_cost(total: Estimate) -> None:
-    """On one line."""
-    click.echo(
-        f"to train: {total.images:,} images in {total.steps:,} steps, about {total.hours:.2g} hours of this device"
-        " (from a few timed steps; scoring comes on top)"
-    )
 
 
 def introduce(recipe: Recipe, scale: str, protocol: str) -> None:

@@ -5,18 +5,23 @@ from pathlib import Path
 
 import click
 
+from auglik.comparison import plural
 from auglik.config import settings_of
 from auglik.devices import choose_device
 from auglik.evaluation import Progress
+from auglik.paths import IN_A_RUN, check_folder
+from auglik.report.content import ABSENT
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
-from auglik.robustness.evaluate import read_run
+from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
 from auglik.runs import CONFIG, RESULTS
 from auglik.statistics import summary
 from cli.errors import one_line_errors
+from cli.evaluate import in_order
 from cli.options import options, take
 from cli.progress import bar
+from cli.streams import whoever_reads
 from objectives import InputError
 
 SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
@@ -40,26 +45,36 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     if device is not None:
         choose_device(device)
     failed: list[str] = []
-    datasets = datasets_of(finished_runs(folder), failed)
+    runs = finished_runs(folder)
+    for run in runs:
+        check_folder(run, IN_A_RUN)
+    datasets = datasets_of(runs, failed)
     suites: dict[str, Suite] = {}
     for dataset in dict.fromkeys(datasets.values()):
         with bar(f"corruptions of {dataset}") as tell:
             suites[dataset] = open_suite(dataset, data_dir, config, tell)
             tell(1.0)
-    with bar("scoring") as tell:
+    before = [run for run, dataset in datasets.items() if has_scores(run, suites[dataset])]
+    with whoever_reads(), bar("scoring") as tell:
         scores = score_all(datasets, suites, device, tell, failed)
-    click.echo(table(by_cell(scores)))
+    if scores:
+        click.echo(table(by_cell(scores)))
     for message in failed:
         click.echo(f"failed: {message}", err=True)
-    click.echo(f"\nwrote {SCORES} into {len(scores)} run folders below {folder}")
+    kept = len(scores.keys() & set(before))
+    again = f"; {kept} had theirs" if kept else ""
+    click.echo(f"\nwrote {SCORES} into {plural(len(scores) - kept, 'run folder')} below {folder}{again}")
     if failed:
         raise SystemExit(1)
 
 
 def finished_runs(folder: Path) -> list[Path]:
-    """The folders of the finished runs at or below `folder`; says which are left out. Raises InputError for none."""
+    """The folders of the finished runs at or below `folder`, the reference's first; says which are left out.
+
+    Raises InputError for none.
+    """
     places = (CONFIG, f"*/{CONFIG}", f"*/*/{CONFIG}")
-    found = sorted(path.parent for place in places for path in folder.glob(place))
+    found = in_order(sorted((path.parent for place in places for path in folder.glob(place)), key=by_seed))
     for run in found:
         if not (run / RESULTS).is_file():
             click.echo(f"left out: {run} has not ended", err=True)
@@ -68,6 +83,20 @@ def finished_runs(folder: Path) -> list[Path]:
         got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished"
         raise InputError(f"{folder}: expected the output of `auglik compare`, <cell>/seed-<n>/ below it, got {got}")
     return runs
+
+
+def by_seed(run: Path) -> tuple[Path, int, str]:
+    """Sorts seed-10 behind seed-9."""
+    number = run.name.removeprefix("seed-")
+    return run.parent, int(number) if number.isdecimal() else -1, run.name
+
+
+def has_scores(run: Path, suite: Suite) -> bool:
+    """Whether a run was scored on this suite before; what is damaged was not."""
+    try:
+        return measured_before(run, suite) is not None
+    except InputError:
+        return False
 
 
 def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
@@ -113,9 +142,8 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
     """Clean scores, means over conditions and scores against people as text: mean ± standard error over seeds."""
     width = max((len(cell) for cell in cells), default=0) + 2
     lines = []
-    first = next(iter(cells.values()), [[]])[0]
-    for shown in filter(_is_summary, first):
-        key = (shown.kind, shown.name, shown.category, shown.severity)
+    found = (score for of_runs in cells.values() for of_run in of_runs for score in of_run if _is_summary(score))
+    for key, shown in {score[:4]: score for score in found}.items():
         columns = SHOWN if shown.covered is None else (*SHOWN, COVERED)
         lines += ["", _title(shown), " " * width + "".join(f"{title:>18}" for _, title, _, _ in columns)]
         for cell, of_runs in cells.items():
@@ -145,5 +173,7 @@ def _title(score: Score) -> str:
 
 
 def _mean(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return ABSENT  # scored on another data set
     mean, error, *_ = summary(values)
     return f"{mean:.{digits}f}" + ("" if error != error else f" ± {error:.{digits}f}")

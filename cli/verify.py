@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from auglik.devices import available_cores
+from auglik.devices import MOST_THREADS, available_cores
 from auglik.files import ensure_writable
+from auglik.paths import check_files
 from cli.errors import one_line_errors
 from cli.progress import bar
 from objectives.names import look_up
@@ -31,9 +32,9 @@ NAMES = (
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True)
 @click.option("--quick", is_flag=True, help="Fewer draws and points, the same claims: under a minute on two cores.")
-@click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 @click.option("--data", help="A data set for the studies of real images, beside digits: a name or a path.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Studies at a time [two, or the cores if fewer].")
+@click.option("--jobs", type=click.IntRange(1, MOST_THREADS), help="Studies at a time [two, or the cores if fewer].")
 @one_line_errors
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
@@ -47,6 +48,7 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
         from auglik.data import open_dataset
 
         open_dataset(data).check()
+    check_files([output / "verify.json"])
     ensure_writable(output)
     from studies.verify import run, write_report
 
@@ -63,6 +65,7 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
             reports.append(report)
             progress(report.study, 1.0)
     reports.sort(key=lambda report: names.index(report.study))
+    path = write_report(output, reports, quick, seed)
     for report in reports:
         click.echo(f"\n{report.study} ({report.seconds:.1f} s)")
         if report.error is not None:
@@ -71,7 +74,6 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
             click.echo(f"  {claim.line()}")
         for remark in report.remarks if report.error is None else ():
             click.echo(f"  note   {remark}")
-    path = write_report(output, reports, quick, seed)
     claims = [claim for report in reports for claim in report.claims]
     failed = [claim for claim in claims if not claim.holds]
     click.echo(f"\n{len(claims)} claims, {len(failed)} fail; wrote {path} and the figures beside it")

@@ -6,8 +6,10 @@ import click
 import numpy as np
 import torch
 
-from auglik.config import SETTINGS
+from auglik.config import LARGEST, SETTINGS
 from auglik.data import open_dataset
+from auglik.files import ensure_writable
+from auglik.paths import check_files
 from auglik.prepare import load_training, read_facts, resolve, training_pipeline
 from cli.errors import one_line_errors
 from cli.options import config_option, given, options, run_config
@@ -19,11 +21,19 @@ SHOWN = (
 )  # fmt: skip
 
 
+MOST = 100
+"""Rows and columns that a sheet can have and be looked at."""
+
+
 @click.command()
 @config_option
 @click.option("--output", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True)
-@click.option("--images", default=6, show_default=True, help="Images on the sheet, one a row.")
-@click.option("--epoch", default=0, show_default=True, help="The epoch whose views are shown.")
+@click.option(
+    "--images", type=click.IntRange(1, MOST), default=6, show_default=True, help="Images on the sheet, one a row."
+)
+@click.option(
+    "--epoch", type=click.IntRange(0, LARGEST), default=0, show_default=True, help="The epoch whose views are shown."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
 @options(setting for setting in SETTINGS.values() if setting.key in SHOWN)
 @one_line_errors
@@ -36,9 +46,10 @@ def views(
     """
     from auglik.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
-    if images < 1 or epoch < 0:
-        raise InputError(f"expected --images >= 1 and --epoch >= 0, got {images} and {epoch}")
     asked = run_config(given(config_file, command_line))
+    if asked.views > MOST:
+        raise InputError(f"views: expected at most {MOST} on a sheet, got {asked.views:,}")
+    check_files([output])
     source = open_dataset(asked.dataset, data_dir)
     config = resolve(asked, source, read_facts(source))
     data = load_training(config, source)
@@ -47,6 +58,7 @@ def views(
     draws = pipeline.draw(config.seed, epoch, config.views, len(gallery), torch.device(config.device))
     count = min(images, len(gallery))
     names = class_names(draws, labels.cpu().numpy(), count)
+    ensure_writable(output.parent)
     save(contact_sheet(gallery, pipeline, draws, names), output)
     click.echo(pipeline.describe())
     shares = np.bincount(draws.role.ravel(), minlength=4) / draws.role.size

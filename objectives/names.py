@@ -16,6 +16,9 @@ from objectives.errors import InputError
 
 T = TypeVar("T")
 
+LARGEST = 10_000
+"""Of parameters that are whole numbers, widths, depths and counts: more would take longer than anyone waits."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: `; did you mean 'jensen'?`, or the known names where none is near."""
@@ -73,9 +76,12 @@ def _like(default: float | str, value: str, refusal: str) -> float | str:
             raise InputError(refusal.format("true or false"))
         return value.lower() == "true"
     try:
-        return type(default)(value)
+        read = type(default)(value)
     except ValueError:
         raise InputError(refusal.format("a number")) from None
+    if isinstance(read, int) and abs(read) > LARGEST:
+        raise InputError(refusal.format(f"a whole number up to {LARGEST:,}"))
+    return read
 
 
 def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:

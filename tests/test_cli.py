@@ -115,7 +115,7 @@ def test_a_config_file_sets_what_the_command_line_leaves(tmp_path: Path) -> None
     result = compare(tmp_path / "runs", "--config", tmp_path / "c.toml", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "2 epochs" in result.output
-    assert "2 cells x 1 seeds" in result.output
+    assert "2 cells x 1 seed =" in result.output
     (tmp_path / "bad.toml").write_text("epochz = 1\n")
     result = compare(tmp_path / "runs", "--config", tmp_path / "bad.toml")
     assert result.exit_code == 2

@@ -11,7 +11,7 @@ from auglik import Arrays, evaluate, evaluation, execute, open_dataset, scores
 from auglik.data import digest, take
 from auglik.data.digits import Digits
 from auglik.prepare import load_training, place
-from auglik.training import make_network
+from auglik.steps import make_network
 from tests import tiny
 
 

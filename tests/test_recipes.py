@@ -97,8 +97,9 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
     code, output = run("appendix-c", "--scale", "quick", "--dry-run", "--output", str(tmp_path / "none"))
     assert code == 0, output
     assert "stand in for the published data" in output
-    assert "images in 220 steps" in output
-    assert "hours of this device" in output
+    assert "to do: 220 steps" in output
+    assert "of training and" in output
+    assert "scores under corruption and the report on top" in output
     assert not (tmp_path / "none").exists()
 
 
@@ -131,7 +132,7 @@ def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
     code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
     assert code == 0, text
     assert "6 runs, 0 finished" in text
-    assert "to train: 324 images in 6 steps" in text
+    assert "to do: 6 steps" in text
     with (output / "pretraining.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["cell"], row["metric"]) for row in rows] == [

@@ -13,8 +13,9 @@ from scipy import stats
 from auglik import InputError, RunConfig, load_training, open_dataset, train
 from auglik import checkpoint as checkpoints
 from auglik.runs import execute, find_checkpoint
+from auglik.steps import make_network
 from auglik.stop import Interrupted
-from auglik.training import NonFiniteLossError, Trained, learning_rate, lengths, make_network
+from auglik.training import NonFiniteLossError, Trained, learning_rate, lengths
 from tests import tiny
 
 

@@ -14,8 +14,9 @@ from auglik.evaluation import Predict, predictor
 from auglik.files import ensure_writable, write_toml
 from auglik.prepare import Facts, load_training
 from auglik.runs import CONFIG, Job, find_checkpoint
+from auglik.steps import make_network
 from auglik.stop import StopRequest
-from auglik.training import lengths, make_network, train
+from auglik.training import lengths, train
 from objectives import InputError
 
 

@@ -9,7 +9,7 @@ from scipy import special
 from auglik.comparison import PRIMARY
 from auglik.inference.components import components, new_images, new_seeds
 from auglik.inference.law import Law, below, interval, law_of
-from auglik.inference.pairing import Pair, Runs, pairs
+from auglik.inference.pairing import Pair, Runs, pairs, same_views
 from auglik.inference.posterior import cells_tree
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Effect, Inference, Metric, Primary

@@ -1,12 +1,11 @@
 """What a comparison left in its folder: finished runs that can be compared, and what was left out and why."""
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.comparison import COMPARISON_CSV, RUNS_CSV, number
+from auglik.comparison import COMPARISON_CSV, number, order_of, read_rows
 from auglik.config import RunConfig, Scalar, flatten
 from auglik.predictions import Predictions
 from auglik.report.run_files import Run, read_run
@@ -62,10 +61,12 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
             warnings.append(f"left out: {error}")
     if not runs:
         raise InputError(f"{folder}: expected at least one finished run, got {len(found)} others: {warnings[0]}")
-    order = _order(folder)
+    order = order_of(folder)
     names = sorted(runs, key=lambda name: (order.get(name, len(order)), name))
     cells = {name: _cell(name, runs[name], warnings) for name in names}
-    return Collected(folder, cells, _references(folder, cells, reference, warnings), warnings)
+    references = _references(folder, cells, reference, warnings)
+    names = sorted(cells, key=lambda name: name not in references.values())
+    return Collected(folder, {name: cells[name] for name in names}, references, warnings)
 
 
 def _cell(name: str, runs: Iterable[Run], warnings: list[str]) -> Cell:
@@ -97,22 +98,10 @@ def _settings(config: RunConfig) -> tuple[tuple[str, Scalar], ...]:
     return tuple((key, value) for key, value in flatten(config).items() if key not in ("seed", "device"))
 
 
-def _order(folder: Path) -> dict[str, int]:
-    return {cell: place for place, cell in enumerate(dict.fromkeys(row["cell"] for row in _rows(folder / RUNS_CSV)))}
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Of a CSV file with a column `cell`; none where there is no such file or another."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return [row for row in csv.DictReader(file) if row.get("cell")]
-
-
 def _references(folder: Path, cells: Mapping[str, Cell], asked: str | None, warnings: list[str]) -> dict[str, str]:
     if asked is not None and asked not in cells:
         raise InputError(f"unknown reference {asked!r}{nearest(asked, cells)}")
-    compared = {row["cell"]: row.get("reference") or "" for row in _rows(folder / COMPARISON_CSV)}
+    compared = {row["cell"]: row.get("reference") or "" for row in read_rows(folder / COMPARISON_CSV)}
     data = {name: cell.config.dataset for name, cell in cells.items()}
     names = list(compared.values())
     chosen = asked or next((name for name in names if name in cells), next(iter(cells)))

@@ -21,7 +21,7 @@ from auglik.robustness.score import Score, load_measured, load_scores, means, sc
 from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
 from auglik.runs import CONFIG, RESULTS, finished
-from auglik.training import make_network
+from auglik.steps import make_network
 from auglik.version import __version__
 from auglik.views import Gallery
 from objectives import InputError

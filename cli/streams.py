@@ -1,0 +1,85 @@
+"""Standard output and error whose reader may leave, as in `auglik ... | head`, or whose disk may be full."""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import TextIO, cast
+
+import click
+
+READER_LEFT = 128 + 13
+"""The exit status that shells give to a program ended by SIGPIPE."""
+
+
+def closed(status: int) -> int:
+    """`status` once all that was said is out; READER_LEFT where nobody reads it, 2 and a line where it cannot be.
+
+    What is left then goes nowhere, so that the interpreter has nothing to complain of when it ends.
+    """
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed them
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            _to_nowhere(stream)
+            status = READER_LEFT
+        except OSError as error:
+            _to_nowhere(stream)
+            if status == 0:
+                status = 2
+                click.echo(f"auglik: cannot write what it says: {error.strerror or error}", err=True)
+    return status
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def whoever_reads() -> Iterator[None]:
+    """Within, work goes on once the reader of what is said has left: its results are files."""
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(cast(TextIO, _Unread(sys.stdout))))
+        stack.enter_context(redirect_stderr(cast(TextIO, _Unread(sys.stderr))))
+        yield
+
+
+class _Unread:
+    """A stream that drops what nobody reads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            _to_nowhere(self._stream)
+
+
+def one_line_warnings() -> None:
+    """From now on a warning, whoever gives it, is one line without the code that it came from."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        click.echo(f"auglik: warning: {' '.join(str(message).split())}", err=True)
+
+    warnings.showwarning = show
