@@ -48,7 +48,8 @@ class Objective:
         check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
         check_labels(labels, logits, self.likelihood)
         if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-            check_values(decay, labels, weight, classes=logits.shape[-1] - self.likelihood.extra_outputs)
+            classes = logits.shape[-1] - self.likelihood.extra_outputs
+            check_values(decay, labels, weight, log_importance, classes=classes)
         return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
 
     def loss(
