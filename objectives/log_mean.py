@@ -26,7 +26,9 @@ class LogMean:
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         views = shares(weight, log_importance, len(table))
-        return views.times_mean_weight((views.log_omega + views.plus_log_importance(at_least_float32(table))).logsumexp(0))
+        return views.times_mean_weight(
+            (views.log_omega + views.plus_log_importance(at_least_float32(table))).logsumexp(0)
+        )
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

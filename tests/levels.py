@@ -69,7 +69,10 @@ def rotated(image: Levels, degrees: float) -> list[Levels]:
 
 def cut(low: Values, high: Values, rounding: ArrayLike = ROUNDING) -> list[Levels]:
     """Values between `low` and `high`, clamped to [0,255] and cut to a whole level: the ends of what they may become."""
-    return [np.floor(np.clip(of, 0, 255)).astype(np.int64) for of in (low - np.asarray(rounding), high + np.asarray(rounding))]
+    return [
+        np.floor(np.clip(of, 0, 255)).astype(np.int64)
+        for of in (low - np.asarray(rounding), high + np.asarray(rounding))
+    ]
 
 
 def gray(image: Levels) -> list[Values]:

@@ -400,7 +400,9 @@ def test_the_jackknife_refuses_unequal_weights() -> None:
 
 def test_the_jackknife_refuses_a_single_view_with_importance() -> None:
     one = torch.tensor([[0.0, 0.0, 0.0], [-math.inf, 0.0, 0.0]])
-    refused(objective_of(aggregator="jackknife"), {"log_importance": one}, "expected two views or more of an image with")
+    refused(
+        objective_of(aggregator="jackknife"), {"log_importance": one}, "expected two views or more of an image with"
+    )
 
 
 def test_predict_checks_its_logits() -> None:
