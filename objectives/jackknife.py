@@ -17,7 +17,8 @@ class Jackknife:
     """K L_K - (K-1) mean_k L_{K-1} without view k, L the log-mean: bias O(1/K^2). Equal weights only; K >= 2.
 
     Unbounded above when views disagree (leaving out the one good view costs without limit), so it is not trained with.
-    Raises InputError for unequal weights, and where a single view of an image has importance: nothing is left without it.
+    Raises InputError for unequal weights, and where one view alone of an image has importance: without it nothing is
+    left.
     """
 
     formula: ClassVar[str] = "K L_K - (K-1) mean_k L_(K-1) without view k, L the log-mean"

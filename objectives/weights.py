@@ -42,7 +42,7 @@ class Shares(NamedTuple):
 
 
 def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
-    """The shares of K views from their weights and log importance weights [K,B]; None: equal weights of one, or i_k = 0.
+    """The shares of K views from their weights and log importance weights [K,B]; None: weights of one, i_k = 0.
 
     An image all of whose weights are zero counts nothing: its mean weight is zero and its shares are equal.
     """

@@ -1,7 +1,7 @@
 """What operations on levels may give, from their definitions in float64.
 
-A level is cut or rounded from a real value, a pixel is the nearest to a position. What becomes of a value or position at
-a tie is decided by the last bit of float32 arithmetic, which differs between processors and libraries: there both
+A level is cut or rounded from a real value, a pixel is the nearest to a position. What becomes of a value or position
+at a tie is decided by the last bit of float32 arithmetic, which differs between processors and libraries: there both
 outcomes are allowed, and nothing else anywhere.
 """
 
@@ -9,12 +9,11 @@ from collections.abc import Callable
 from itertools import product
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 NEAR = 1e-4
-"""Pixels: a position this near to a tie may fall on either side; float32 positions in a frame of 64 are exact to 2e-5."""
+"""Pixels: a position this near to a tie may fall on either side; those of frames of 64 are exact to 2e-5 in float32."""
 ROUNDING = 2e-4
 """Levels: float32 errors of a blend of levels times factors of up to 3."""
 
@@ -68,7 +67,7 @@ def rotated(image: Levels, degrees: float) -> list[Levels]:
 
 
 def cut(low: Values, high: Values, rounding: ArrayLike = ROUNDING) -> list[Levels]:
-    """Values between `low` and `high`, clamped to [0,255] and cut to a whole level: the ends of what they may become."""
+    """Values between `low` and `high`, clamped to [0,255] and cut to a level: the ends of what they may become."""
     return [
         np.floor(np.clip(of, 0, 255)).astype(np.int64)
         for of in (low - np.asarray(rounding), high + np.asarray(rounding))
