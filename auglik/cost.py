@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 
 from auglik.config import RunConfig, ViewConfig, flatten

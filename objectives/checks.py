@@ -1,5 +1,7 @@
 """Checks where user tensors enter an objective: what was expected, what came, the likely cause."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -56,12 +58,19 @@ def check_labels(labels: Tensor, logits: Tensor, likelihood: Likelihood) -> None
         )
 
 
-def check_values(decay: Tensor, labels: Tensor, weight: Tensor | None, *, classes: int) -> None:
-    """Raises InputError for decay outside [0,1], negative weights, labels that name no class or do not sum to one."""
+def check_values(
+    decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None, *, classes: int
+) -> None:
+    """Raises InputError for decay outside [0,1], weights that are negative or not finite, log importance of inf or NaN.
+
+    And for labels that name no class or do not sum to one.
+    """
     if not bool(((decay >= 0) & (decay <= 1)).all()):
         raise InputError(f"expected decay in [0,1], got values from {decay.min():g} to {decay.max():g}")
-    if weight is not None and not bool((weight >= 0).all()):
-        raise InputError(f"expected weights >= 0, got {weight.min():g}")
+    if weight is not None and not bool(((weight >= 0) & weight.isfinite()).all()):
+        raise InputError(f"expected finite weights >= 0, got values from {weight.min():g} to {weight.max():g}")
+    if log_importance is not None and not bool((log_importance < math.inf).all()):
+        raise InputError(f"expected log_importance below inf (-inf: no importance), got {log_importance.max():g}")
     if labels.ndim == 1 and labels.numel() and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         low, high = int(labels.min()), int(labels.max())
         raise InputError(f"expected labels in 0..{classes - 1} for {classes} classes, got values from {low} to {high}")

@@ -20,7 +20,7 @@ class Likelihood(Protocol):
     """How many outputs the network has beyond the C classes; logits are then [K,B,C + extra_outputs]."""
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        """[K,B,C + extra_outputs], [K,B] -> [K,B,C], in float32 or better."""
+        """[K,B,C + extra_outputs], [K,B] -> [K,B,C], computed in float32 or better whatever comes in."""
         ...
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
@@ -38,7 +38,10 @@ class Aggregator(Protocol):
     """Whether it may be trained with: False where the objective is unbounded above."""
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        """[K,B,C], [K,B], [K,B] -> [B,C]. `weight`: how much a view counts; `log_importance`: proposal log-weights."""
+        """[K,B,C], [K,B], [K,B] -> [B,C], in float32 or better. `weight`: how much a view counts.
+
+        `log_importance`: log-weights of views from a proposal; an image whose views have none (-inf each) is at -inf.
+        """
         ...
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:

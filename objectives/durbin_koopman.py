@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from objectives.log_mean import log_mean_exp
-from objectives.weights import plus_log_importance, shares
+from objectives.numerics import at_least_float32
+from objectives.weights import shares
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class DurbinKoopman:
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         K = len(table)
-        omega, log_omega, mean_weight = shares(weight, K)
-        terms = log_omega + plus_log_importance(table, log_importance)
+        views = shares(weight, log_importance, K)
+        terms = views.log_omega + views.plus_log_importance(at_least_float32(table))
         log_mean = terms.logsumexp(0)
         responsibilities = torch.exp(terms - log_mean)
-        return mean_weight * (log_mean + K / (2 * (K - 1)) * ((responsibilities - omega) ** 2).sum(0))
+        correction = K / (2 * (K - 1)) * ((responsibilities - views.omega) ** 2).sum(0)
+        return views.times_mean_weight(log_mean + correction)
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from objectives.geometric import check_temperature
 from objectives.jensen import Jensen
-from objectives.weights import shares, times_importance
+from objectives.numerics import at_least_float32
+from objectives.weights import shares
 
 _MEAN = Jensen()
 
@@ -27,9 +28,9 @@ class GeometricNormalized:
         check_temperature("geometric-normalized", self.T)
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        omega, _, mean_weight = shares(weight, len(table))
-        mean = (omega * times_importance(table, log_importance)).sum(0)
-        return mean_weight * (mean / self.T).log_softmax(-1)
+        views = shares(weight, log_importance, len(table))
+        mean = (views.omega * views.times_importance(at_least_float32(table))).sum(0)
+        return views.times_mean_weight((mean / self.T).log_softmax(-1))
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return _MEAN.predictive(log_probabilities)

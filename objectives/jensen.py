@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.weights import shares, times_importance
+from objectives.numerics import at_least_float32
+from objectives.weights import shares
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Jensen:
     trains: ClassVar[bool] = True
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        omega, _, mean_weight = shares(weight, len(table))
-        return mean_weight * (omega * times_importance(table, log_importance)).sum(0)
+        views = shares(weight, log_importance, len(table))
+        return views.times_mean_weight((views.omega * views.times_importance(at_least_float32(table))).sum(0))
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_probabilities.mean(0)

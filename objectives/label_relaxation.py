@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from objectives.errors import InputError
-from objectives.numerics import log_softmax
+from objectives.numerics import log_softmax, per_class
 
 
 def divergence_below(log_f: Tensor, bound: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class LabelRelaxation:
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        bound = ((1 - decay) * (1 - self.alpha))[..., None].to(log_f.dtype)
+        bound = ((1 - per_class(decay)) * (1 - self.alpha)).to(log_f.dtype)
         return -divergence_below(log_f, bound)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:

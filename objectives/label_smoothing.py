@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from objectives.errors import InputError
-from objectives.numerics import log_softmax
+from objectives.numerics import at_least_float32, log_softmax
 from objectives.smoothed import smoothed_table
 
 
@@ -29,7 +29,8 @@ class LabelSmoothing:
             raise InputError(f"label-smoothing: expected epsilon in [0,1), got {self.epsilon}: at 1 no label is left")
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(log_softmax(logits), decay + self.epsilon * (1 - decay))
+        gamma = at_least_float32(decay)
+        return smoothed_table(log_softmax(logits), gamma + self.epsilon * (1 - gamma))
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.weights import plus_log_importance, shares
+from objectives.numerics import at_least_float32
+from objectives.weights import shares
 
 
 def log_mean_exp(terms: Tensor) -> Tensor:
@@ -24,8 +25,10 @@ class LogMean:
     trains: ClassVar[bool] = True
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        _, log_omega, mean_weight = shares(weight, len(table))
-        return mean_weight * (log_omega + plus_log_importance(table, log_importance)).logsumexp(0)
+        views = shares(weight, log_importance, len(table))
+        return views.times_mean_weight(
+            (views.log_omega + views.plus_log_importance(at_least_float32(table))).logsumexp(0)
+        )
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

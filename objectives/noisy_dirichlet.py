@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from objectives.errors import InputError
-from objectives.numerics import at_least_float32, log_normal_density, log_softmax
+from objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class NoisyDirichlet:
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         logits = at_least_float32(logits)
-        off = (decay / logits.shape[-1])[..., None].to(logits.dtype)
+        gamma = per_class(decay).to(logits.dtype)
+        off = gamma / logits.shape[-1]
         off_label = _matched_log_density(logits, self.alpha_eps + off)
-        on_label = _matched_log_density(logits, self.alpha_eps + (1 - decay)[..., None] + off)
+        on_label = _matched_log_density(logits, self.alpha_eps + (1 - gamma) + off)
         return off_label.sum(-1, keepdim=True) + (on_label - off_label)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:

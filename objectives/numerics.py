@@ -16,6 +16,11 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def per_class(values: Tensor) -> Tensor:
+    """Values of views, [K,B] -> [K,B,1], in float32 or better: decay beside a table."""
+    return at_least_float32(values)[..., None]
+
+
 def log_softmax(logits: Tensor) -> Tensor:
     """log f = log softmax(logits) over the last dimension, in float32 or better."""
     return torch.log_softmax(at_least_float32(logits), dim=-1)

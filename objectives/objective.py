@@ -11,10 +11,13 @@ from objectives.errors import InputError
 
 
 def look_up_label(folded: Tensor, labels: Tensor) -> Tensor:
-    """The value at the observed label, [B,C], [B] -> [B], or its mean under soft labels, [B,C], [B,C] -> [B]."""
+    """The value at the observed label, [B,C], [B] -> [B], or its mean under soft labels, [B,C], [B,C] -> [B].
+
+    A class without label mass adds nothing, even where its value is -inf.
+    """
     if labels.ndim == 1:
         return folded.gather(1, labels.long()[:, None])[:, 0]
-    return (labels * folded).sum(1)
+    return (labels * folded.masked_fill(labels == 0, 0.0)).sum(1)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Objective:
         check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
         check_labels(labels, logits, self.likelihood)
         if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-            check_values(decay, labels, weight, classes=logits.shape[-1] - self.likelihood.extra_outputs)
+            classes = logits.shape[-1] - self.likelihood.extra_outputs
+            check_values(decay, labels, weight, log_importance, classes=classes)
         return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
 
     def loss(

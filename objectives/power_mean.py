@@ -8,7 +8,8 @@ from torch import Tensor
 
 from objectives.errors import InputError
 from objectives.log_mean import log_mean_exp
-from objectives.weights import plus_log_importance, shares
+from objectives.numerics import at_least_float32
+from objectives.weights import shares
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class PowerMean:
             )
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        _, log_omega, mean_weight = shares(weight, len(table))
-        terms = log_omega + plus_log_importance(self.rho * table, log_importance)
-        return mean_weight * terms.logsumexp(0) / self.rho
+        views = shares(weight, log_importance, len(table))
+        terms = views.log_omega + views.plus_log_importance(self.rho * at_least_float32(table))
+        return views.times_mean_weight(terms.logsumexp(0) / self.rho)
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

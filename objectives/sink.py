@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.numerics import log_softmax
+from objectives.numerics import log_softmax, per_class
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Sink:
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        gamma = decay[..., None]
+        gamma = per_class(decay)
         return (1 - gamma) * log_f[..., :-1] + gamma * log_f[..., -1:]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.numerics import log_softmax
+from objectives.numerics import log_softmax, per_class
 
 
 def smoothed_table(log_f: Tensor, decay: Tensor) -> Tensor:
     """(1-gamma) log f_j + gamma mean_c log f_c: [K,B,C], [K,B] -> [K,B,C]."""
-    gamma = decay[..., None]
+    gamma = per_class(decay)
     return (1 - gamma) * log_f + gamma * log_f.mean(-1, keepdim=True)
 
 

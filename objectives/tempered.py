@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from objectives.numerics import log_softmax
+from objectives.numerics import log_softmax, per_class
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Tempered:
     extra_outputs: ClassVar[int] = 0
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return (1 - decay)[..., None] * log_softmax(logits)
+        return (1 - per_class(decay)) * log_softmax(logits)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

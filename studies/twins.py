@@ -209,21 +209,32 @@ def _omega(table: Array, weight: Array | None) -> tuple[Array, Array]:
     return omega[..., None], weight.mean(0)[:, None]
 
 
-def _importance(table: Array, log_importance: Array | None) -> Array:
-    """e^{i_k}, the density ratio of a view: [K,B,1]."""
-    return jnp.ones((*table.shape[:2], 1)) if log_importance is None else jnp.exp(log_importance)[..., None]
+def _views(
+    table: Array, weight: Array | None, log_importance: Array | None
+) -> tuple[Array, Array, Callable[[Array], Array]]:
+    """Shares omega [K,B,1], density ratios e^{i_k} [K,B,1], and what makes the value of an image of that of its views.
+
+    The mean weight times it; log 0 where sum_k omega_k e^{i_k} = 0, but for images without weight, which are 0.
+    """
+    omega, mean_weight = _omega(table, weight)
+    ratio = jnp.ones(omega.shape) if log_importance is None else jnp.exp(log_importance)[..., None]
+    mass = (omega * ratio).sum(0)
+    of_nothing = jnp.where(mean_weight > 0, -jnp.inf, 0.0)
+    # Ratios of one where there are none: derivatives of what is not chosen must be numbers.
+    ratio = jnp.where(mass > 0, ratio, 1.0)
+    return omega, ratio, lambda value: jnp.where(mass > 0, mean_weight * value, of_nothing)
 
 
 def jensen(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
     """sum_k omega_k e^{i_k} log p_k."""
-    omega, mean_weight = _omega(table, weight)
-    return mean_weight * (omega * _importance(table, log_importance) * table).sum(0)
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    return of_image((omega * ratio * table).sum(0))
 
 
 def log_mean(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
     """log sum_k omega_k e^{i_k} p_k."""
-    omega, mean_weight = _omega(table, weight)
-    return mean_weight * jnp.log((omega * _importance(table, log_importance) * jnp.exp(table)).sum(0))
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    return of_image(jnp.log((omega * ratio * jnp.exp(table)).sum(0)))
 
 
 def durbin_koopman(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
@@ -231,47 +242,46 @@ def durbin_koopman(table: Array, weight: Array | None = None, log_importance: Ar
 
     For equal weights var(m) = s^2/K, s^2 the sample variance of p: Heinonen et al. 2025, Eq. 21-22.
     """
-    omega, mean_weight = _omega(table, weight)
-    K, p = len(table), _importance(table, log_importance) * jnp.exp(table)
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    K, p = len(table), ratio * jnp.exp(table)
     m = (omega * p).sum(0)
     inverse = jnp.exp(-jnp.log(m))  # the derivative of p / m would divide by m^2, which underflows in half the domain
     relative_variance = K / (K - 1) * (omega**2 * (p * inverse - 1) ** 2).sum(0)
-    return mean_weight * (jnp.log(m) + relative_variance / 2)
+    return of_image(jnp.log(m) + relative_variance / 2)
 
 
 def geometric(
     table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
 ) -> Array:
     """log (prod_k p_k^{omega_k e^{i_k}})^(1/T). Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24."""
-    omega, mean_weight = _omega(table, weight)
-    return mean_weight * (omega * _importance(table, log_importance) / T * table).sum(0)
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    return of_image((omega * ratio / T * table).sum(0))
 
 
 def geometric_normalized(
     table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
 ) -> Array:
     """log of g_c / sum_c g_c, g = prod_k p_k^{omega_k e^{i_k} / T}."""
-    omega, mean_weight = _omega(table, weight)
-    g = jnp.exp((omega * _importance(table, log_importance) / T * table).sum(0))
-    return mean_weight * (jnp.log(g) - jnp.log(g.sum(-1, keepdims=True)))
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    g = jnp.exp((omega * ratio / T * table).sum(0))
+    return of_image(jnp.log(g) - jnp.log(g.sum(-1, keepdims=True)))
 
 
 def power_mean(
     table: Array, weight: Array | None = None, log_importance: Array | None = None, *, rho: float = 0.5
 ) -> Array:
     """log (sum_k omega_k e^{i_k} p_k^rho)^(1/rho)."""
-    omega, mean_weight = _omega(table, weight)
-    mean_power = (omega * _importance(table, log_importance) * jnp.exp(rho * table)).sum(0)
-    return mean_weight * jnp.log(mean_power) / rho
+    omega, ratio, of_image = _views(table, weight, log_importance)
+    return of_image(jnp.log((omega * ratio * jnp.exp(rho * table)).sum(0)) / rho)
 
 
 def jackknife(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
     """K L_K - (K-1)/K sum_k L without view k, L the log of the mean likelihood. Equal weights of an image's views."""
-    _, mean_weight = _omega(table, weight)
-    K, p = len(table), _importance(table, log_importance) * jnp.exp(table)
+    _, ratio, of_image = _views(table, weight, log_importance)
+    K, p = len(table), ratio * jnp.exp(table)
     others = (1 - jnp.eye(K)) / (K - 1)
     without_one = jnp.log(jnp.einsum("kl,lbc->kbc", others, p))
-    return mean_weight * (K * jnp.log(p.mean(0)) - (K - 1) * without_one.mean(0))
+    return of_image(K * jnp.log(p.mean(0)) - (K - 1) * without_one.mean(0))
 
 
 LIKELIHOOD_TWINS: dict[str, Twin] = {

@@ -26,7 +26,8 @@ DTYPES = (torch.float32, torch.float64)
 SHAPES = ((4, 12, 10), (3, 16, 2), (2, 4, 100))
 ONE_VIEW = (1, 48, 10)
 EXTREME_SHAPES = ((2, 24, 10), (2, 24, 2))
-SETTINGS = ("plain", "weighted")
+SETTINGS = ("plain", "weighted", "outside")
+HALVES = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,26 @@ def ordinary_views(
 ) -> Views:
     """Logits about N(center, 2), decays in (0,1); `weighted`: importance, and weights that are zero now and then.
 
-    The first image has no weight at all. `equal_weights`: those of an image's views are equal.
+    The first image has no weight at all. `equal_weights`: those of an image's views are equal. `outside`: the same, and
+    no view of the first two images has importance, of the third only the last two, of the fourth none that has weight.
     """
     K, B, C = shape
     rng = np.random.default_rng([K, B, C])
     logits, decay = rng.normal(center, 2.0, (K, B, C + extra_outputs)), rng.uniform(size=(K, B))
     drawn = [logits, decay, rng.normal(size=(B, C))]
-    if setting == "weighted":
+    if setting != "plain":
         weight = rng.uniform(0.2, 2.0, (1 if equal_weights else K, B)) * np.ones((K, 1))
         if not equal_weights:
             weight[rng.integers(K, size=B // 2), np.arange(0, 2 * (B // 2), 2)] = 0
         weight[:, 0] = 0
-        drawn += [weight, rng.normal(0, 0.2, (K, B))]
+        importance = rng.normal(0, 0.2, (K, B))
+        if setting == "outside":
+            importance[:, :2] = importance[:-2, 2] = -np.inf
+            weight[:, 1:3] = weight[-1:, 1:3] + 0.1
+            if not equal_weights:
+                weight[:, 3] = np.eye(K)[0]
+            importance[slice(None) if equal_weights else 0, 3] = -np.inf
+        drawn += [weight, importance]
     return Views(*map(_float32_values, drawn))
 
 

@@ -363,6 +363,8 @@ def test_refused_steps(logits: Tensor, labels: Tensor, message: str) -> None:
 
 
 def test_refused_settings_and_states() -> None:
+    for alpha in (0.0, 1.0):
+        assert OnlineLabels.begin(2, CPU, alpha).alpha == alpha
     for alpha in (-0.1, 1.1, math.nan):
         with pytest.raises(InputError, match=r"expected alpha in \[0,1\]"):
             OnlineLabels.begin(4, CPU, alpha)

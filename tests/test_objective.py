@@ -23,6 +23,7 @@ from tests.cases import (
     AGGREGATOR_CASES,
     DTYPES,
     EXTREME_SHAPES,
+    HALVES,
     LIKELIHOOD_CASES,
     ONE_VIEW,
     SETTINGS,
@@ -71,9 +72,11 @@ def matches_twins(
         )
         (gradient,) = torch.autograd.grad(folded, logits, seen.cotangent)
         assert folded.dtype == dtype
-        assert folded.isfinite().all()
         assert gradient.isfinite().all()
-        error = np.abs(folded.detach().double().numpy() - reference.folded).max(1)
+        found, outside = folded.detach().double().numpy(), np.isneginf(reference.folded) & held[:, None]
+        assert np.array_equal(~np.isfinite(found), outside)
+        assert (found[outside] == -math.inf).all()
+        error = np.abs(np.where(outside, 0, found) - np.where(outside, 0, reference.folded)).max(1)
         gradient_error = np.abs(gradient.double().numpy() - reference.gradient).max((0, 2))
         allowed = 32 * torch.finfo(dtype).eps * magnitude
         assert (error <= allowed)[held].all()
@@ -95,6 +98,59 @@ def test_values_and_gradients_match_the_twins(
             equal_weights=aggregator.name == "jackknife",
         )
         matches_twins(likelihood, aggregator, views, whole_domain=True)
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATOR_CASES, ids=str)
+@pytest.mark.parametrize("likelihood", LIKELIHOOD_CASES, ids=str)
+def test_half_precision_beside_logits_is_cast_up_first(
+    likelihood: Case[Likelihood], aggregator: Case[Aggregator]
+) -> None:
+    """Decay, weight and importance in half precision, and tables: values and gradients are those of float32."""
+    views = ordinary_views(
+        (4, 12, 10),
+        extra_outputs=likelihood.instance.extra_outputs,
+        center=likelihood.center,
+        setting="outside",
+        equal_weights=aggregator.name == "jackknife",
+    )
+    whole = Objective(likelihood.instance, aggregator.instance)
+
+    def value_and_gradient(beside: Views) -> tuple[Tensor, Tensor]:
+        logits = views.logits.float().requires_grad_()
+        folded = whole.fold(logits, beside.decay, beside.weight, beside.log_importance)
+        return folded, torch.autograd.grad(folded, logits, views.cotangent.float())[0]
+
+    for beside in map(views.to, HALVES):
+        up = beside.to(torch.float32)
+        for found, expected in zip(value_and_gradient(beside), value_and_gradient(up), strict=True):
+            assert found.dtype == torch.float32
+            assert torch.equal(found, expected)
+        table = likelihood.instance.table(beside.logits, beside.decay)
+        assert torch.equal(table, likelihood.instance.table(up.logits, up.decay))
+        folded = aggregator.instance.fold(table.to(beside.decay.dtype), beside.weight, beside.log_importance)
+        upper = table.to(beside.decay.dtype).float()
+        assert torch.equal(folded, aggregator.instance.fold(upper, up.weight, up.log_importance))
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATOR_CASES, ids=str)
+def test_images_without_importance_are_at_minus_infinity_and_move_nothing(aggregator: Case[Aggregator]) -> None:
+    """The derivatives in the table and in the importance are numbers."""
+    views = ordinary_views((4, 12, 10), setting="outside", equal_weights=aggregator.name == "jackknife")
+    assert views.weight is not None
+    assert views.log_importance is not None
+    leaves = [x.clone().requires_grad_() for x in (views.logits.log_softmax(-1), views.log_importance)]
+    value = aggregator.instance.fold(leaves[0], views.weight, leaves[1])
+    assert (value[0] == 0).all()
+    assert (value[[1, 3]] == -math.inf).all()
+    assert value[[2, *range(4, 12)]].isfinite().all()
+    table, importance = torch.autograd.grad(value, leaves, views.cotangent)
+    assert (table[:, [0, 1, 3]] == 0).all()
+    assert table.isfinite().all()
+    assert (table[-2:, 2] != 0).all()
+    assert (importance[:, [0, 1, 3]] == 0).all()
+    assert importance.isfinite().all()
+    plain = aggregator.instance.fold(leaves[0][:, 1:2], None, leaves[1][:, 1:2])
+    assert (plain == -math.inf).all()
 
 
 @pytest.mark.parametrize("aggregator", ONE_VIEW_AGGREGATORS, ids=str)
@@ -280,7 +336,10 @@ REFUSALS: list[tuple[Given, str]] = [
     ({"decay": torch.full((2, 3), math.nan)}, "expected decay in [0,1]"),
     ({"weight": torch.ones(3, 2)}, "expected floating weight [K,B] = [2, 3], got float32 [3, 2]"),
     ({"weight": torch.ones(2, 3, 1)}, "expected floating weight"),
-    ({"weight": -torch.ones(2, 3)}, "expected weights >= 0, got -1"),
+    ({"weight": -torch.ones(2, 3)}, "expected finite weights >= 0, got values from -1 to -1"),
+    ({"weight": torch.full((2, 3), math.inf)}, "expected finite weights >= 0, got values from inf to inf"),
+    ({"log_importance": torch.full((2, 3), math.inf)}, "expected log_importance below inf (-inf: no importance), got"),
+    ({"log_importance": torch.full((2, 3), math.nan)}, "expected log_importance below inf (-inf: no importance), got"),
     ({"log_importance": torch.ones(2)}, "expected floating log_importance"),
     ({"labels": torch.tensor([0, 1, 4])}, "expected labels in 0..3 for 4 classes, got values from 0 to 4"),
     ({"labels": torch.tensor([-1, 1, 2])}, "got values from -1 to 2"),
@@ -336,6 +395,13 @@ def test_training_with_the_jackknife_is_refused() -> None:
 
 def test_the_jackknife_refuses_unequal_weights() -> None:
     refused(objective_of(aggregator="jackknife"), {"weight": torch.arange(6.0).reshape(2, 3)}, "expected equal weights")
+
+
+def test_the_jackknife_refuses_a_single_view_with_importance() -> None:
+    one = torch.tensor([[0.0, 0.0, 0.0], [-math.inf, 0.0, 0.0]])
+    refused(
+        objective_of(aggregator="jackknife"), {"log_importance": one}, "expected two views or more of an image with"
+    )
 
 
 def test_predict_checks_its_logits() -> None:

@@ -1,6 +1,7 @@
-"""Operations on levels, beside torchvision's v2 functional ones."""
+"""Operations on levels beside their definitions in float64 and torchvision's v2 functional ones."""
 
 import functools
+import itertools
 import math
 import os
 import shutil
@@ -20,6 +21,7 @@ from auglik.views.operations import BATCHED, BILINEAR, Grouping, as_is, coeffici
 from auglik.views.operations.geometry import nearest
 from auglik.views.operations.running import COMPILABLE
 from objectives import InputError
+from tests.levels import among, at_ties, outcomes
 
 MODES = {"nearest": BATCHED, "bilinear": BILINEAR}
 GEOMETRIC = ("rotate", "shear-x", "shear-y", "translate-x", "translate-y")
@@ -64,7 +66,7 @@ def narrow() -> Tensor:
 
 @functools.cache
 def cifar() -> Tensor:
-    return torch.from_numpy(open_dataset(os.environ["AUGLIK_CIFAR10"]).train().images[:48])
+    return torch.from_numpy(open_dataset(os.environ["AUGLIK_CIFAR10"]).train().images[:16])
 
 
 IMAGES: dict[str, Callable[[], Tensor]] = {
@@ -106,17 +108,6 @@ REFERENCE: dict[str, Callable[[Tensor, float, InterpolationMode], Tensor]] = {
 }
 
 
-def matrix_products_round_each_term() -> bool:
-    """Whether torch multiplies a grid with a map as torchvision's results on the usual processors imply."""
-    grid, maps = torch.randn(1, 1024, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0.3, -0.7, 1.1])
-    x, y, z = (grid * maps).unbind(2)
-    return torch.equal(grid.bmm(maps.expand(2, 3).T[None])[..., 0], x + y + z)
-
-
-TOLERATED = 0 if matrix_products_round_each_term() else 2e-3
-"""The share of pixels of geometric operations that may differ: where products are fused, ties fall otherwise."""
-
-
 def test_every_operation_is_walked() -> None:
     assert set(MAGNITUDES) == set(REFERENCE) == set(BATCHED) == set(BILINEAR)
     assert set(OPERATIONS) - set(BATCHED) == {"crop", "erase", "noise"}
@@ -126,16 +117,29 @@ def test_every_operation_is_walked() -> None:
 @pytest.mark.parametrize(
     ("mode", "name"), [*(("nearest", name) for name in BATCHED), *(("bilinear", name) for name in GEOMETRIC)]
 )
-def test_equal_to_torchvision(mode: str, name: str, kind: str) -> None:
+def test_equal_to_the_definition_and_to_torchvision(mode: str, name: str, kind: str) -> None:
+    """Both give what float64 gives but at ties, less than a third of the pixels over all magnitudes."""
     images, magnitudes = IMAGES[kind](), torch.tensor(MAGNITUDES[name])
     each = images.repeat_interleave(len(magnitudes), 0)
     found = MODES[mode][name].apply(each.clone(), magnitudes.repeat(len(images)))
-    expected = torch.stack(
-        [REFERENCE[name](image, m, InterpolationMode(mode)) for image in images for m in magnitudes.tolist()]
-    )
     assert found.dtype == torch.uint8
-    differing = (found != expected).float().mean().item()
-    assert differing <= (TOLERATED if name in GEOMETRIC else 0)
+    every = [(image, m) for image in images for m in magnitudes.tolist()]
+    ties = []
+    for ours, (image, m) in zip(found, every, strict=True):
+        allowed = outcomes(name, image, m, mode)
+        assert among(ours, allowed)
+        assert among(REFERENCE[name](image, m, InterpolationMode(mode)), allowed)
+        ties.append(at_ties(allowed))
+    assert np.mean(ties) < 1 / 3
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (3, 4), (5, 5)])
+def test_contrast_of_small_images(size: tuple[int, int]) -> None:
+    """Their mean, which float32 rounds, decides every pixel at once."""
+    for image, magnitude in itertools.product(uniform(15, 3, *size), torch.tensor(MAGNITUDES["contrast"])):
+        allowed = outcomes("contrast", image, magnitude.item())
+        assert among(BATCHED["contrast"].apply(image[None].clone(), magnitude[None])[0], allowed)
+        assert among(REFERENCE["contrast"](image, magnitude.item(), InterpolationMode.NEAREST), allowed)
 
 
 @pytest.mark.parametrize("name", BATCHED)
@@ -149,14 +153,18 @@ def test_images_without_inner_pixels(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["digits", "oblong"])
-def test_gathering_equals_sampling(kind: str) -> None:
+def test_gathering_and_sampling_do_the_same(kind: str) -> None:
     images = IMAGES[kind]().repeat(8, 1, 1, 1)
     H, W = images.shape[2:]
     names = [GEOMETRIC[view % 5] for view in range(len(images))]
     operation = np.array([OPERATIONS.index(name) for name in names], np.uint8)
     magnitude = np.random.default_rng(0).uniform(-1, 1, len(images)).astype(np.float32) * 9
     coefficients = torch.from_numpy(coefficients_of(operation, magnitude, H, W, BATCHED))
-    assert torch.equal(COMPILABLE[nearest](images, coefficients), nearest(images, coefficients))
+    gathered, sampled = (kernel(images, coefficients) for kernel in (COMPILABLE[nearest], nearest))
+    for one, other, image, name, m in zip(gathered, sampled, images, names, magnitude.tolist(), strict=True):
+        allowed = outcomes(name, image, m)
+        assert among(one, allowed)
+        assert among(other, allowed)
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="torch.compile needs a C++ compiler")

@@ -67,7 +67,7 @@ def test_standard_error_is_that_of_scipy() -> None:
         ([[1.0]], [[1.0]], 0.95, r"shape \(1, 1\)"),
         (["a"], [1.0], 0.95, "got list"),
         ([1.0, 2.0], [1.0], 0.95, "got 2 and 1"),
-        ([1.0, 2.0], [1.0, 3.0], 95, "got 95"),
+        *(([1.0, 2.0], [1.0, 3.0], level, f"between 0 and 1, got {level}") for level in (95, 1.5, 1.0, 0.0)),
     ],
 )
 def test_bad_input_is_one_line(values: object, reference: object, level: float, message: str) -> None:

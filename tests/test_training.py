@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.nn.functional import cross_entropy
 
 from auglik import InputError, RunConfig, load_training, open_dataset, train
 from auglik import checkpoint as checkpoints
+from auglik.keys import host_generator
 from auglik.runs import execute, find_checkpoint
 from auglik.steps import make_network
 from auglik.stop import Interrupted
@@ -42,6 +44,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path)
     assert torch.equal(weights(first), weights(second))
     assert (tmp_path / "a" / "metrics.jsonl").read_bytes() == (tmp_path / "b" / "metrics.jsonl").read_bytes()
     assert not torch.equal(weights(first), weights(trained(tmp_path / "c", seed=1)))
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps(tmp_path: Path) -> None:
+    """A rate of 1e-12 leaves the initial network, whose loss on every batch is computed again by its definition."""
+    config = tiny.config(learning_rate=1e-12, weight_decay=0.0, views=1, augment="none", mollify="none")
+    data = load_training(config, open_dataset("digits"))
+    train(config, data, "hash", tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    gallery, labels = data.training
+    B, steps, _, _ = lengths(config, len(labels))
+    network = make_network(config, gallery.channels, data.classes).train()
+    for epoch, line in enumerate(lines):
+        order = host_generator(config.seed, "batches", epoch).permutation(len(labels))
+        batches = [torch.from_numpy(order[step * B : (step + 1) * B]) for step in range(steps)]
+        with torch.no_grad():
+            losses = [float(cross_entropy(network(gallery.clean(batch)), labels[batch])) for batch in batches]
+        assert len(losses) > 2
+        assert line["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 MANY_AUGMENTATIONS = {

@@ -1,4 +1,4 @@
-"""Views against torchvision, torch_dct and SciPy, their pairing, and the images' layout.
+"""Views against their definitions, torchvision, torch_dct and SciPy, their pairing, and the images' layout.
 
 AUGLIK_CIFAR10 may name a .npz of CIFAR-10, whose images then take the place of three-channel ones made of digits.
 """
@@ -29,6 +29,7 @@ from auglik.views.mollification import add_noise, blur, heat_operator, heat_time
 from auglik.views.pipeline import CHUNK
 from auglik.views.registry import read_augmentations
 from objectives import ROLES, InputError, Schedule
+from tests.levels import among, rotated
 
 CPU = torch.device("cpu")
 CIFAR10 = os.environ.get("AUGLIK_CIFAR10", "")
@@ -74,13 +75,20 @@ def fcr(schedule: Schedule, padding: int = 4) -> Pipeline:
     return Pipeline(COLOUR, (Step("fcr", FlipCropRotate(0.5, padding, 15.0)),), Mollification(schedule))
 
 
-def by_torchvision(image: Images, flip: bool, top: int, left: int, angle: float, padding: int) -> Tensor:
-    """horizontal_flip -> pad -> crop -> rotate (nearest) of one image [c,H,W]."""
+def is_rotation_of_crop(
+    view: Tensor, image: Images, flip: bool, top: int, left: int, angle: float, padding: int
+) -> bool:
+    """Whether a view [c,H,W] of 0..255 is horizontal_flip -> pad -> crop -> rotate (nearest) of an image [c,H,W].
+
+    But for ties of the rotation, as torchvision's view is, too.
+    """
     x = torch.from_numpy(image)
     if flip:
         x = tv.horizontal_flip(x)
     x = tv.crop(tv.pad(x, [padding]), padding + top, padding + left, *image.shape[1:])
-    return tv.rotate(x, angle)
+    allowed = rotated(x.numpy(), angle)
+    assert among(tv.rotate(x, angle), allowed)
+    return among(view, allowed)
 
 
 def fetched(gallery: Gallery, index: Sequence[int], parameters: Sequence[Parameters]) -> Tensor:
@@ -110,7 +118,7 @@ def cos_and_sin(angle: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArra
     ],
     ids=lambda value: "x".join(map(str, value.shape[1:])) if isinstance(value, np.ndarray) else str(value),
 )
-def test_views_are_torchvisions_bit_for_bit(
+def test_views_are_flipped_cropped_and_rotated(
     images: Images, padding: int, degrees: float, rng: np.random.Generator
 ) -> None:
     N = len(images)
@@ -118,8 +126,8 @@ def test_views_are_torchvisions_bit_for_bit(
     top, left = rng.integers(-padding, padding, (2, N), endpoint=True)
     parameters: list[Parameters] = list(zip(flip.tolist(), top.tolist(), left.tolist(), angle.tolist(), strict=True))
     views = fetched(raw_gallery(images), range(N), parameters)
-    expected = [by_torchvision(image, *drawn, padding) for image, drawn in zip(images, parameters, strict=True)]
-    assert torch.equal(views, torch.stack(expected).float())
+    for view, image, drawn in zip(views, images, parameters, strict=True):
+        assert is_rotation_of_crop(view, image, *drawn, padding)
 
 
 @pytest.mark.parametrize("images", [digits(4), colour(4), colour(4, 20, 33)], ids=["8x8", "32x32", "20x33"])
@@ -129,11 +137,11 @@ def test_views_at_the_ends_of_every_range(images: Images) -> None:
         itertools.product((False, True), (-padding, 0, padding), (-padding, padding), (-180.0, -90, 0, 90, 180))
     )
     index = [i % len(images) for i in range(len(ends))]
-    expected = [by_torchvision(images[i], *drawn, padding) for i, drawn in zip(index, ends, strict=True)]
-    assert torch.equal(fetched(raw_gallery(images), index, ends), torch.stack(expected).float())
+    for view, i, drawn in zip(fetched(raw_gallery(images), index, ends), index, ends, strict=True):
+        assert is_rotation_of_crop(view, images[i], *drawn, padding)
 
 
-def test_rendered_views_are_torchvisions_of_the_draws() -> None:
+def test_rendered_views_are_those_of_the_draws() -> None:
     """The parameters' way through a pipeline: keyed draws, places in the epoch, chunks of a large batch."""
     images, padding, K = colour(150), 4, 2
     pipeline = fcr(Schedule(noise=0, blur=0), padding)
@@ -143,13 +151,10 @@ def test_rendered_views_are_torchvisions_of_the_draws() -> None:
     views = pipeline.render(raw_gallery(images), draws, batch).images
     drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))
-    same = 0
     for k, (place, i) in itertools.product(range(K), enumerate(batch)):
         flip, top, left = (int(drawn[name][k, i]) for name in ("flip", "top", "left"))
-        expected = by_torchvision(images[i], bool(flip), top, left, float(degrees[k, i]), padding)
-        same += int((views[k, place] == expected).sum())
-    # The angle is read back from its rounded sine: now and then that moves a tie.
-    assert same > 0.9999 * views.numel()
+        # The angle is read back from its rounded sine, which moves a source by less than 1e-5 pixels.
+        assert is_rotation_of_crop(views[k, place], images[i], bool(flip), top, left, float(degrees[k, i]), padding)
 
 
 def test_parameters_of_views_have_their_distribution(rng: np.random.Generator) -> None:

@@ -121,7 +121,7 @@ WARNINGS = PillowWarnings()
 def resize_and_crop(image: Image.Image, shorter: int, size: int) -> Image.Image:
     """The shorter side resized to `shorter` (bilinear, antialiased), then the central `size` x `size`.
 
-    Equal to torchvision's Resize and CenterCrop on a PIL image, bit for bit.
+    The pixels of torchvision's Resize and CenterCrop on a PIL image: both are Pillow's own, in whole numbers.
     """
     width, height = image.size
     scaled = shorter, int(shorter * max(width, height) / min(width, height))

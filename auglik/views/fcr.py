@@ -1,7 +1,7 @@
 """Flip, crop, rotation (the papers' FCR), each view with parameters of its own, as one gather.
 
-The three compose into one map from output pixel to source pixel; pixels from outside the image are black. Equal to
-torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images, bit for bit.
+The three compose into one map from output pixel to source pixel; pixels from outside the image are black. It is
+torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images, but for sources between two pixels.
 """
 
 import math
@@ -111,7 +111,7 @@ def sources(
     flip, top, left, cos, sin = (values[:, None, None] for values in (flip, top, left, cos, sin))
     x = torch.arange(W, device=cos.device, dtype=torch.float32) - (W - 1) / 2
     y = (torch.arange(H, device=cos.device, dtype=torch.float32) - (H - 1) / 2)[:, None]
-    # In torchvision's own order of operations (a grid on [-1,1]), so that ties of the rounding fall alike.
+    # In torchvision's own order of operations (a grid on [-1,1]), so that most ties of the rounding fall alike.
     u = x * (cos / (W / 2)) - y * (sin / (W / 2))
     v = x * (sin / (H / 2)) + y * (cos / (H / 2))
     column = torch.round(((u + 1) * W - 1) / 2).to(torch.int32)

@@ -1,7 +1,9 @@
 """Operations on batches of levels, uint8 [V,c,H,W], each view under a magnitude of its own.
 
-Equal to torchvision's v2 functional operations on a CPU, bit for bit, with black as the fill. Only contrast may differ,
-by a level: in images of more than 65,793 pixels, whose mean depends on the order of its sum, and in those of 2 x 2.
+They do what torchvision's v2 functional operations do with black as the fill. Pixels are equal but for ties: where a
+source lies between two pixels, the nearest may be the other one, and where an interpolated, blended or stretched value
+lies at the edge of a level, so may the level next to it. Float32 decides these, and rounds differently by processor, by
+library and by the order of a sum (contrast's mean gray, with every pixel at once).
 """
 
 from dataclasses import replace

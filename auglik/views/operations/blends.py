@@ -1,6 +1,6 @@
 """Brightness, color and contrast: an image blended with black, its gray image or its mean gray level.
 
-v' = (1 + m) v - m y, clamped to [0,255] and cut to a whole level, in float32 as torchvision computes it.
+v' = (1 + m) v - m y, clamped to [0,255] and cut to a whole level.
 """
 
 import torch
@@ -13,7 +13,7 @@ RED, GREEN, BLUE = (torch.tensor(share).item() for share in (0.2989, 0.587, 0.11
 
 
 def fused(x: Tensor, y: Tensor | float, z: Tensor) -> Tensor:
-    """x y + z with one rounding, as torch's `z.add(x, alpha=y)`, whose y can only be the same for all views."""
+    """x y + z with one rounding, on every processor; torch's `z.add(x, alpha=y)` has one or two, and one y for all."""
     return (x.double() * y + z.double()).float()
 
 

@@ -1,7 +1,7 @@
 """Operations that move pixels: affine maps of the frame, black beyond it, and the flip.
 
 Coefficients a..f map an output pixel to its source, x' = a x + b y + c, y' = d x + e y + f, in pixels from the image's
-center. Arithmetic is in torchvision's order (`affine`, `rotate`), so that roundings fall alike.
+center. Arithmetic is in torchvision's order (`affine`, `rotate`), so that ties fall alike where products are not fused.
 """
 
 import math
@@ -29,7 +29,7 @@ def shear_y(magnitude: Tensor, height: int, width: int) -> Tensor:
 
 
 def by_angle(magnitude: Tensor, tangent: Callable[[float], float]) -> Tensor:
-    """The magnitudes, float64, by way of degrees; the errors on torchvision's way decide how ties round."""
+    """The magnitudes, float64, by way of degrees, as torchvision has them: their last bits decide ties."""
     distinct, place = magnitude.double().unique(return_inverse=True)
     ways = [tangent(math.radians(math.degrees(math.atan(m)))) for m in distinct.tolist()]
     return torch.tensor(ways, dtype=torch.float64)[place]

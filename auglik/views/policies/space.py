@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from auglik.views.augmentation import OPERATIONS, Applied, Parameters, Shape
@@ -44,11 +43,17 @@ class Space(NamedTuple):
 
 
 def magnitudes(name: str, weakest: float, strongest: float, bins: int) -> NDArray[np.float32]:
-    """Evenly from the weakest to the strongest, whole for posterize, in torchvision's float32 arithmetic: [bins]."""
+    """Evenly from the weakest to the strongest, whole for posterize: [bins].
+
+    torchvision's, from the nearer end in steps of float32. Its own torch.linspace rounds as the kernel of the processor
+    does; here every magnitude, and so its digest, is the same on all.
+    """
     if name == "posterize" and weakest != strongest:
-        bits = weakest - torch.arange(bins) / ((bins - 1) / (weakest - strongest))
-        return np.asarray(bits.round().numpy())
-    return np.asarray(torch.linspace(weakest, strongest, bins).numpy())
+        bits = weakest - np.arange(bins, dtype=np.float32) / np.float32((bins - 1) / (weakest - strongest))
+        return np.rint(bits)
+    low, high = np.float32(weakest), np.float32(strongest)
+    step, i = float((high - low) / np.float32(bins - 1)), np.arange(bins)
+    return np.where(i < bins // 2, low + step * i, high - step * (bins - 1 - i)).astype(np.float32)
 
 
 def settings(

@@ -1,0 +1,39 @@
+"""Components of variance at their fewest seeds and images, and the first number of seeds that power tries."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from auglik.inference.components import components, new_images, new_seeds, new_seeds_and_images
+from auglik.inference.power import seeds_needed
+
+
+@pytest.mark.parametrize("images", [2, 5])
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_intervals_of_the_fewest_seeds_and_images_are_students(
+    seeds: int, images: int, rng: np.random.Generator
+) -> None:
+    """One degree of freedom is enough: over new seeds the interval is the t-test's of the seeds' means."""
+    d = rng.normal(0.3, 1, (seeds, images))
+    for found, means in ((new_seeds(components(d)), d.mean(1)), (new_images(components(d)), d.mean(0))):
+        expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+        assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high))
+        assert found.degrees_of_freedom == len(means) - 1
+    assert np.isfinite(new_seeds_and_images(components(d))).all()
+
+
+def test_one_seed_leaves_no_degree_of_freedom(rng: np.random.Generator) -> None:
+    d = rng.normal(0.3, 1, (1, 20))
+    for bounds in (new_seeds(components(d)), new_seeds_and_images(components(d))):
+        assert bounds.mean == pytest.approx(d.mean())
+        assert np.isnan(bounds[1:]).all()
+    assert math.isfinite(new_images(components(d)).upper)
+
+
+@pytest.mark.parametrize(("seeds", "first"), [(0, 2), (1, 2), (2, 3), (5, 6), (99, 100)])
+def test_the_next_number_of_seeds_is_the_first_that_is_tried(seeds: int, first: int) -> None:
+    """A difference that any number of seeds would tell: one more, and two at least."""
+    found = seeds_needed(1.0, 1e-12, 0.0, seeds)
+    assert (found.seeds, found.more) == (first, first - seeds)
