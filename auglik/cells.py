@@ -63,7 +63,7 @@ def plan(
     """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
 
     `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
-    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it is.
+    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays.
     Raises InputError for unknown settings and values out of range, for cells with one name, and for `cells` with equal
     settings; equal ones among the products are one cell.
     """

@@ -30,7 +30,9 @@ def members(seeds: int, rng: np.random.Generator) -> dict[int, Predictions]:
 
     none = np.empty((0, 3), np.float32)
     return {
-        seed: Predictions(log_p(), LABELS, np.arange(40), log_p(), log_p(2), log_p()[:, 0], none, LABELS[:0], LABELS[:0])
+        seed: Predictions(
+            log_p(), LABELS, np.arange(40), log_p(), log_p(2), log_p()[:, 0], none, LABELS[:0], LABELS[:0]
+        )
         for seed in range(seeds)
     }
 

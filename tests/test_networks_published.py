@@ -5,7 +5,6 @@ import itertools
 import sys
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats

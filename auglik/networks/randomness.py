@@ -13,6 +13,7 @@ from auglik.keys import stream_key
 from auglik.splitmix import SLICES, sixteenths, streams, words
 from objectives.errors import InputError
 
+
 class Uniforms(nn.Module):
     """Uniforms in (0,1) of any shape, other ones at each call, in steps of 2^-16: four come of one word."""
 

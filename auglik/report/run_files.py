@@ -23,7 +23,16 @@ SAME_NLL = 1e-4
 LONGEST = 300
 """Characters of what is wrong with a run."""
 PARTS = ("clean", "folded", "mollified")
-TEXTS = ("cell", "test_digest", "evaluation_views_digest", "views_digest", "batches_digest", "settings", "pipeline", "device")
+TEXTS = (
+    "cell",
+    "test_digest",
+    "evaluation_views_digest",
+    "views_digest",
+    "batches_digest",
+    "settings",
+    "pipeline",
+    "device",
+)
 NOT_SCORES = (*TEXTS, "likelihood", "aggregator", "view_digests", "versions")
 
 Epoch = Mapping[str, float]
