@@ -135,7 +135,7 @@ def execute(
 
 
 def test_images(config: RunConfig, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
-    """The images that a run is scored on, and their places in the test set; to be called once its training has ended."""
+    """The images that a run is scored on, and their places in the test set; call it once training has ended."""
     test, count = opened(source, "test"), config.evaluation.images
     if count is None:
         return test, np.arange(len(test.labels))

@@ -40,7 +40,7 @@ def shifted(z: Tensor, bits: int) -> Tensor:
 
 
 def streams(key: Tensor | int, index: Tensor) -> Tensor:
-    """Where the streams of `index` under `key` start: int64, of shapes that broadcast; words of the key's own stream."""
+    """Where the streams of `index` under `key` start, the words of the key's own stream: int64, broadcast."""
     return mix(key + (index + 1) * GAMMA)
 
 

@@ -1,7 +1,7 @@
 """The training loop, top to bottom.
 
 Nothing in a step waits for the device: the host knows every draw, and its sums stay on the device until a look.
-All randomness is keyed by (seed, epoch, view, image), so a checkpoint holds no generator and a resumed run is the same run.
+All randomness is keyed by (seed, epoch, view, image): a checkpoint holds no generator, a resumed run is the same run.
 """
 
 import hashlib

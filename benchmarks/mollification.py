@@ -3,6 +3,7 @@
 Each blur is checked against the others before it is timed.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from auglik import build_network
+from auglik.splitmix import streams
 from auglik.views import Mollification
-from auglik.views.mollification import blur, heat_time, mollify, noise_generator
+from auglik.views.mollification import blur, heat_time, mollify
 from benchmarks.timing import (
     BATCH,
     CPU,
@@ -64,10 +66,10 @@ def mollification(images: Tensor, count: int) -> Timed:
     views = Mollification(Schedule())
     role, temperature = views.draw(np.random.default_rng(0), count)
     role, at = role[None, :BATCH], torch.from_numpy(temperature[None, :BATCH])
-    step = iter(range(10**9))
+    step = itertools.count()
 
     def once() -> None:
-        mollify(images.clone(), role, at, [noise_generator(CPU, 0, "training", 0, 0, next(step))])
+        mollify(images.clone(), role, at, streams(next(step), torch.arange(BATCH)))
 
     def drawing() -> None:
         views.decay(*views.draw(np.random.default_rng(0), count))

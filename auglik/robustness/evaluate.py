@@ -39,7 +39,7 @@ def evaluate_robustness(
     config, settings = read_run(folder)
     if settings_hash(config, suite.training_digest) != settings:
         raise InputError(
-            f"{folder}: expected a run of this version, trained on the data set that it names, got other training images"
+            f"{folder}: expected a run of this version on the data set that it names, got other training images"
             " or a run of another version: train it again"
         )
     if (before := measured_before(folder, suite)) is not None:

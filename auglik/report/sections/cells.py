@@ -128,13 +128,13 @@ def pairing(cell: Cell, reference: Cell) -> str:
     shared = [(run, reference.runs[seed]) for seed, run in cell.runs.items() if seed in reference.runs]
     if not shared:
         return "no seed"
-    keys = {"batches": "batches_digest", "test images": "test_digest", "evaluation views": "evaluation_views_digest"}
-    same = [
-        what
-        for what, key in keys.items()
-        if all(own.results.get(key) == other.results.get(key) for own, other in shared)
-    ]
-    return ", ".join(["seeds", *same[:1], *_shared_views(shared), *same[1:]])
+
+    def same(key: str) -> bool:
+        return all(own.results.get(key) == other.results.get(key) for own, other in shared)
+
+    scored = {"test images": "test_digest", "evaluation views": "evaluation_views_digest"}
+    batches = ["batches"] if same("batches_digest") else []
+    return ", ".join(["seeds", *batches, *_shared_views(shared), *(what for what, key in scored.items() if same(key))])
 
 
 def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:

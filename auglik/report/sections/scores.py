@@ -39,8 +39,8 @@ def scores(collected: Collected) -> Section:
         "scores",
         "Scores",
         (
-            "Cells are scored alike, whatever they were trained with, by categorical log-probabilities. Means ± standard "
-            "errors over seeds.",
+            "Cells are scored alike, whatever they were trained with, by categorical log-probabilities. Means ± "
+            "standard errors over seeds.",
             *scored_on(collected),
         ),
         (*tables, _marginal(collected), *_ensembles(collected)),
