@@ -1,5 +1,6 @@
 """Every pixel mode of a file becomes RGB by its rule or is refused; images are upright, and warnings name the file."""
 
+import contextlib
 import io
 import logging
 import struct
@@ -104,7 +105,7 @@ def test_modes_are_converted_by_their_rules(tmp_path: Path, case: str) -> None:
 
 def test_a_transparent_grey_or_colour_lies_on_white(tmp_path: Path) -> None:
     key = tuple(int(value) for value in COLOUR[1, 2])
-    expected = np.where((key == COLOUR).all(2, keepdims=True), np.uint8(255), COLOUR)
+    expected = np.where(np.equal(COLOUR, key).all(2, keepdims=True), np.uint8(255), COLOUR)
     assert np.array_equal(read(saved(tmp_path, Image.fromarray(COLOUR), "png", transparency=key)), expected)
     level = int(GREY[1, 2])
     path = saved(tmp_path, Image.fromarray(GREY), "png", transparency=level)
@@ -222,6 +223,32 @@ def test_images_are_upright(tmp_path: Path, orientation: int, ending: str) -> No
     options = {"lossless": True} if ending == "webp" else {}
     path = saved(tmp_path, Image.fromarray(COLOUR), ending, exif=exif, **options)
     assert np.array_equal(read(path), TRANSFORMED[orientation](COLOUR))
+
+
+def test_damaged_exif_data_spoil_no_image(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    exif = Image.Exif()
+    exif[274] = 1
+    whole, random = exif.tobytes(), np.random.default_rng(0)
+    for kind in ("png", "webp"):
+        for index in range(40):
+            damaged = bytearray(whole[: random.integers(1, len(whole))] if index % 2 else whole)
+            damaged[random.integers(len(damaged))] ^= 1 + index
+            path = saved(tmp_path, Image.fromarray(COLOUR), kind, exif=bytes(damaged), lossless=True)
+            assert np.array_equal(np.sort(read(path).ravel()), np.sort(COLOUR.ravel()))  # whichever way is up
+    assert "damaged EXIF data" in caplog.text
+
+
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith(("RGB", "16", "P "))])
+def test_flipped_bytes_end_in_an_image_or_a_line(tmp_path: Path, case: str) -> None:
+    make, ending, _ = CASES[case]
+    path = saved(tmp_path, make(), ending)
+    content, random = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):  # whatever else is raised fails the test
+            assert read(path).dtype == np.uint8
 
 
 def corrupt_exif(path: Path) -> None:

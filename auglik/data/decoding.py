@@ -55,7 +55,7 @@ def decode(path: Path, fit: Fit) -> NDArray[np.uint8]:
             levels = np.asarray(fit(as_rgb(image)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow fails in many ways on damaged bytes
         raise InputError(f"{path}: expected a whole image, got a damaged one ({one_line(error)})") from None
     return levels.transpose(2, 0, 1)
 
@@ -82,7 +82,7 @@ class PillowWarnings:
                 self._catching = warnings.catch_warnings()
                 self._catching.__enter__()
                 self._show = warnings.showwarning
-                warnings.filterwarnings("always", module=r"PIL\.")
+                warnings.filterwarnings("always", module=r"PIL\.|auglik\.data\.pixel_modes")
                 warnings.showwarning = self._hear
         self._file.path = path
         try:

@@ -76,7 +76,8 @@ def image_names(folder: Path) -> list[str]:
         raise InputError(f"{folder}: expected the images of a class ({one_line(error)})") from None
     for name in names:
         if not name.lower().endswith(SUFFIXES):
-            raise InputError(f"{folder / name}: expected images alone in the folder of a class, got something else")
+            kinds = ", ".join(SUFFIXES)
+            raise InputError(f"{folder / name}: expected images alone ({kinds}) in the folder of a class")
     if not names:
         raise InputError(f"{folder}: expected the images of a class, got an empty folder")
     return names

@@ -37,8 +37,9 @@ class Npz(Stored):
                 return read_header(file, member.file_size, f"{self.path}, {entry}")
 
     def read_names(self) -> NDArray[np.generic] | None:
-        with self._damage_on_one_line(), np.load(self.path, allow_pickle=False) as arrays:
-            return arrays.get(CLASS_NAMES)
+        with self._damage_on_one_line(), zipfile.ZipFile(self.path) as archive:
+            there = f"{CLASS_NAMES}.npy" in archive.namelist()
+        return self.read(CLASS_NAMES) if there else None
 
     def read(self, entry: str) -> NDArray[np.generic]:
         self.header(entry)

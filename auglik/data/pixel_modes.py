@@ -11,9 +11,12 @@
   files of several pages.
 """
 
+import struct
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from objectives.errors import InputError
 
@@ -25,6 +28,16 @@ TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 """Formats whose 16-bit grey some versions of Pillow open as I, in 0..65535."""
+UPRIGHT: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each orientation of the EXIF standard."""
 TIFF_DEPTH, TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 
 
@@ -34,7 +47,11 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if frames > 1 and image.format != "MPO":
         raise InputError(f"expected a single image, got {frames} in one {image.format} file (animated, or pages?)")
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    levels, orientation = _converted(image), _orientation(image)
+    return levels.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else levels
+
+
+def _converted(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode in TRANSPARENT or (mode in OPAQUE and _is_partly_transparent(image)):
         return _on_background(image.convert("LA") if mode == "La" else image)
@@ -44,6 +61,15 @@ def as_rgb(image: Image.Image) -> Image.Image:
         return _from_16_bits(image)
     cause = "no range of levels is agreed on: save it with 8 or 16 bits" if mode in "IF" else "save it as RGB"
     raise InputError(f"expected an image of 8 or 16 bits, grey or in colour, got mode {mode} ({cause})")
+
+
+def _orientation(image: Image.Image) -> object:
+    """Of the EXIF data, which are passed over where they are damaged; a TIFF is upright once it is loaded."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except (SyntaxError, ValueError, LookupError, TypeError, OSError, struct.error) as error:
+        warnings.warn(f"damaged EXIF data: {error}", UserWarning, stacklevel=1)
+        return None
 
 
 def _is_partly_transparent(image: Image.Image) -> bool:

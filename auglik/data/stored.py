@@ -145,7 +145,9 @@ def read_header(file: IO[bytes], size: int, where: str) -> Header:
     except HEADER_DAMAGE as error:
         raise InputError(f"{where}: expected a plain .npy array, got a damaged header ({one_line(error)})") from None
     if dtype.hasobject:
-        raise InputError(f"{where}: expected plain numbers, got pickled objects (save them with an integer dtype)")
+        raise InputError(
+            f"{where}: expected plain numbers or text, got pickled objects (save them with a dtype of these)"
+        )
     if min(shape, default=0) < 0:
         raise InputError(f"{where}: expected a plain .npy array, got a damaged header (shape {list(shape)})")
     expected = file.tell() + math.prod(shape) * dtype.itemsize
