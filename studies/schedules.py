@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import xarray
-from scipy import ndimage, optimize, special, stats
+from scipy import optimize, special, stats
+from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from objectives import ROLES, Schedule
 from objectives.numerics import gauss_jacobi
@@ -90,12 +91,14 @@ def decay_claims() -> list[Claim]:
 def draw_claims(name: str, schedule: Schedule, drawn: Drawn) -> list[Claim]:
     """Temperatures, roles and decays of draws, and that roles do not depend on temperatures."""
     n, (a, b) = len(drawn.role), (schedule.alpha, schedule.beta)
-    law, shares = stats.beta(a, b), np.array(schedule.shares())
+    shares = np.array(schedule.shares())
     title = f"{name}, t ~ Beta({a:g},{b:g})"
     edges = np.linspace(0, 1, CELLS + 1)
     below = references.temperature_below(schedule, edges)
     tests = {
-        "temperatures, Kolmogorov-Smirnov, SciPy": float(stats.kstest(drawn.temperature, law.cdf).pvalue),
+        "temperatures, Kolmogorov-Smirnov, SciPy": float(
+            stats.kstest(drawn.temperature, lambda t: special.betainc(a, b, t)).pvalue
+        ),
         f"temperatures, chi-square in {CELLS} cells, NumPyro": p_value(
             np.histogram(drawn.temperature, edges)[0], n * np.diff(below)
         ),
@@ -108,22 +111,26 @@ def draw_claims(name: str, schedule: Schedule, drawn: Drawn) -> list[Claim]:
         ),
     }
     claims = [at_least(f"{title}: {test}: p-value", p, LEVEL) for test, p in tests.items()]
-    fraction = f" = {a:g}/{a + b:g}"
-    error = ERRORS * law.std() / np.sqrt(n)
+    error = ERRORS * np.sqrt(a * b / ((a + b) ** 2 * (a + b + 1) * n))
     claims.append(
-        equal(f"{title}: mean temperature, alpha/(alpha+beta){fraction}", drawn.temperature.mean(), a / (a + b), error)
+        equal(
+            f"{title}: mean temperature, alpha/(alpha+beta) = {a:g}/{a + b:g}",
+            drawn.temperature.mean(),
+            a / (a + b),
+            error,
+        )
     )
     clean = shares[0]
     error = ERRORS * np.sqrt(clean * (1 - clean) / n)
     claims.append(
         equal(f"{title}: share of views without decay, the clean ones", (drawn.decay == 0).mean(), clean, error)
     )
-    exact = np.select(
+    decays = np.select(
         [drawn.role == place for place in range(len(ROLES))],
         [np.asarray(references.decay(schedule, role, jnp.asarray(drawn.temperature))) for role in ROLES],
     )
     text = f"{title}: decay of every draw, of its role and temperature: largest difference, float32"
-    claims.append(at_most(text, np.abs(drawn.decay - exact).max(), 1e-6))
+    claims.append(at_most(text, np.abs(drawn.decay - decays).max(), 1e-6))
     for power in (1, 2):
         exact, of = references.moment(schedule, power), references.moment(schedule, 2 * power)
         error = ERRORS * np.sqrt((of - exact**2) / n)
@@ -200,7 +207,7 @@ def blur_claims() -> list[Claim]:
         claims.append(at_most(text, max(errors), LEVELS))
     # From sigma = 1 on a Gaussian on pixels is the heat kernel to exp(-2 pi^2) = 3e-9 of it; all of it is summed here.
     t, width = 0.5, images.shape[3]
-    wide = ndimage.gaussian_filter(images, np.sqrt(0.3 * width), mode="reflect", truncate=12.0, axes=(2, 3))
+    wide = gaussian_filter(images, np.sqrt(0.3 * width), mode="reflect", truncate=12.0, axes=(2, 3))
     text = "blur at t = 1/2, SciPy's Gaussian filter with reflecting borders: largest difference, of 255 levels"
     claims.append(at_most(text, np.abs(blurred(images, t) - wide).max(), LEVELS))
     variance = np.array([blurred(images, t).var((2, 3)).mean() for t in GRID[::10]])
@@ -249,7 +256,7 @@ def as_tree(drawn: Mapping[str, Drawn], noised: Noised) -> xarray.DataTree:
                     ("role", "t"),
                     np.stack([references.decay_density(schedule, role, INNER) for role in roles]),
                 ),
-                "temperature_density": ("t", stats.beta.pdf(INNER, schedule.alpha, schedule.beta)),
+                "temperature_density": ("t", references.temperature_density(schedule, INNER)),
                 "drawn_temperature": ("cell", np.histogram(drawn[name].temperature, edges, density=True)[0]),
                 "drawn_gamma": (
                     "cell",

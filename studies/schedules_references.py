@@ -13,7 +13,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from objectives import ROLES, Schedule
 
@@ -43,20 +43,25 @@ def temperature_below(schedule: Schedule, t: Floats) -> Floats:
     return np.asarray(dist.Beta(schedule.alpha, schedule.beta).cdf(jnp.asarray(t)))
 
 
+def temperature_density(schedule: Schedule, t: Floats) -> Floats:
+    """The density of the temperature, by JAX."""
+    return np.asarray(jax.scipy.stats.beta.pdf(jnp.asarray(t), schedule.alpha, schedule.beta))
+
+
 def decay_below(schedule: Schedule, role: str, gamma: Floats) -> Floats:
-    """P(decay <= gamma) of a role but clean: the temperature at which it is gamma, by bisection, in SciPy's Beta."""
+    """P(decay <= gamma) of a role but clean: of the temperature of gamma, by bisection, SciPy's betainc."""
     low, high = np.zeros_like(gamma), np.ones_like(gamma)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         above = np.asarray(decay(schedule, role, jnp.asarray(middle))) > gamma
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return stats.beta.cdf((low + high) / 2, schedule.alpha, schedule.beta)
+    return special.betainc(schedule.alpha, schedule.beta, (low + high) / 2)
 
 
 def decay_density(schedule: Schedule, role: str, t: Floats) -> Floats:
     """The density of the decay at gamma(role, t) by the change of variables: p(t) / gamma'(t), gamma' by JAX."""
     slope = jax.vmap(jax.grad(functools.partial(decay, schedule, role)))(jnp.asarray(t))
-    return stats.beta.pdf(t, schedule.alpha, schedule.beta) / np.asarray(slope)
+    return temperature_density(schedule, t) / np.asarray(slope)
 
 
 def mixed_below(schedule: Schedule, gamma: Floats) -> Floats:

@@ -46,7 +46,7 @@ def test_the_default_loses_half_of_its_label_at_equal_power_and_a_third_is_its_m
 
 def test_the_numbers_behind_the_pictures_are_densities(findings: Findings) -> None:
     for name, schedule in study.SCHEDULES.items():
-        node = findings.data[name]
+        node = findings.data[name].to_dataset()
         clean, width = float(node["drawn_clean"]), float(node["cell"][1] - node["cell"][0])
         assert width * float(node["drawn_gamma"].sum()) == pytest.approx(1 - clean)
         assert width * float(node["drawn_temperature"].sum()) == pytest.approx(1)
@@ -70,7 +70,7 @@ WRONG_DECAYS: dict[str, tuple[str, Callable[[Schedule, str, Tensor], Tensor]]] =
     ),
     "decays that add": (
         "gamma of both against its definition",
-        lambda self, role, t: sum(decay(self, one, t) for one in ("noise", "blur")) if role == "both"  # type: ignore[return-value]
+        lambda self, role, t: decay(self, "noise", t) + decay(self, "blur", t) if role == "both"
         else decay(self, role, t),
     ),
 }  # fmt: skip
