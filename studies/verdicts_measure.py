@@ -86,7 +86,8 @@ def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> C
         ]
         words.append([any(one.outcome in ("better", "worse") for one in family) for family in found])
         covered.append([np.mean([one.lower <= 0 <= one.upper for one in family]) for family in found])
-    return CorruptedRates(*map(float, np.mean(words, 0)), np.mean(covered, 0))
+    overall, category, single = map(float, np.mean(words, 0))
+    return CorruptedRates(overall, category, single, np.asarray(np.mean(covered, 0)))
 
 
 def _profile(nll: Floats) -> Profile:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.stats import nct
+from scipy.stats import t as student  # type: ignore[attr-defined]
 
 Floats = npt.NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
@@ -116,7 +117,7 @@ def seeds_that_tell(effect: float, family: int, power: float = 0.8) -> int:
     By scipy's noncentral t.
     """
     for n in range(2, 1000):
-        critical, found = stats.t.ppf(1 - 0.025 / family, n - 1), stats.nct(n - 1, effect * np.sqrt(n))
+        critical, found = student.ppf(1 - 0.025 / family, n - 1), nct(n - 1, effect * np.sqrt(n))
         if found.sf(critical) + found.cdf(-critical) >= power:
             return n
     raise ValueError(f"expected an effect that 1000 seeds tell, got {effect} standard deviations")

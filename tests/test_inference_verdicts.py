@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray
-from arviz_stats import summary
-from scipy import stats
+from arviz_stats import summary  # type: ignore[attr-defined]
+from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference import Inference, infer
 from auglik.inference.components import Bounds
@@ -84,7 +84,7 @@ def test_the_family_is_all_cells_that_have_a_reference(inference: Inference) -> 
     assert inference.family == 6
     better = inference.primary[0]
     assert better.effect is not None
-    p = 2 * stats.t.sf(abs(better.new_seeds.mean / better.new_seeds.standard_error), 4)  # images hardly count here
+    p = 2 * student.sf(abs(better.new_seeds.mean / better.new_seeds.standard_error), 4)  # images hardly count here
     assert better.effect.p_adjusted == pytest.approx(6 * p, rel=0.2)
     assert "after allowing for 6 comparisons" in better.verdict
 
@@ -132,7 +132,7 @@ def test_other_metrics_are_exploratory_and_allow_for_the_cells(inference: Infere
     brier = rows["better", "clean_brier"]
     assert brier.lower < brier.mean < brier.upper < 0
     t = brier.mean / brier.standard_error
-    assert brier.p_adjusted == pytest.approx(6 * 2 * stats.t.sf(abs(t), 4))
+    assert brier.p_adjusted == pytest.approx(6 * 2 * student.sf(abs(t), 4))
     assert np.isnan(rows["alone", "clean_nll"].lower)
     assert np.isnan(rows["diverged", "clean_nll"].mean)
     assert rows["better", "marginal_log_likelihood_corrected"].mean == pytest.approx(-nll.mean, rel=1e-3)
@@ -170,7 +170,7 @@ def test_cells_of_several_test_sets_are_one_family() -> None:
     found = infer(runs, {"a": "a", "b": "a", "c": "c", "d": "c"})
     assert [row.cell for row in found.primary] == ["b", "d"]
     assert found.family == 2
-    t = float(stats.t.ppf(1 - 0.05 / 4, 2))
+    t = float(student.ppf(1 - 0.05 / 4, 2))
     assert (
         f"3 seeds show little: the first of 2 cells is told only by a difference of {t:.3g} times" in found.warnings[0]
     )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy import special
 
+from auglik import statistics
 from auglik.inference import corrupted, law, power, rule
 from studies import verdicts_claims, verdicts_measure
 from studies.study import Claim, Context, Findings
@@ -49,7 +50,7 @@ def test_the_rule_holds_where_faults_are_planted_below(name: str, seeds: int) ->
 
 def test_pooled_variances_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sd for all cells, the root mean square of theirs."""
-    own = law.standard_errors
+    own = statistics.standard_errors
 
     def pooled(values: Floats) -> Floats:
         return np.broadcast_to(np.sqrt(np.square(own(values)).mean(-1, keepdims=True)), values.shape[:-1])
@@ -67,14 +68,14 @@ def test_verdicts_that_do_not_allow_for_the_family_fail(monkeypatch: pytest.Monk
 
 def test_the_normal_for_students_t_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     normal: Callable[[Floats, Floats], Floats] = lambda freedom, t: special.ndtr(t)  # noqa: E731
-    monkeypatch.setattr(law.special, "stdtr", normal)
+    monkeypatch.setattr(special, "stdtr", normal)
     failed = null("equal variances", 5)
     assert "called better or worse" in failed
     assert "hold the truth" in failed
 
 
 def test_an_interval_without_the_images_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = verdicts_measure.law_of
+    whole = law.law_of
     monkeypatch.setattr(verdicts_measure, "law_of", lambda d: whole(d)._replace(image_error=0.0))
     failed = null("image noise", 10, 200)
     assert "image noise, 10 seeds: any of 8 equal cells called better or worse" in failed
@@ -101,7 +102,7 @@ def test_one_test_of_equivalence_for_all_cells_fails(monkeypatch: pytest.MonkeyP
 
 def test_corruptions_taken_for_replicates_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error over seeds and corruptions as if these were independent."""
-    single = corrupted.standard_errors
+    single = statistics.standard_errors
     monkeypatch.setattr(corrupted, "standard_errors", lambda values: single(values) / np.sqrt(15))
     found = corrupted_rates(np.random.default_rng(0), 30, 5)
     failed = failing(verdicts_claims.corrupted_claims({5: found}, 30))

@@ -13,7 +13,7 @@ from auglik.inference.pairing import Pair, Runs, pairs, same_views
 from auglik.inference.posterior import cells_tree
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Effect, Inference, Metric, Primary
-from auglik.inference.rule import Decision, decide, outcome
+from auglik.inference.rule import decide, outcome
 from auglik.inference.scored import image_nll, run_scores
 from auglik.inference.verdict import unknown_verdict, verdict
 from auglik.keys import host_generator
@@ -79,28 +79,18 @@ def decided(
     unknown = Law(NAN, NAN, NAN, 1, 1)
     each = [law_of(d) if np.isfinite(d).all() else unknown for d in differences]
     each += [unknown] * (family - len(each))  # cells that are not paired are of the family all the same
-    laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True))) if each else unknown
+    if not each:
+        return []
+    laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True)))
     decision = decide(laws, rope)
     undecided = max(1, family - int(decision.told.sum()))
-    lower, upper = interval(laws)
-    bounds = zip(lower, upper, below(laws, 0.0), below(laws, rope) - below(laws, -rope), strict=True) if each else ()
+    inside = below(laws, rope) - below(laws, -rope)
+    columns = (laws.mean, *interval(laws), below(laws, 0.0), inside, decision.p_none, decision.p_more)
+    effects = [Effect._make(map(float, row)) for row in np.stack([np.asarray(column) for column in columns], -1)]
     return [
-        _row(
-            pair,
-            d,
-            law,
-            Effect(float(law.mean), *map(float, told), *_at(decision, place)),
-            rope,
-            family,
-            undecided,
-            seed,
-        )
-        for place, (pair, d, law, told) in enumerate(zip(found, differences, each, bounds, strict=False))
+        _row(pair, d, law, effect, rope, family, undecided, seed)
+        for pair, d, law, effect in zip(found, differences, each, effects, strict=False)
     ]
-
-
-def _at(decision: Decision, place: int) -> tuple[float, float]:
-    return float(decision.p_none[place]), float(decision.p_more[place])
 
 
 def _row(

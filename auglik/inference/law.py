@@ -58,8 +58,9 @@ def below(law: Law, x: Numbers) -> Floats:
         away, outer, of_outer, inner, of_inner = (
             part[both][:, None] for part in (x - mean, outer, of_outer, inner, of_inner)
         )
-        away = away - inner * special.stdtrit(of_inner, SHARES)
-        found[both] = special.stdtr(of_outer, away / outer) @ SHARE_WEIGHTS
+        freedoms, place = np.unique(of_inner, return_inverse=True)
+        quantiles = special.stdtrit(freedoms[:, None], SHARES)[place.ravel()]
+        found[both] = special.stdtr(of_outer, (away - inner * quantiles) / outer) @ SHARE_WEIGHTS
     return np.where(np.isfinite(a + b) & (a + b > 0), found, np.nan)
 
 

@@ -11,7 +11,8 @@ from auglik.files import StorageError, ensure_writable, write_csv
 from auglik.report.settings import ReportSettings
 
 PAGE, MARKDOWN, CSV, LATEX = "report.html", "report.md", "tables.csv", "tables.tex"
-DIFFERENCES, CALIBRATION, FIGURES = "differences.nc", "calibration.nc", "figures"
+DIFFERENCES, CORRUPTIONS, CALIBRATION = "differences.nc", "corruptions.nc", "calibration.nc"
+FIGURES = "figures"
 FILES = "files.txt"
 """Lists what a report consists of, so that the next one can remove what it does not replace."""
 
@@ -74,7 +75,7 @@ def _replace(stage: Path, output: Path, names: list[str]) -> None:
 def _is_ours(name: str) -> bool:
     """Whether a listed name can be a report's: a list that was edited must not remove other files."""
     path = Path(name)
-    return name in (PAGE, MARKDOWN, CSV, LATEX, DIFFERENCES, CALIBRATION) or (
+    return name in (PAGE, MARKDOWN, CSV, LATEX, DIFFERENCES, CORRUPTIONS, CALIBRATION) or (
         path.parent == Path(FIGURES) and path.suffix == ".svg"
     )
 
