@@ -94,7 +94,7 @@ def interval_claims(found: xarray.Dataset) -> list[Claim]:
             claims += share(f"{name}: share of intervals that hold the error", held[mine], LEAST)
     for networks in np.unique(found["networks"]):
         mine = clear & (found["networks"] == networks)
-        text = f"errors of more than {CLEAR:.0f} standard deviations, {networks} networks: share that is held"
+        text = f"errors of more than {CLEAR:.0f} standard deviations, {networks} at a time: share that is held"
         if mine.any():
             claims += share(text, held[mine], LEAST, MOST)
     return claims
@@ -149,7 +149,7 @@ def remarks_on(found: xarray.Dataset) -> list[str]:
         one = found.isel(condition=place)
         lower, upper, debiased, plug_in = (float(one[n].mean()) for n in ("lower", "upper", "debiased", "plug_in"))
         lines.append(
-            f"{one['world'].item()}, {one['images'].item()} images, {one['networks'].item()} networks: true ECE"
+            f"{one['world'].item()}, {one['images'].item()} images, networks: {one['networks'].item()}; true ECE"
             f" {float(one['truth']):.4f}, debiased {debiased:.4f}, plug-in {plug_in:.4f}, mean limits"
             f" [{lower:.4f}, {upper:.4f}], hold the truth in {float(held[place].mean()):.3f}"
         )

@@ -7,9 +7,9 @@ How. Test inversion: t is refused where the debiased estimate is outside the cen
 networks of error t. Estimated gaps are theta plus normal noise: its variance is that of answers whose accuracy is off
 by theta (as in Wilson's interval for a proportion), its correlations are the residuals' image by image, as the
 networks are judged on the same images. Many theta have error t; each limit takes a kind that is hard on it. The lower
-one takes sparse ones, the gaps cut by a garrote (Breiman 1995), the upper one dense ones, the gaps times a factor.
-This is hybrid resampling (Chuang and Lai 2000). At t = 0 nothing is left to choose: the lower limit is 0 unless a
-test of calibration at 2.5% refuses it.
+one takes sparse ones, the gaps cut by a garrote (Breiman 1995), the upper one dense ones, a multiple of the gaps,
+each enlarged by its standard error. This is hybrid resampling (Chuang and Lai 2000). At t = 0 nothing is left to
+choose: the lower limit is 0 unless a test of calibration at 2.5% refuses it.
 
 Where it ends. An estimate below the median of calibrated networks counts as that median, lest luck make an upper
 limit of 0. Fewer than FEW errors a network are too few for a normal law: then the upper limit is Clopper and
@@ -124,10 +124,11 @@ def _lower(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float
 
 
 def _upper(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float:
-    """The greatest error that is not refused: where `excess` of a multiple of the gaps is 0; at most 1."""
-    total = np.abs(found.gap).sum()
-    direction = (found.gap / total if total > 0 else scale / scale.sum()) * found.networks
-    reach = (total + 5 * scale.sum()) / found.networks
+    """The greatest error that is not refused: where `excess` of a multiple of dense gaps is 0; at most 1."""
+    dense = np.copysign(np.hypot(found.gap, scale), found.gap)
+    total = np.abs(dense).sum()
+    direction = dense / total * found.networks
+    reach = 2 * total / found.networks
     while reach < 1 and excess(reach * direction) < 0:
         reach *= 2
     return _root(lambda t: excess(t * direction), 0.0, min(reach, 1.0))
