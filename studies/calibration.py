@@ -22,11 +22,11 @@ from studies.calibration_models import model_claims
 from studies.calibration_worlds import BINS, WORLDS, World, answers, true_error
 from studies.study import Claim, Context, Findings, at_least, at_most
 
-SIZES = ((200, 1), (500, 1), (500, 5), (2000, 3), (10000, 1), (10000, 5))
+SIZES = ((200, 3), (500, 1), (2000, 5), (10000, 1))
 """Images and networks."""
 QUICK_WORLDS = ("calibrated", "T = 0.67", "T = 0.9", "overconfident above .9 only")
 QUICK_SIZES = ((500, 1), (500, 5))
-FEW_IMAGES = ((1, 1), (20, 1), (20, 3))
+FEW_IMAGES = ((1, 1), (20, 1))
 LEVEL, LEAST, MOST = 0.95, 0.93, 0.97
 ERRORS = 3.5
 """Standard errors that a share may be off."""
@@ -126,7 +126,7 @@ def few_claims(found: xarray.Dataset) -> list[Claim]:
 
 def all_measured(conditions: Sequence[Condition], repeats: int, context: Context, part: float) -> xarray.Dataset:
     """Over conditions; `part` is this measurement's share of the study."""
-    population = 200_000 if context.quick else 2_000_000
+    population = 300_000 if context.quick else 1_000_000
     truths = {c.world.name: truth(c.world, context.seed, population) for c in conditions}
     found = []
     for number, one in enumerate(conditions):
@@ -159,7 +159,7 @@ def remarks_on(found: xarray.Dataset) -> list[str]:
 def calibration(context: Context) -> Findings:
     """Simulates test sets and counts."""
     worlds = [w for w in WORLDS if w.name in QUICK_WORLDS] if context.quick else list(WORLDS)
-    sizes, repeats = (QUICK_SIZES, 60) if context.quick else (SIZES, 100)
+    sizes, repeats = (QUICK_SIZES, 60) if context.quick else (SIZES, 50)
     conditions = [Condition(world, *size) for world, size in product(worlds, sizes)]
     few = [Condition(world, *size) for world, size in product(worlds, FEW_IMAGES)]
     found = all_measured(conditions, repeats, context, 0.7)

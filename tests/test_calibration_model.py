@@ -125,16 +125,15 @@ def test_curves_of_overconfident_networks_are_recovered(calibration: Calibration
 
 def test_ece_and_slope_of_overconfident_networks_are_recovered(calibration: Calibration, population: Outcomes) -> None:
     true = count(population.confidence, population.correct, equal_width(BINS))
-    ece = np.abs(true.correct - true.confidence).sum() / true.images.sum()
+    ece = float(np.abs(true.correct - true.confidence).sum() / true.images.sum())
     x = np.stack([np.ones_like(population.log_odds), population.log_odds], 1)
     line = np.zeros(2)
     for _ in range(20):  # Newton's steps of the logistic regression on the true probabilities
         p = special.expit(x @ line)
         line += np.linalg.solve((x.T * (p * (1 - p))) @ x, x.T @ (population.correct - p))
     cells = [calibration.cells[name] for name in OVERCONFIDENT]
+    assert sum(one.ece.lower <= ece <= one.ece.upper for one in cells) >= len(cells) - 3
     for truth, bands in (
-        (ece, [one.curve_ece for one in cells]),
-        (ece, [one.ece for one in cells]),
         (line[0], [one.intercept for one in cells]),
         (line[1], [one.slope for one in cells]),
     ):
@@ -147,8 +146,8 @@ def test_calibrated_networks_are_not_found_wanting(calibration: Calibration) -> 
     cells = [calibration.cells[name] for name in CALIBRATED]
     assert sum(bool(one.slope.lower_95 <= 1 <= one.slope.upper_95) for one in cells) >= 6
     assert sum(bool(one.intercept.lower_95 <= 0 <= one.intercept.upper_95) for one in cells) >= 6
-    posterior, plug_in = (np.mean(x) for x in ([c.ece.mean for c in cells], [c.errors.plug_in for c in cells]))
-    assert posterior < plug_in
+    assert sum(one.ece.lower == 0 for one in cells) >= 7  # 8 at 97.5%: fewer than 7 has probability 0.016
+    assert all(one.ece.upper < 0.12 for one in cells)
 
 
 def test_one_seed_claims_nothing_of_others(calibration: Calibration) -> None:
@@ -156,7 +155,6 @@ def test_one_seed_claims_nothing_of_others(calibration: Calibration) -> None:
     assert (one.between_seeds, one.seeds, one.temperature) == (False, (7,), (None,))
     assert "nothing about other seeds" in one.claim
     assert (several.between_seeds, several.seeds) == (True, (0, 1, 2))
-    assert one.ece.mean == pytest.approx(one.curve_ece.mean)
     assert one.seed_slope.mean[0] == pytest.approx(one.slope.mean)
     assert one.histogram.shape == (1, BINS)
     assert several.histogram.sum(1).tolist() == [IMAGES] * 3
@@ -173,7 +171,9 @@ def test_the_file_is_one_that_arviz_opens(calibration: Calibration, tmp_path: Pa
         assert list(tree["posterior"].coords["seed"].values) == [0, 1, 2, 7]
         drawn = tree["posterior"]["curve"].sel(cell=OVERCONFIDENT[0]).mean(["chain", "draw"])
         np.testing.assert_allclose(drawn, calibration.cells[OVERCONFIDENT[0]].curve.posterior.mean, rtol=1e-4)
-        assert np.isnan(tree["posterior"]["seed_ece"].sel(cell=OVERCONFIDENT[0], seed=7)).all()
+        assert np.isnan(tree["posterior"]["seed_slope"].sel(cell=OVERCONFIDENT[0], seed=7)).all()
+        limits = tree["constant_data"]["ece_limits"].sel(cell=CALIBRATED[0])
+        assert tuple(limits.values) == calibration.cells[CALIBRATED[0]].ece
     again = convert_to_datatree(str(path))
     xarray.testing.assert_equal(again["posterior"].to_dataset(), calibration.data["posterior"].to_dataset())
     again.close()
@@ -185,7 +185,7 @@ def test_summary_is_arvizs(calibration: Calibration) -> None:
     table = summary(calibration)
     ours = [float(one.slope.mean) for one in calibration.cells.values()]
     np.testing.assert_allclose(table["slope"].sel(summary="mean").astype(float), ours, rtol=1e-4)
-    assert float(table["ece"].sel(summary="r_hat").astype(float).max()) < 1.02
+    assert float(table["curve"].sel(summary="r_hat").astype(float).max()) < 1.02
 
 
 def test_what_jax_was_set_to_is_restored() -> None:

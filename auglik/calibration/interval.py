@@ -12,9 +12,9 @@ This is hybrid resampling (Chuang and Lai 2000). At t = 0 nothing is left to cho
 test of calibration at 2.5% refuses it.
 
 Where it ends. An estimate below the median of calibrated networks counts as that median, lest luck make an upper
-limit of 0. Fewer than FEW errors a network are no matter for a normal law: then the upper limit is at least Clopper
-and Pearson's of the error rate plus the mean lack of confidence, which no ECE exceeds; the lower one is 0 unless more
-were expected.
+limit of 0. Fewer than FEW errors a network are too few for a normal law: then the upper limit is Clopper and
+Pearson's of the error rate plus the mean of 1 - confidence, which no ECE exceeds; the lower one is 0 unless more were
+expected. Likewise where hardly any answer is right.
 """
 
 from collections.abc import Callable, Sequence
@@ -146,9 +146,8 @@ def _few(runs: Sequence[Outcomes], lower: float, upper: float, tail: float) -> t
     N = runs[0].correct.size
     right = float(np.mean([run.correct.sum() for run in runs]))
     expected = float(np.mean([np.minimum(run.confidence, 1).sum() for run in runs]))
-    for count, chance in ((N - right, N - expected), (right, expected)):
-        if count < FEW:
-            rate = 1.0 if count == N else float(special.betaincinv(count + 1, N - count, 1 - tail))
-            upper = max(upper, rate + chance / N)
-            lower = 0.0 if chance < FEW else lower
-    return lower, upper
+    count, chance = (right, expected) if right < N / 2 else (N - right, N - expected)
+    if count >= FEW:
+        return lower, upper
+    rate = 1.0 if count == N else float(special.betaincinv(count + 1, N - count, 1 - tail))
+    return 0.0 if chance < FEW else lower, rate + chance / N

@@ -17,7 +17,9 @@ class ReportSettings:
     reference: str | None = option(None, "Cell that the others are compared with [that of comparison.csv].")
     rope: float = option(0.005, "Nats of clean NLL, either way, that count as practically equal.")
     against: str = option("none", "Figures put beside the runs': published, those of the papers; or none.", *AGAINST)
-    calibration: bool = option(True, "Sample the calibration model: reliability bands and posteriors of ECE.")
+    calibration: bool = option(
+        True, "Sample the calibration model: reliability bands, recalibration, intervals of ECE."
+    )
     data_dir: str = option("data", "Folder of the data sets, for the contact sheet of training views.")
     seed: int = option(0, "Seed of the samplers.")
     title: str | None = option(None, "Title of the page [the data sets and networks of the runs].")
