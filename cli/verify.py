@@ -21,6 +21,7 @@ NAMES = (
     "posterior",
     "information",
     "calibration",
+    "verdicts",
 )
 """Those of studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
 
@@ -34,10 +35,10 @@ NAMES = (
 @click.option("--jobs", type=click.IntRange(min=1), help="Studies at a time [two, or the cores if fewer].")
 @one_line_errors
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
-    """Verifies the objectives against independent computations, claim by claim.
+    """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
-    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, calibration.
-    All by default. Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0
+    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, calibration,
+    verdicts. All by default. Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0
     only if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]

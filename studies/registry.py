@@ -10,6 +10,7 @@ from studies.objectives import objectives
 from studies.orbit import orbit
 from studies.posterior import posterior
 from studies.study import Study
+from studies.verdicts import verdicts
 
 STUDIES: dict[str, Study] = {
     "objectives": objectives,
@@ -21,4 +22,5 @@ STUDIES: dict[str, Study] = {
     "posterior": posterior,
     "information": information,
     "calibration": calibration,
+    "verdicts": verdicts,
 }

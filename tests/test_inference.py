@@ -14,11 +14,11 @@ from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference.choose import choose
 from auglik.inference.components import Components, components, mean_squares, new_images, new_seeds
-from auglik.inference.decide import decide, outcome
 from auglik.inference.effective_views import effective_views, smoothed_log_weights
 from auglik.inference.law import Law, below, draws, interval, law_of, p_of_more, p_of_none
 from auglik.inference.pairing import pairs
 from auglik.inference.power import chance, seeds_needed
+from auglik.inference.rule import decide, outcome
 from auglik.inference.scored import image_nll, run_scores
 from auglik.metrics import scores
 from auglik.predictions import Predictions

@@ -10,12 +10,12 @@ from auglik.inference.corrupted import (
     infer_corrupted,
     under_corruption,
 )
-from auglik.inference.decide import Decision, decide
 from auglik.inference.effective_views import EffectiveViews, effective_views
 from auglik.inference.infer import infer, primary_differences
 from auglik.inference.law import Law, law_of
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Effect, Inference, Metric, Primary
+from auglik.inference.rule import Decision, decide
 
 __all__ = [
     "Bounds",

@@ -107,12 +107,12 @@ def _bounds(mean: float, variance: float, degrees_of_freedom: float, level: floa
 def mean_squares(d: Array) -> tuple[Array, Array, Array]:
     """Those of seeds, images and residual of d [...,S,N]; NaN where S = 1 or N = 1 leaves none."""
     S, N = d.shape[-2:]
-    over_images, over_seeds, mean = d.mean(-1), d.mean(-2), d.mean((-2, -1))
-    residual = d - over_images[..., None] - over_seeds[..., None, :] + mean[..., None, None]
-    seeds = N * np.square(over_images - mean[..., None]).sum(-1)
-    images = S * np.square(over_seeds - mean[..., None]).sum(-1)
-    both = np.square(residual).sum((-2, -1))
-    nothing = np.full(mean.shape, np.nan)
+    over_images, over_seeds = d.mean(-1), d.mean(-2)
+    of_seeds = over_images - over_images.mean(-1, keepdims=True)
+    of_images = over_seeds - over_seeds.mean(-1, keepdims=True)
+    seeds, images = N * np.square(of_seeds).sum(-1), S * np.square(of_images).sum(-1)
+    both = np.square(d - over_images[..., None] - of_images[..., None, :]).sum((-2, -1))
+    nothing = np.full(seeds.shape, np.nan)
     return (
         seeds / (S - 1) if S > 1 else nothing,
         images / (N - 1) if N > 1 else nothing,

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
-from auglik.inference.decide import outcome
 from auglik.inference.law import Law, below, interval, p_of_none
 from auglik.inference.posterior import targets_tree
+from auglik.inference.rule import outcome
 from auglik.inference.verdict import p_text
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN, Score

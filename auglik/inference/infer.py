@@ -8,12 +8,12 @@ from scipy import special
 
 from auglik.comparison import PRIMARY
 from auglik.inference.components import components, new_images, new_seeds
-from auglik.inference.decide import Decision, decide, outcome
 from auglik.inference.law import Law, below, interval, law_of
 from auglik.inference.pairing import Pair, Runs, pairs
 from auglik.inference.posterior import cells_tree
 from auglik.inference.power import SeedsNeeded, seeds_needed
 from auglik.inference.rows import Effect, Inference, Metric, Primary
+from auglik.inference.rule import Decision, decide, outcome
 from auglik.inference.scored import image_nll, run_scores
 from auglik.inference.verdict import unknown_verdict, verdict
 from auglik.keys import host_generator

@@ -20,8 +20,8 @@ CAP = 100
 POWER = 0.8
 HELD = 0.8
 """How often the interval of the number of seeds is to hold it."""
-DRAWS = 1000
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
+DRAWS = 500
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
 SHOWN = (5, 10, 20, 50, CAP)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.inference.corrupted import Corrupted, Posited
-from auglik.inference.decide import outcome
+from auglik.inference.rule import outcome
 from auglik.inference.rows import Inference, Metric, Primary
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
