@@ -38,8 +38,8 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
     Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, calibration,
-    verdicts. All by default. Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0
-    only if all hold.
+    verdicts. All by default. Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit
+    status 0 only if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]
     if data is not None:
