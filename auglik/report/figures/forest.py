@@ -63,7 +63,7 @@ def forest(panel: Forest, label: str) -> Drawing:
 
 def percent(nats: float) -> float:
     """By how much the geometric mean likelihood of a label changes where NLL changes by `nats`, in %."""
-    return 100 * math.expm1(-nats) if nats > -700 else math.inf
+    return 100 * math.expm1(0.0 - nats) if nats > -700 else math.inf
 
 
 def _row(one: Line, x: Scale, top: float) -> str:

@@ -38,7 +38,7 @@ def heat_map(panel: HeatMap, label: str) -> Drawing:
         parts += [text(x, 32, name, "name", "middle"), text(x, 45, unit, "tick", "middle")]
     for row, (cell, tiles) in enumerate(panel.tiles.items()):
         y = 52 + ROW * row
-        parts.append(text(NAMES - 6, y + 19, fitted(cell, int(NAMES / LETTER)), "name", "end"))
+        parts.append(text(NAMES - 6, y + 19, fitted(cell, int((NAMES - 8) / LETTER)), "name", "end"))
         for column, tile in enumerate(tiles):
             parts.append(_tile(tile, NAMES + width * column, y, width))
     return Drawing(label, WIDTH, 54 + ROW * len(panel.tiles), "".join(parts))

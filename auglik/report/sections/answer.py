@@ -11,6 +11,9 @@ from auglik.report.sections.endpoints import forests, overview
 from auglik.report.sections.scores import over_seeds
 from auglik.statistics import FAMILY_WISE
 
+NAMED = 8
+"""Cells that the headline names of each outcome."""
+
 
 def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> Section:
     """The headline, the forest of differences, the heat map of all endpoints, the verdicts and their table."""
@@ -31,7 +34,7 @@ def headline(rows: Sequence[Primary], family: int) -> str:
         groups.setdefault(row.outcome, []).append(row.cell)
     references = listed(list(dict.fromkeys(row.reference for row in rows)))
     said = [
-        f"{len(groups[kind])} {text} ({', '.join(groups[kind])})"
+        f"{len(groups[kind])} {text} ({_named(groups[kind])})"
         for kind, text in (
             ("better", "better"),
             ("worse", "worse"),
@@ -52,6 +55,12 @@ def headline(rows: Sequence[Primary], family: int) -> str:
         f"{head} The chance that any cell is called better or worse that is not, or any practically equal that is "
         f"not, is at most {FAMILY_WISE:.0%} each{all_of}."
     )
+
+
+def _named(cells: Sequence[str]) -> str:
+    """The first of many: the verdicts name all."""
+    more = len(cells) - NAMED
+    return ", ".join(cells) if more <= 0 else f"{', '.join(cells[:NAMED])} and {more} more"
 
 
 def _table(collected: Collected, inference: Inference) -> Table:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.inference.corrupted import Corrupted, Posited
-from auglik.inference.rule import outcome
 from auglik.inference.rows import Inference, Metric, Primary
+from auglik.inference.rule import outcome
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
 from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
