@@ -49,7 +49,8 @@ def differences(
 ) -> list[Difference]:
     """Every cell against its reference, over the seeds that both have finished on the same test images.
 
-    All but clean scores are compared where the evaluation views are the same too. Clean NLL is taken from `primary` where it is given: scores alone do not tell how test images differ.
+    All but clean scores are compared where the evaluation views are the same too. Clean NLL is taken from `primary`
+    where it is given: scores alone do not tell how test images differ.
     """
     found = _paired(runs, references)
     by_cell = {row.cell: row for row in primary}

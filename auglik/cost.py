@@ -192,7 +192,9 @@ def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, cloc
         config = replace(config, evaluation=replace(scoring, views=views, folded_views=folded))
         each = views + folded + 1
     split = place(first(arrays, images, config.split_seed), data.mean, data.std, torch.device(config.device))
-    took = [timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0] for _ in range(1 + TIMED)]
+    took = [
+        timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0] for _ in range(1 + TIMED)
+    ]
     return statistics.median(took[1:]) / (images * each)
 
 

@@ -23,7 +23,7 @@ ENOUGH = 30
 def predictions(log_p: NDArray[np.float64], labels: NDArray[np.intp]) -> Predictions:
     """Of a run without validation images."""
     places = np.arange(len(labels))
-    return Predictions(log_p, labels, places, log_p, log_p[None], log_p[None, :, 0], log_p[:0], labels[:0])
+    return Predictions(log_p, labels, places, log_p, log_p[None], log_p[None, :, 0], log_p[:0], labels[:0], places[:0])
 
 
 def model_claims(seed: int) -> list[Claim]:

@@ -61,7 +61,7 @@ def noised_views(views: int, seed: int) -> Noised:
     pipeline = Pipeline(Shape(*images.shape[1:]), (), Mollification(NOISED))
     draws, places = pipeline.draw(seed, 0, views, len(images), torch.device("cpu")), np.arange(len(images))
     x = gallery.clean(slice(None)).double().flatten(1).numpy()
-    seen = pipeline.render(gallery, draws, places, 0).images.double().flatten(2).numpy()
+    seen = pipeline.render(gallery, draws, places).images.double().flatten(2).numpy()
     pixels, power = x.shape[1], np.square(x).mean(1)
     slope = (seen * x).mean(2) / power
     noise = np.square(seen - slope[..., None] * x).sum(2) / (pixels - 1)

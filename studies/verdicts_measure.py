@@ -180,4 +180,5 @@ def _predictions(nll: Floats) -> Predictions:
     labels: npt.NDArray[np.int64] = np.zeros(len(nll), np.int64)
     none = log_p[:0].astype(np.float32)
     views = np.repeat(-nll[None], 3, 0)
-    return Predictions(log_p, labels, np.arange(len(nll)), log_p, log_p[None], views, none, labels[:0])  # type: ignore[arg-type]
+    places = np.arange(len(nll))
+    return Predictions(log_p, labels, places, log_p, log_p[None], views, none, labels[:0], places[:0])  # type: ignore[arg-type]

@@ -30,7 +30,8 @@ def run(difference: float, seed: int, *, noise: float = 0.01, images: int = 300,
     log_p[np.arange(images), labels] = -nll
     log_p[np.arange(images), 1 - labels] = np.log1p(-np.exp(-nll))
     views = np.repeat(log_p[np.arange(images), labels][None], 3, 0)
-    return Predictions(log_p, labels, np.arange(images), log_p, log_p[None], views, log_p[:0], labels[:0])
+    places = np.arange(images)
+    return Predictions(log_p, labels, places, log_p, log_p[None], views, log_p[:0], labels[:0], places[:0])
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     draws = pipeline.draw(config.seed, 0, config.views, len(gallery), torch.device("cpu"))
     images = np.arange(min(IMAGES, len(gallery)))
     shown = min(VIEWS, config.views)
-    views = levels_of(pipeline.render(gallery, draws, images, 0).images.numpy(), gallery)
+    views = levels_of(pipeline.render(gallery, draws, images).images.numpy(), gallery)
     originals = levels_of(gallery.clean(slice(0, len(images))).numpy(), gallery)
     names = [_classes(draws, labels, image) for image in images]
     rows, numbers = [], list[Datum]()
