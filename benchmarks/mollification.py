@@ -18,7 +18,6 @@ from auglik.views import Mollification
 from auglik.views.mollification import blur, heat_time, mollify
 from benchmarks.timing import (
     BATCH,
-    CPU,
     Row,
     Timed,
     gallery_of,
