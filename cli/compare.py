@@ -66,7 +66,7 @@ def compare(config_file: Path | None, **command_line: object) -> None:
         return
     ended_well = run_comparison(planned, plan, place, name, fail_fast)
     if with_report:
-        report_on(Path(place.output), ReportSettings())
+        report_on(Path(place.output), ReportSettings(data_dir=place.data_dir))
     if not ended_well:
         raise SystemExit(1)
 

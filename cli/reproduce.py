@@ -94,7 +94,8 @@ def reproduce(
     if corruptions if corruptions is not None else recipe.scales[scale].corruptions:
         score_corruptions(Path(place.output), Path(place.data_dir), scale)
     if with_report:
-        report_on(Path(place.output), ReportSettings(against="published", title=f"{recipe.title} ({scale} scale)"))
+        title = f"{recipe.title} ({scale} scale)"
+        report_on(Path(place.output), ReportSettings(against="published", data_dir=place.data_dir, title=title))
     if not ended_well:
         raise SystemExit(1)
 
