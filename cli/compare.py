@@ -83,7 +83,7 @@ def compare(config_file: Path | None, **command_line: object) -> None:
     with whoever_reads():
         ended = run_comparison(planned, plan, place, name, fail_fast)
         if with_report and ended.any_finished:
-            report_on(Path(place.output), ReportSettings())
+            report_on(Path(place.output), ReportSettings(data_dir=place.data_dir))
     if not ended.well:
         raise SystemExit(1)
 

@@ -102,7 +102,8 @@ def reproduce(
         if corrupted and ended.any_finished:
             score_corruptions(Path(place.output), Path(place.data_dir), scale)
         if with_report and ended.any_finished:
-            report_on(Path(place.output), ReportSettings(against="published", title=f"{recipe.title} ({scale} scale)"))
+            title = f"{recipe.title} ({scale} scale)"
+            report_on(Path(place.output), ReportSettings(against="published", data_dir=place.data_dir, title=title))
     if not ended.well:
         raise SystemExit(1)
 

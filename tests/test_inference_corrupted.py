@@ -191,6 +191,6 @@ def test_the_report_shows_differences_under_corruption(tmp_path: Path) -> None:
     assert table.rows[0].entries[table.columns.index("P(better) %") - 1].numbers[0][1] == 100 * row.overall.p_better
     bounds = dict(table.rows[0].entries[table.columns.index("weather [95%]") - 1].numbers)
     assert (bounds["lower"], bounds["upper"]) == row.categories["weather"][1:3]
-    assert all(title in figure.svg for title in ("all corruptions", "noise", "blur", "weather", "digital"))
+    assert all(title in figure.svg.lower() for title in ("all corruptions", "noise", "blur", "weather", "digital"))
     tables = next(item for item in section.items if isinstance(item, Details)).tables
     assert [len(one.columns) for one in tables] == [16, 4, 3, 5, 1 + 1 + 4 + 15 + 3 + 2 + 4]

@@ -5,21 +5,27 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auglik.calibration import results as calibration_results
+from auglik.data import open_dataset
 from auglik.files import write_csv
+from auglik.prepare import load_training, training_pipeline
 from auglik.report import ReportSettings, write_report
 from auglik.report import build as building
 from auglik.report.collect import Collected, collect
 from auglik.report.content import Details, Table, interval, mean_error, number
+from auglik.report.figures.lines import Curve, Panel, lines
+from auglik.report.figures.scale import covering, tick_texts
 from auglik.report.figures.style import styles
 from auglik.report.sections import calibrated
 from auglik.report.sections.published import (
@@ -30,12 +36,14 @@ from auglik.report.sections.published import (
     read_published,
 )
 from auglik.report.sections.robust import robustness
+from auglik.report.sections.seen import seen
 from auglik.report.sections.views import views
 from auglik.report.writers.latex import escape
 from auglik.robustness.protocol import CORRUPTIONS
+from auglik.runs import execute
 from cli.report import report
 from objectives import InputError
-from tests import reported
+from tests import reported, tiny
 
 QUICK = ReportSettings(calibration=False)
 
@@ -333,7 +341,7 @@ def test_robustness_is_averaged_over_seeds_and_conditions(own: Path) -> None:
     assert numbers[""] == pytest.approx(100 * (np.mean(own_errors) - last_less_mean))
     assert numbers["standard error"] == pytest.approx(100 * 0.01 / np.sqrt(3))
     keys = {item.key for item in section.items if not isinstance(item, Details)}
-    assert keys >= {"severity", "severity-reliability", "occlusion", "mollified", "human"}
+    assert keys >= {"severity", "profiles", "occlusion", "mollified", "human"}
 
 
 def test_robustness_of_data_sets_is_kept_apart(tmp_path: Path) -> None:
@@ -358,6 +366,49 @@ def test_cells_that_differ_in_views_alone(tmp_path: Path) -> None:
     assert section is not None
     [table] = [item for item in section.items if isinstance(item, Table)]
     assert [row.name for row in table.rows] == ["smoothed+views=1, K = 1", "smoothed+views=4, K = 4"]
+
+
+def test_the_views_shown_are_those_that_were_trained_on(tmp_path: Path) -> None:
+    """Temperatures and decays of the draws whose digests the run recorded; another data set is refused in words."""
+    job = tiny.job(tmp_path / "cell/seed-0", epochs=1)
+    results = execute(job)
+    section = seen(collect(tmp_path), tmp_path)
+    [figure] = section.pictures()
+    gallery = load_training(job.config, open_dataset("digits")).training.gallery
+    pipeline = training_pipeline(job.config, gallery.shape, 10)
+    draws = pipeline.draw(job.config.seed, 0, 2, len(gallery), torch.device("cpu"))
+    assert results["view_digests"] == [sha256(digest.encode()).hexdigest() for digest in draws.view_digests()]
+    shown = {(one.row, one.column): one.value for one in figure.data}
+    for image in range(4):
+        for view in range(2):
+            row = f"cell, image {image}, view {view}"
+            assert shown[row, "t"] == pytest.approx(float(draws.temperature[view, image]))
+            assert shown[row, "decay"] == pytest.approx(float(draws.decay[view, image]))
+    state(job.folder, settings="of other images")
+    section = seen(collect(tmp_path), tmp_path)
+    assert section.items == ()
+    assert "not what they were trained on" in section.sentences[0]
+
+
+def test_long_curves_are_thinned_and_gaps_left_open() -> None:
+    x = list(range(1, 301))
+    y = [1 / one if one < 150 or one > 200 else float("nan") for one in x]
+    curve = Curve(x, y, [value * 0.9 for value in y], [value * 1.1 for value in y])
+    body = lines(Panel("", "epoch", "NLL", {"cell": curve}, log=True), styles(["cell"], []), "NLL").body
+    paths = re.findall(r'class="line" d="M([^"]+)"', body)
+    assert len(paths) == 2
+    assert 40 < sum(path.count("L") + 1 for path in paths) <= 60
+    assert "nan" not in body
+
+
+@settings(deadline=None)
+@given(st.floats(-1e4, 1e4), st.floats(1e-2, 1e4), st.integers(2, 8), st.booleans())
+def test_ticks_are_on_the_axis_and_differ_in_their_texts(low: float, length: float, count: int, log: bool) -> None:
+    scale = covering([low, low + length], 0.0, 300.0, log=log)
+    ticks = scale.ticks(count)
+    assert 1 <= len(ticks) <= 2 * count + 2
+    assert all(-1e-6 <= scale.at(tick) <= 300 + 1e-6 for tick in ticks)
+    assert len(set(tick_texts(ticks))) == len(ticks)
 
 
 def cifar_run(folder: Path, cell: str, seed: int, **changes: object) -> Collected:

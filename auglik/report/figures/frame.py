@@ -27,7 +27,7 @@ def framed(axes: Axes, inside: Iterable[str], label: str) -> Drawing:
     """Grid, ticks and titles about what is inside."""
     x, y = axes.x, axes.y
     below, left, right = y.start, x.start, x.end
-    ticks = [round(tick, 12) for tick in x.ticks(max(2, int((right - left) / 60)))]
+    ticks = x.ticks(max(2, int((right - left) / 60)))
     rising = y.ticks(max(2, int((y.start - y.end) / 36)))
     parts = [text(0, 13, axes.title, "title")]
     for tick, words in zip(rising, tick_texts(rising, sign=axes.signed), strict=True):

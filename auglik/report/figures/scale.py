@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 FILLED = 0.05
 """Share of an axis that stays free beyond its outermost values."""
+TINY = 1e-6
+"""Values below it are written in powers of ten."""
+LEAST_SHARE = 1e-9
+"""Of the greatest value: a logarithmic axis goes no further down."""
 
 
 class Scale(NamedTuple):
@@ -29,7 +33,7 @@ class Scale(NamedTuple):
             return _log_ticks(self.low, self.high, count)
         step = _step((self.high - self.low) / count)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [round(place * step, 12) for place in range(first, last + 1)]
+        return [_rounded(place * step) for place in range(first, last + 1)]
 
     def _unit(self, value: float) -> float:
         return math.log(value) if self.log else value
@@ -47,7 +51,7 @@ def covering(
     """Over all finite values, and those in `around` even if there are none; logarithmic only where all are positive."""
     found = [value for value in (*values, *around) if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(found), max(found)
-    if log and low > 0:
+    if log and low > LEAST_SHARE * high > 0:
         factor = max((high / low) ** margin, 1.02)
         return Scale(low / factor, high * factor, start, end, log=True)
     room = (high - low) * margin or max(abs(high), 1e-3) * 0.1
@@ -58,10 +62,15 @@ def tick_texts(ticks: Iterable[float], *, sign: bool = False) -> list[str]:
     """Evenly spaced ones with the digits that tell them apart, others with their own."""
     found = list(ticks)
     steps = [high - low for low, high in pairwise(found)]
-    if steps and max(steps) > 1.01 * min(steps):
+    if (steps and max(steps) > 1.01 * min(steps)) or any(0 < abs(value) < TINY for value in found):
         return [f"{value:g}".replace("-", "−") for value in found]
     digits = max((_digits(value) for value in found), default=0)
     return [f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−") for value in found]
+
+
+def _rounded(value: float) -> float:
+    """Without what floating point adds to a round number."""
+    return float(f"{value:.12g}")
 
 
 def _digits(value: float) -> int:
@@ -77,7 +86,7 @@ def _log_ticks(low: float, high: float, count: int) -> list[float]:
     """Of the first set of leading digits that gives at most so many, else powers of ten apart."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        found = [round(d * 10.0**p, 12) for p in powers for d in digits if low <= d * 10.0**p <= high]
+        found = [_rounded(d * 10.0**p) for p in powers for d in digits if low <= d * 10.0**p <= high]
         if len(found) <= count + 1:
             return found
     return found[:: math.ceil(len(found) / count)]

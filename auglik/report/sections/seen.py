@@ -73,7 +73,7 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     shown = min(VIEWS, config.views)
     views = levels_of(pipeline.render(gallery, draws, images).images.numpy(), gallery)
     originals = levels_of(gallery.clean(slice(0, len(images))).numpy(), gallery)
-    names = [_classes(draws, labels, image) for image in images]
+    names = [_classes(draws, labels, int(image)) for image in images]
     rows, numbers = [], list[Datum]()
     for image in images:
         row = [Shot(originals[image], names[image])]
