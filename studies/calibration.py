@@ -113,7 +113,9 @@ def estimate_claims(found: xarray.Dataset) -> list[Claim]:
         at_most(
             "calibrated: bias of the debiased ECE, largest of all conditions in standard errors", off.max(), ERRORS
         ),
-        at_least("calibrated, up to 500 images: least bias of the plug-in ECE", bias["plug_in"][small].min(), 0.01),
+        at_least(
+            "calibrated, up to 500 images: least bias of the plug-in ECE", float(bias["plug_in"][small].min()), 0.01
+        ),
         at_most("miscalibrated: excess of the debiased ECE over the truth, in standard errors", above.max(), ERRORS),
         at_most("miscalibrated: what the plug-in ECE lacks of the truth, in standard errors", below.max(), ERRORS),
     ]

@@ -20,7 +20,7 @@ ENOUGH = 30
 """Images of a bin, of all networks, from which on its band is judged."""
 
 
-def predictions(log_p: NDArray[np.float64], labels: NDArray[np.intp]) -> Predictions:
+def predictions(log_p: NDArray[np.float32], labels: NDArray[np.intp]) -> Predictions:
     """Of a run without validation images."""
     places = np.arange(len(labels))
     return Predictions(log_p, labels, places, log_p, log_p[None], log_p[None, :, 0], log_p[:0], labels[:0], places[:0])
@@ -33,13 +33,13 @@ def model_claims(seed: int) -> list[Claim]:
         generator = host_generator(seed, "calibration models", round(1000 * T))
         for number in range(CELLS):
             z, labels = evidence(World("", temperature(T), 2, 1.3), NETWORKS, IMAGES, generator)
-            log_p = special.log_softmax(z / T, axis=-1)
+            log_p = special.log_softmax(z / T, axis=-1).astype(np.float32)
             runs[f"{T} {number}"] = {s: predictions(log_p[s], labels) for s in range(NETWORKS)}
     found = calibrate(runs, seed=seed, draws=DRAWS, bins=BINS).cells
     claims = []
     for T in TEMPERATURES:
         cells = [found[f"{T} {number}"] for number in range(CELLS)]
-        held = {
+        held: dict[str, list[float]] = {
             "slope": [bool(c.slope.lower_95 <= T <= c.slope.upper_95) for c in cells],
             "intercept": [bool(c.intercept.lower_95 <= 0 <= c.intercept.upper_95) for c in cells],
             "curve": [],
@@ -52,6 +52,8 @@ def model_claims(seed: int) -> list[Claim]:
         for name, shares in held.items():
             error = max(np.std(shares), np.sqrt(0.95 * 0.05)) / np.sqrt(CELLS)
             claims.append(
-                at_least(f"T = {T}: share of {name} bands that hold the truth", np.mean(shares), 0.95, ERRORS * error)
+                at_least(
+                    f"T = {T}: share of {name} bands that hold the truth", float(np.mean(shares)), 0.95, ERRORS * error
+                )
             )
     return claims

@@ -181,7 +181,7 @@ def test_the_file_is_one_that_arviz_opens(calibration: Calibration, tmp_path: Pa
         np.testing.assert_allclose(drawn, calibration.cells[OVERCONFIDENT[0]].curve.posterior.mean, rtol=1e-4)
         assert np.isnan(tree["posterior"]["seed_slope"].sel(cell=OVERCONFIDENT[0], seed=7)).all()
         limits = tree["constant_data"]["ece_limits"].sel(cell=CALIBRATED[0])
-        assert tuple(limits.values) == calibration.cells[CALIBRATED[0]].ece
+        assert tuple(np.asarray(limits)) == calibration.cells[CALIBRATED[0]].ece
     again = convert_to_datatree(str(path))
     xarray.testing.assert_equal(again["posterior"].to_dataset(), calibration.data["posterior"].to_dataset())
     again.close()

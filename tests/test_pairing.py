@@ -32,7 +32,7 @@ def runs(**changes: object) -> dict[str, dict[int, Predictions]]:
     """A reference and another cell of two seeds, the latter's predictions changed."""
     rng = np.random.default_rng(0)
     made = {cell: {seed: prediction(rng, LABELS) for seed in (0, 1)} for cell in REFERENCES}
-    return {**made, "other": {seed: run._replace(**changes) for seed, run in made["other"].items()}}
+    return {**made, "other": {seed: run._replace(**changes) for seed, run in made["other"].items()}}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("changes", CHANGES)
@@ -53,7 +53,7 @@ def test_on_other_evaluation_views_only_clean_scores_are_paired() -> None:
     means = {row.metric: row.mean for row in found.metrics}
     assert {name.partition("_")[0] for name, mean in means.items() if np.isfinite(mean)} == {"clean"}
 
-    results = [
+    results: list[dict[str, object]] = [
         {"seed": seed, "test_digest": "images", "evaluation_views_digest": views, **dict.fromkeys(COMPARED, 0.5)}
         for views in ("some", "others")
         for seed in (0, 1)
@@ -88,8 +88,7 @@ def test_cells_scored_on_other_images_share_their_draws_but_no_sentence(tmp_path
     assert {row.split(",")[0] for row in rows} == {"large-batches"}
     found = collect(output)
     reference, others, large = (found.cells[name] for name in ("reference", "other-images", "large-batches"))
-    labels = [cell.runs[0].predictions.labels for cell in (reference, others)]
-    np.testing.assert_array_equal(*labels)
+    np.testing.assert_array_equal(reference.runs[0].predictions.labels, others.runs[0].predictions.labels)
     _, warnings = pairs(found.predictions(), found.references)
     assert "other-images against reference: seeds 0, 1 left out, as the test images differ" in warnings
     assert pairing(others, reference) == "seeds, batches, views"

@@ -26,7 +26,7 @@ def debiased(outcomes: Outcomes, edges: Array) -> float:
     s^2 = sum of confidence (1 - confidence) / n^2 is the variance of d if calibrated.
     """
     place = np.searchsorted(edges, outcomes.confidence, side="left")
-    gap = np.bincount(place, outcomes.correct - outcomes.confidence, edges.size + 1)
+    gap: Array = np.bincount(place, outcomes.correct - outcomes.confidence, edges.size + 1).astype(np.float64)
     variance = np.bincount(place, outcomes.confidence * (1 - outcomes.confidence), edges.size + 1)
     deviation = np.sqrt(np.maximum(variance, 0))  # float32 probabilities may exceed 1 by a rounding
     return float(fissioned(gap, deviation).sum() / outcomes.correct.size)
