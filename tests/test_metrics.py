@@ -300,6 +300,7 @@ def test_label_entropy_is_that_of_scipy(classes: int, gamma: float) -> None:
 def test_label_entropy_is_averaged_over_views() -> None:
     assert mean_label_entropy(np.array([[0.0, 1.0], [1.0, 0.0]]), 10) == pytest.approx(math.log(10) / 2)
     assert mean_label_entropy(0.0, 10) == 0
+    assert mean_label_entropy(0.0, 10, [0.0, 1.0]) == 0
 
 
 LOG_P, LABELS = CASES["calibrated"]
@@ -331,6 +332,11 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "decay above one": (lambda: mean_label_entropy([0.5, 1.5], 10), "got 0.5 to 1.5"),
     "nan decay": (lambda: mean_label_entropy([math.nan], 10), "got nan"),
     "no decay": (lambda: mean_label_entropy([], 10), "got none"),
+    "share above one": (
+        lambda: mean_label_entropy([0.5], 10, [1.5]),
+        "expected shares between 0 and 1, got 1.5 to 1.5",
+    ),
+    "share below zero": (lambda: mean_label_entropy([0.5], 10, [-0.5]), "expected shares between 0 and 1, got -0.5"),
     "no other class": (lambda: mean_label_entropy([0.5], 1), "at least 2 classes, got 1"),
 }
 
