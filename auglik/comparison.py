@@ -26,6 +26,8 @@ COMPARED = (
 )
 
 PRIMARY = "clean_nll"
+ABSENT = "–"
+"""What stands for a number that is not there."""
 
 RunsOfCells = Mapping[str, Sequence[Results]]
 """The finished runs of every cell, in the order of the plan and of the seeds."""
@@ -147,6 +149,8 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
         for cell in compared:
             values = [_difference(by_cell[cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in SHOWN]
             lines.append((f"{cell:<{width}}" + "".join(f"{text:>30}" for text in values)).rstrip())
+    if any(ABSENT in line for line in lines):
+        lines.append(f"{ABSENT} the score of a run is not finite: a label of probability zero, or a run that diverged")
     return "\n".join(lines)
 
 
@@ -175,11 +179,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def _mean(runs: Sequence[Results], metric: str, scale: float, digits: int) -> str:
     mean, error, *_ = summary([scale * number(run, metric) for run in runs])
+    if not math.isfinite(mean):
+        return ABSENT
     return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
 
 
 def _difference(found: Difference, scale: float, digits: int) -> str:
     interval = found.interval
     mean, lower, upper = (scale * value for value in (interval.mean, interval.lower, interval.upper))
+    if not math.isfinite(mean):
+        return ABSENT
     bounds = "" if math.isnan(lower) else f" [{lower:+.{digits}f}, {upper:+.{digits}f}]"
     return f"{mean:+.{digits}f}{bounds}{' *' if found.p_adjusted <= FAMILY_WISE else '  '}"

@@ -13,13 +13,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+LONGEST = 800
+"""Characters of a line that can still be read: a value that is quoted in it may have any length."""
+
+
 class UserError(click.ClickException):
     """One line, exit status 2."""
 
     exit_code = 2
 
     def show(self, file: object = None) -> None:
-        click.echo(f"auglik: {' '.join(self.format_message().split())}", err=True)
+        text = " ".join(self.format_message().split())
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
+        click.echo(f"auglik: {text}", err=True)
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:

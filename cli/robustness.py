@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from auglik.comparison import plural
+from auglik.comparison import ABSENT, plural
 from auglik.config import settings_of
 from auglik.devices import choose_device
 from auglik.evaluation import Progress
 from auglik.paths import IN_A_RUN, check_folder
-from auglik.report.content import ABSENT
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
@@ -152,6 +151,8 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
                 _mean([scale * getattr(score, name) for score in same], digits) for name, _, scale, digits in columns
             ]
             lines.append(f"{cell:<{width}}" + "".join(f"{value:>18}" for value in values))
+    if any(ABSENT in line for line in lines):
+        lines += ["", f"{ABSENT} not measured of this cell, or not finite: a label of probability zero"]
     return "\n".join(lines)
 
 
@@ -176,4 +177,6 @@ def _mean(values: Sequence[float], digits: int) -> str:
     if not values:
         return ABSENT  # scored on another data set
     mean, error, *_ = summary(values)
+    if mean != mean or abs(mean) == float("inf"):
+        return ABSENT
     return f"{mean:.{digits}f}" + ("" if error != error else f" ± {error:.{digits}f}")

@@ -75,6 +75,10 @@ NETWORKS: dict[str, Network] = {
 }
 
 
+DEEPEST = 2000
+"""The deepest published residual network has 1202 layers."""
+
+
 def find_network(text: str) -> Network:
     """The network that `text` names.
 
@@ -82,7 +86,10 @@ def find_network(text: str) -> Network:
     """
     library, colon, model = text.partition(":")
     if library not in LIBRARIES:
-        return parse("network", text, NETWORKS)
+        network = parse("network", text, NETWORKS)
+        if (depth := getattr(network, "depth", 0)) > DEEPEST:
+            raise InputError(f"network {text!r}: expected a depth of at most {DEEPEST:,}, got {depth:,}")
+        return network
     if not colon:
         raise InputError(f"network {text!r}: expected {library}:NAME, the name of one of {library}'s models")
     return LIBRARIES[library](model)
