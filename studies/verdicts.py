@@ -10,7 +10,7 @@ Source: Holm 1979; Fisher 1935, for the sum of two Student variables; and each w
 
 import numpy as np
 import xarray
-from scipy.stats import nct
+from scipy.stats import nct  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference.infer import ROPE
