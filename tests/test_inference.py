@@ -207,7 +207,7 @@ def test_holm_by_hand() -> None:
 
 
 def test_a_cell_without_a_verdict_is_of_the_family_all_the_same() -> None:
-    np.testing.assert_allclose(holm([0.02, np.nan, 0.03]), [0.06, np.nan, 0.06])
+    np.testing.assert_allclose(holm(np.array([0.02, np.nan, 0.03])), np.array([0.06, np.nan, 0.06]))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
