@@ -1,4 +1,4 @@
-"""Every option of every command with huge, tiny, negative, empty, odd and non-finite values: used, or refused in a line.
+"""Every option of every command with huge, tiny, negative, empty and non-finite values: used, or refused in a line.
 
 Settings are tried where the command line makes them, without click, as there are many; the rest through the commands,
 whose work is replaced.
@@ -62,10 +62,12 @@ def resolved(changes: Mapping[str, object]) -> None:
 
 
 def taken_or_refused(use: Callable[[], object]) -> None:
+    refusal = "nothing"
     try:
         use()
     except InputError as error:
-        assert str(error).strip()
+        refusal = str(error)
+    assert refusal.strip()
 
 
 def values_of(setting: Setting) -> tuple[object, ...]:

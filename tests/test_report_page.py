@@ -274,15 +274,11 @@ def test_identifiers_are_unique_and_exist(read: PageReader) -> None:
 
 def test_warnings_the_answer_and_pictures_come_first(report: Report) -> None:
     text = report.page.read_text(encoding="utf-8")
-<<<<<<< HEAD
     parts = (
-        'id="warnings"', 'id="answer"', 'id="figure-forest"', 'id="figure-endpoints"', 'id="table-primary"',
+        'id="warnings"', "2 seeds show little", 'id="answer"', 'id="figure-forest"', 'id="figure-endpoints"', 'id="table-primary"',
         'id="figure-tradeoffs"', 'id="figure-severity"', 'id="figure-profiles"', 'id="figure-reliability"',
         'id="figure-views-seen"', 'id="figure-training"', 'id="scores"', 'id="runs"',
     )  # fmt: skip
-=======
-    parts = ('id="warnings"', "2 seeds show little", 'id="answer"', 'id="scores"', 'id="runs"')
->>>>>>> g
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert all(sentence.split(":")[0] in text for sentence in report.sentences)
