@@ -275,8 +275,9 @@ def test_identifiers_are_unique_and_exist(read: PageReader) -> None:
 def test_warnings_the_answer_and_pictures_come_first(report: Report) -> None:
     text = report.page.read_text(encoding="utf-8")
     parts = (
-        'id="warnings"', "2 seeds show little", 'id="answer"', 'id="figure-forest"', 'id="figure-endpoints"', 'id="table-primary"',
-        'id="figure-tradeoffs"', 'id="figure-severity"', 'id="figure-profiles"', 'id="figure-reliability"',
+        'id="warnings"', "2 seeds show little", 'id="answer"', 'id="figure-forest"', 'id="figure-endpoints"',
+        'id="table-primary"', 'id="figure-tradeoffs"', 'id="figure-severity"', 'id="figure-profiles"',
+        'id="figure-reliability"',
         'id="figure-views-seen"', 'id="figure-training"', 'id="scores"', 'id="runs"',
     )  # fmt: skip
     places = [text.index(part) for part in parts]
