@@ -80,7 +80,7 @@ def test_evaluation_views_do_not_depend_on_how_many_are_looked_at_together(monke
     monkeypatch.setattr(evaluation, "VIEW_BATCH_PIXELS", 7 * 64)
     _, other = scored(evaluation_mollify="noise")
     for name in ("view_log_likelihoods", "mollified_log_probabilities"):
-        np.testing.assert_allclose(one[name], other[name], atol=1e-4)
+        np.testing.assert_allclose(one[name].astype(float), other[name].astype(float), atol=1e-4)
 
 
 def test_a_sink_predicts_the_classes_only(tmp_path: Path) -> None:
