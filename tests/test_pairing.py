@@ -1,6 +1,7 @@
 """What is joined is joined by the images' true places and digests, and refused in words where these differ."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +19,34 @@ from auglik.predictions import Predictions
 from auglik.report.collect import collect
 from auglik.report.sections.cells import pairing
 from auglik.report.sections.scores import scored_on
+from auglik.runs import Results
 from cli.main import auglik
 from objectives import InputError
 from tests import tiny
 from tests.test_inference import prediction
 
 LABELS = np.arange(60) % 3
-CHANGES: list[dict[str, object]] = [{"indices": np.arange(60) + 1}, {"test_digest": "another set's"}]
+Change = Callable[[Predictions], Predictions]
+CHANGES: list[Change] = [
+    lambda run: run._replace(indices=run.indices + 1),
+    lambda run: run._replace(test_digest="another set's"),
+]
 REFERENCES = dict.fromkeys(("reference", "other"), "reference")
 
 
-def runs(**changes: object) -> dict[str, dict[int, Predictions]]:
+def runs(change: Change) -> dict[str, dict[int, Predictions]]:
     """A reference and another cell of two seeds, the latter's predictions changed."""
     rng = np.random.default_rng(0)
     made = {cell: {seed: prediction(rng, LABELS) for seed in (0, 1)} for cell in REFERENCES}
-    return {**made, "other": {seed: run._replace(**changes) for seed, run in made["other"].items()}}  # type: ignore[arg-type]
+    return {**made, "other": {seed: change(run) for seed, run in made["other"].items()}}
 
 
-@pytest.mark.parametrize("changes", CHANGES)
-def test_runs_on_other_images_are_not_paired_though_their_labels_agree(changes: dict[str, object]) -> None:
-    found, warnings = pairs(runs(**changes), REFERENCES)
+@pytest.mark.parametrize("change", CHANGES)
+def test_runs_on_other_images_are_not_paired_though_their_labels_agree(change: Change) -> None:
+    found, warnings = pairs(runs(change), REFERENCES)
     assert not found
     assert warnings[0] == "other against reference: seeds 0, 1 left out, as the test images differ"
-    one, another = runs(**changes)["reference"][0], runs(**changes)["other"][1]
+    one, another = runs(change)["reference"][0], runs(change)["other"][1]
     with pytest.raises(InputError, match="expected seeds that predicted the same images"):
         ensemble({0: one, 1: another})
     with pytest.raises(InputError, match="expected the runs of mixed to predict the same test images"):
@@ -48,12 +54,12 @@ def test_runs_on_other_images_are_not_paired_though_their_labels_agree(changes: 
 
 
 def test_on_other_evaluation_views_only_clean_scores_are_paired() -> None:
-    found = infer(runs(evaluation_views_digest="others"), REFERENCES)
+    found = infer(runs(lambda run: run._replace(evaluation_views_digest="others")), REFERENCES)
     assert "other against reference: only clean scores, as their evaluation views differ" in found.warnings
     means = {row.metric: row.mean for row in found.metrics}
     assert {name.partition("_")[0] for name, mean in means.items() if np.isfinite(mean)} == {"clean"}
 
-    results: list[dict[str, object]] = [
+    results: list[Results] = [
         {"seed": seed, "test_digest": "images", "evaluation_views_digest": views, **dict.fromkeys(COMPARED, 0.5)}
         for views in ("some", "others")
         for seed in (0, 1)
@@ -88,7 +94,8 @@ def test_cells_scored_on_other_images_share_their_draws_but_no_sentence(tmp_path
     assert {row.split(",")[0] for row in rows} == {"large-batches"}
     found = collect(output)
     reference, others, large = (found.cells[name] for name in ("reference", "other-images", "large-batches"))
-    np.testing.assert_array_equal(reference.runs[0].predictions.labels, others.runs[0].predictions.labels)
+    one, another = (cell.runs[0].predictions.labels for cell in (reference, others))
+    np.testing.assert_array_equal(one, another)
     _, warnings = pairs(found.predictions(), found.references)
     assert "other-images against reference: seeds 0, 1 left out, as the test images differ" in warnings
     assert pairing(others, reference) == "seeds, batches, views"
