@@ -10,6 +10,7 @@ import torch
 from auglik import cost, open_dataset, read_facts
 from auglik.cost import Rates, Time, estimate, estimate_pretraining, kind_of, time_of
 from auglik.experiments import trained_on
+from auglik.prepare import Facts
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.runs import Job
 from cli.comparing import say_estimate
@@ -23,7 +24,7 @@ def clock() -> Callable[[], float]:
     return lambda: float(next(seconds))
 
 
-def facts_of_digits() -> dict[str, cost.Facts]:
+def facts_of_digits() -> dict[str, Facts]:
     return {"digits": read_facts(open_dataset("digits"))}
 
 
@@ -43,7 +44,12 @@ def test_each_kind_is_timed_once_and_nothing_is_written(
 ) -> None:
     timed: list[Job] = []
     rates_of = cost.rates_of
-    monkeypatch.setattr(cost, "rates_of", lambda job, clock: timed.append(job) or rates_of(job, clock))
+
+    def noted(job: Job, clock: Callable[[], float]) -> Rates:
+        timed.append(job)
+        return rates_of(job, clock)
+
+    monkeypatch.setattr(cost, "rates_of", noted)
     changes: list[dict[str, object]] = [{}, {"likelihood": "categorical", "seed": 3}, {"views": 3}, {"compile": True}]
     jobs = [tiny.job(tmp_path / str(number), **change) for number, change in enumerate(changes)]
     threads = torch.get_num_threads()
