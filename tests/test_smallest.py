@@ -87,7 +87,7 @@ def test_a_comparison_of_identical_cells_of_one_image(tmp_path: Path, seeds: int
     found = differences(runs, {"a": "a", "b": "a"})
     clean = {item.metric: item.interval for item in found}
     assert clean["clean_error"].mean == 0
-    assert math.isnan(clean["clean_error"].lower) == (seeds == 1)
+    assert math.isnan(clean["clean_error"].lower)  # seeds that do not differ tell nothing of how seeds do
     write_comparison(tmp_path, runs, found)
     write_ensembles(tmp_path, {cell: dict.fromkeys(range(seeds), run) for cell in runs})
     shown = table(runs, found, "clean")
