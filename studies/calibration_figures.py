@@ -26,7 +26,7 @@ def coverage_figure(found: xarray.Dataset, held: xarray.DataArray) -> Figure:
     axes.plot([], [], "o", color=BLUE, mfc="none", label="one network")
     axes.plot([], [], "s", color=ORANGE, mfc="none", label="several on the same images")
     axes.set_yticks(range(len(names)), names[::-1])
-    axes.set_xlabel("share of 95% intervals that hold the error (greater: more images; grey: 2 standard errors)")
-    axes.set_title("ECE intervals hold the truth, calibrated or not", fontsize=10)
+    axes.set_xlabel("share that holds the error")
+    axes.set_title("95% intervals of the ECE (greater marks: more images; grey: 2 standard errors)", fontsize=10)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure

@@ -20,7 +20,7 @@ NAMES = {world.name: world for world in WORLDS}
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five networks, calibrated ones and overconfident ones."""
     monkeypatch.setattr(study, "QUICK_WORLDS", ("calibrated", "T = 0.67"))
-    monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5),))
+    monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5), (5000, 1)))
     monkeypatch.setattr(study, "FEW_IMAGES", ((20, 1),))
 
 
@@ -33,8 +33,8 @@ def test_the_study_holds() -> None:
     findings = study.calibration(CONTEXT)
     assert failing(findings) == []
     assert set(findings.figures) == {"calibration-coverage"}
-    assert findings.data["intervals"].sizes == {"condition": 2, "repeat": 60}
-    assert len(findings.remarks) == 2
+    assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
+    assert len(findings.remarks) == 4
 
 
 @pytest.mark.usefixtures("short")
@@ -54,7 +54,7 @@ def test_intervals_that_never_reach_0_fail_the_claim_on_calibrated_networks(monk
 
 @pytest.mark.usefixtures("short")
 def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_worlds, "SHARED", 0.97)
+    monkeypatch.setattr(calibration_worlds, "SHARED", 1.0)  # five copies of one network
     assert failing(study.calibration(CONTEXT)) == []
     measured = interval.gaps
 
@@ -63,9 +63,7 @@ def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch
         return found._replace(root=np.eye(found.gap.size))
 
     monkeypatch.setattr(interval, "gaps", independent)
-    failed = failing(study.calibration(CONTEXT))
-    assert any(text.startswith("calibrated: share") for text in failed)
-    assert any(text.startswith("T = 0.67: share") for text in failed)
+    assert "calibrated: share of intervals whose lower limit is 0" in failing(study.calibration(CONTEXT))
 
 
 def test_the_worlds_are_what_they_are_called() -> None:
@@ -76,6 +74,6 @@ def test_the_worlds_are_what_they_are_called() -> None:
     seen = answers(NAMES["calibrated"], 2, 200_000, np.random.default_rng(1))
     right = seen.correct - seen.confidence
     assert abs(right.mean(1)).max() < 4 * right.std() / np.sqrt(200_000)
-    assert 0.3 < np.asarray(np.corrcoef(right))[0, 1] < 0.9
+    assert 0.1 < np.asarray(np.corrcoef(right))[0, 1] < 0.9
     assert (z.argmax(-1) == labels).mean() == pytest.approx(seen.correct.mean(), abs=0.005)
     assert answers(NAMES["calibrated, accuracy .98"], 1, 50_000, rng).correct.mean() == pytest.approx(0.98, abs=0.005)
