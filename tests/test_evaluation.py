@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from auglik import Arrays, evaluate, evaluation, execute, open_dataset, scores
+from auglik import Arrays, evaluate, execute, open_dataset, scores
 from auglik.data import digest, take
 from auglik.data.digits import Digits
 from auglik.prepare import load_training, place
@@ -77,7 +77,7 @@ def test_scoring_can_be_on_a_part_of_the_test_images(tmp_path: Path) -> None:
 def test_evaluation_views_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise included; the network's own sums may round otherwise in another batch."""
     _, one = scored(evaluation_mollify="noise")
-    monkeypatch.setattr(evaluation, "VIEW_BATCH_PIXELS", 7 * 64)
+    monkeypatch.setattr("auglik.demands.VIEW_BATCH_PIXELS", 7 * 64)
     _, other = scored(evaluation_mollify="noise")
     for name in ("view_log_likelihoods", "mollified_log_probabilities"):
         np.testing.assert_allclose(one[name].astype(float), other[name].astype(float), atol=1e-4)

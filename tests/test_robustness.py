@@ -377,7 +377,7 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
     assert partly.exit_code == 1
     assert "failed: the checkpoint" in partly.output
     assert "failed: cannot read the configuration" in partly.output
-    assert "wrote robustness.csv into 1 run folders" in partly.output
+    assert "wrote robustness.csv into 1 run folder" in partly.output
 
 
 def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: Path) -> None:

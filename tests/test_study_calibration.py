@@ -76,4 +76,4 @@ def test_the_worlds_are_what_they_are_called() -> None:
     assert abs(right.mean(1)).max() < 4 * right.std() / np.sqrt(200_000)
     assert 0.1 < np.asarray(np.corrcoef(right))[0, 1] < 0.9
     assert (z.argmax(-1) == labels).mean() == pytest.approx(seen.correct.mean(), abs=0.005)
-    assert answers(NAMES["calibrated, accuracy .98"], 1, 50_000, rng).correct.mean() == pytest.approx(0.98, abs=0.005)
+    assert answers(NAMES["calibrated, accuracy .97"], 1, 50_000, rng).correct.mean() == pytest.approx(0.973, abs=0.003)

@@ -33,7 +33,7 @@ TEXTS = (
     "pipeline",
     "device",
 )
-NOT_SCORES = (*TEXTS, "likelihood", "aggregator", "view_digests", "versions")
+NOT_SCORES = (*TEXTS, "class_names", "absent_classes", "likelihood", "aggregator", "view_digests", "versions")
 
 Epoch = Mapping[str, float]
 T = TypeVar("T")
