@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from auglik.objectives import Schedule
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -32,7 +33,6 @@ from benchmarks.timing import (
     print_table,
     seconds_of,
 )
-from objectives import Schedule
 
 OURS_PER_ROUND, THEIRS_PER_ROUND = 100, 15
 

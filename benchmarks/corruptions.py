@@ -20,15 +20,15 @@ from torch import Tensor
 
 from auglik import Arrays, RunConfig, change
 from auglik.data import by_number
-from auglik.devices import choose_device, choose_precision
-from auglik.evaluation import predictor
 from auglik.robustness.arrays import clean_condition
 from auglik.robustness.evaluate import network_scores
 from auglik.robustness.npy_set import npy_conditions
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES
 from auglik.robustness.stream import batch_size
 from auglik.robustness.suite import Suite
-from auglik.steps import make_network
+from auglik.runs.evaluation import predictor
+from auglik.runs.step import make_network
+from auglik.system.devices import choose_device, choose_precision
 from auglik.views import Gallery, Shape
 from benchmarks.timing import Row, Timed, interleaved, print_table, seconds_of
 

@@ -9,11 +9,12 @@ import math
 import numpy as np
 import torch
 import torch_dct
+from auglik.objectives import Schedule
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from auglik import build_network
-from auglik.splitmix import streams
+from auglik.system.splitmix import streams
 from auglik.views import Mollification
 from auglik.views.mollification import blur, heat_time, mollify
 from benchmarks.timing import (
@@ -27,7 +28,6 @@ from benchmarks.timing import (
     print_table,
     seconds_of,
 )
-from objectives import Schedule
 
 SIZE = 32
 BLURS_PER_ROUND = 30

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik import NETWORKS, build_network
-from auglik.devices import autocast, choose_device
 from auglik.networks import find_network
+from auglik.system.devices import autocast, choose_device
 
 LIBRARY_NETWORKS = ("torchvision:resnet50", "torchvision:resnet101", "torchvision:efficientnet_b0", "timm:resnet50")
 CLASSES = 10

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from benchmarks.timing import BATCH, Row, Timed, interleaved, median_of, parse_arguments, print_table
-from objectives import AGGREGATORS, LIKELIHOODS, Objective
 
 VIEWS = 4
 PER_ROUND = 50

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from auglik.objectives import Schedule
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import transforms as v1
@@ -33,7 +34,6 @@ from benchmarks.timing import (
     print_table,
     seconds_of,
 )
-from objectives import Schedule
 
 OURS_PER_ROUND = 50
 

@@ -1,6 +1,6 @@
 """A training step of preact-resnet-18 on 128 CIFAR-10 images, K = 1: what bfloat16 gains, and what is not network.
 
-Ours is the step of `auglik.training`: views rendered, bfloat16 autocast, channels last, objective, fused SGD, meters.
+Ours is the step of `auglik.runs.training`: views rendered, bfloat16 autocast, channels last, objective, fused SGD, meters.
 The peer is the same network's float32 step on a ready tensor in the default memory layout, SGD by default.
 """
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from auglik.objectives import negative_share, view_gradients
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik import RunConfig, change
-from auglik.devices import autocast
-from auglik.prepare import pipeline_of
-from auglik.steps import make_network
-from auglik.training import INTERVAL, Meters, learning_rate, note_first_bad
+from auglik.runs.resolve import pipeline_of
+from auglik.runs.step import make_network
+from auglik.runs.training import INTERVAL, Meters, learning_rate, note_first_bad
+from auglik.system.devices import autocast
 from benchmarks.timing import (
     BATCH,
     CPU,
@@ -30,7 +31,6 @@ from benchmarks.timing import (
     print_table,
     seconds_of,
 )
-from objectives import negative_share, view_gradients
 
 CONFIG = change(
     RunConfig(),
@@ -52,7 +52,7 @@ STEPS = 10**6
 
 
 class Step:
-    """The parts of a training step, in the order of `auglik.training.train`."""
+    """The parts of a training step, in the order of `auglik.runs.training.train`."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.gallery, self.count = gallery_of(images), len(images)

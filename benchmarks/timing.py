@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from auglik import open_dataset
 from auglik.data import channel_statistics
-from auglik.devices import available_cores
+from auglik.system.devices import available_cores
 from auglik.views import Gallery
 
 CPU = torch.device("cpu")

@@ -3,20 +3,20 @@
 from pathlib import Path
 
 import click
+from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
+from auglik.cli.errors import one_line_errors
+from auglik.cli.options import config_option, factors, given, options, take
+from auglik.cli.streams import whoever_reads
+from auglik.objectives import InputError
 
-from auglik import cells as cells_
-from auglik.cells import MOST_RUNS, Cell
-from auglik.config import LARGEST, SETTINGS, RunConfig, change, settings_of
-from auglik.experiments import Place, make_plan, runs_at_a_time
-from auglik.files import ensure_writable
-from auglik.paths import shortened
+from auglik.experiments import cells as cells_
+from auglik.experiments.cells import MOST_RUNS, Cell
+from auglik.experiments.plan import Place, make_plan, runs_at_a_time
+from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.report import ReportSettings
-from auglik.tuning import FIRST_SEED, parse_grid
-from cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
-from cli.errors import one_line_errors
-from cli.options import config_option, factors, given, options, take
-from cli.streams import whoever_reads
-from objectives import InputError
+from auglik.runs.settings import LARGEST, SETTINGS, RunConfig, change, settings_of
+from auglik.system.files import ensure_writable
+from auglik.system.paths import shortened
 
 DEFAULT_SEEDS = 5
 TUNE_SEEDS = 2

@@ -7,29 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from auglik.cli.progress import bar, duration, shown
+from auglik.cli.report import FOLDER as REPORT
+from auglik.cli.report import check_report, say
+from auglik.cli.streams import whoever_reads
+from auglik.cli.train import say_absent
 
-from auglik import cells as cells_
-from auglik.cells import Planned
-from auglik.comparison import COMPARISON_CSV, RUNS_CSV, plural, table
-from auglik.config import RunConfig
-from auglik.engines import Local, Outcome
-from auglik.ensembles import ENSEMBLES_CSV
-from auglik.experiments import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, trained_on, write
-from auglik.files import ensure_writable
-from auglik.paths import check_files
-from auglik.prepare import Facts, training_pipeline
+from auglik.experiments import cells as cells_
+from auglik.experiments.cells import Planned
+from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
+from auglik.experiments.engines.local import Local, Outcome
+from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, trained_on, write
+from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
-from auglik.stop import stop_on_signals
-from auglik.training import lengths
-from auglik.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
-from cli.progress import bar, duration, shown
-from cli.report import FOLDER as REPORT
-from cli.report import check_report, say
-from cli.streams import whoever_reads
-from cli.train import say_absent
+from auglik.runs.resolve import Facts, training_pipeline
+from auglik.runs.settings import RunConfig
+from auglik.runs.training import lengths
+from auglik.scoring.ensembles import ENSEMBLES_CSV
+from auglik.system.files import ensure_writable
+from auglik.system.paths import check_files
+from auglik.system.stop import stop_on_signals
 
 if TYPE_CHECKING:
-    from auglik.cost import Estimate
+    from auglik.recipes.cost import Estimate
 
 
 class Ended(NamedTuple):
@@ -197,7 +197,7 @@ def scored_on(config: RunConfig) -> str:
 
 def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
     """What the runs to do will take here, from a few timed steps and evaluation batches."""
-    from auglik.cost import estimate
+    from auglik.recipes.cost import estimate
 
     if plan.todo:
         with bar("timing") as tell:

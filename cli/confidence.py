@@ -4,26 +4,26 @@ from pathlib import Path
 
 import click
 import torch
+from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.options import config_option, given, options, run_config
+from auglik.cli.progress import bar
+from auglik.objectives import InputError
 
-from auglik.confidence.measuring import accuracy, measure, similarity
-from auglik.confidence.probes import PROBED, choose_probes
-from auglik.confidence.reference import held_out, load_reference, load_settings, train_reference
-from auglik.confidence.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.confidence.table import Table, write_table
-from auglik.config import LARGEST, SETTINGS, RunConfig, flatten
+from auglik.confidence_tables.measuring import accuracy, measure, similarity
+from auglik.confidence_tables.probes import PROBED, choose_probes
+from auglik.confidence_tables.reference import held_out, load_reference, load_settings, train_reference
+from auglik.confidence_tables.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.data import Source
-from auglik.devices import MOST_THREADS, available_cores
-from auglik.experiments import is_small
-from auglik.files import ensure_writable
-from auglik.paths import IN_A_RUN, check_files, check_folder
-from auglik.prepare import Facts, open_source, read_facts, resolve
-from auglik.stop import Interrupted, stop_on_signals
-from auglik.training import NonFiniteLossError
-from cli.errors import UserError, one_line_errors
-from cli.options import config_option, given, options, run_config
-from cli.progress import bar
-from objectives import InputError
-from objectives.names import look_up
+from auglik.experiments.plan import is_small
+from auglik.runs.resolve import Facts, open_source, read_facts, resolve
+from auglik.runs.settings import LARGEST, SETTINGS, RunConfig, flatten
+from auglik.runs.training import NonFiniteLossError
+from auglik.settings.names import look_up
+from auglik.system.devices import MOST_THREADS, available_cores
+from auglik.system.files import ensure_writable
+from auglik.system.paths import IN_A_RUN, check_files, check_folder
+from auglik.system.stop import Interrupted, stop_on_signals
 
 ACCURACY = "accuracy"
 MEASURES = (ACCURACY, *SIMILARITIES)

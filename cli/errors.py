@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
-
-from cli.streams import READER_LEFT
-from objectives import InputError
+from auglik.cli.streams import READER_LEFT
+from auglik.objectives import InputError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from auglik.cli.errors import one_line_errors
+from auglik.cli.options import options
+from auglik.cli.train import summarize
+from auglik.objectives import InputError
 
-from auglik.comparison import order_of
-from auglik.config import SETTINGS, RunConfig, change, flatten, read_toml
-from auglik.devices import choose_device
-from auglik.files import write_json, write_npz
-from auglik.paths import IN_A_RUN, check_folder
-from auglik.runs import CONFIG, evaluate_again
-from cli.errors import one_line_errors
-from cli.options import options
-from cli.train import summarize
-from objectives import InputError
+from auglik.experiments.differences import order_of
+from auglik.runs.run import CONFIG, evaluate_again
+from auglik.runs.settings import SETTINGS, RunConfig, change, flatten, read_toml
+from auglik.system.devices import choose_device
+from auglik.system.files import write_json, write_npz
+from auglik.system.paths import IN_A_RUN, check_folder
 
 EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 

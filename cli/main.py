@@ -4,21 +4,21 @@ import io
 import sys
 
 import click
+from auglik.cli.compare import compare
+from auglik.cli.confidence import confidence
+from auglik.cli.datasets import datasets
+from auglik.cli.evaluate import evaluate
+from auglik.cli.objectives import objectives
+from auglik.cli.pretrain import pretrain
+from auglik.cli.report import report
+from auglik.cli.reproduce import reproduce
+from auglik.cli.robustness import robustness
+from auglik.cli.streams import READER_LEFT, closed, one_line_warnings
+from auglik.cli.train import train
+from auglik.cli.verify import verify
+from auglik.cli.views import views
 
 from auglik.version import __version__
-from cli.compare import compare
-from cli.confidence import confidence
-from cli.datasets import datasets
-from cli.evaluate import evaluate
-from cli.objectives import objectives
-from cli.pretrain import pretrain
-from cli.report import report
-from cli.reproduce import reproduce
-from cli.robustness import robustness
-from cli.streams import READER_LEFT, closed, one_line_warnings
-from cli.train import train
-from cli.verify import verify
-from cli.views import views
 
 
 @click.group()

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import click
+from auglik.cli.errors import one_line_errors
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
 
-from cli.errors import one_line_errors
-from objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
-from objectives.names import parameters
+from auglik.settings.names import parameters
 
 
 @click.command()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from auglik.objectives import InputError
 
-from auglik.config import SETTINGS, RunConfig, Setting, change, in_type, read_toml, settings_of
-from objectives import InputError
-from objectives.names import nearest
+from auglik.runs.settings import SETTINGS, RunConfig, Setting, change, in_type, read_toml, settings_of
+from auglik.settings.names import nearest
 
 Command = TypeVar("Command", bound=Callable[..., object])
 C = TypeVar("C")

@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import click
+from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.options import config_option, given, options, take
+from auglik.cli.progress import bar
+from auglik.objectives import InputError
 
-from auglik import checkpoint as checkpoints
-from auglik.config import settings_of
-from auglik.devices import available_cores
-from auglik.experiments import Place
+from auglik.experiments.plan import Place
 from auglik.networks import find_network
-from auglik.paths import IN_A_RUN, check_folder
 from auglik.pretraining import PretrainConfig, execute, make_job
-from auglik.runs import Results, finished
-from auglik.stop import Interrupted, stop_on_signals
-from auglik.training import NonFiniteLossError
-from cli.errors import UserError, one_line_errors
-from cli.options import config_option, given, options, take
-from cli.progress import bar
-from objectives import InputError
-from objectives.names import nearest
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.run import Results, finished
+from auglik.runs.settings import settings_of
+from auglik.runs.training import NonFiniteLossError
+from auglik.settings.names import nearest
+from auglik.system.devices import available_cores
+from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.stop import Interrupted, stop_on_signals
 
 
 @click.command()

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import click
 
-from auglik.engines import Progress
-from auglik.runs import Job
-from auglik.training import lengths
+from auglik.experiments.engines.local import Progress
+from auglik.runs.run import Job
+from auglik.runs.training import lengths
 
 LINES = 10
 """Lines written over the whole, where there is no terminal."""

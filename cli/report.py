@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import click
+from auglik.cli.errors import one_line_errors
+from auglik.cli.options import options, take
+from auglik.cli.progress import bar
 
-from auglik.config import settings_of
-from auglik.paths import check_files, check_folder
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
-from cli.errors import one_line_errors
-from cli.options import options, take
-from cli.progress import bar
+from auglik.runs.settings import settings_of
+from auglik.system.paths import check_files, check_folder
 
 FOLDER = "report"
 

@@ -4,32 +4,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
+from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.options import options, take
+from auglik.cli.progress import bar
+from auglik.cli.streams import whoever_reads
+from auglik.objectives import InputError
 
-from auglik import cells as cells_
-from auglik.cells import MOST_RUNS
-from auglik.comparison import plural
-from auglik.config import SETTINGS, RunConfig, Setting, change, settings_of
 from auglik.data import open_dataset
-from auglik.devices import available_cores
-from auglik.experiments import Place, make_plan, runs_at_a_time, trained_on
-from auglik.files import ensure_writable
-from auglik.paths import check_files
-from auglik.prepare import read_facts
+from auglik.experiments import cells as cells_
+from auglik.experiments.cells import MOST_RUNS
+from auglik.experiments.differences import plural
+from auglik.experiments.plan import Place, make_plan, runs_at_a_time, trained_on
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
-from auglik.runs import finished
-from auglik.stop import Interrupted, stop_on_signals
-from auglik.training import NonFiniteLossError, lengths
-from cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
-from cli.errors import UserError, one_line_errors
-from cli.options import options, take
-from cli.progress import bar
-from cli.streams import whoever_reads
-from objectives import InputError
-from objectives.names import look_up
+from auglik.runs.resolve import read_facts
+from auglik.runs.run import finished
+from auglik.runs.settings import SETTINGS, RunConfig, Setting, change, settings_of
+from auglik.runs.training import NonFiniteLossError, lengths
+from auglik.settings.names import look_up
+from auglik.system.devices import available_cores
+from auglik.system.files import ensure_writable
+from auglik.system.paths import check_files
+from auglik.system.stop import Interrupted, stop_on_signals
 
 
 @click.command()
@@ -129,7 +129,7 @@ def pretrain_cells(
     )
     click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
     if dry_run:
-        from auglik.cost import estimate_pretraining
+        from auglik.recipes.cost import estimate_pretraining
 
         return say_estimate(estimate_pretraining(todo.values(), facts), 1, "the probes")
     check_files([output / PRETRAINING_CSV])
@@ -186,7 +186,7 @@ def introduce(recipe: Recipe, scale: str, protocol: str) -> None:
 
 def score_corruptions(output: Path, data_dir: Path, scale: str) -> None:
     """Scores the finished runs as `auglik robustness` does; at the quick scale on few images and severities."""
-    from cli.robustness import robustness
+    from auglik.cli.robustness import robustness
 
     quick = {"images": 50, "severities": "3"} if scale == "quick" else {}
     context = click.get_current_context()

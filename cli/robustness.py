@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from auglik.cli.errors import one_line_errors
+from auglik.cli.evaluate import in_order
+from auglik.cli.options import options, take
+from auglik.cli.progress import bar
+from auglik.cli.streams import whoever_reads
+from auglik.objectives import InputError
 
-from auglik.comparison import ABSENT, plural
-from auglik.config import settings_of
-from auglik.devices import choose_device
-from auglik.evaluation import Progress
-from auglik.paths import IN_A_RUN, check_folder
+from auglik.experiments.differences import ABSENT, plural
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
-from auglik.runs import CONFIG, RESULTS
-from auglik.statistics import summary
-from cli.errors import one_line_errors
-from cli.evaluate import in_order
-from cli.options import options, take
-from cli.progress import bar
-from cli.streams import whoever_reads
-from objectives import InputError
+from auglik.runs.evaluation import Progress
+from auglik.runs.run import CONFIG, RESULTS
+from auglik.runs.settings import settings_of
+from auglik.scoring.intervals import summary
+from auglik.system.devices import choose_device
+from auglik.system.paths import IN_A_RUN, check_folder
 
 SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
 

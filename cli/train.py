@@ -4,20 +4,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.options import config_option, given, options, run_config, take
+from auglik.cli.progress import shown
+from auglik.objectives import InputError
 
-from auglik import checkpoint as checkpoints
-from auglik.cells import Cell, folder_name, plan
-from auglik.config import SETTINGS, settings_of
 from auglik.data import absent_line
-from auglik.engines import Local
-from auglik.experiments import Place, carry_out, make_plan
-from auglik.prepare import training_pipeline
-from auglik.runs import Results
-from auglik.stop import stop_on_signals
-from cli.errors import UserError, one_line_errors
-from cli.options import config_option, given, options, run_config, take
-from cli.progress import shown
-from objectives import InputError
+from auglik.experiments.cells import Cell, folder_name, plan
+from auglik.experiments.engines.local import Local
+from auglik.experiments.plan import Place, carry_out, make_plan
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.resolve import training_pipeline
+from auglik.runs.run import Results
+from auglik.runs.settings import SETTINGS, settings_of
+from auglik.system.stop import stop_on_signals
 
 
 @click.command()

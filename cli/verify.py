@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import click
+from auglik.cli.errors import one_line_errors
+from auglik.cli.progress import bar
 
-from auglik.devices import MOST_THREADS, available_cores
-from auglik.files import ensure_writable
-from auglik.paths import check_files
-from cli.errors import one_line_errors
-from cli.progress import bar
-from objectives.names import look_up
+from auglik.settings.names import look_up
+from auglik.system.devices import MOST_THREADS, available_cores
+from auglik.system.files import ensure_writable
+from auglik.system.paths import check_files
 
 SEED = 0
 NAMES = (
@@ -25,7 +25,7 @@ NAMES = (
     "calibration",
     "verdicts",
 )
-"""Those of studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
+"""Those of auglik.studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
 
 
 @click.command()
@@ -50,7 +50,7 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
         open_dataset(data).check()
     check_files([output / "verify.json"])
     ensure_writable(output)
-    from studies.verify import run, write_report
+    from auglik.studies.verify import run, write_report
 
     at_a_time = min(jobs or min(2, available_cores()), len(names))
     reports = []

@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from auglik.cli.errors import one_line_errors
+from auglik.cli.options import config_option, given, options, run_config
+from auglik.objectives import InputError
 
-from auglik.config import LARGEST, SETTINGS
 from auglik.data import open_dataset
-from auglik.files import ensure_writable
-from auglik.paths import check_files
-from auglik.prepare import load_training, read_facts, resolve, training_pipeline
-from cli.errors import one_line_errors
-from cli.options import config_option, given, options, run_config
-from objectives import InputError
+from auglik.runs.resolve import load_training, read_facts, resolve, training_pipeline
+from auglik.runs.settings import LARGEST, SETTINGS
+from auglik.system.files import ensure_writable
+from auglik.system.paths import check_files
 
 SHOWN = (
     "dataset", "train_images", "views", "augment", "flip", "crop_padding", "rotation", "mollify", "clean_share",
@@ -44,7 +44,7 @@ def views(
 
     A row shows an image as it is and its K views, each with its role, temperature, decay and operations.
     """
-    from auglik.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
+    from auglik.report.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
     asked = run_config(given(config_file, command_line))
     if asked.views > MOST:

@@ -1,29 +1,29 @@
 """Objectives for classifiers trained on K augmented views of each image: a likelihood x an aggregator."""
 
-from objectives.categorical import Categorical
-from objectives.contracts import Aggregator, Likelihood
-from objectives.diagnostics import negative_share, view_gradients
-from objectives.dirichlet import Dirichlet
-from objectives.durbin_koopman import DurbinKoopman
-from objectives.errors import InputError
-from objectives.focal import Focal
-from objectives.geometric import Geometric
-from objectives.geometric_normalized import GeometricNormalized
-from objectives.jackknife import Jackknife
-from objectives.jensen import Jensen
-from objectives.label_relaxation import LabelRelaxation
-from objectives.label_smoothing import LabelSmoothing
-from objectives.log_mean import LogMean
-from objectives.noisy_dirichlet import NoisyDirichlet
-from objectives.objective import Objective
-from objectives.power_mean import PowerMean
-from objectives.schedule import ROLES, Schedule
-from objectives.sink import Sink
-from objectives.smoothed import Smoothed
-from objectives.smoothed_normalized import SmoothedNormalized
-from objectives.smoothed_normalized_schedule import SmoothedNormalizedSchedule
-from objectives.tempered import Tempered
-from objectives.tempered_normalized import TemperedNormalized
+from auglik.objectives.aggregators.durbin_koopman import DurbinKoopman
+from auglik.objectives.aggregators.geometric import Geometric
+from auglik.objectives.aggregators.geometric_normalized import GeometricNormalized
+from auglik.objectives.aggregators.jackknife import Jackknife
+from auglik.objectives.aggregators.jensen import Jensen
+from auglik.objectives.aggregators.log_mean import LogMean
+from auglik.objectives.aggregators.power_mean import PowerMean
+from auglik.objectives.contracts import Aggregator, Likelihood
+from auglik.objectives.diagnostics import negative_share, view_gradients
+from auglik.objectives.errors import InputError
+from auglik.objectives.likelihoods.categorical import Categorical
+from auglik.objectives.likelihoods.dirichlet import Dirichlet
+from auglik.objectives.likelihoods.focal import Focal
+from auglik.objectives.likelihoods.label_relaxation import LabelRelaxation
+from auglik.objectives.likelihoods.label_smoothing import LabelSmoothing
+from auglik.objectives.likelihoods.noisy_dirichlet import NoisyDirichlet
+from auglik.objectives.likelihoods.sink import Sink
+from auglik.objectives.likelihoods.smoothed import Smoothed
+from auglik.objectives.likelihoods.smoothed_normalized import SmoothedNormalized
+from auglik.objectives.likelihoods.smoothed_normalized_schedule import SmoothedNormalizedSchedule
+from auglik.objectives.likelihoods.tempered import Tempered
+from auglik.objectives.likelihoods.tempered_normalized import TemperedNormalized
+from auglik.objectives.objective import Objective
+from auglik.objectives.schedule import ROLES, Schedule
 
 LIKELIHOODS: dict[str, Likelihood] = {
     "categorical": Categorical(),

@@ -3,10 +3,9 @@
 import math
 
 import torch
+from auglik.objectives.contracts import Likelihood
+from auglik.objectives.errors import InputError
 from torch import Tensor
-
-from objectives.contracts import Likelihood
-from objectives.errors import InputError
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,9 +1,8 @@
 """How much each view moves an objective."""
 
 import torch
+from auglik.objectives.objective import Objective, look_up_label
 from torch import Tensor
-
-from objectives.objective import Objective, look_up_label
 
 
 def view_gradients(

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import torch
+from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
+from auglik.objectives.contracts import Aggregator, Likelihood
+from auglik.objectives.errors import InputError
 from torch import Tensor
-
-from objectives.checks import check_labels, check_logits, check_values, check_views
-from objectives.contracts import Aggregator, Likelihood
-from objectives.errors import InputError
 
 
 def look_up_label(folded: Tensor, labels: Tensor) -> Tensor:

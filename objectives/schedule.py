@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 
 import torch
+from auglik.objectives.errors import InputError
+from auglik.objectives.numerics import gauss_jacobi
 from torch import Tensor
-
-from objectives.errors import InputError
-from objectives.numerics import gauss_jacobi
 
 ROLES = ("clean", "noise", "blur", "both")
 NODES = 64

@@ -1,17 +1,17 @@
 """The studies by name."""
 
-from studies.calibration import calibration
-from studies.dirichlet import dirichlet
-from studies.estimators import estimators
-from studies.gradients import gradients
-from studies.information import information
-from studies.normalizer import normalizer
-from studies.objectives import objectives
-from studies.orbit import orbit
-from studies.posterior import posterior
-from studies.schedules import schedules
-from studies.study import Study
-from studies.verdicts import verdicts
+from auglik.studies.calibration.study import calibration
+from auglik.studies.dirichlet.study import dirichlet
+from auglik.studies.estimators.study import estimators
+from auglik.studies.gradients.study import gradients
+from auglik.studies.information.study import information
+from auglik.studies.normalizer.study import normalizer
+from auglik.studies.objectives.study import objectives
+from auglik.studies.orbit.study import orbit
+from auglik.studies.posterior.study import posterior
+from auglik.studies.schedules.study import schedules
+from auglik.studies.study import Study
+from auglik.studies.verdicts.study import verdicts
 
 STUDIES: dict[str, Study] = {
     "objectives": objectives,

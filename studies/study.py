@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import xarray
 from matplotlib.figure import Figure
 
-from auglik.files import atomic_write
+from auglik.system.files import atomic_write
 
 
 class Claim(NamedTuple):

@@ -10,9 +10,10 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from auglik.files import write_json
+from auglik.studies.study import Claim, Context, save
+
+from auglik.system.files import write_json
 from auglik.version import __version__
-from studies.study import Claim, Context, save
 
 Progress = Callable[[str, float], None]
 """Told, now and then, the share of a study that is done."""
@@ -43,7 +44,7 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
 
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
-    from studies.registry import STUDIES
+    from auglik.studies.registry import STUDIES
 
     began = time.monotonic()
     try:

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
+from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
 from jax import Array
 from torch import Tensor
 
-from objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
-from objectives.names import parameters, parse
-from studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
+from auglik.settings.names import parameters, parse
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from scipy.stats import contingency
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from auglik.splitmix import streams
+from auglik.system.splitmix import streams
 from auglik.views.augmentation import Augmentation, Drawn, Parameters, Shape
 
 SHAPES = [Shape(1, 8, 8), Shape(3, 32, 32), Shape(3, 12, 20), Shape(1, 64, 48)]

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from auglik import RunConfig, change, open_dataset, read_facts
-from auglik.config import flatten, settings_hash
-from auglik.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
-from auglik.metrics import marginal_log_likelihood, scores
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import Score, means, write_scores
+from auglik.runs.settings import flatten, settings_hash
+from auglik.scoring.metrics import marginal_log_likelihood, scores
+from auglik.system.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
 from tests import tiny
 
 Array = NDArray[np.floating] | NDArray[np.int64]

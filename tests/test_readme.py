@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from auglik.cli.main import auglik as command
 
 import auglik
 from auglik import LIKELIHOODS, Aggregator, Objective
 from auglik.confidence import MAPS
-from cli.main import auglik as command
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

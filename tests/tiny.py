@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
-from auglik.config import settings_hash
-from auglik.runs import Job
-from auglik.stop import StopRequest
+from auglik.runs.run import Job
+from auglik.runs.settings import settings_hash
+from auglik.system.stop import StopRequest
 
 SETTINGS: dict[str, object] = {
     "train_images": 200,

@@ -12,7 +12,7 @@ import numpy as np
 from auglik.confidence.contract import Floats, within_chance_and_one
 from auglik.confidence.table import Table, parse_table, read_bytes
 from auglik.data.class_names import by_number, class_numbers
-from objectives import InputError
+from auglik.objectives import InputError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from auglik.confidence.contract import Floats, within_chance_and_one
 from auglik.confidence.strength import strength, without_strength
-from objectives import InputError
+from auglik.objectives import InputError
 
 
 def polynomial(s: Floats, k: float, p_min: float) -> Floats:

@@ -8,9 +8,9 @@ from auglik.confidence.human import Human
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
 from auglik.confidence.smoothed import Smoothed
+from auglik.objectives import InputError
+from auglik.settings.names import canonical, look_up, names, nearest, parse
 from auglik.views.augmentation import OPERATIONS
-from objectives import InputError
-from objectives.names import canonical, look_up, names, nearest, parse
 
 MAPS: dict[str, ConfidenceMap] = {
     "polynomial": Polynomial(),

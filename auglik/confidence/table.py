@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.files import write_json
-from objectives import InputError
+from auglik.objectives import InputError
+from auglik.system.files import write_json
 
 FORMAT = 1
 

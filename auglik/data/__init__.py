@@ -29,8 +29,8 @@ from auglik.data.source import Source, Traits, one_line, opened
 from auglik.data.stored import Stored
 from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
-from objectives.errors import InputError
-from objectives.names import nearest, parse
+from auglik.objectives.errors import InputError
+from auglik.settings.names import nearest, parse
 
 __all__ = [
     "DATASETS",

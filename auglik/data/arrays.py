@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.images import Images, LazyImages, Rows, parts
-from auglik.keys import host_generator
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.keys import host_generator
 
 STATISTICS_IMAGES = 10_000
 """So many images give the channel statistics where each is decoded on demand."""

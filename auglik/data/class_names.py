@@ -10,8 +10,8 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.notices import say_once
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 ClassNames = tuple[str, ...]
 """Names [C] in the order of the class numbers."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from auglik.data.arrays import LazyArrays
 from auglik.data.images import LazyImages, parts
 from auglik.data.stored import Header, read_header
-from auglik.files import StorageError, atomic_write, ensure_writable, write_json
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.files import StorageError, atomic_write, ensure_writable, write_json
 
 
 def decoded_once(arrays: LazyArrays, state: str, path: Path) -> LazyArrays:

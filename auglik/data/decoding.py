@@ -17,9 +17,9 @@ from PIL import Image
 from auglik.data.images import Rows
 from auglik.data.pixel_modes import as_rgb
 from auglik.data.source import one_line
-from auglik.devices import available_cores
-from auglik.notices import LOG
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.devices import available_cores
+from auglik.system.notices import LOG
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 Fit = Callable[[Image.Image], Image.Image]

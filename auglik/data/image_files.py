@@ -16,7 +16,7 @@ from auglik.data.images import LazyImages
 from auglik.data.listing import listed
 from auglik.data.pixel_modes import RULE
 from auglik.data.source import one_line
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 class Files(NamedTuple):

@@ -9,7 +9,7 @@ from auglik.data.class_names import ClassNames, class_numbers
 from auglik.data.decoding import resize_and_crop
 from auglik.data.image_files import Files, class_folders, list_files
 from auglik.data.source import Part, Traits
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 TEST_PARTS = ("val", "test")
 SMALLEST = 8

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.class_names import some
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 REMAP = "remap"
 FEW = 3

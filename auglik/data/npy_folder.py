@@ -11,7 +11,7 @@ from auglik.data.images import LazyImages
 from auglik.data.listing import arrays_in, named
 from auglik.data.source import Part, one_line
 from auglik.data.stored import CLASS_NAMES, Entries, Header, Stored, read_header
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 CORRUPTION_LABELS = "corr_labels.npy"
 LARGE = 2**31

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auglik.data.source import one_line
 from auglik.data.stored import CLASS_NAMES, Entries, Header, Stored, read_header
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 # what zipfile and its decompressors raise on damage; RuntimeError stands for encryption and unknown compression
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 RULE = 2
 """Raised when a rule above changes: what was decoded by another one is decoded again, and is another data set."""

@@ -16,7 +16,7 @@ from auglik.data.arrays import Arrays, check_arrays, image_shape, label_column
 from auglik.data.class_names import ClassNames
 from auglik.data.label_values import ArraySettings, label_values, numbered
 from auglik.data.source import Part, Traits, one_line
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 # NumPy tokenizes a header that it cannot evaluate, as Python 2 may have written it
 HEADER_DAMAGE = (ValueError, TypeError, KeyError, EOFError, SyntaxError, TokenError)

@@ -12,8 +12,8 @@ from auglik.data.decoding import SUFFIXES, of_size
 from auglik.data.image_files import Files, class_folders, labelled, list_files
 from auglik.data.listing import named
 from auglik.data.source import Part, Traits, one_line
-from auglik.files import read_text
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.files import read_text
 
 FOLDER = "tiny-imagenet-200"
 WNIDS = "wnids.txt"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from auglik.data.arrays import Arrays, check_arrays, check_labels, image_shape
 from auglik.data.class_names import ClassNames, by_number
 from auglik.data.source import Part, Traits, one_line
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 # torchvision takes over a second to import, so only the functions that need it do
 if TYPE_CHECKING:

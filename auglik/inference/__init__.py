@@ -2,7 +2,7 @@
 
 from auglik.inference.choose import Choice, Trial, choose
 from auglik.inference.components import Bounds, Components, components
-from auglik.inference.corrupted import (
+from auglik.inference.corruption import (
     Corrupted,
     CorruptedCell,
     Posited,
@@ -10,11 +10,11 @@ from auglik.inference.corrupted import (
     infer_corrupted,
     under_corruption,
 )
+from auglik.inference.differences.infer import infer, primary_differences
+from auglik.inference.differences.power import SeedsNeeded, seeds_needed
+from auglik.inference.differences.rows import Effect, Inference, Metric, Primary
 from auglik.inference.effective_views import EffectiveViews, effective_views
-from auglik.inference.infer import infer, primary_differences
 from auglik.inference.law import Law, law_of
-from auglik.inference.power import SeedsNeeded, seeds_needed
-from auglik.inference.rows import Effect, Inference, Metric, Primary
 from auglik.inference.rule import Decision, decide
 
 __all__ = [

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 ValidationNLL = Mapping[str, Mapping[float, Mapping[int, float]]]
 """cell -> value of the grid -> seed -> validation NLL in nats."""

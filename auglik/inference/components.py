@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from auglik.statistics import ROUNDING
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.scoring.intervals import ROUNDING
 
 Array = npt.NDArray[np.float64]
 

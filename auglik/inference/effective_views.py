@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 Array = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import special
 
 from auglik.inference.components import mean_squares
-from auglik.statistics import standard_errors
+from auglik.scoring.intervals import standard_errors
 
 Floats = npt.NDArray[np.float64]
 Numbers = float | int | Floats

@@ -7,7 +7,7 @@ import xarray
 from arviz_base import from_dict
 
 from auglik.inference.law import Floats, Law, draws
-from auglik.keys import host_generator
+from auglik.system.keys import host_generator
 
 SHAPE = 4, 1000
 """Chains, as ArviZ expects some, and draws of each."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auglik.inference.law import Floats, Law, p_of_more, p_of_none
-from auglik.statistics import FAMILY_WISE, holm
+from auglik.scoring.intervals import FAMILY_WISE, holm
 
 
 class Decision(NamedTuple):

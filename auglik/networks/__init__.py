@@ -8,7 +8,6 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from auglik.keys import seed_sequence
 from auglik.networks.all_conv import AllConv
 from auglik.networks.densenet import Densenet
 from auglik.networks.efficientnet import EfficientnetB0
@@ -24,8 +23,9 @@ from auglik.networks.resnet import Resnet
 from auglik.networks.resnext import Resnext
 from auglik.networks.small_cnn import SmallCnn
 from auglik.networks.wide_resnet import WideResnet
-from objectives.errors import InputError
-from objectives.names import canonical, parse
+from auglik.objectives.errors import InputError
+from auglik.settings.names import canonical, parse
+from auglik.system.keys import seed_sequence
 
 __all__ = [
     "LIBRARIES",

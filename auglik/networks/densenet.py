@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from auglik.networks.layers import Averaged, normalized
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

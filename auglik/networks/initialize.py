@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from auglik.keys import device_generator
 from auglik.networks.libraries import LibraryModule
 from auglik.networks.randomness import Uniforms
+from auglik.system.keys import device_generator
 
 
 def initialize(network: nn.Module, classes: int, seed: int) -> None:

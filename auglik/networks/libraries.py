@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from auglik.networks.network import Network
 from auglik.networks.randomness import Dropout, StochasticDepth
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 Layer = TypeVar("Layer", bound=nn.Module)
 

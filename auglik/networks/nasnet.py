@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from auglik.networks.layers import Averaged, convolution
 from auglik.networks.libraries import import_timm
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from auglik.networks.layers import Averaged, normalized
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 STAGES: dict[int, tuple[int, int, int, int]] = {
     18: (2, 2, 2, 2),

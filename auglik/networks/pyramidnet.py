@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from auglik.networks.layers import normalized
 from auglik.networks.randomness import Uniforms, check_rate
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from auglik.keys import stream_key
-from auglik.splitmix import SLICES, sixteenths, streams, words
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
+from auglik.system.keys import stream_key
+from auglik.system.splitmix import SLICES, sixteenths, streams, words
 
 
 class Uniforms(nn.Module):

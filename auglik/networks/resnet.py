@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from auglik.networks.layers import Averaged, convolution
 from auglik.networks.preact_resnet import STAGES
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import nn
 
 from auglik.networks.layers import Averaged, convolution
 from auglik.networks.resnet import ResidualBlock, bottleneck
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 BLOCKS = 3
 """Blocks in each of the three stages at depth 29."""

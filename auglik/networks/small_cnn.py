@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from auglik.networks.layers import convolution
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import nn
 from auglik.networks.layers import Averaged, normalized
 from auglik.networks.preact_resnet import PreactBlock
 from auglik.networks.randomness import check_rate, dropout
-from objectives.errors import InputError
+from auglik.objectives.errors import InputError
 
 
 @dataclass(frozen=True)

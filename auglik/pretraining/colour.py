@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
+from auglik.system.devices import send
 
 LUMA = (0.2989, 0.587, 0.114)
 UNTOUCHED = -1

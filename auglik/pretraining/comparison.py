@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.cells import Cell, folder_name
-from auglik.comparison import number
-from auglik.files import write_csv
-from auglik.prepare import Facts
+from auglik.experiments.cells import Cell, folder_name
+from auglik.experiments.differences import number
 from auglik.pretraining.config import PretrainConfig
 from auglik.pretraining.runs import PretrainJob, make_job
-from auglik.runs import Results
-from auglik.statistics import Interval, paired_difference, summary
+from auglik.runs.resolve import Facts
+from auglik.runs.run import Results
+from auglik.scoring.intervals import Interval, paired_difference, summary
+from auglik.system.files import write_csv
 
 PRETRAINING_CSV = "pretraining.csv"
 METRICS = ("linear_accuracy", "knn_accuracy")

@@ -5,15 +5,15 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from auglik.config import RunConfig, Scalar, option
 from auglik.data import Source
 from auglik.networks import canonical_network
-from auglik.prepare import Facts
-from auglik.prepare import resolve as resolve_run
+from auglik.objectives import InputError
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
-from objectives import InputError
-from objectives.names import canonical, parse
+from auglik.runs.resolve import Facts
+from auglik.runs.resolve import resolve as resolve_run
+from auglik.runs.settings import RunConfig, Scalar, option
+from auglik.settings.names import canonical, parse
 
 RESULT_FORMAT = 2
 """Raised whenever the same settings would give other numbers."""

@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.views.rectangles import Boxes
-from objectives import InputError
+from auglik.objectives import InputError
+from auglik.views.augmentations.rectangles import Boxes
 
 Array = NDArray[np.float64]
 

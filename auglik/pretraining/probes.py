@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from auglik.devices import autocast
-from auglik.prepare import Split
+from auglik.runs.resolve import Split
+from auglik.system.devices import autocast
 
 BATCH = 1000
 """Images in a forward pass, and queries whose similarities to all training images are held at a time."""

@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import torch
 
-from auglik import checkpoint as checkpoints
-from auglik.checkpoint import Checkpoint
-from auglik.config import read_toml
 from auglik.data import absent_classes, digest, open_dataset
-from auglik.files import ensure_writable, write_json, write_toml
-from auglik.prepare import Facts, Split, TrainingData, load_training, place, read_facts
+from auglik.objectives import InputError
 from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
-from auglik.runs import CONFIG, RESULTS, Results, finished, provenance
-from auglik.stop import StopRequest
-from objectives import InputError
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.checkpoint import Checkpoint
+from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
+from auglik.runs.run import CONFIG, RESULTS, Results, finished, provenance
+from auglik.runs.settings import read_toml
+from auglik.system.files import ensure_writable, write_json, write_toml
+from auglik.system.stop import StopRequest
 
 
 class PretrainJob(NamedTuple):

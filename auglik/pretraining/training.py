@@ -9,24 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auglik.checkpoint import Checkpoint, Keeper
-from auglik.devices import autocast, send
-from auglik.keys import host_generator
-from auglik.logs import Log
-from auglik.prepare import TrainingData
 from auglik.pretraining.config import PretrainConfig
 from auglik.pretraining.pair_weights import overlap
 from auglik.pretraining.probes import features_of, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam, build_simsiam, output_std, pair_losses
-from auglik.stop import Interrupted, StopRequest
-from auglik.training import (
-    INTERVAL,
-    NonFiniteLossError,
-    chained,
-    learning_rate,
-    lengths,
-    note_first_bad,
-)
+from auglik.runs.checkpoint import Checkpoint, Keeper
+from auglik.runs.log import Log
+from auglik.runs.resolve import TrainingData
+from auglik.runs.training import INTERVAL, NonFiniteLossError, chained, learning_rate, lengths, note_first_bad
+from auglik.system.devices import autocast, send
+from auglik.system.keys import host_generator
+from auglik.system.stop import Interrupted, StopRequest
 
 
 class Meters(NamedTuple):

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
-from auglik.keys import host_generator
 from auglik.pretraining.colour import Jitter, draw_jitter, recolour
+from auglik.system.devices import send
+from auglik.system.keys import host_generator
 from auglik.views import Gallery, Shape
-from auglik.views.rectangles import Boxes
-from auglik.views.resized_crop import draw_boxes, resample
+from auglik.views.augmentations.rectangles import Boxes
+from auglik.views.augmentations.resized_crop import draw_boxes, resample
 
 RATIO = (3 / 4, 4 / 3)
 """Width/height of crops, log-uniform."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import NamedTuple
 
-from auglik.cells import Cell
-from auglik.config import SETTINGS, coerced, in_type, settings_of
+from auglik.experiments.cells import Cell
+from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig
-from objectives import InputError
-from objectives.names import nearest
+from auglik.runs.settings import SETTINGS, coerced, in_type, settings_of
+from auglik.settings.names import nearest
 
 SCALES = ("full", "quick")
 PROTOCOLS = ("text", "code")

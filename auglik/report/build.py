@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from auglik.calibration import Calibration, calibrate, save
 from auglik.inference import infer, infer_corrupted
-from auglik.predictions import Predictions
+from auglik.inference.calibration import Calibration, calibrate, save
 from auglik.report.collect import collect
 from auglik.report.content import Page
 from auglik.report.page import page
@@ -18,6 +17,7 @@ from auglik.report.writers.html import html
 from auglik.report.writers.latex import latex
 from auglik.report.writers.long_csv import COLUMNS, long_rows
 from auglik.report.writers.markdown import markdown
+from auglik.scoring.predictions import Predictions
 
 READ, INFERRED, CALIBRATED, DRAWN = 0.05, 0.4, 0.85, 0.95
 """Shares of the time after each part."""

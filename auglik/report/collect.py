@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.comparison import COMPARISON_CSV, number, order_of, read_rows
-from auglik.config import RunConfig, Scalar, flatten
-from auglik.predictions import Predictions
+from auglik.experiments.differences import COMPARISON_CSV, number, order_of, read_rows
+from auglik.objectives import InputError
 from auglik.report.run_files import Run, read_run
-from auglik.runs import CONFIG, RESULTS
-from objectives import InputError
-from objectives.names import nearest
+from auglik.runs.run import CONFIG, RESULTS
+from auglik.runs.settings import RunConfig, Scalar, flatten
+from auglik.scoring.predictions import Predictions
+from auglik.settings.names import nearest
 
 
 class Cell(NamedTuple):

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from auglik.calibration import Calibration
-from auglik.inference.corrupted import Corrupted
-from auglik.inference.rows import Inference
+from auglik.inference.calibration import Calibration
+from auglik.inference.corruption import Corrupted
+from auglik.inference.differences.rows import Inference
 from auglik.report.collect import Collected
 from auglik.report.content import Page, Section, listed
 from auglik.report.figures.style import styles

@@ -8,15 +8,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.comparison import number
-from auglik.config import RunConfig, change, read_toml
 from auglik.data.source import one_line
-from auglik.logs import METRICS
-from auglik.metrics import nll
-from auglik.predictions import PREDICTIONS, Predictions, load_predictions
+from auglik.experiments.differences import number
+from auglik.objectives import InputError
 from auglik.robustness.score import Score, load_measured, load_scores
-from auglik.runs import CONFIG, RESULTS, Results, finished
-from objectives import InputError
+from auglik.runs.log import METRICS
+from auglik.runs.run import CONFIG, RESULTS, Results, finished
+from auglik.runs.settings import RunConfig, change, read_toml
+from auglik.scoring.metrics import nll
+from auglik.scoring.predictions import PREDICTIONS, Predictions, load_predictions
 
 SAME_NLL = 1e-4
 """The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz."""

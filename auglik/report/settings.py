@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from auglik.config import option
-from objectives import InputError
-from objectives.names import nearest
+from auglik.objectives import InputError
+from auglik.runs.settings import option
+from auglik.settings.names import nearest
 
 AGAINST = ("none", "published")
 

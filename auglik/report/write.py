@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from auglik.files import StorageError, ensure_writable, write_csv
 from auglik.report.settings import ReportSettings
+from auglik.system.files import StorageError, ensure_writable, write_csv
 
 PAGE, MARKDOWN, CSV, LATEX = "report.html", "report.md", "tables.csv", "tables.tex"
 DIFFERENCES, CORRUPTIONS, CALIBRATION = "differences.nc", "corruptions.nc", "calibration.nc"

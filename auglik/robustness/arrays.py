@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.data import Arrays
-from auglik.devices import send
-from auglik.keys import host_generator, stream_key
 from auglik.robustness.protocol import OCCLUDER
 from auglik.robustness.stream import Change, Condition, Read
-from auglik.splitmix import normals, streams
+from auglik.system.devices import send
+from auglik.system.keys import host_generator, stream_key
+from auglik.system.splitmix import normals, streams
 from auglik.views.mollification import add_noise, blur
 
 FILL = 0

@@ -9,22 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auglik import checkpoint as checkpoints
-from auglik.checkpoint import Checkpoint
-from auglik.config import RunConfig, change, read_toml, settings_hash
 from auglik.data import some
-from auglik.devices import choose_device
-from auglik.evaluation import Progress, predictor
+from auglik.objectives import InputError
 from auglik.robustness.human import human_scores
 from auglik.robustness.protocol import OCCLUDER
 from auglik.robustness.score import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
-from auglik.runs import CONFIG, RESULTS, finished
-from auglik.steps import make_network
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.checkpoint import Checkpoint
+from auglik.runs.evaluation import Progress, predictor
+from auglik.runs.run import CONFIG, RESULTS, finished
+from auglik.runs.settings import RunConfig, change, read_toml, settings_hash
+from auglik.runs.step import make_network
+from auglik.system.devices import choose_device
 from auglik.version import __version__
 from auglik.views import Gallery
-from objectives import InputError
 
 
 def evaluate_robustness(

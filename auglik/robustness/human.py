@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from auglik.data.source import one_line
-from auglik.metrics import equal_width, summed_gaps
+from auglik.objectives import InputError
 from auglik.robustness.score import Score
-from objectives import InputError
+from auglik.scoring.metrics import equal_width, summed_gaps
 
 Array = NDArray[np.float64]
 

@@ -14,12 +14,12 @@ from auglik.data.decoding import Decoder, of_size
 from auglik.data.image_files import class_folders, image_names
 from auglik.data.listing import folders, named
 from auglik.data.tiny_imagenet import WNIDS as CLASS_ORDER
-from auglik.files import read_text
-from auglik.keys import host_generator
+from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, Read
+from auglik.system.files import read_text
+from auglik.system.keys import host_generator
 from auglik.views import Shape
-from objectives import InputError
 
 
 def image_conditions(

@@ -13,9 +13,9 @@ from auglik.data.listing import arrays_in, named
 from auglik.data.npy_folder import CORRUPTION_LABELS
 from auglik.data.source import one_line
 from auglik.data.stored import read_header
+from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, Read
-from objectives import InputError
 
 LABELS = ("labels.npy", CORRUPTION_LABELS)
 SAMPLES, SAMPLE_BYTES = 64, 4096

@@ -1,6 +1,6 @@
 """How far along a piece of a longer work is."""
 
-from auglik.evaluation import Progress
+from auglik.runs.evaluation import Progress
 
 
 def part_of(progress: Progress, index: int, count: int) -> Progress:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from auglik.config import option
-from objectives import InputError
-from objectives.names import nearest
+from auglik.objectives import InputError
+from auglik.runs.settings import option
+from auglik.settings.names import nearest
 
 CORRUPTIONS = {
     "gaussian_noise": "noise",

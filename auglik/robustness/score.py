@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from auglik import metrics
-from auglik.files import write_csv, write_json
-from objectives import InputError
+from auglik.objectives import InputError
+from auglik.scoring import metrics
+from auglik.system.files import write_csv, write_json
 
 SCORES, MEASURED = "robustness.csv", "robustness.json"
 MEAN, ALL = "mean", "all"

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
-from auglik.evaluation import CLEAN_BATCH, Predict
+from auglik.runs.evaluation import CLEAN_BATCH, Predict
+from auglik.system.devices import send
 
 T = TypeVar("T")
 

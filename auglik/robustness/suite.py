@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from auglik.data import Arrays, ClassNames, NpyFolder, Source, absent_classes, digest, open_dataset
 from auglik.data.listing import arrays_in
-from auglik.evaluation import Progress
-from auglik.files import json_text
-from auglik.prepare import read_facts
+from auglik.objectives import InputError
 from auglik.robustness.arrays import clean_condition, mollified_conditions, noise_key, occlusion_conditions
 from auglik.robustness.human import load_human_labels
 from auglik.robustness.image_set import chosen_images, image_conditions, image_fingerprint
@@ -20,8 +18,10 @@ from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
+from auglik.runs.evaluation import Progress
+from auglik.runs.resolve import read_facts
+from auglik.system.files import json_text
 from auglik.views import Shape
-from objectives import InputError
 
 PUBLISHED = {
     "cifar10": "CIFAR-10-C",

@@ -1,10 +1,10 @@
 """Views: random transformations of images, batched on the device, each with parameters and a decay of its own."""
 
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Shape
-from auglik.views.fcr import FlipCropRotate, fetch, levels
-from auglik.views.gallery import Gallery
+from auglik.views.augmentations.fcr import FlipCropRotate, fetch, levels
 from auglik.views.mollification import Mollification
 from auglik.views.pipeline import Draws, Pipeline, Softening, Step, Views
+from auglik.views.store import Gallery
 
 __all__ = [
     "OPERATIONS",

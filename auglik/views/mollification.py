@@ -15,9 +15,9 @@ import torch_dct
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
-from auglik.splitmix import normals
-from objectives import ROLES, Schedule
+from auglik.objectives import ROLES, Schedule
+from auglik.system.devices import send
+from auglik.system.splitmix import normals
 
 SIGMA_MIN = 0.3
 """The blur's standard deviation in pixels at t = 0."""

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
-from auglik.keys import host_generator, stream_key
-from auglik.splitmix import streams
+from auglik.objectives import ROLES
+from auglik.system.devices import send
+from auglik.system.keys import host_generator, stream_key
+from auglik.system.splitmix import streams
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Parameters, Shape
-from auglik.views.fcr import PARAMETERS, FlipCropRotate, fetch, levels
-from auglik.views.gallery import Gallery
-from auglik.views.mixing import Mixing, soft_labels
+from auglik.views.augmentations.fcr import PARAMETERS, FlipCropRotate, fetch, levels
+from auglik.views.mixing.contract import Mixing, soft_labels
 from auglik.views.mollification import Mollification, mollify
 from auglik.views.policies import with_compiled
-from objectives import ROLES
+from auglik.views.store import Gallery
 
 CHUNK = 256
 """Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""

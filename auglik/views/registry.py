@@ -1,14 +1,14 @@
 """The augmentations by name, and pipelines of them as text: `fcr,trivial-augment,random-erasing:p=0.5`."""
 
+from auglik.objectives import InputError
+from auglik.settings.names import canonical, names, parse
 from auglik.views.augmentation import Augmentation
-from auglik.views.crops import CROPS
-from auglik.views.fcr import FlipCropRotate
-from auglik.views.mixing import MIXINGS, Mixing
-from auglik.views.occlusion import OCCLUSIONS
+from auglik.views.augmentations.crops import CROPS
+from auglik.views.augmentations.fcr import FlipCropRotate
+from auglik.views.augmentations.occlusion import OCCLUSIONS
+from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.pipeline import Step
 from auglik.views.policies import POLICIES
-from objectives import InputError
-from objectives.names import canonical, names, parse
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),

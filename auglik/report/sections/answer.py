@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from auglik.inference.corrupted import Corrupted
-from auglik.inference.rows import Inference, Primary
+from auglik.inference.corruption import Corrupted
+from auglik.inference.differences.rows import Inference, Primary
 from auglik.report.collect import Collected
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, listed, number, words
 from auglik.report.figures.outcome import OUTCOMES
 from auglik.report.sections.endpoints import forests, overview
 from auglik.report.sections.scores import over_seeds
-from auglik.statistics import FAMILY_WISE
+from auglik.scoring.intervals import FAMILY_WISE
 
 NAMED = 8
 """Cells that the headline names of each outcome."""

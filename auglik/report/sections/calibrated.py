@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from auglik.calibration import Calibration, summary
-from auglik.calibration.bins import Array
-from auglik.calibration.results import Band, CellCalibration, Curve
-from auglik.calibration.temperature import Scaling
-from auglik.convergence import LEAST_ESS, WORST_RHAT, not_converged
+from auglik.inference.calibration import Calibration, summary
+from auglik.inference.calibration.bins import Array
+from auglik.inference.calibration.results import Band, CellCalibration, Curve
+from auglik.inference.calibration.temperature import Scaling
+from auglik.inference.convergence import LEAST_ESS, WORST_RHAT, not_converged
 from auglik.report.content import (
     Datum,
     Details,

@@ -7,13 +7,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.cells import remarks
+from auglik.experiments.cells import remarks
+from auglik.experiments.tuning import TUNING_CSV
+from auglik.objectives import InputError
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Table, count, number, words
 from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
-from auglik.tuning import TUNING_CSV
-from objectives import InputError
 
 
 class Tried(NamedTuple):

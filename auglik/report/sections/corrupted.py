@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from auglik.inference.corrupted import (
+from auglik.inference.corruption import (
     MOLLIFIED,
     OCCLUSION,
     OVERALL,
@@ -19,7 +19,7 @@ from auglik.report.content import Datum, Details, Figure, Item, Row, Shown, Tabl
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured
-from auglik.statistics import FAMILY_WISE
+from auglik.scoring.intervals import FAMILY_WISE
 
 EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
 NOTHING = Posited(*(float("nan"),) * 5)

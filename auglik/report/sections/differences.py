@@ -1,7 +1,7 @@
 """All other metrics, exploratory, and what the primary endpoint's uncertainty is made of."""
 
-from auglik.inference.power import CAP, HELD, POWER
-from auglik.inference.rows import Inference, Metric, Primary
+from auglik.inference.differences.power import CAP, HELD, POWER
+from auglik.inference.differences.rows import Inference, Metric, Primary
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
 
 METRICS = (

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.inference.corrupted import Corrupted, Posited
-from auglik.inference.rows import Inference, Metric, Primary
+from auglik.inference.corruption import Corrupted, Posited
+from auglik.inference.differences.rows import Inference, Metric, Primary
 from auglik.inference.rule import outcome
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent

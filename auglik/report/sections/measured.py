@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.cells import folder_name
+from auglik.experiments.cells import folder_name
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Shown, words
 from auglik.report.figures.lines import Curve
@@ -12,7 +12,7 @@ from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import over_runs
 from auglik.robustness.score import Score
-from auglik.statistics import summary
+from auglik.scoring.intervals import summary
 
 Condition = tuple[str, str, str, float | None]
 """Kind, name, category and severity of a score."""

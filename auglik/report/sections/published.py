@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
-from auglik.config import RunConfig
-from auglik.metrics import expected_calibration_error
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, number, words
 from auglik.report.sections.scores import over_seeds
 from auglik.robustness.score import ALL, MEAN, Score
-from auglik.statistics import summary
-from objectives.names import names
+from auglik.runs.settings import RunConfig
+from auglik.scoring.intervals import summary
+from auglik.scoring.metrics import expected_calibration_error
+from auglik.settings.names import names
 
 PUBLISHED = "published_results.csv"
 

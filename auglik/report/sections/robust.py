@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from auglik.inference.corrupted import Corrupted
+from auglik.inference.corruption import Corrupted
 from auglik.report.collect import Collected
 from auglik.report.content import Datum, Figure, Item, Row, Section, Table, listed
 from auglik.report.figures.frame import legend

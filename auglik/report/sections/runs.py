@@ -2,10 +2,10 @@
 
 import tomli_w
 
-from auglik.config import flatten
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Details, Row, Section, Shown, Table, count, number, words
 from auglik.report.run_files import Run
+from auglik.runs.settings import flatten
 
 DIGEST = 16
 """Characters of a digest that are shown; the run's results.json has them all."""

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auglik.calibration.bins import equal_width, outcomes
-from auglik.calibration.errors import debiased
-from auglik.ensembles import score
+from auglik.inference.calibration.bins import equal_width, outcomes
+from auglik.inference.calibration.errors import debiased
 from auglik.inference.effective_views import effective_views
-from auglik.predictions import Predictions
+from auglik.objectives import InputError
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, count, mean_error, number
 from auglik.report.run_files import part_of
-from auglik.statistics import summary
-from objectives import InputError
+from auglik.scoring.ensembles import score
+from auglik.scoring.intervals import summary
+from auglik.scoring.predictions import Predictions
 
 PARTS = {
     "clean": "Clean test images",

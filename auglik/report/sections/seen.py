@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auglik.config import settings_hash
-from auglik.contact_sheet import levels_of
 from auglik.data import Arrays, digest, open_dataset, opened
-from auglik.prepare import load_training, training_pipeline
+from auglik.objectives import ROLES, InputError
 from auglik.report.collect import Cell, Collected
+from auglik.report.contact_sheet import levels_of
 from auglik.report.content import Datum, Figure, Section, listed
 from auglik.report.figures.contact import Shot, contact
 from auglik.report.figures.svg import Drawing
 from auglik.report.run_files import Run
+from auglik.runs.resolve import load_training, training_pipeline
+from auglik.runs.settings import settings_hash
 from auglik.views import Draws
-from objectives import ROLES, InputError
 
 IMAGES, VIEWS, SHEETS = 4, 4, 6
 """At most so many images, views of each, and sheets."""

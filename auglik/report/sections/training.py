@@ -10,7 +10,7 @@ from auglik.report.figures.frame import legend
 from auglik.report.figures.lines import Curve, Panel, lines
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
-from auglik.statistics import summary
+from auglik.scoring.intervals import summary
 
 
 def training(collected: Collected, styles: Mapping[str, Style]) -> Section:

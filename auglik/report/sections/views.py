@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from auglik.config import Scalar, flatten
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Table
 from auglik.report.figures.lines import Curve, Panel
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import curves_figure
-from auglik.statistics import summary
+from auglik.runs.settings import Scalar, flatten
+from auglik.scoring.intervals import summary
 
 METRICS = (
     ("clean_nll", "clean NLL", 1, 4),

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
+from auglik.system.devices import send
 from auglik.views.augmentation import OPERATIONS
 from auglik.views.operations.operation import COEFFICIENTS, Kernel, Operation
 from auglik.views.operations.running import Run

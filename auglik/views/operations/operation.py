@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.devices import send
-from objectives import InputError
+from auglik.objectives import InputError
+from auglik.system.devices import send
 
 COEFFICIENTS = 6
 """Numbers that a kernel gets for each view."""

@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
+from auglik.views.augmentations.settings import expect
 from auglik.views.operations import BATCHED, Run, as_is, done_by, operate
 from auglik.views.operations.mixture import mixture
 from auglik.views.policies.space import GROUPINGS, Space, check_size, operations_of
-from auglik.views.settings import expect
 
 BINS = 10
 DEEPEST = 3

@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.operations import Run, as_is
 from auglik.views.policies.learned import LEARNED
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
-from objectives.names import look_up
 
 BINS = 10
 

@@ -8,11 +8,11 @@ import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
+from auglik.views.augmentations.settings import expect
 from auglik.views.operations import Run, as_is
 from auglik.views.policies.auto_augment import ranges
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
-from auglik.views.settings import expect
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from auglik.objectives import InputError
+from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
+from auglik.views.augmentations.settings import expect
 from auglik.views.operations import BATCHED, Run, as_is
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
 from auglik.views.policies.trivial_augment import WIDE
-from auglik.views.settings import expect
-from objectives import InputError
-from objectives.names import look_up
 
 RANGES: dict[str, tuple[float, float]] = {**WIDE, "invert": (0, 0)}
 

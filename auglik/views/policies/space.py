@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from auglik.objectives import InputError
 from auglik.views.augmentation import OPERATIONS, Applied, Parameters, Shape
 from auglik.views.operations import BATCHED, BILINEAR, Grouping, coefficients_of, done_by
-from objectives import InputError
 
 SIGNED = ("rotate", "shear-x", "shear-y", "translate-x", "translate-y", "brightness", "color", "contrast", "sharpness")
 """Operations that go both ways with equal chance."""

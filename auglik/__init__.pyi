@@ -1,0 +1,92 @@
+from .data import DATASETS, Arrays, Source, open_dataset
+from .experiments.cells import MAIN_CELLS, Cell, plan
+from .experiments.differences import differences, table
+from .experiments.engines.local import Engine, Local, Outcome
+from .experiments.plan import Place, carry_out, collect, make_plan
+from .networks import NETWORKS, Network, build_network
+from .objectives import (
+    AGGREGATORS,
+    LIKELIHOODS,
+    Aggregator,
+    InputError,
+    Likelihood,
+    Objective,
+    Schedule,
+    negative_share,
+    view_gradients,
+)
+from .runs.evaluation import Evaluation, evaluate
+from .runs.resolve import load_training, pipeline_of, read_facts, resolve, training_pipeline
+from .runs.run import Job, execute
+from .runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, flatten
+from .runs.training import Trained, train
+from .scoring.intervals import Interval, paired_difference, summary
+from .scoring.metrics import marginal_log_likelihood, scores
+from .scoring.predictions import Predictions, load_predictions
+from .version import __version__
+from .views import Augmentation, FlipCropRotate, Gallery, Mollification, Pipeline, Views
+from .views.mixing.contract import MIXINGS
+from .views.registry import AUGMENTATIONS
+
+__all__ = [
+    "AGGREGATORS",
+    "AUGMENTATIONS",
+    "DATASETS",
+    "LIKELIHOODS",
+    "MAIN_CELLS",
+    "MIXINGS",
+    "NETWORKS",
+    "Aggregator",
+    "Arrays",
+    "Augmentation",
+    "Cell",
+    "Engine",
+    "Evaluation",
+    "EvaluationConfig",
+    "FlipCropRotate",
+    "Gallery",
+    "InputError",
+    "Interval",
+    "Job",
+    "Likelihood",
+    "Local",
+    "Mollification",
+    "Network",
+    "Objective",
+    "Outcome",
+    "Pipeline",
+    "Place",
+    "Predictions",
+    "RunConfig",
+    "Schedule",
+    "Source",
+    "Trained",
+    "ViewConfig",
+    "Views",
+    "__version__",
+    "build_network",
+    "carry_out",
+    "change",
+    "collect",
+    "differences",
+    "evaluate",
+    "execute",
+    "flatten",
+    "load_predictions",
+    "load_training",
+    "make_plan",
+    "marginal_log_likelihood",
+    "negative_share",
+    "open_dataset",
+    "paired_difference",
+    "pipeline_of",
+    "plan",
+    "read_facts",
+    "resolve",
+    "scores",
+    "summary",
+    "table",
+    "train",
+    "training_pipeline",
+    "view_gradients",
+]

@@ -1,0 +1,1 @@
+"""Tables of label confidence, measured with a reference model or from image similarity."""

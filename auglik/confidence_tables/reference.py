@@ -1,0 +1,84 @@
+"""The reference model whose accuracy is measured: trained for it, or a finished run; it sees no test image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from auglik.data import Arrays, Source, first, split_validation
+from auglik.objectives import InputError
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.evaluation import Predict, predictor
+from auglik.runs.resolve import Facts, load_training
+from auglik.runs.run import CONFIG, Job, find_checkpoint
+from auglik.runs.settings import RunConfig, change, flatten, read_toml, settings_hash
+from auglik.runs.step import make_network
+from auglik.runs.training import lengths, train
+from auglik.system.devices import choose_device
+from auglik.system.files import ensure_writable, write_toml
+from auglik.system.stop import StopRequest
+
+
+class Reference(NamedTuple):
+    """A trained network, and the channel statistics that its images are standardized by."""
+
+    predict: Predict
+    mean: list[float]
+    std: list[float]
+
+
+def held_out(config: RunConfig, source: Source) -> Arrays:
+    """The validation images of resolved settings. Raises InputError where they leave none."""
+    assert config.train_images is not None
+    arrays = first(source.train(), config.train_images, config.split_seed)
+    _, validation = split_validation(arrays, config.validation_fraction, config.split_seed)
+    if not len(validation.labels):
+        raise InputError("validation_fraction: expected a share > 0, got 0: a table is measured on validation images")
+    return validation
+
+
+def train_reference(
+    config: RunConfig,
+    source: Source,
+    facts: Facts,
+    folder: Path,
+    data_dir: Path,
+    *,
+    stop: StopRequest,
+    progress: Callable[[float], None],
+) -> None:
+    """Trains a run of resolved settings in `folder`, or goes on with it; `load_reference` then loads its network.
+
+    Raises InputError, Interrupted and NonFiniteLossError as `train` does.
+    """
+    ensure_writable(folder)
+    settings = settings_hash(config, facts.digest)
+    job = Job("reference", config, settings, folder, data_dir, threads=torch.get_num_threads())
+    resume = find_checkpoint(job)
+    write_toml(folder / CONFIG, flatten(config))
+    data = load_training(config, source)
+    train(config, data, settings, folder, threads=job.threads, resume=resume, stop=stop, progress=progress)
+
+
+def load_settings(folder: Path) -> RunConfig:
+    """The resolved settings of the run in `folder`. Raises InputError where it holds none."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
+    return change(RunConfig(), read_toml(folder / CONFIG))
+
+
+def load_reference(folder: Path, config: RunConfig, facts: Facts, training_images: int) -> Reference:
+    """The network of the run of these settings in `folder`, on its device.
+
+    Raises InputError where its checkpoint is missing, damaged, of other settings or not at the end of the training, and
+    where this machine lacks its device.
+    """
+    found = checkpoints.load(folder / checkpoints.NAME, settings_hash(config, facts.digest))
+    steps = lengths(config, training_images).steps
+    if found.step != steps:
+        raise InputError(f"{folder} holds a run that has not ended (step {found.step} of {steps}): finish it first")
+    choose_device(config.device)
+    network = make_network(config, facts.channels, facts.classes)
+    network.load_state_dict(found.network)
+    return Reference(predictor(config, network), found.mean, found.std)

@@ -1,0 +1,1 @@
+"""Comparisons: cells, plans and how they are carried out."""

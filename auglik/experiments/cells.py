@@ -1,0 +1,181 @@
+"""Cells of an ablation: what differs between them, and the plan of all runs."""
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.objectives import Dirichlet as DirichletView
+from auglik.objectives import (
+    DurbinKoopman,
+    Geometric,
+    GeometricNormalized,
+    InputError,
+    Jensen,
+    LogMean,
+    Objective,
+    SmoothedNormalized,
+    SmoothedNormalizedSchedule,
+    Tempered,
+)
+from auglik.runs.settings import RunConfig, change
+from auglik.settings.names import nearest
+from auglik.system.paths import check_names
+
+MOST_RUNS = 10_000
+"""Of one comparison: more are a slip, as a seed given as the number of seeds is."""
+
+
+class Cell(NamedTuple):
+    """A name and the settings, by flat name, in which it differs from the comparison's common settings."""
+
+    name: str
+    changes: Mapping[str, object]
+
+
+class Planned(NamedTuple):
+    """One cell of a plan: its settings but for the seed, and the name of the cell that it is a variant of."""
+
+    name: str
+    base: str
+    config: RunConfig
+
+
+MAIN_CELLS: tuple[Cell, ...] = (
+    Cell("reference", {"likelihood": "smoothed", "aggregator": "jensen"}),
+    Cell("hard-labels", {"likelihood": "categorical", "aggregator": "jensen"}),
+    Cell("tempered-labels", {"likelihood": "tempered", "aggregator": "jensen"}),
+    Cell("log-mean", {"likelihood": "smoothed", "aggregator": "log-mean"}),
+    Cell("corrected", {"likelihood": "smoothed", "aggregator": "durbin-koopman"}),
+    Cell("normalized", {"likelihood": "smoothed-normalized", "aggregator": "jensen"}),
+    Cell("both", {"likelihood": "smoothed-normalized", "aggregator": "log-mean"}),
+    Cell("dirichlet", {"likelihood": "dirichlet", "aggregator": "log-mean"}),
+    Cell(
+        "context",
+        {
+            "likelihood": "categorical", "aggregator": "jensen", "views": 1,
+            "augment": "none", "mollify": "none", "soften": "none",
+        },
+    ),
+)  # fmt: skip
+"""The main job: each cell changes one factor of the reference; the context is training without augmentation."""
+
+
+def plan(
+    common: RunConfig, factors: Mapping[str, Sequence[object]], cells: Sequence[Cell] | None = None
+) -> list[Planned]:
+    """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
+
+    `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
+    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it
+    is. Raises InputError for unknown settings and values out of range, for more than MOST_RUNS, for cells that would
+    share a folder or that cannot have one, and for `cells` with equal settings; equal ones among the products are one
+    cell.
+    """
+    factors = dict(factors)
+    if cells is not None:
+        _check_apart(common, cells)
+    elif "likelihood" in factors or "aggregator" in factors:
+        likelihoods = factors.pop("likelihood", [common.likelihood])
+        aggregators = factors.pop("aggregator", [common.aggregator])
+        cells = [
+            Cell(f"{likelihood}+{aggregator}", {"likelihood": likelihood, "aggregator": aggregator})
+            for likelihood, aggregator in itertools.product(likelihoods, aggregators)
+        ]
+    planned: dict[RunConfig, Planned] = {}
+    for cell in cells if cells is not None else MAIN_CELLS:
+        if "seed" in cell.changes:
+            raise InputError(
+                f"cell {cell.name}: expected no seed of its own: all cells run with the comparison's seeds"
+            )
+        free = {key: values for key, values in factors.items() if key not in cell.changes}
+        if math.prod(map(len, free.values())) > MOST_RUNS:
+            raise InputError(f"expected a comparison of at most {MOST_RUNS:,} runs, got a product of more cells")
+        for chosen in itertools.product(*free.values()):
+            setting = dict(zip(free, chosen, strict=True))
+            suffix = "".join(f"+{key}={value}" for key, value in setting.items() if len(free[key]) > 1)
+            config = change(common, {**setting, **cell.changes})
+            planned.setdefault(config, Planned(folder_name(cell.name + suffix), cell.name, config))
+    check_names([cell.name for cell in planned.values()])
+    return list(planned.values())
+
+
+def _check_apart(common: RunConfig, cells: Sequence[Cell]) -> None:
+    """Raises InputError for two cells of equal settings, of which one would vanish."""
+    names: dict[RunConfig, str] = {}
+    for cell in cells:
+        config = change(common, cell.changes)
+        if config in names:
+            raise InputError(
+                f"cells {names[config]!r} and {cell.name!r} have equal settings: leave one out, or give it the setting"
+                " in which it was meant to differ"
+            )
+        names[config] = cell.name
+
+
+def folder_name(name: str) -> str:
+    """A cell's name as that of a folder."""
+    return re.sub(r"[^\w.,:=+-]+", "-", name).strip("-.") or "cell"
+
+
+def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
+    """For every cell the cell that it is compared with: the reference `name` (else the first) on the same data set.
+
+    Raises InputError for a name that no cell has.
+    """
+    bases = {cell.name: cell.base for cell in cells}
+    if name is not None and name not in bases and name not in bases.values():
+        raise InputError(f"unknown reference {name!r}{nearest(name, bases)}")
+    candidates = cells if name is None else [cell for cell in cells if name in (cell.name, cell.base)]
+    base = candidates[0].base
+    same_base = [*candidates[:1], *(cell for cell in cells if cell.base == base)]
+    return {
+        cell.name: next(
+            (other.name for other in same_base if other.config.dataset == cell.config.dataset), candidates[0].name
+        )
+        for cell in cells
+    }
+
+
+def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Planned]:
+    """The cells that others are compared with, then the others: the order of all that is said and written."""
+    return sorted(cells, key=lambda cell: cell.name not in references.values())
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """What a reader of a cell's figures should know of its objective."""
+    return [text for holds, text in _remarks(config.objective(), config) if holds]
+
+
+def _remarks(objective: Objective, config: RunConfig) -> list[tuple[bool, str]]:
+    likelihood, aggregator = objective.likelihood, objective.aggregator
+    is_mean = isinstance(aggregator, Jensen) or (isinstance(aggregator, Geometric) and aggregator.T == 1)
+    return [
+        (
+            isinstance(likelihood, DirichletView) and is_mean,
+            "the Dirichlet view trains exactly like smoothed here: its constants do not move the network",
+        ),
+        (
+            isinstance(likelihood, DirichletView) and not is_mean,
+            "under jensen the Dirichlet view trains exactly like smoothed; here its constants re-weight the views",
+        ),
+        (
+            isinstance(aggregator, Geometric | GeometricNormalized)
+            and aggregator.T == 1
+            and isinstance(aggregator, Geometric),
+            "geometric at T = 1 is jensen",
+        ),
+        (
+            isinstance(likelihood, SmoothedNormalized | SmoothedNormalizedSchedule),
+            "the training loss is that of a density, so it is no NLL; the scores below are",
+        ),
+        (
+            isinstance(likelihood, Tempered) and isinstance(aggregator, LogMean | DurbinKoopman),
+            "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
+        ),
+        (
+            config.view.augment == "none" and config.view.mollify == "none",
+            "trained without augmentation; scored on the same evaluation views as the others",
+        ),
+    ]

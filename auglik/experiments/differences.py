@@ -1,0 +1,193 @@
+"""From finished runs to the comparison: runs.csv, comparison.csv and the printed table."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from auglik.runs.run import Results
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, summary
+from auglik.system.files import write_csv
+
+if TYPE_CHECKING:
+    from auglik.inference.differences.rows import Primary
+
+RUNS_CSV, COMPARISON_CSV = "runs.csv", "comparison.csv"
+
+FIRST_COLUMNS = ("cell", "dataset", "network", "likelihood", "aggregator", "views", "seed", "views_digest")
+METRICS = ("error", "nll", "brier", "ece", "ece_equal_mass", "ece_batches_of_100", "mean_confidence")
+PARTS = ("clean", "mollified", "folded")
+COMPARED = (
+    *(f"{part}_{metric}" for part in PARTS for metric in METRICS),
+    "marginal_log_likelihood",
+    "marginal_log_likelihood_corrected",
+    "effective_views",
+)
+
+PRIMARY = "clean_nll"
+ABSENT = "–"
+"""What stands for a number that is not there."""
+
+RunsOfCells = Mapping[str, Sequence[Results]]
+"""The finished runs of every cell, in the order of the plan and of the seeds."""
+
+
+class Difference(NamedTuple):
+    """How a cell differs from its reference in one metric, paired by seed; its interval is that of this cell alone."""
+
+    cell: str
+    reference: str
+    metric: str
+    interval: Interval
+    p_adjusted: float
+    """Of no difference, by Holm over the cells of this metric."""
+    primary: bool
+    """For new seeds and new test images, as `auglik.inference` has clean NLL; else for new seeds on these images."""
+
+
+def differences(
+    runs: RunsOfCells, references: Mapping[str, str], primary: Sequence["Primary"] = ()
+) -> list[Difference]:
+    """Every cell against its reference, over the seeds that both have finished on the same test images.
+
+    All but clean scores are compared where the evaluation views are the same too. Clean NLL is taken from `primary`
+    where it is given: scores alone do not tell how test images differ.
+    """
+    found = _paired(runs, references)
+    by_cell = {row.cell: row for row in primary}
+    family = sum(references[cell] != cell for cell in runs)
+    p_values: dict[str, list[float]] = {}
+    for one in found:
+        p_values.setdefault(one.metric, []).append(one.p_adjusted)
+    adjusted = {
+        metric: iter(holm([*values, *[math.nan] * (family - len(values))])) for metric, values in p_values.items()
+    }
+    found = [one._replace(p_adjusted=float(next(adjusted[one.metric]))) for one in found]
+    return [_primary(one, by_cell.get(one.cell)) if one.metric == PRIMARY else one for one in found]
+
+
+def _primary(one: Difference, row: "Primary | None") -> Difference:
+    if row is None:
+        return one
+    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (math.nan,) * 3
+    interval = Interval(row.mean, row.new_seeds.standard_error, lower, upper, len(row.seeds))
+    return Difference(row.cell, row.reference, PRIMARY, interval, p, True)
+
+
+def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
+    """With p-values that are not yet adjusted."""
+    found = []
+    for cell, own in runs.items():
+        reference = references[cell]
+        if cell == reference:
+            continue
+        for metric in COMPARED:
+            other = {_pairing(run, metric): run for run in runs[reference]}
+            pairs = [(run, other[_pairing(run, metric)]) for run in own if _pairing(run, metric) in other]
+            if not pairs:
+                continue
+            values, compared_with = ([number(run, metric) for run in side] for side in zip(*pairs, strict=True))
+            interval = paired_difference(values, compared_with)
+            found.append(Difference(cell, reference, metric, interval, p_of(interval), False))
+    return found
+
+
+def _pairing(run: Results, metric: str) -> tuple[object, ...]:
+    views = () if metric.startswith("clean_") else (run.get("evaluation_views_digest"),)
+    return run["seed"], run["test_digest"], *views
+
+
+def number(run: Results, metric: str) -> float:
+    """A score of a run; one that was not finite is null in its file."""
+    value = run.get(metric)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def write_comparison(folder: Path, runs: RunsOfCells, found: Sequence[Difference]) -> None:
+    """runs.csv, one row a run, and comparison.csv, one row a cell and metric: paired differences to the reference."""
+    rows = [run for cell in runs.values() for run in cell]
+    scalars = {name for run in rows for name, value in run.items() if not isinstance(value, list | dict)}
+    ordered = [name for run in rows[:1] for name in run if name in scalars and name not in FIRST_COLUMNS]
+    columns = [*FIRST_COLUMNS, *ordered, *sorted(scalars - {*FIRST_COLUMNS, *ordered})]
+    write_csv(folder / RUNS_CSV, [{name: run.get(name) for name in columns} for run in rows], columns)
+    table = [
+        {"cell": item.cell, "reference": item.reference, "metric": item.metric, **item.interval._asdict()}
+        | {"p_adjusted": item.p_adjusted, "claim": CLAIMS[item.primary]}
+        for item in found
+    ]
+    columns = ["cell", "metric", "mean", "standard_error", "lower", "upper", "n", "reference", "p_adjusted", "claim"]
+    write_csv(folder / COMPARISON_CSV, table, columns)
+
+
+CLAIMS = {
+    True: "primary: new seeds and new test images",
+    False: "exploratory: new seeds, these test images",
+}
+SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
+
+
+def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
+    """The scores of one part as text: mean ± standard error over seeds, then the differences with their intervals."""
+    width = max(len(cell) for cell in runs) + 2
+    counts = sorted({len(of_cell) for of_cell in runs.values() if of_cell}) or [0]
+    seeds = plural(counts[-1], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    images = {"clean": "Clean test images", "mollified": "Mollified test images"}.get(part, part)
+    lines = [f"{images}: mean ± standard error over {seeds}"]
+    lines.append(" " * width + "".join(f"{title:>18}" for _, title, _, _ in SHOWN))
+    for cell, of_cell in runs.items():
+        if of_cell:
+            values = [_mean(of_cell, f"{part}_{name}", scale, digits) for name, _, scale, digits in SHOWN]
+            lines.append(f"{cell:<{width}}" + "".join(f"{text:>18}" for text in values))
+    by_cell = {(item.cell, item.metric): item for item in found}
+    compared = [cell for cell in runs if (cell, f"{part}_nll") in by_cell]
+    if compared:
+        nll = by_cell[compared[0], f"{part}_nll"]
+        lines += ["", "Paired difference to the reference [95% interval of one cell]; * p < 0.05, Holm over the cells"]
+        lines += [f"NLL is the {CLAIMS[True]}; others are {CLAIMS[False]}"] if nll.primary else [CLAIMS[False]]
+        lines.append(" " * width + "".join(f"{title:>28}  " for _, title, _, _ in SHOWN))
+        for cell in compared:
+            values = [_difference(by_cell[cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in SHOWN]
+            lines.append((f"{cell:<{width}}" + "".join(f"{text:>30}" for text in values)).rstrip())
+    if any(ABSENT in line for line in lines):
+        lines.append(f"{ABSENT} the score of a run is not finite: a label of probability zero, or a run that diverged")
+    return "\n".join(lines)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def order_of(folder: Path) -> dict[str, int]:
+    """The places of the cells of the comparison in `folder`: references first, then as in runs.csv.
+
+    Empty where no comparison has ended there.
+    """
+    references = {row.get("reference") for row in read_rows(folder / COMPARISON_CSV)}
+    cells = dict.fromkeys(row["cell"] for row in read_rows(folder / RUNS_CSV))
+    return {cell: place for place, cell in enumerate(sorted(cells, key=lambda cell: cell not in references))}
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Of a CSV file with a column `cell`; none where there is no such file or another."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if row.get("cell")]
+
+
+def _mean(runs: Sequence[Results], metric: str, scale: float, digits: int) -> str:
+    mean, error, *_ = summary([scale * number(run, metric) for run in runs])
+    if not math.isfinite(mean):
+        return ABSENT
+    return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+
+
+def _difference(found: Difference, scale: float, digits: int) -> str:
+    interval = found.interval
+    mean, lower, upper = (scale * value for value in (interval.mean, interval.lower, interval.upper))
+    if not math.isfinite(mean):
+        return ABSENT
+    bounds = "" if math.isnan(lower) else f" [{lower:+.{digits}f}, {upper:+.{digits}f}]"
+    return f"{mean:+.{digits}f}{bounds}{' *' if found.p_adjusted <= FAMILY_WISE else '  '}"

@@ -1,0 +1,170 @@
+"""Engines execute runs: picklable jobs in, their outcomes back, in whatever order they end.
+
+`Local` is the one there is. Small networks are run several at a time in processes of their own, as two one-thread
+processes beat one two-thread process there; a run that crashes takes no other with it.
+"""
+
+import functools
+import multiprocessing
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple, Protocol
+
+from auglik.objectives import InputError
+from auglik.runs.run import Job, Results, execute
+from auglik.system.files import StorageError
+from auglik.system.stop import Interrupted, StopRequest
+
+Progress = Callable[[Job, float], None]
+"""Told, now and then, the share of a job's training that is done."""
+
+
+PRELOADED = ["auglik.runs.run", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
+"""Imported once, by the process that all runs are forked from: the last is what torch.optim imports, for a second."""
+
+
+class Outcome(NamedTuple):
+    """How a job ended: with results, with an error on one line, or interrupted (neither)."""
+
+    job: Job
+    results: Results | None = None
+    error: str | None = None
+    details: str | None = None
+    """The traceback of an error that is not the user's."""
+    fatal: bool = False
+    """No other run can be expected to do better: a full disk, say."""
+
+    @property
+    def interrupted(self) -> bool:
+        return self.results is None and self.error is None
+
+
+class Engine(Protocol):
+    """Executes jobs and yields an outcome for each. Once `stop` is set it begins no more and ends those begun."""
+
+    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]: ...
+
+
+@dataclass(frozen=True)
+class Local:
+    """Runs on this machine: `jobs` at a time, each in a process of its own; with one at a time, in this process."""
+
+    jobs: int = 1
+
+    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+        if self.jobs > 1:
+            yield from _in_processes(jobs, self.jobs, stop, progress)
+            return
+        for job in jobs:
+            if stop:
+                return
+            yield attempt(job, stop, functools.partial(progress, job))
+
+
+def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
+    """One job, whatever happens in it."""
+    try:
+        return Outcome(job, results=execute(job, stop, progress))
+    except Interrupted:
+        return Outcome(job)
+    except InputError as error:
+        return Outcome(job, error=str(error), fatal=isinstance(error, StorageError))
+    except Exception as error:
+        line = " ".join(str(error).split())
+        return Outcome(job, error=f"{type(error).__name__}: {line}", details=traceback.format_exc())
+
+
+class _Worker(NamedTuple):
+    job: Job
+    process: BaseProcess
+    messages: Connection
+
+
+def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+    context = multiprocessing.get_context("forkserver" if "forkserver" in _start_methods() else "spawn")
+    if isinstance(context, multiprocessing.context.ForkServerContext):
+        context.set_forkserver_preload(PRELOADED)
+    waiting, running, told = list(jobs), list[_Worker](), False
+    try:
+        while running or (waiting and not stop):
+            while waiting and not stop and len(running) < limit:
+                running.append(_start(context, waiting.pop(0)))
+            if stop and not told:
+                for worker in running:
+                    worker.process.terminate()
+                told = True
+            ready = wait([worker.messages for worker in running], timeout=0.2)
+            for worker in [worker for worker in running if worker.messages in ready]:
+                outcome = _receive(worker, stop, progress)
+                if outcome is not None:
+                    running.remove(worker)
+                    worker.process.join()
+                    worker.messages.close()
+                    yield outcome
+    finally:
+        for worker in running:
+            worker.process.kill()
+
+
+def _start_methods() -> list[str]:
+    return multiprocessing.get_all_start_methods()
+
+
+def _start(context: multiprocessing.context.BaseContext, job: Job) -> _Worker:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, theirs), name=f"{job.cell}/seed-{job.config.seed}")  # type: ignore[attr-defined]
+    process.start()
+    theirs.close()
+    return _Worker(job, process, ours)
+
+
+def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome | None:
+    try:
+        message = worker.messages.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        code = worker.process.exitcode
+        if stop:
+            return Outcome(worker.job)
+        cause = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        return Outcome(worker.job, error=f"the process of the run ended early ({cause}): out of memory, perhaps")
+    if isinstance(message, float):
+        progress(worker.job, message)
+        return None
+    return Outcome(worker.job, *message)
+
+
+def _work(job: Job, messages: Connection) -> None:
+    """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone."""
+    stop = StopRequest()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and tells
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.ask(number))
+    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    told = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told > 0.1:
+            told = now
+            tell(share)
+
+    def tell(message: object) -> None:
+        try:
+            messages.send(message)
+        except OSError:  # the parent is gone
+            stop.ask()
+
+    tell(attempt(job, stop, progress)[1:])
+
+
+def _watch_parent(stop: StopRequest) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        stop.ask()

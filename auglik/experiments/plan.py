@@ -1,0 +1,230 @@
+"""A comparison: from a plan of cells and seeds to finished runs and their comparison."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.data import open_dataset
+from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
+from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
+from auglik.experiments.engines.local import Engine, Outcome, Progress
+from auglik.networks import find_network
+from auglik.objectives import InputError
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.resolve import Facts, read_facts, resolve
+from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
+from auglik.runs.settings import RunConfig, change, flatten, option, read_toml, settings_hash
+from auglik.runs.training import lengths
+from auglik.scoring.ensembles import write_ensembles
+from auglik.scoring.predictions import Predictions, load_predictions
+from auglik.system.devices import MOST_THREADS, available_cores
+from auglik.system.files import StorageError
+from auglik.system.paths import IN_A_RUN, check_folder, check_names
+from auglik.system.stop import StopRequest
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs read and write, and how they are carried out: none of it is part of what a run is."""
+
+    output: str = option("results", "Folder for what is written.")
+    data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
+    download: bool = option(False, "Download a data set that is missing.")
+    threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
+    jobs: int | None = option(None, "Runs at a time [one a core for small networks on a CPU, else 1].")
+    tensorboard: bool = option(False, "Log for TensorBoard too (the extra auglik[tensorboard]).")
+    resume: bool = option(True, "Go on from the checkpoints of unfinished runs; else these begin anew.")
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "jobs"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= MOST_THREADS:
+                raise InputError(f"{name}: expected an integer in 1..{MOST_THREADS}, got {value}")
+        if not self.output:
+            raise InputError("output: expected the name of a folder, got an empty one")
+
+
+class Plan(NamedTuple):
+    """All runs of a comparison: those to do, and those found finished."""
+
+    jobs: list[Job]
+    done: dict[str, Results]
+    """By settings hash."""
+    todo: list[Job]
+    facts: dict[str, Facts]
+    """By data set."""
+
+
+class Cost(NamedTuple):
+    """What the runs to do will take: optimizer steps, and views that pass through a network forth and back."""
+
+    runs: int
+    steps: int
+    views: int
+
+
+def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scored: bool = True) -> Plan:
+    """Resolves every run and finds the finished ones under `place.output` by the hash of their settings.
+
+    Runs that are not `scored` end with their training.
+
+    Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
+    unknown names, unusable data, names and paths that cannot be written, more than MOST_RUNS, an output folder that
+    holds runs of other settings.
+    """
+    output = Path(place.output)
+    if len(cells) * len(seeds) > MOST_RUNS:
+        raise InputError(f"expected at most {MOST_RUNS:,} runs, got {len(cells)} cells x {len(seeds):,} seeds")
+    check_names([cell.name for cell in cells])
+    for cell in cells:
+        check_folder(output / cell.name / f"seed-{max(seeds)}", IN_A_RUN)
+    facts: dict[str, Facts] = {}
+    jobs = []
+    for cell in cells:
+        source = open_dataset(cell.config.dataset, Path(place.data_dir), place.download)
+        if cell.config.dataset not in facts:
+            facts[cell.config.dataset] = read_facts(source)
+        config = resolve(cell.config, source, facts[cell.config.dataset])
+        for seed in seeds:
+            seeded = change(config, {"seed": seed})
+            settings = settings_hash(seeded, facts[cell.config.dataset].digest)
+            folder = output / cell.name / f"seed-{seed}"
+            threads = place.threads or (1 if is_small(seeded) else available_cores())
+            jobs.append(
+                Job(
+                    cell.name,
+                    seeded,
+                    settings,
+                    folder,
+                    Path(place.data_dir).absolute(),
+                    threads,
+                    place.tensorboard,
+                    place.resume,
+                    scored,
+                )
+            )
+    done = find_finished(output)
+    todo = [job for job in jobs if job.settings not in done]
+    for job in todo:
+        check_vacant(job)
+    return Plan(jobs, done, todo, facts)
+
+
+def cost(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Cost:
+    """Counted from the settings; scoring comes on top, its views are in `evaluation`."""
+    total = Cost(0, 0, 0)
+    for job in jobs:
+        config, found = job.config, facts[job.config.dataset]
+        count = lengths(config, trained_on(config, found))
+        parts = (1, count.steps, count.steps * count.images * config.views)
+        total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
+    return total
+
+
+def trained_on(config: RunConfig, facts: Facts) -> int:
+    """The training images of a run, those held out for validation not counted."""
+    images = config.train_images or facts.images
+    held_out = max(1, round(images * config.validation_fraction)) if config.validation_fraction else 0
+    return max(1, images - held_out)
+
+
+def is_small(config: RunConfig) -> bool:
+    """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
+    return find_network(str(config.network)).small and config.device == "cpu"
+
+
+def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
+    """As many as asked for, else one a core for small networks and one for others."""
+    automatic = available_cores() if all(is_small(job.config) for job in jobs) else 1
+    return max(1, min(asked or automatic, len(jobs)))
+
+
+def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
+    """The folders of the finished runs below a comparison's folder, with their results."""
+    for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
+        results = finished(path.parent)
+        if results is not None:
+            yield path.parent, results
+
+
+def find_finished(output: Path) -> dict[str, Results]:
+    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
+    return {str(results["settings"]): results for _, results in finished_runs(output)}
+
+
+def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
+    """What the runs of every cell predicted, by seed, from their folders. Raises InputError where one is damaged."""
+    folders = {results["settings"]: folder for folder, results in finished_runs(output)}
+    return {
+        cell: {int(str(run["seed"])): load_predictions(folders[run["settings"]]) for run in of_cell}
+        for cell, of_cell in runs.items()
+    }
+
+
+def check_vacant(job: Job) -> None:
+    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged checkpoint."""
+    config = job.folder / CONFIG
+    if config.exists():
+        before, now = read_toml(config), flatten(job.config)
+        other = [key for key in now if before.get(key) != now[key] and key != "dataset"]  # a file may have moved
+        changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
+        if changed or (job.folder / RESULTS).exists():
+            what = "; ".join(changed[:4]) or changed_file(job.config)
+            raise InputError(
+                f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
+            )
+    if (job.folder / checkpoints.NAME).exists():
+        checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+
+
+def changed_file(config: RunConfig) -> str:
+    """What has changed where no setting has: files that settings name."""
+    table = " or its confidence table other values" if "measured" in config.soften else ""
+    return f"its data set has other images{table}, or another version of auglik wrote it"
+
+
+def carry_out(
+    plan: Plan,
+    engine: Engine,
+    stop: StopRequest,
+    progress: Progress,
+    report: Callable[[Outcome], None],
+    fail_fast: bool = False,
+) -> list[Outcome]:
+    """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest.
+
+    Raises StorageError once a run could not write: the others could not either.
+    """
+    outcomes = []
+    for outcome in engine.execute(plan.todo, stop, progress):
+        outcomes.append(outcome)
+        report(outcome)
+        if outcome.fatal or (outcome.error is not None and fail_fast):
+            stop.ask()
+    for outcome in outcomes:
+        if outcome.fatal:
+            raise StorageError(str(outcome.error))
+    return outcomes
+
+
+def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
+    """The finished runs of every cell, under the cell's name in this plan."""
+    results = plan.done | {item.job.settings: item.results for item in outcomes if item.results is not None}
+    runs: dict[str, list[Results]] = {job.cell: [] for job in plan.jobs}
+    for job in plan.jobs:
+        if job.settings in results:
+            names = {"cell": job.cell, "dataset": job.config.dataset, "network": job.config.network}
+            runs[job.cell].append({**results[job.settings], **names})
+    return runs
+
+
+def write(output: Path, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None) -> list[Difference]:
+    """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
+    from auglik.inference import primary_differences  # here, as its package brings xarray, which training does without
+
+    references, predictions = reference_of(cells, reference), predictions_of(output, runs)
+    found = differences(runs, references, primary_differences(predictions, references))
+    write_comparison(output, runs, found)
+    write_ensembles(output, predictions)
+    return found

@@ -1,0 +1,72 @@
+"""Confidences of a run and their bins: the counts that the models and the errors of calibration are made of."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from auglik.objectives.errors import InputError
+from auglik.scoring.metrics import error
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class Outcomes(NamedTuple):
+    """What a run said of N images, and whether it was right."""
+
+    confidence: Array
+    """Of the predicted class [N]."""
+    log_odds: Array
+    """log(confidence / (1 - confidence)), the latter summed over the other classes; may be inf [N]."""
+    correct: Array
+    """1 or 0 [N]."""
+
+
+class Counts(NamedTuple):
+    """Sums over the images of each bin."""
+
+    images: Array
+    correct: Array
+    confidence: Array
+
+
+def outcomes(log_p: ArrayLike, labels: ArrayLike) -> Outcomes:
+    """Of log-probabilities [N,C] and labels [N]. Raises InputError as auglik.scoring.metrics does."""
+    error(log_p, labels)
+    rows, targets = np.asarray(log_p, dtype=np.float64), np.asarray(labels)
+    predicted = rows.argmax(axis=1)
+    best = np.take_along_axis(rows, predicted[:, None], axis=1)[:, 0]
+    others = rows.copy()
+    np.put_along_axis(others, predicted[:, None], -np.inf, axis=1)
+    with np.errstate(divide="ignore"):  # no probability is left for the others
+        rest = np.log(np.exp(others).sum(axis=1))
+    return Outcomes(np.exp(best), best - rest, (predicted == targets).astype(np.float64))
+
+
+def equal_width(bins: int) -> Array:
+    """Inner edges [bins - 1] of the right-closed bins ((b-1)/bins, b/bins]. Raises InputError for bins < 1."""
+    if bins < 1:
+        raise InputError(f"expected bins >= 1, got {bins}")
+    return np.arange(1, bins) / bins
+
+
+def equal_mass(values: Array, bins: int) -> Array:
+    """Inner edges [bins - 1] between equally many `values`; equal ones share a bin, so that some may stay empty."""
+    return np.quantile(values, equal_width(bins), method="inverted_cdf")
+
+
+def count(confidence: Array, correct: Array, edges: Array) -> Counts:
+    """Counts [bins] of one run."""
+    place, bins = np.searchsorted(edges, confidence, side="left"), edges.size + 1
+    images, right, total = (
+        np.bincount(place, weights, bins) for weights in (np.ones_like(correct), correct, confidence)
+    )
+    return Counts(images.astype(np.float64), right.astype(np.float64), total.astype(np.float64))
+
+
+def bounded_logit(p: Array, bound: float) -> Array:
+    """logit p, at most `bound` away from 0."""
+    with np.errstate(divide="ignore"):
+        return np.clip(special.logit(p), -bound, bound)

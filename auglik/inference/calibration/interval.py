@@ -1,0 +1,154 @@
+"""An interval for the calibration error of the networks at hand, on other images like these.
+
+What it is about. For network s of S and the fixed bin b, theta_sb = E[(correct - confidence) 1(confidence in b)], the
+expectation over images. The cell's error is t = 1/S sum_sb |theta_sb|: the mean of the networks' binned ECE.
+
+How. Test inversion: t is refused where the debiased estimate is outside the central part of what it would be for
+networks of error t. Estimated gaps are theta plus normal noise: its variance is that of answers whose accuracy is off
+by theta (as in Wilson's interval for a proportion), its correlations are the residuals' image by image, as the
+networks are judged on the same images. Many theta have error t; each limit takes a kind that is hard on it. The lower
+one takes sparse ones, the gaps cut by a garrote (Breiman 1995), the upper one dense ones, a multiple of the gaps,
+each enlarged by its standard error. This is hybrid resampling (Chuang and Lai 2000). At t = 0 nothing is left to
+choose: the lower limit is 0 unless a test of calibration at 2.5% refuses it.
+
+Where it ends. An estimate below the median of calibrated networks counts as that median, lest luck make an upper
+limit of 0. Fewer than FEW errors a network are too few for a normal law: then the upper limit is Clopper and
+Pearson's of the error rate plus the mean of 1 - confidence, which no ECE exceeds; the lower one is 0 unless more were
+expected. Likewise where hardly any answer is right.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, sparse, special
+
+from auglik.inference.calibration.bins import Array, Outcomes
+from auglik.inference.calibration.errors import fissioned
+
+DRAWS = 500
+FEW = 5.0
+LEAST_VARIANCE = 1e-9
+"""Of an image's answer: confidences of exactly 1 are rounded ones."""
+
+
+class ErrorInterval(NamedTuple):
+    """Limits of a calibration error, each with a chance of (1 - level)/2 to be on the wrong side of it."""
+
+    lower: float
+    """0 where the networks may be calibrated: `upper` alone is then a bound, at (1 + level)/2."""
+    upper: float
+
+
+class Gaps(NamedTuple):
+    """What S networks said of the same N images, in the D pairs of a network and a bin that hold any."""
+
+    networks: int
+    images: int
+    gap: Array
+    """Sum of correct - confidence over N [D]."""
+    confidence: Array
+    """Mean [D]."""
+    calibrated_variance: Array
+    """Mean over all N of confidence (1 - confidence), in the bin [D]."""
+    least_variance: Array
+    """Of confidence alone, in the bin, per image of all N [D]."""
+    root: Array
+    """Of the correlations of the gaps [D,D]."""
+
+    def variance(self, theta: Array) -> Array:
+        """Of an image's part in each gap, were the expected gaps theta [D]."""
+        variance = self.calibrated_variance + theta * (1 - 2 * self.confidence) - np.square(theta)
+        return np.maximum(variance, self.least_variance)
+
+
+def ece_interval(
+    runs: Sequence[Outcomes], edges: Array, generator: np.random.Generator, level: float = 0.95
+) -> ErrorInterval:
+    """Of the mean of the runs' binned ECE; each has the same N images in the same order, bins have inner `edges`."""
+    found, tail = gaps(runs, edges), (1 - level) / 2
+    noise = generator.standard_normal((DRAWS, found.gap.size)) @ found.root.T
+    scale = np.sqrt(found.calibrated_variance / found.images)
+
+    def estimates(theta: Array) -> Array:
+        drawn = theta + noise * np.sqrt(found.variance(theta) / found.images)
+        return np.asarray(fissioned(drawn, scale).sum(-1) / found.networks)
+
+    estimate = float(fissioned(found.gap, scale).sum() / found.networks)
+    lower = _lower(found, scale, lambda theta: float(np.quantile(estimates(theta), 1 - tail)) - estimate)
+    least = max(estimate, float(np.median(estimates(np.zeros_like(scale)))))
+    upper = _upper(found, scale, lambda theta: float(np.quantile(estimates(theta), tail)) - least)
+    lower, upper = _few(runs, lower, upper, tail)
+    return ErrorInterval(lower, min(max(lower, upper), 1.0))
+
+
+def gaps(runs: Sequence[Outcomes], edges: Array) -> Gaps:
+    """The gaps of the runs, and how they would vary over test sets."""
+    confidence, correct = (np.stack(column) for column in ([r.confidence for r in runs], [r.correct for r in runs]))
+    (S, N), bins = confidence.shape, edges.size + 1
+    confidence = np.minimum(confidence, 1)  # float32 probabilities may exceed 1 by a rounding
+    residual = correct - confidence
+    place = np.searchsorted(edges, confidence, side="left") + bins * np.arange(S)[:, None]
+    images, gap, mean, spread, square = (
+        np.bincount(place.ravel(), None if part is None else part.ravel(), S * bins) / N
+        for part in (None, residual, confidence, confidence * (1 - confidence), confidence**2)
+    )
+    parts = sparse.csr_array((residual.T.ravel(), place.T.ravel(), np.arange(0, N * S + 1, S)), shape=(N, S * bins))
+    seen = images > 0
+    covariance = ((parts.T @ parts).toarray() / N - np.outer(gap, gap))[np.ix_(seen, seen)]
+    deviation = np.sqrt(np.maximum(np.diag(covariance), LEAST_VARIANCE / N))
+    values, axes = np.linalg.eigh(covariance / np.outer(deviation, deviation))
+    share = images[seen]
+    return Gaps(
+        networks=S,
+        images=N,
+        gap=gap[seen],
+        confidence=mean[seen] / share,
+        calibrated_variance=np.maximum(spread[seen], LEAST_VARIANCE * share),
+        least_variance=np.maximum(square[seen] - mean[seen] ** 2 / share, LEAST_VARIANCE * share),
+        root=axes * np.sqrt(np.maximum(values, 0)),
+    )
+
+
+def _lower(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float:
+    """The least error that is not refused: 0, or where `excess` of a garrote is 0."""
+    furthest = np.abs(found.gap) / scale
+
+    def theta(cut: float) -> Array:
+        return found.gap * np.maximum(1 - np.square(cut / np.maximum(furthest, 1e-12)), 0)
+
+    if excess(np.zeros_like(scale)) >= 0:
+        return 0.0
+    cut = _root(lambda cut: excess(theta(cut)), 0.0, float(furthest.max()))
+    return float(np.abs(theta(cut)).sum() / found.networks)
+
+
+def _upper(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float:
+    """The greatest error that is not refused: where `excess` of a multiple of dense gaps is 0; at most 1."""
+    dense = np.copysign(np.hypot(found.gap, scale), found.gap)
+    total = np.abs(dense).sum()
+    direction = dense / total * found.networks
+    reach = 2 * total / found.networks
+    while reach < 1 and excess(reach * direction) < 0:
+        reach *= 2
+    return _root(lambda t: excess(t * direction), 0.0, min(reach, 1.0))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a monotone function crosses 0; the end that is nearer to it where it does not."""
+    at_low, at_high = function(low), function(high)
+    if at_low * at_high >= 0:
+        return low if abs(at_low) < abs(at_high) else high
+    return float(optimize.brentq(function, low, high, xtol=1e-4 * high, rtol=1e-3))
+
+
+def _few(runs: Sequence[Outcomes], lower: float, upper: float, tail: float) -> tuple[float, float]:
+    """The limits where hardly any answer, or all but a few, are right; what is few is counted per network."""
+    N = runs[0].correct.size
+    right = float(np.mean([run.correct.sum() for run in runs]))
+    expected = float(np.mean([np.minimum(run.confidence, 1).sum() for run in runs]))
+    count, chance = (right, expected) if right < N / 2 else (N - right, N - expected)
+    if count >= FEW:
+        return lower, upper
+    rate = 1.0 if count == N else float(special.betaincinv(count + 1, N - count, 1 - tail))
+    return 0.0 if chance < FEW else lower, rate + chance / N

@@ -1,0 +1,139 @@
+"""The two models of one cell, with S seeds, B bins and G groups."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from auglik.inference.calibration.bins import Array as HostArray
+
+LEAST = 1e-6
+"""Added to 1/kappa: seeds that differ by less than a thousandth of sqrt(p (1-p)) are taken as equal."""
+LARGEST_LOGIT = 20.0
+HALF_LOG_2_PI = 0.9189385332046727
+SEED_LINE_SPREAD = 0.1
+"""Prior median of the standard deviation between seeds of a standardized intercept or slope."""
+LENGTH_SCALE = 0.2
+"""Of the prior of the curve, in confidence."""
+
+
+class ModelData(NamedTuple):
+    """What `cell_data` found, in JAX; counts are divided by 1 - rho, for the variance that seeds don't share."""
+
+    images: Array
+    """[S,B]"""
+    correct: Array
+    logit: Array
+    """Of the mean confidence [S,B]."""
+    luck: Array
+    """[B]"""
+    common_luck: Array
+    group_images: Array
+    """[S,G]"""
+    group_correct: Array
+    group_logit: Array
+    group_x: Array
+    """The logit, standardized [S,G]."""
+    luck_root: Array
+    """[2,2]"""
+    seed_line: Array
+    """[S,2]"""
+    own_variance: Array
+    """[S,2]"""
+    several: Array
+    """1 where there are several seeds, else 0."""
+
+
+def curve_root(bins: int) -> HostArray:
+    """Cholesky factor [B,B] of the prior covariance of the curve's deviation from the identity, in logits.
+
+    A constant of standard deviation 1, a slope in logit confidence of 0.5, and a Matérn-3/2 process of 0.5.
+    """
+    centre = (np.arange(bins) + 0.5) / bins
+    distance = np.sqrt(3) * np.abs(centre[:, None] - centre) / LENGTH_SCALE
+    logit = np.log(centre) - np.log1p(-centre)
+    process = (1 + distance) * np.exp(-distance)
+    return np.linalg.cholesky(1 + (np.outer(logit, logit) + process) / 4)
+
+
+def model(data: ModelData) -> None:
+    """Both models; independent, as they share no parameter."""
+    reliability(data)
+    recalibration(data)
+
+
+def reliability(data: ModelData) -> None:
+    """The Beta-Binomial curve; sites in the order of the package's formula."""
+    B = data.luck.size
+    deviation = jnp.asarray(curve_root(B)) @ _normal("shape", B)
+    luck = data.luck * _normal("luck", B) + data.common_luck * _normal("common_luck")
+    kappa = 1 / (jnp.square(_positive("spread", 0.05)) * data.several + LEAST)
+    mu = jax.nn.sigmoid(jnp.clip(data.logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))
+    log_likelihood = beta_binomial(data.correct, data.images, kappa * mu, kappa * (1 - mu))
+    numpyro.factor("binned", log_likelihood.sum())
+    for name, value in {"deviation": deviation, "concentration": kappa}.items():
+        numpyro.deterministic(name, value)
+
+
+def recalibration(data: ModelData) -> None:
+    """The logistic recalibration: an intercept and a slope, both standardized and less those of the identity.
+
+    Lines are sampled as deviates from what their prior and the seeds' own estimates say together, given the spread.
+    That leaves the posterior as it is and makes it nearly normal whether or not the data tell seeds apart.
+    """
+    luck = data.luck_root @ _normal("line_luck", 2)
+    spread = _positive("line_spread", SEED_LINE_SPREAD, 2)
+    precision = 1 / (jnp.square(spread) + data.own_variance)
+    estimate = (precision * (data.seed_line - luck)).sum(0) / (1 + precision.sum(0))
+    line = _shifted("line", estimate, jax.lax.rsqrt(1 + precision.sum(0)), 0.0, 1.0)
+    weight = jnp.square(spread) * precision
+    nearer = line + weight * (data.seed_line - luck - line)
+    seed_lines = _shifted("seed_line", nearer, spread * jnp.sqrt(1 - weight), line, spread)
+    seed_lines = jnp.where(data.several > 0, seed_lines, line)
+    observed = seed_lines + luck
+    logit = data.group_logit + observed[:, :1] + observed[:, 1:] * data.group_x
+    log_likelihood = data.group_correct * logit - data.group_images * jax.nn.softplus(logit)
+    numpyro.factor("logistic", log_likelihood.sum())
+    for name, value in {"cell_line": line, "line_deviation": data.several * spread, "seed_lines": seed_lines}.items():
+        numpyro.deterministic(name, value)
+
+
+def beta_binomial(k: Array, n: Array, a: Array, b: Array) -> Array:
+    """log B(a+k, b+n-k) / B(a,b), for any real 0 <= k <= n and a, b > 0."""
+    above, below = log_gamma(jnp.stack([jnp.stack([a + k, b + n - k, a + b + n]), jnp.stack([a, b, a + b])]))
+    ratio = above - below
+    return ratio[0] + ratio[1] - ratio[2]
+
+
+def log_gamma(x: Array) -> Array:
+    """log Gamma(x), 0 < x < 1e12, by Stirling's series at x + 7 (DLMF 5.11.1): some 1e-11 off.
+
+    JAX's own and its derivative, which do not vectorize on a CPU, take most of the sampler's time.
+    """
+    y = x + 7
+    rising = x * (x + 1) * (x + 2) * (x + 3) * (x + 4) * (x + 5) * (x + 6)
+    z = 1 / jnp.square(y)
+    series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z / 1680))) / y
+    return (y - 0.5) * jnp.log(y) - y + HALF_LOG_2_PI + series - jnp.log(rising)
+
+
+def _normal(name: str, *shape: int) -> Array:
+    return jnp.asarray(numpyro.sample(name, dist.Normal(0.0, 1.0).expand(shape)))
+
+
+def _shifted(name: str, mean: Array, sd: Array, prior_mean: Array | float, prior_sd: Array | float) -> Array:
+    """x ~ N(prior_mean, prior_sd), sampled as x = mean + sd * deviate."""
+    deviate = _normal(name, *mean.shape)
+    x = mean + sd * deviate
+    standardized = (x - prior_mean) / prior_sd
+    numpyro.factor(f"{name}_prior", (jnp.log(sd / prior_sd) + (deviate**2 - standardized**2) / 2).sum())
+    return x
+
+
+def _positive(name: str, median: float, *shape: int) -> Array:
+    """Log-normal: 95% of it between median / 4 and 4 median."""
+    return median * jnp.exp(0.7 * _normal(name, *shape))

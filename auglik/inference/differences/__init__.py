@@ -1,0 +1,1 @@
+"""Differences between cells, with their uncertainty."""

@@ -1,0 +1,184 @@
+"""From what runs predicted to what can be said of their differences."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from auglik.experiments.differences import PRIMARY
+from auglik.inference.components import components, new_images, new_seeds
+from auglik.inference.differences.pairing import Pair, Runs, pairs, same_views
+from auglik.inference.differences.power import SeedsNeeded, seeds_needed
+from auglik.inference.differences.rows import Effect, Inference, Metric, Primary
+from auglik.inference.differences.scored import image_nll, run_scores
+from auglik.inference.differences.verdict import unknown_verdict, verdict
+from auglik.inference.law import Law, below, interval, law_of
+from auglik.inference.posterior import cells_tree
+from auglik.inference.rule import decide, outcome
+from auglik.objectives.errors import InputError
+from auglik.scoring.intervals import FAMILY_WISE, holm, p_of, summary
+from auglik.system.keys import host_generator
+
+Floats = npt.NDArray[np.float64]
+
+ROPE = 0.005
+"""Nats of clean NLL, either way, that count as practically nothing unless the user says otherwise."""
+NAN = float("nan")
+
+
+def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
+    """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` is what a run predicted.
+
+    All cells that have a reference are one family. Raises InputError for a cell without a reference and for a
+    negative rope.
+    """
+    found, differences, warnings = paired_differences(runs, references)
+    family = family_of(runs, references)
+    primary = decided(found, differences, rope=rope, family=family, seed=seed)
+    laws = {row.cell: law_of(d) for row, d in zip(primary, differences, strict=True) if row.effect is not None}
+    tree = cells_tree(
+        laws,
+        {pair.cell: pair.seeds for pair in found},
+        {pair.cell: d.mean(1) for pair, d in zip(found, differences, strict=True)},
+        seed,
+    )
+    return Inference(
+        primary, _metrics(runs, found, primary, family), rope, family, tree, warnings + _warnings(primary, family)
+    )
+
+
+def primary_differences(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
+    """Clean NLL alone: as `infer` has it."""
+    found, differences, _ = paired_differences(runs, references)
+    return decided(found, differences, rope=rope, family=family_of(runs, references))
+
+
+def family_of(runs: Runs, references: Mapping[str, str]) -> int:
+    """How many cells have another cell for their reference."""
+    return sum(references[cell] != cell for cell in runs)
+
+
+def paired_differences(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[Floats], list[str]]:
+    """Pairs, their differences in clean NLL [S,N], not finite where a run's is not, and what was left out."""
+    found, warnings = pairs(runs, references)
+    with np.errstate(invalid="ignore"):
+        differences = [
+            np.stack([image_nll(runs[pair.cell][s]) - image_nll(runs[pair.reference][s]) for s in pair.seeds])
+            for pair in found
+        ]
+    return found, differences, warnings
+
+
+def decided(
+    found: Sequence[Pair], differences: Sequence[Floats], *, rope: float, family: int, seed: int = 0
+) -> list[Primary]:
+    """The rows of the primary endpoint, from per-image differences [S,N] of each pair."""
+    if not rope >= 0:
+        raise InputError(f"expected a region of practical equivalence of half-width >= 0, got {rope}")
+    unknown = Law(NAN, NAN, NAN, 1, 1)
+    each = [law_of(d) if np.isfinite(d).all() else unknown for d in differences]
+    each += [unknown] * (family - len(each))  # cells that are not paired are of the family all the same
+    if not each:
+        return []
+    laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True)))
+    decision = decide(laws, rope)
+    undecided = max(1, family - int(decision.told.sum()))
+    inside = below(laws, rope) - below(laws, -rope)
+    columns = (laws.mean, *interval(laws), below(laws, 0.0), inside, decision.p_none, decision.p_more)
+    effects = [Effect._make(map(float, row)) for row in np.stack([np.asarray(column) for column in columns], -1)]
+    return [
+        _row(pair, d, law, effect, rope, family, undecided, seed)
+        for pair, d, law, effect in zip(found, differences, each, effects, strict=False)
+    ]
+
+
+def _row(
+    pair: Pair, d: Floats, law: Law, effect: Effect, rope: float, family: int, undecided: int, seed: int
+) -> Primary:
+    parts = components(d)
+    with np.errstate(invalid="ignore"):
+        mean = float(d.mean())
+    over_seeds, over_images, (S, N) = new_seeds(parts), new_images(parts), d.shape
+    kind = outcome(effect.p_adjusted, effect.p_equal_adjusted, mean)
+    needed: SeedsNeeded | None = None
+    if kind == "unknown":
+        sentence = unknown_verdict(pair.cell, pair.reference, mean, over_seeds, over_images, S, N)
+    else:
+        if kind == "undecided":
+            needed = seeds_needed(law, undecided, host_generator(seed, "seeds needed", pair.cell))
+        sentence = verdict(pair.cell, pair.reference, kind, effect, rope, family, needed)
+    return Primary(
+        pair.cell,
+        pair.reference,
+        pair.seeds,
+        N,
+        mean,
+        parts,
+        float(np.sqrt(parts.seed_variance)),
+        float(np.sqrt(parts.image_variance)),
+        float(np.sqrt(parts.residual_variance)),
+        over_seeds,
+        over_images,
+        None if kind == "unknown" else effect,
+        needed,
+        S > 1,
+        kind,
+        sentence,
+    )
+
+
+def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], family: int) -> list[Metric]:
+    """Every metric of every cell; each metric's p-values are one family of cells.
+
+    Scores on views are NaN where the evaluation views of a cell and its reference differ.
+    """
+    cells = {name for row in primary for name in (row.cell, row.reference)}
+    scored = {cell: {number: run_scores(run) for number, run in runs[cell].items()} for cell in cells}
+    of_metric: dict[str, list[Metric]] = {}
+    for metric in next(iter(next(iter(scored.values())).values())) if scored else ():
+        if metric == PRIMARY:
+            of_metric[metric] = [_of_primary(row) for row in primary]
+            continue
+        d = [
+            np.array([_less(scored[pair.cell][s][metric], scored[pair.reference][s][metric]) for s in pair.seeds])
+            if metric.startswith("clean_") or same_views(runs, pair)
+            else np.full(len(pair.seeds), NAN)
+            for pair in found
+        ]
+        intervals = [summary(values) for values in d]
+        adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))
+        of_metric[metric] = [
+            Metric(row.cell, row.reference, metric, True, *one[:4], float(p), len(row.seeds))
+            for row, one, p in zip(primary, intervals, adjusted, strict=False)
+        ]
+    return [rows[place] for place in range(len(primary)) for rows in of_metric.values()]
+
+
+def _less(own: float, other: float) -> float:
+    return own - other if np.isfinite([own, other]).all() else NAN
+
+
+def _of_primary(row: Primary) -> Metric:
+    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (NAN, NAN, NAN)
+    mean = row.mean if np.isfinite(row.mean) else NAN
+    return Metric(
+        row.cell, row.reference, PRIMARY, False, mean, row.new_seeds.standard_error, lower, upper, p, len(row.seeds)
+    )
+
+
+def _warnings(primary: Sequence[Primary], family: int) -> list[str]:
+    said = []
+    if alone := [row.cell for row in primary if not row.between_seeds]:
+        said.append(f"one seed only, so nothing is claimed about other seeds: {', '.join(alone)}")
+    for S in sorted({len(row.seeds) for row in primary if 1 < len(row.seeds) < 5}):
+        few = [row.cell for row in primary if len(row.seeds) == S]
+        least = float(special.stdtrit(S - 1, 1 - FAMILY_WISE / family / 2))
+        first = f"the first of {family} cells is" if family > 1 else "a cell is"
+        said.append(
+            f"{S} seeds show little: {first} told only by a difference of {least:.3g} times its standard error or more "
+            f"({', '.join(few)})"
+        )
+    if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:
+        said.append(f"NLL not finite, so no comparison: {', '.join(lost)}")
+    return said

@@ -1,0 +1,45 @@
+"""Scores of one run, per test image and in the mean, under the names of comparison.csv."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from auglik.objectives.errors import InputError
+from auglik.scoring.metrics import marginal_log_likelihood, scores
+from auglik.scoring.predictions import Predictions
+
+Floats = npt.NDArray[np.float64]
+
+METRICS = ("error", "nll", "brier", "ece", "ece_equal_mass", "mean_confidence")
+
+
+def image_nll(run: Predictions) -> Floats:
+    """-log p_label of the clean test images [N], in nats."""
+    return -run.log_probabilities[np.arange(len(run.labels)), run.labels].astype(np.float64)
+
+
+def run_scores(run: Predictions) -> dict[str, float]:
+    """Clean, folded and mollified scores and the corrected marginal log-likelihood; NaN where a run diverged."""
+    F = len(run.mollified_log_probabilities)
+    parts = {
+        "clean": (run.log_probabilities, run.labels),
+        "mollified": (
+            run.mollified_log_probabilities.reshape(-1, run.log_probabilities.shape[1]),
+            np.tile(run.labels, F),
+        ),
+        "folded": (run.folded_log_probabilities, run.labels),
+    }
+    found: dict[str, float] = {}
+    for part, (log_p, labels) in parts.items():
+        of_part = _or_nan(lambda log_p=log_p, labels=labels: scores(log_p, labels)._asdict(), METRICS)  # type: ignore[misc]
+        found |= {f"{part}_{metric}": of_part[metric] for metric in METRICS}
+    marginal = _or_nan(lambda: {"": marginal_log_likelihood(run.view_log_likelihoods).corrected}, ("",))
+    return found | {"marginal_log_likelihood_corrected": marginal[""]}
+
+
+def _or_nan(measure: Callable[[], Mapping[str, float]], names: tuple[str, ...]) -> Mapping[str, float]:
+    try:
+        return measure()
+    except InputError:
+        return dict.fromkeys(names, float("nan"))

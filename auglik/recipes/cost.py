@@ -1,0 +1,205 @@
+"""What runs will take, from a few timed steps and evaluation batches of each kind, on the machine that they are for.
+
+The steps and the scoring are those of a run, on its training images; nothing is written, and no result is kept.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from auglik.data import first, open_dataset, opened
+from auglik.experiments.plan import cost, trained_on
+from auglik.pretraining.runs import PretrainJob
+from auglik.runs.demands import evaluated_at_once
+from auglik.runs.evaluation import evaluate
+from auglik.runs.resolve import Facts, TrainingData, load_training, place
+from auglik.runs.run import Job
+from auglik.runs.settings import RunConfig, ViewConfig, flatten
+from auglik.runs.step import Learner, begin, take_step
+from auglik.runs.training import lengths
+from auglik.system.keys import host_generator
+
+FIRST_VIEWS = 16
+"""Views in the first steps on a CPU, by whose time the size of those that count is chosen."""
+MOST_VIEWS = 64
+"""Of an image in a timed step: the time of more is proportional."""
+LONG = 1.0
+"""Seconds that a step or a pass of evaluation may take while it is timed: one that takes longer is timed in part."""
+TIMED = 3
+TOO_LONG = 60.0
+"""Seconds after which no further kind is timed."""
+SAME_COST = (
+    "seed", "split_seed", "likelihood", "aggregator", "epochs", "learning_rate", "warmup", "momentum", "nesterov",
+    "weight_decay", "compile", "clean_share", "alpha", "beta", "k_noise", "k_blur", "soften_into", "compose",
+    "online_labels", "evaluation_seed", "evaluation_images",
+)  # fmt: skip
+"""Settings in which runs of one kind may differ: next to the network they cost little."""
+
+Clock = Callable[[], float]
+R = TypeVar("R")
+
+
+class Rates(NamedTuple):
+    """Seconds that parts of a run take."""
+
+    opening: float
+    """Reading the data and placing them on the device."""
+    draws: float
+    """Of one pass over the training images."""
+    step: float
+    view: float
+    """Scoring one view of one image."""
+
+
+class Time(NamedTuple):
+    """Seconds of one run."""
+
+    training: float
+    evaluation: float
+
+
+class Estimate(NamedTuple):
+    """What runs take on this device, one at a time; a report or robustness scores come on top."""
+
+    images: int
+    """Images that pass through a network, each in K views."""
+    steps: int
+    times: list[Time]
+    """Of every run of a kind that was timed."""
+    left_out: int
+    """Runs of kinds that there was no time to time."""
+    compiled: bool
+    """Whether some are compiled: they were timed as they are without, and compiling itself takes a minute or so."""
+
+    def seconds(self) -> float:
+        """Of all timed runs together."""
+        return sum(time.training + time.evaluation for time in self.times)
+
+
+def estimate(
+    jobs: Sequence[Job],
+    facts: Mapping[str, Facts],
+    clock: Clock = time.perf_counter,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Estimate:
+    """Times each kind of run once; test images are counted, not looked at. Raises InputError as `execute` does."""
+    began, threads = clock(), torch.get_num_threads()
+    rates: dict[tuple[object, ...], Rates] = {}
+    tested: dict[str, int] = {}
+    images, times, left_out = 0, list[Time](), 0
+    for number, job in enumerate(jobs):
+        progress(number / len(jobs))
+        config, found = job.config, facts[job.config.dataset]
+        images += cost([job], facts).views // config.views
+        kind = kind_of(job)
+        if kind not in rates:
+            if clock() - began > TOO_LONG:
+                left_out += 1
+                continue
+            rates[kind] = rates_of(job, clock)
+        if job.scored and config.dataset not in tested:
+            tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
+        times.append(time_of(job, found, rates[kind], tested.get(config.dataset, 0)))
+    torch.set_num_threads(threads)
+    return Estimate(images, cost(jobs, facts).steps, times, left_out, any(job.config.compile for job in jobs))
+
+
+def estimate_pretraining(
+    jobs: Iterable[PretrainJob], facts: Mapping[str, Facts], clock: Clock = time.perf_counter
+) -> Estimate:
+    """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all; without its probes."""
+    supervised = []
+    for job in jobs:
+        config = replace(job.config.run(), views=2, view=ViewConfig(augment="none", mollify="none", clean_share=1.0))
+        supervised.append(Job("", config, job.settings, job.folder, job.data_dir, job.threads, scored=False))
+    return estimate(supervised, facts, clock)
+
+
+def kind_of(job: Job) -> tuple[object, ...]:
+    """Equal for runs whose steps and evaluation take about the same time."""
+    return job.threads, job.scored, *(value for key, value in flatten(job.config).items() if key not in SAME_COST)
+
+
+def time_of(job: Job, facts: Facts, rates: Rates, test_images: int) -> Time:
+    """What a run takes whose kind has these rates."""
+    config, scoring = job.config, job.config.evaluation
+    assert config.epochs is not None
+    images = trained_on(config, facts)
+    validation = (config.train_images or facts.images) - images
+    count = lengths(config, images)
+    passes = -(-count.steps // count.steps_per_pass)
+    training = rates.opening + passes * rates.draws + count.steps * rates.step + config.epochs * validation * rates.view
+    if not job.scored:
+        return Time(training, 0.0)
+    scored = min(test_images, scoring.images or test_images)
+    return Time(training, rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
+
+
+def rates_of(job: Job, clock: Clock) -> Rates:
+    """Times the parts of a run, each after a warm-up."""
+    asked, images = job.config, job.config.images_per_step()
+    views = min(asked.views, MOST_VIEWS)
+    config = replace(asked, compile=False, budget="images", batch_size=images, views=views)
+    torch.set_num_threads(job.threads)
+    torch.backends.cudnn.benchmark = config.device.startswith("cuda")
+    opening, data = timed(lambda: load_training(config, open_dataset(config.dataset, job.data_dir)), clock)
+    learner = begin(config, data)
+    draws, step = step_rate(learner, config, data, clock)
+    view = step / (3 * views * min(images, len(data.training.labels)))  # forth is a third of forth and back
+    times = asked.views / views
+    scoring = view_rate(learner, job, data, view, clock) if job.scored else view
+    return Rates(opening, draws * times, step * times, scoring)
+
+
+def step_rate(learner: Learner, config: RunConfig, data: TrainingData, clock: Clock) -> tuple[float, float]:
+    """Seconds of the draws of a pass and of a step; on a CPU, whose time is about proportional, perhaps of a part."""
+    N, device = len(data.training.labels), torch.device(config.device)
+    B, K = lengths(config, N).images, config.views
+    order = host_generator(config.seed, "batches", 0).permutation(N)
+    seconds, draws = timed(lambda: learner.pipeline.draw(config.seed, 0, K, N, device), clock)
+
+    def step(images: int) -> float:
+        batch = order[:images]
+        learner.pipeline.announce(data.training.gallery, draws, [batch])
+        return timed(lambda: float(take_step(learner, config, data, draws, batch, None, 0.0).loss), clock)[0]
+
+    images = min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B
+    cold = step(images)
+    if cold < 5 * LONG:
+        warm = step(images)
+        images = max(images, min(B, int(images * LONG / max(warm, 1e-9))))
+        step(images)
+        cold = statistics.median(step(images) for _ in range(TIMED))
+    return seconds, cold * B / images
+
+
+def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, clock: Clock) -> float:
+    """Seconds of scoring a view of an image, from a few training images scored as test images are."""
+    config, scoring = job.config, job.config.evaluation
+    passes = int(LONG / max(guess, 1e-9))
+    each = scoring.views + scoring.folded_views + 1
+    arrays = opened(open_dataset(config.dataset, job.data_dir), "train")
+    _, _, height, width = arrays.images.shape
+    images = max(1, min(passes // each, evaluated_at_once(height, width), len(arrays.labels)))
+    if passes < each:  # one image is too many
+        folded = min(scoring.folded_views, max(1, passes // 4))
+        views = min(scoring.views, max(2, folded, passes - folded - 1))
+        config = replace(config, evaluation=replace(scoring, views=views, folded_views=folded))
+        each = views + folded + 1
+    split = place(first(arrays, images, config.split_seed), data.mean, data.std, torch.device(config.device))
+    took = [
+        timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0] for _ in range(1 + TIMED)
+    ]
+    return statistics.median(took[1:]) / (images * each)
+
+
+def timed(work: Callable[[], R], clock: Clock) -> tuple[float, R]:
+    """Seconds that `work` takes, and what it gives."""
+    began = clock()
+    result = work()
+    return clock() - began, result

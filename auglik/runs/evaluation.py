@@ -1,0 +1,192 @@
+"""Scoring: the same rules for every run, whatever it was trained with."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from auglik.objectives import Schedule
+from auglik.runs.demands import evaluated_at_once
+from auglik.runs.resolve import Split, TrainingData, pipeline_of
+from auglik.runs.settings import EvaluationConfig, RunConfig
+from auglik.scoring.metrics import marginal_log_likelihood, scores
+from auglik.system.devices import autocast
+from auglik.views import Gallery, Mollification, Pipeline, Shape
+
+CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
+"""Images in a forward pass over clean images: fewer than a thousand where they are larger than 64x64."""
+
+
+Predict = Callable[[Tensor], Tensor]
+"""Standardized images [V,c,H,W] -> log-probabilities of the classes [V,C]."""
+
+Progress = Callable[[float], None]
+"""Told, after every batch, the share that is done."""
+
+
+class Evaluation(NamedTuple):
+    """Scores by name, the arrays that they were computed from, and a digest of the draws of all evaluation views."""
+
+    results: dict[str, float]
+    arrays: dict[str, NDArray[np.generic]]
+    views_digest: str
+
+
+class Seen(NamedTuple):
+    """What a network says of M views of N images: at the label [M,N], and of the first few views all of it [F,N,C]."""
+
+    at_label: Tensor
+    kept: Tensor
+    digests: list[str]
+    """Of the draws of each view."""
+
+
+def evaluate(
+    config: RunConfig,
+    network: nn.Module,
+    test: Split,
+    indices: NDArray[np.int64],
+    progress: Progress = lambda share: None,
+) -> Evaluation:
+    """Scores a trained network on the test images, whose places in the whole test set are `indices` [N].
+
+    clean_*: the clean predictive. folded_*: a few test views folded as the objective predicts. mollified_*: every
+    test image under a few mollified views, each a prediction of its own. marginal_*: log of the mean of the
+    categorical likelihood over the M evaluation views.
+    """
+    aggregator, evaluation = config.objective().aggregator, config.evaluation
+    M, F = evaluation.views, evaluation.folded_views
+    predict, labels = predictor(config, network), test.labels.cpu().numpy()
+    clean = host(clean_log_probabilities(predict, test.gallery))
+    augmented = look_at_views(
+        predict,
+        test,
+        pipeline_of(evaluation.view, test.gallery.shape),
+        evaluation.seed,
+        0,
+        M,
+        F,
+        lambda share: progress(share * M / (M + F)),
+    )
+    mollified = look_at_views(
+        predict,
+        test,
+        only_mollified(evaluation, test.gallery.shape),
+        evaluation.seed,
+        1,
+        F,
+        F,
+        lambda share: progress((M + share * F) / (M + F)),
+    )
+    folded = host(aggregator.predictive(augmented.kept).log_softmax(-1))
+    each_view = host(mollified.kept.flatten(0, 1))
+    marginal = marginal_log_likelihood(host(augmented.at_label))
+    parts = {
+        "clean": scores(clean, labels),
+        "folded": scores(folded, labels),
+        "mollified": scores(each_view, np.tile(labels, F)),
+    }
+    results = {f"{part}_{name}": value for part, found in parts.items() for name, value in found._asdict().items()}
+    results |= {
+        "marginal_log_likelihood": marginal.plain,
+        "marginal_log_likelihood_corrected": marginal.corrected,
+        "marginal_standard_error": marginal.standard_error,
+        "marginal_monte_carlo_error": marginal.monte_carlo_error,
+        "effective_views": marginal.effective_views,
+    }
+    arrays: dict[str, NDArray[np.generic]] = {
+        "log_probabilities": clean,
+        "labels": labels,
+        "indices": indices,
+        "folded_log_probabilities": folded,
+        "mollified_log_probabilities": host(mollified.kept),
+        "view_log_likelihoods": host(augmented.at_label),
+    }
+    views_digest = hashlib.sha256("".join(augmented.digests + mollified.digests).encode()).hexdigest()
+    return Evaluation(results, arrays, views_digest)
+
+
+def on_validation(config: RunConfig, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
+    """Log-probabilities [V,C], labels and places in the training part [V] of the clean validation images.
+
+    V = 0 where none were held out.
+    """
+    gallery, labels = data.validation
+    empty = np.empty((0, data.classes), np.float32)
+    predicted = host(clean_log_probabilities(predictor(config, network), gallery)) if len(labels) else empty
+    return {
+        "validation_log_probabilities": predicted,
+        "validation_labels": labels.cpu().numpy(),
+        "validation_indices": data.validation_indices,
+    }
+
+
+def only_mollified(evaluation: EvaluationConfig, shape: Shape) -> Pipeline:
+    """The evaluation's mollification without clean views and without other augmentation."""
+    schedule = evaluation.view.schedule()
+    if schedule.shares()[0] == 1:
+        schedule = Schedule()
+    return Pipeline(shape, (), Mollification(replace(schedule, clean=0.0)))
+
+
+def predictor(config: RunConfig, network: nn.Module) -> Predict:
+    """The network's clean predictive, as the likelihood reads its outputs; it leaves the network's mode as it was."""
+    likelihood, device = config.objective().likelihood, torch.device(config.device)
+
+    @torch.no_grad()
+    def predict(images: Tensor) -> Tensor:
+        was_training = network.training
+        network.eval()
+        with autocast(device, config.precision):
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        network.train(was_training)
+        return likelihood.log_probabilities(logits)
+
+    return predict
+
+
+def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
+    """[N,C] of all images of a gallery, as they are."""
+    size, places = clean_batch(gallery), np.arange(len(gallery))
+    batches = [places[start : start + size] for start in range(0, len(gallery), size)]
+    gallery.announce(batches)
+    return torch.cat([predict(gallery.clean(slice(batch[0], batch[-1] + 1))) for batch in batches])
+
+
+def look_at_views(
+    predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: int, progress: Progress
+) -> Seen:
+    """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone."""
+    N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
+    draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
+    at_label, kept = [], []
+    places = np.arange(N)
+    batches = [places[start : start + size] for start in range(0, N, size)]
+    pipeline.announce(test.gallery, draws, batches)
+    for batch in batches:
+        images = pipeline.render(test.gallery, draws, batch).images
+        log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
+        labels = test.labels[batch[0] : batch[-1] + 1]
+        at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
+        kept.append(log_p[:keep].clone())
+        progress((batch[-1] + 1) / N)
+    return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1), draws.view_digests())
+
+
+def clean_batch(gallery: Gallery) -> int:
+    """Clean images that are looked at together."""
+    return min(CLEAN_BATCH, max(1, CLEAN_BATCH_PIXELS // (gallery.height * gallery.width)))
+
+
+def view_batch(gallery: Gallery) -> int:
+    """Images whose views are looked at together."""
+    return evaluated_at_once(gallery.height, gallery.width)
+
+
+def host(values: Tensor) -> NDArray[np.float32]:
+    return values.float().cpu().numpy()

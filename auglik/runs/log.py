@@ -1,0 +1,50 @@
+"""What a run says of itself while it trains: a JSON line an epoch, and TensorBoard where it is asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from auglik.objectives import InputError
+from auglik.system.files import append_line, atomic_write, json_text
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+METRICS = "metrics.jsonl"
+
+
+class Log:
+    """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote beyond is dropped.
+
+    Raises InputError where TensorBoard is asked for and is not installed.
+    """
+
+    def __init__(self, folder: Path, epochs: int, tensorboard: bool) -> None:
+        self._path = folder / METRICS
+        kept = self._path.read_text().splitlines(keepends=True)[:epochs] if self._path.exists() else []
+        atomic_write(self._path, lambda file: file.writelines(line.encode() for line in kept))
+        self._writer: SummaryWriter | None = _writer(folder / "tensorboard", epochs) if tensorboard else None
+
+    def write(self, line: Mapping[str, float]) -> None:
+        append_line(self._path, json_text(dict(line)))
+        if self._writer is not None:
+            for name, value in line.items():
+                self._writer.add_scalar(name, value, int(line["epoch"]))
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _writer(folder: Path, epochs: int) -> "SummaryWriter":
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard needs TensorBoard: pip install 'auglik[tensorboard]'") from None
+    return SummaryWriter(str(folder), purge_step=epochs + 1)

@@ -1,0 +1,202 @@
+"""From settings to what training needs: the data on the device, and the settings that follow from it."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.confidence import Compose, check_rules, decay_of, parse_rules
+from auglik.data import (
+    Arrays,
+    ClassNames,
+    LazyArrays,
+    Source,
+    channel_statistics,
+    digest,
+    first_rows,
+    least_images,
+    open_dataset,
+    opened,
+    split_rows,
+    take,
+)
+from auglik.networks import check_images, find_network
+from auglik.objectives import InputError
+from auglik.runs.demands import check_memory
+from auglik.runs.settings import RunConfig, ViewConfig
+from auglik.system.devices import check_compiler, choose_device, choose_precision, send
+from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
+
+CROP_PADDING = 4
+"""The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
+
+
+class Facts(NamedTuple):
+    """What the plan of a run needs to know of its data; no test image is read for it."""
+
+    digest: str
+    images: int
+    channels: int
+    height: int
+    width: int
+    classes: int
+    class_names: ClassNames
+    least_images: int
+    """The smallest subset of the training images that is sure to keep every class."""
+
+    def shape(self) -> Shape:
+        """Of one image."""
+        return Shape(self.channels, self.height, self.width)
+
+
+class Split(NamedTuple):
+    """Images, on the device or streamed there, with their labels [N] on the device."""
+
+    gallery: Gallery
+    labels: Tensor
+
+
+class TrainingData(NamedTuple):
+    """The training and validation images of a run, standardized by the training images' statistics."""
+
+    training: Split
+    validation: Split
+    classes: int
+    mean: list[float]
+    std: list[float]
+    class_names: ClassNames
+    validation_indices: NDArray[np.int64]
+    """The validation images' places in the data set's training part [V]."""
+
+
+def read_facts(source: Source) -> Facts:
+    """Reads the training images and checks the test set as far as that goes without its images."""
+    source.check()
+    arrays = opened(source, "train")
+    N, c, H, W = arrays.images.shape
+    return Facts(digest(arrays), N, c, H, W, source.classes, source.class_names, least_images(arrays.labels))
+
+
+def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
+    """`config` with every open setting filled in from the data set, the network and the machine.
+
+    Raises InputError for more training images than there are, for a device that this machine lacks, and for images
+    that views cannot be made of or that the network does not take, and for what exceeds the memory.
+    """
+    network = config.network if config.network is not None else source.traits.network
+    entry = find_network(network)
+    if config.train_images is not None and config.train_images > facts.images:
+        raise InputError(
+            f"train_images: expected at most the {facts.images} of {source.name}, got {config.train_images}"
+        )
+    if config.train_images is not None and config.train_images < facts.least_images:
+        raise InputError(
+            f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
+            f" {source.name} keeps an image, got {config.train_images}"
+        )
+    device = choose_device(config.device)
+    if config.compile:
+        check_compiler(device)
+    resolved = replace(
+        config,
+        network=network,
+        epochs=config.epochs if config.epochs is not None else source.traits.epochs,
+        learning_rate=config.learning_rate if config.learning_rate is not None else entry.learning_rate,
+        warmup=config.warmup if config.warmup is not None else entry.warmup,
+        nesterov=config.nesterov if config.nesterov is not None else entry.nesterov,
+        train_images=config.train_images if config.train_images is not None else facts.images,
+        device=str(device),
+        precision=choose_precision(config.precision, device),
+        view=_resolve_view(config.view, source, facts),
+        evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
+    )
+    _check_views(resolved, facts)
+    check_memory(resolved, facts.shape(), resolved.train_images or facts.images, facts.classes)
+    check_images(network, *facts.shape(), config.images_per_step() * config.views)
+    return resolved
+
+
+def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
+    side = min(facts.height, facts.width)
+    padding = CROP_PADDING if side >= 28 else max(1, side // 8)
+    return replace(
+        view,
+        flip=view.flip if view.flip is not None else 0.5 * source.traits.flip,
+        crop_padding=view.crop_padding if view.crop_padding is not None else padding,
+        clean_share=view.schedule().shares()[0],
+    )
+
+
+def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> Source:
+    """The data set that the settings name."""
+    return open_dataset(config.dataset, data_dir, download)
+
+
+def load_training(config: RunConfig, source: Source) -> TrainingData:
+    """The run's training and validation images on its device."""
+    arrays = opened(source, "train")
+    assert config.train_images is not None
+    rows = np.arange(len(arrays.labels))
+    if config.train_images != len(rows):
+        rows = first_rows(arrays.labels, config.train_images, config.split_seed)
+    parts = split_rows(arrays.labels[rows], config.validation_fraction, config.split_seed)
+    training, validation = (take(arrays, rows[part]) for part in parts)
+    mean, std = channel_statistics(training.images)
+    device = torch.device(config.device)
+    return TrainingData(
+        training=place(training, mean, std, device),
+        validation=place(validation, mean, std, device),
+        classes=source.classes,
+        mean=mean,
+        std=std,
+        validation_indices=rows[parts[1]],
+        class_names=source.class_names,
+    )
+
+
+def place(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:
+    """Labels on the device, and images where they fit."""
+    return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
+
+
+def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = None) -> Pipeline:
+    """The distribution of views of images of one shape that resolved settings mean."""
+    mixing, steps = view.augmentations()
+    return Pipeline(shape, steps, Mollification(view.schedule()), mixing, softening)
+
+
+def training_pipeline(config: RunConfig, shape: Shape, classes: int) -> Pipeline:
+    """The views that a run trains on, with the softening of their labels."""
+    rules = parse_rules(config.soften)
+    softening = None
+    if rules:
+        compose: Compose = "published" if config.compose == "published" else "kept"
+        decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
+        into = config.soften_into
+        composed = ", p multiplied as published" if compose == "published" else ""
+        text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
+        softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"), text)
+    return pipeline_of(config.view, shape, softening)
+
+
+def _check_views(config: RunConfig, facts: Facts) -> None:
+    """Raises InputError for images that an augmentation cannot transform, and for rules that do not fit."""
+    shape = facts.shape()
+    for step in training_pipeline(config, shape, facts.classes).steps:
+        step.augmentation.check(shape)
+    check_evaluation(config, shape)
+    rules = parse_rules(config.soften)
+    if rules:
+        check_rules(rules, pipeline_of(config.view, shape).operations(), facts.class_names)
+
+
+def check_evaluation(config: RunConfig, shape: Shape) -> None:
+    """Raises InputError for images that resolved settings cannot be evaluated on."""
+    for step in pipeline_of(config.evaluation.view, shape).steps:
+        step.augmentation.check(shape)
+    check_images(str(config.network), *shape, 2)

@@ -1,0 +1,223 @@
+"""One run from its settings to its results, in a folder of its own.
+
+`config.toml`, `metrics.jsonl`, `checkpoint.pt` and `predictions.npz` come first; `results.json` is written last and
+whole, so a folder that has one holds a finished run.
+"""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from auglik.data import (
+    Arrays,
+    LazyArrays,
+    Source,
+    absent_classes,
+    absent_line,
+    by_number,
+    class_numbers,
+    digest,
+    first_rows,
+    open_dataset,
+    opened,
+    take,
+)
+from auglik.objectives import InputError
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.checkpoint import Checkpoint
+from auglik.runs.evaluation import Evaluation, evaluate, on_validation
+from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
+from auglik.runs.settings import RunConfig, flatten
+from auglik.runs.step import make_network
+from auglik.runs.training import lengths, train
+from auglik.scoring.predictions import PREDICTIONS, as_arrays
+from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
+from auglik.system.notices import say_once
+from auglik.system.stop import Interrupted, StopRequest
+from auglik.version import __version__
+from auglik.views import Shape
+
+CONFIG, RESULTS = "config.toml", "results.json"
+
+Results = dict[str, object]
+"""What results.json holds: scores by name and what identifies the run."""
+
+
+class Job(NamedTuple):
+    """A run and where it goes: all that an engine needs, picklable."""
+
+    cell: str
+    config: RunConfig
+    """Resolved."""
+    settings: str
+    """The hash of all settings and the training data."""
+    folder: Path
+    data_dir: Path
+    threads: int
+    tensorboard: bool = False
+    resume: bool = True
+    """Go on from a checkpoint where there is one; else start anew."""
+    scored: bool = True
+    """Score the test images; else the run ends with its training, and sees none."""
+
+
+def execute(
+    job: Job, stop: StopRequest | None = None, progress: Callable[[float], None] = lambda share: None
+) -> Results:
+    """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does."""
+    ensure_writable(job.folder)
+    resume = find_checkpoint(job)
+    threads = resume.threads if resume is not None else job.threads
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
+    config, source = job.config, open_dataset(job.config.dataset, job.data_dir)
+    data = load_training(config, source)
+    write_toml(job.folder / CONFIG, flatten(config))
+    training = training_share(config, len(data.training.labels))
+    trained = train(
+        config, data, job.settings, job.folder,
+        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop,
+        progress=lambda share: progress(share * training),
+    )  # fmt: skip
+    began = time.monotonic()
+
+    def scoring(share: float) -> None:
+        if stop:
+            raise Interrupted("stopped while scoring; the training is in the checkpoint")
+        progress(training + (1 - training) * share)
+
+    scores: dict[str, object] = {}
+    if job.scored:
+        test, indices = test_images(config, source)
+        split = place(test, data.mean, data.std, torch.device(config.device))
+        scored = evaluate(config, trained.network, split, indices, scoring)
+        validation = on_validation(config, trained.network, data)
+        digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
+        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **as_arrays(digests))
+        scores = {
+            **scored.results,
+            "test_images": len(test.labels),
+            **digests,
+            "absent_classes": absent_classes(data.class_names, test.labels),
+        }
+    count = lengths(config, len(data.training.labels))
+    results: Results = {
+        "cell": job.cell,
+        "likelihood": config.likelihood,
+        "aggregator": config.aggregator,
+        "views": config.views,
+        "seed": config.seed,
+        **scores,
+        **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
+        "train_seconds": trained.train_seconds,
+        "evaluation_seconds": time.monotonic() - began,
+        "steps": count.steps,
+        "training_images": len(data.training.labels),
+        "validation_images": len(data.validation.labels),
+        "class_names": list(data.class_names),
+        "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
+        "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
+        "batches_digest": trained.digests[0],
+        "view_digests": trained.digests[1:],
+        "pipeline": training_pipeline(config, data.training.gallery.shape, data.classes).describe(),
+        **provenance(job.settings, threads, config.device),
+    }
+    write_json(job.folder / RESULTS, results)
+    return results
+
+
+def test_images(config: RunConfig, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
+    """The images that a run is scored on, and their places in the test set; call it once training has ended."""
+    test, count = opened(source, "test"), config.evaluation.images
+    if count is None:
+        return test, np.arange(len(test.labels))
+    indices = first_rows(test.labels, min(count, len(test.labels)), config.evaluation.seed)
+    return take(test, indices), indices
+
+
+def training_share(config: RunConfig, images: int) -> float:
+    """About the share of a run's time that training takes: a view costs it two more passes than scoring."""
+    count = lengths(config, images)
+    scored = config.evaluation.images or images // 5
+    training = 3 * count.steps * count.images * config.views
+    return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
+
+
+def find_checkpoint(job: Job) -> Checkpoint | None:
+    """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
+    path = job.folder / checkpoints.NAME
+    if not path.exists():
+        return None
+    found = checkpoints.load(path, job.settings)
+    return found if job.resume else None
+
+
+def finished(folder: Path) -> Results | None:
+    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
+    path = folder / RESULTS
+    if not path.exists():
+        return None
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to run again") from None
+    if not isinstance(results, dict) or "settings" not in results:
+        raise InputError(f"{path}: expected the results of a run, got something else; delete it to run again")
+    return results
+
+
+def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir: Path) -> Evaluation:
+    """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `config`.
+
+    `config` may name another data set than `trained` does; of the same one, the test images must be those that the run
+    was scored on. Classes are matched by name. Raises InputError where they are not the run's, where the images are
+    not, where the run has not ended, where its checkpoint is missing or damaged, and for images of other channels.
+    """
+    results = finished(folder)
+    if results is None:
+        raise InputError(f"{folder} holds a run that has not ended: finish it first")
+    found = checkpoints.load(folder / checkpoints.NAME, str(results["settings"]))
+    source = open_dataset(config.dataset, data_dir)
+    source.check()
+    if config.dataset == trained.dataset and digest(test_images(trained, source)[0]) != results.get("test_digest"):
+        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {config.dataset}")
+    test, indices = test_images(config, source)
+    _, c, H, W = test.images.shape
+    if c != len(found.mean):
+        raise InputError(
+            f"{source.name}: expected images of {len(found.mean)} channels, as {folder} was trained on, got {c}"
+        )
+    classes = len(found.network["head.weight"]) - config.objective().likelihood.extra_outputs
+    known = found.class_names or (source.class_names if config.dataset == trained.dataset else by_number(classes))
+    numbers = class_numbers(source.class_names, known, source.name, str(folder))
+    test = test._replace(labels=numbers[test.labels])
+    if absent := absent_classes(known, test.labels):
+        say_once(f"{source.name}: {absent_line(absent)}")
+    check_evaluation(config, Shape(c, H, W))
+    torch.set_num_threads(found.threads)
+    network = make_network(config, c, classes)
+    network.load_state_dict(found.network)
+    return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)), indices)
+
+
+def provenance(settings: str, threads: int, device: str) -> Results:
+    """What was run, and what it was run on."""
+    return {
+        "settings": settings,
+        "threads": threads,
+        "device": device_name(device),
+        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def device_name(device: str) -> str:
+    """The device as a person would name it."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"

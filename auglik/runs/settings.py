@@ -1,0 +1,342 @@
+"""The settings of a run: frozen, checked when made, flat under one name each on the command line and in TOML.
+
+The defaults are the fields' own and stand nowhere else. A setting that is None follows the data set or the network
+until `resolve` fills it in; a run saves its settings resolved.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+import types
+import typing
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.confidence import canonical_rules, parse_rules, rules_identity
+from auglik.networks import canonical_network
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule, SmoothedNormalizedSchedule
+from auglik.settings.names import canonical, nearest, parse
+from auglik.system.files import read_text
+from auglik.views import FlipCropRotate, Step
+from auglik.views.mixing.contract import Mixing
+from auglik.views.registry import canonical_augmentations, read_augmentations
+
+Scalar = str | int | float | bool | None
+
+RESULT_FORMAT = 3
+"""Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
+
+
+def option(default: Scalar, help_: str, *choices: str) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
+    return field(default=default, metadata={"help": help_, "choices": choices})
+
+
+SOFTENED = ("target", "weight", "both")
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """The distribution of a view."""
+
+    augment: str = option(
+        "fcr", "Augmentations in turn, by commas: fcr (flip, crop, rotation), trivial-augment, ... or none."
+    )
+    flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
+    crop_padding: int | None = option(None, "Padding of the random crop in pixels [4, less for images under 28].")
+    rotation: float = option(15.0, "Largest rotation in degrees, either way.")
+    mollify: str = option("noise,blur", "Roles beside clean, by commas: noise, blur, both; or none.")
+    clean_share: float | None = option(None, "Share of clean views [equal shares for all roles].")
+    alpha: float = option(1.0, "First parameter of the temperature's Beta distribution.")
+    beta: float = option(2.0, "Second parameter of the temperature's Beta distribution.")
+    k_noise: float = option(1.0, "Exponent of the decay of noised views: gamma = sin(t pi/2)^(2k).")
+    k_blur: float = option(1.0, "Exponent of the decay of blurred views: gamma = t^k.")
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _check(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
+        _check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
+        _check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
+        self.schedule()
+        self.augmentations()
+
+    def augmentations(self) -> tuple[Mixing | None, tuple[Step, ...]]:
+        """What is done to images before views, and to each view. Raises InputError as `read_augmentations` does."""
+        known = FlipCropRotate()
+        flip = known.flip if self.flip is None else self.flip
+        padding = known.padding if self.crop_padding is None else self.crop_padding
+        return read_augmentations(self.augment, FlipCropRotate(flip, padding, self.rotation))
+
+    def schedule(self) -> Schedule:
+        """Roles, temperatures and decay. Raises InputError for unknown roles and parameters out of range."""
+        roles = [] if self.mollify == "none" else self.mollify.split(",")
+        known = ("noise", "blur", "both")
+        for role in roles:
+            if role not in known:
+                raise InputError(f"mollify: unknown role {role!r}{nearest(role, known)}")
+        if len(set(roles)) < len(roles):
+            raise InputError(f"mollify: expected each role once, got {self.mollify!r}")
+        equal = 1 / (len(roles) + 1)
+        clean = equal if self.clean_share is None else self.clean_share
+        _check(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
+        share = (1 - clean) / len(roles) if roles else 0.0
+        shares = {role: share if role in roles else 0.0 for role in known}
+        laws = {"alpha": self.alpha, "beta": self.beta, "k_noise": self.k_noise, "k_blur": self.k_blur}
+        return Schedule(clean=clean if roles else 1.0, **shares, **laws)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How every run is scored, whatever it was trained with: one distribution and one draw of evaluation views."""
+
+    views: int = option(64, "Views M of each test image for the augmented marginal log-likelihood.")
+    folded_views: int = option(4, "Test views folded as the objective predicts; the first of the M.")
+    images: int | None = option(None, "Score on this many of the test images, the same for all runs [all].")
+    seed: int = option(0, "Seed of the evaluation views (and images), shared by all runs.")
+    view: ViewConfig = field(default_factory=ViewConfig)
+
+    def __post_init__(self) -> None:
+        if self.view.augmentations()[0] is not None:
+            raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
+        _check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
+        _check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
+        _check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
+        _check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run: a cell of an ablation with a seed."""
+
+    dataset: str = option("digits", "Data set by name or path (see `auglik datasets`).")
+    train_images: int | None = option(None, "Train on this many of the training images [all].")
+    validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
+    split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")
+    network: str | None = option(None, "Network by name, e.g. small-cnn:width=16 [the data set's].")
+    likelihood: str = option("smoothed", "Likelihood by name (see `auglik objectives`).")
+    aggregator: str = option("jensen", "Aggregator by name, e.g. geometric:T=2 (see `auglik objectives`).")
+    views: int = option(4, "Views K of each image in a step.")
+    epochs: int | None = option(None, "Epochs [the data set's].")
+    batch_size: int = option(128, "Images in a step; under --budget views, views in a step.")
+    budget: str = option(
+        "images", "images: K times the cost of one view; views: batch-size/K images a step.", "images", "views"
+    )
+    learning_rate: float | None = option(None, "Highest learning rate, falling to zero as a cosine [the network's].")
+    warmup: float | None = option(None, "Share of the steps over which the learning rate rises [the network's].")
+    momentum: float = option(0.9, "Momentum of SGD.")
+    nesterov: bool | None = option(None, "Nesterov's momentum [the network's].")
+    weight_decay: float = option(5e-4, "Weight decay of SGD on all parameters, biases and batch-norm scales too.")
+    seed: int = option(0, "Seed of weights, batches and views.")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
+    precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
+    compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
+    soften: str = option(
+        "none", "Label confidence of operations, by commas: OPERATION:MAP, e.g. crop:polynomial:k=2; or none."
+    )
+    soften_into: str = option("target", "What that confidence becomes: the target, the weight or both.", *SOFTENED)
+    compose: str = option(
+        "kept", "Operations in turn: their kept label mass multiplies, or, as published, p does.", "kept", "published"
+    )
+    online_labels: float = option(
+        1.0, "Online label smoothing: the share of a label that stays its own, 0.5 as published; 1 is none of it."
+    )
+    broadcast_weights: bool = option(
+        False, "Give every view of a step the step's mean weight, as published code does by broadcasting."
+    )
+    view: ViewConfig = field(default_factory=ViewConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _check(
+            self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images
+        )
+        _check(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
+        _check(self.views >= 1, "views", "an integer >= 1", self.views)
+        _check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        _check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
+        _check(
+            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate
+        )
+        _check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
+        _check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
+        _check(0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
+        _check(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        _check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
+        if self.budget == "views" and self.batch_size % self.views:
+            raise InputError(
+                f"budget views: expected a batch size that {self.views} views divide, got {self.batch_size}:"
+                " a step takes batch-size/K images"
+            )
+        if self.nesterov and self.momentum == 0:
+            raise InputError("nesterov: expected a momentum > 0, got 0")
+        objective = self.objective()
+        objective.check_trains()
+        objective.check_view_count(self.views)
+        self._check_labels(objective)
+
+    def _check_labels(self, objective: Objective) -> None:
+        """That the objective can be trained with the labels that the views make."""
+        rules, (mixing, _) = parse_rules(self.soften), self.view.augmentations()
+        if mixing is not None and not objective.likelihood.soft_labels:
+            raise InputError(
+                f"{self.likelihood} needs one-hot labels, and {type(mixing).__name__} mixes two: its constants depend"
+                " on the label; train it without, or use smoothed"
+            )
+        if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
+            reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
+            raise InputError(f"online_labels: expected images of one class and soft labels, but {reason}")
+        if rules and self.soften_into != "weight" and isinstance(objective.likelihood, SmoothedNormalizedSchedule):
+            raise InputError(
+                f"{self.likelihood} normalizes over the decay of mollification alone: --soften would change decay too;"
+                " use --soften-into weight, or smoothed-normalized"
+            )
+
+    def objective(self) -> Objective:
+        """The objective that the names mean, its schedule that of the run's own mollification."""
+        likelihood = parse("likelihood", self.likelihood, LIKELIHOODS)
+        if isinstance(likelihood, SmoothedNormalizedSchedule):
+            likelihood = SmoothedNormalizedSchedule(self.view.schedule())
+        return Objective(likelihood, parse("aggregator", self.aggregator, AGGREGATORS))
+
+    def images_per_step(self) -> int:
+        return self.batch_size if self.budget == "images" else self.batch_size // self.views
+
+
+def _check(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{name}: expected {expected}, got {value}")
+
+
+def _check_choices(config: object) -> None:
+    for item in dataclasses.fields(config):  # type: ignore[arg-type]
+        value, choices = getattr(config, item.name), item.metadata.get("choices")
+        if choices and value not in choices:
+            raise InputError(
+                f"{item.name}: expected {' or '.join(choices)}, got {value!r}{nearest(str(value), choices)}"
+            )
+
+
+class Setting(NamedTuple):
+    """One setting: its flat name, its place in RunConfig, and what the command line says of it."""
+
+    key: str
+    path: tuple[str, ...]
+    type: type
+    optional: bool
+    default: Scalar
+    help: str
+    choices: tuple[str, ...]
+
+
+_PREFIXES = {"view": "", "evaluation": "evaluation_"}
+
+
+def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> Iterator[Setting]:
+    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix."""
+    for item in dataclasses.fields(config):
+        if item.name in _PREFIXES and dataclasses.is_dataclass(item.type):
+            nested = typing.cast(type, item.type)
+            yield from settings_of(nested, (*path, item.name), prefix + _PREFIXES[item.name])
+            continue
+        members = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
+        kind = typing.cast(type, next(member for member in members if member is not types.NoneType))
+        optional = types.NoneType in members
+        help_, choices = item.metadata["help"], item.metadata["choices"]
+        yield Setting(
+            prefix + item.name, (*path, item.name), kind, optional, typing.cast(Scalar, item.default), help_, choices
+        )
+
+
+SETTINGS: dict[str, Setting] = {setting.key: setting for setting in settings_of(RunConfig)}
+
+
+def get(config: RunConfig, key: str) -> Scalar:
+    """The value of a setting by its flat name."""
+    value: object = config
+    for name in SETTINGS[key].path:
+        value = getattr(value, name)
+    return typing.cast(Scalar, value)
+
+
+def flatten(config: RunConfig) -> dict[str, Scalar]:
+    """Every setting by its flat name, in the order of the fields."""
+    return {key: get(config, key) for key in SETTINGS}
+
+
+def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
+    """`config` with settings replaced by flat name; it is checked once, with all changes made.
+
+    Raises InputError for a name that does not exist, a value of another type, or one out of range.
+    """
+    flat: dict[str, object] = {**flatten(config)}
+    for key, value in changes.items():
+        flat[key] = coerced(key, value)
+    nested: dict[str, dict[str, object]] = {"": {}, "view": {}, "evaluation": {}, "evaluation.view": {}}
+    for key, value in flat.items():
+        *parents, name = SETTINGS[key].path
+        nested[".".join(parents)][name] = value
+    evaluation = EvaluationConfig(**nested["evaluation"], view=ViewConfig(**nested["evaluation.view"]))  # type: ignore[arg-type]
+    return RunConfig(**nested[""], view=ViewConfig(**nested["view"]), evaluation=evaluation)  # type: ignore[arg-type]
+
+
+def coerced(key: str, value: object) -> Scalar:
+    """`value` in the setting's own type, names in their canonical form. Raises InputError as `change` does."""
+    if key not in SETTINGS:
+        raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
+    typed = in_type(SETTINGS[key], value)
+    return CANONICAL[key](typed) if key in CANONICAL and isinstance(typed, str) else typed
+
+
+CANONICAL: dict[str, Callable[[str], str]] = {
+    "likelihood": lambda text: canonical("likelihood", text, LIKELIHOODS),
+    "aggregator": lambda text: canonical("aggregator", text, AGGREGATORS),
+    "network": canonical_network,
+    "augment": canonical_augmentations,
+    "evaluation_augment": canonical_augmentations,
+    "soften": lambda text: canonical_rules(text) or "none",
+}
+"""The one form of settings that are names with parameters, so that equal settings are equal text."""
+
+
+LARGEST = 10**18 - 1
+"""Of whole numbers: they fit into 64 bits, and into the files of all who read them."""
+
+
+def in_type(setting: Setting, value: object) -> Scalar:
+    """`value` in the setting's type, whole numbers as floats where floats are meant. Raises InputError for others."""
+    if value is None and setting.optional:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > LARGEST:
+            raise InputError(f"{setting.key}: expected a number of at most 18 digits, got {len(str(abs(value)))}")
+        value = float(value) if setting.type is float else value
+    if isinstance(value, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise InputError(f"{setting.key}: expected one line of text, got {value!r}")
+    if type(value) is not setting.type:
+        raise InputError(f"{setting.key}: expected {setting.type.__name__}, got {value!r} ({type(value).__name__})")
+    return typing.cast(Scalar, value)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file as a mapping; hyphens in names are underscores. Raises InputError where it cannot be read."""
+    try:
+        data = tomllib.loads(read_text(path))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from None
+    return {key.replace("-", "_"): value for key, value in data.items()}
+
+
+def settings_hash(config: RunConfig, data_digest: str) -> str:
+    """SHA-256 of everything that decides a run's numbers: the resolved settings, the training data, the format.
+
+    The data set enters by its content, so that a file may move.
+    """
+    identity = {**flatten(config), "dataset": data_digest, "result_format": RESULT_FORMAT}
+    identity["soften"] = rules_identity(parse_rules(config.soften))  # by the content of its tables
+    identity["device"] = config.device.partition(":")[0]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

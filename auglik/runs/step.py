@@ -1,0 +1,98 @@
+"""One step of training: views of a batch, forth through network and objective, back, and the optimizer."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from auglik.networks import build_network
+from auglik.objectives import Objective
+from auglik.runs.resolve import TrainingData, training_pipeline
+from auglik.runs.settings import RunConfig
+from auglik.system.devices import autocast
+from auglik.views import Draws, Pipeline
+
+
+class Learner(NamedTuple):
+    """A network in training with its objective and views, and what a step calls: compiled where that is asked for."""
+
+    objective: Objective
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    pipeline: Pipeline
+    forward: Callable[[Tensor], Tensor]
+    loss_of: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
+
+class Taken(NamedTuple):
+    """What a step has left: its loss, 0-d and detached, logits [K,B,C], labels [B] and what the objective was given."""
+
+    loss: Tensor
+    logits: Tensor
+    hard_labels: Tensor
+    arguments: tuple[Tensor, Tensor, Tensor, Tensor | None]
+    """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
+
+
+def make_network(config: RunConfig, channels: int, classes: int) -> nn.Module:
+    """The run's network at its initial weights, on its device, channels last."""
+    outputs = classes + config.objective().likelihood.extra_outputs
+    network = build_network(str(config.network), channels, classes, outputs, config.seed)
+    return network.to(torch.device(config.device)).to(memory_format=torch.channels_last)
+
+
+def begin(config: RunConfig, data: TrainingData) -> Learner:
+    """The learner of resolved settings before its first step."""
+    gallery, _ = data.training
+    objective, pipeline = config.objective(), training_pipeline(config, gallery.shape, data.classes)
+    network = make_network(config, gallery.channels, data.classes)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=0.0,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=bool(config.nesterov),
+        fused=True,
+    )
+    if not config.compile:
+        return Learner(objective, network, optimizer, pipeline, network, objective.loss)
+    torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
+    compiled = torch.compile(network), torch.compile(objective.loss)
+    return Learner(objective, network, optimizer, pipeline.compiled(), *compiled)
+
+
+def take_step(
+    learner: Learner,
+    config: RunConfig,
+    data: TrainingData,
+    draws: Draws,
+    batch: NDArray[np.int64],
+    targets: Tensor | None,
+    rate: float,
+) -> Taken:
+    """One step at learning rate `rate` on the images in `batch` [B].
+
+    `targets` [C,C] are the soft labels of the classes where they are learned.
+    """
+    gallery, all_labels = data.training
+    views = learner.pipeline.render(gallery, draws, batch)
+    labels = hard_labels = views.labels(all_labels, data.classes)
+    if targets is not None:
+        labels = targets[hard_labels]
+    weight = views.weight
+    if weight is not None and config.broadcast_weights:
+        weight = weight.mean().expand_as(weight)
+
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate
+    with autocast(torch.device(config.device), config.precision):
+        logits = learner.forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+    logits = logits.unflatten(0, (config.views, len(batch)))
+    loss = learner.loss_of(logits, views.decay, labels, weight)
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    learner.optimizer.step()
+    return Taken(loss.detach(), logits, hard_labels, (logits, views.decay, labels, weight))

@@ -1,0 +1,249 @@
+"""Metrics of a classifier: pure functions of log-probabilities log_p [N,C] and labels [N].
+
+Representation: row i of log_p is the natural logarithm of a distribution over the C classes (it sums to one within
+1e-3; -inf stands for probability zero), labels are integers in 0..C-1, everything is computed in float64.
+All of these raise InputError for anything else, e.g. logits, probabilities, one-hot labels or an empty set.
+The prediction is the class of greatest probability (the first of several), the confidence is its probability.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from auglik.objectives.errors import InputError
+from auglik.scoring.intervals import standard_error
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+ROW_SUM_TOLERANCE = 1e-3
+
+
+class Scores(NamedTuple):
+    """What every run is scored by; `_asdict()` gives names and values."""
+
+    error: float
+    nll: float
+    brier: float
+    ece: float
+    ece_equal_mass: float
+    ece_batches_of_100: float
+    mean_confidence: float
+
+
+class Marginal(NamedTuple):
+    """The mean over test images of log E_view p(label given view), estimated from M views."""
+
+    plain: float
+    corrected: float
+    standard_error: float
+    monte_carlo_error: float
+    effective_views: float
+
+
+def scores(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Scores:
+    """All metrics of this module, calibration with 15 bins."""
+    log_p, labels = _checked(log_p, labels)
+    return Scores(
+        error=error(log_p, labels),
+        nll=nll(log_p, labels),
+        brier=brier(log_p, labels),
+        ece=expected_calibration_error(log_p, labels),
+        ece_equal_mass=equal_mass_calibration_error(log_p, labels),
+        ece_batches_of_100=batched_calibration_error(log_p, labels, batch=100),
+        mean_confidence=mean_confidence(log_p, labels),
+    )
+
+
+def error(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """The share of images whose predicted class is not their label."""
+    log_p, labels = _checked(log_p, labels)
+    return float((log_p.argmax(axis=1) != labels).mean())
+
+
+def nll(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean of -log p_label, in nats; inf where a label has probability zero."""
+    log_p, labels = _checked(log_p, labels)
+    return float(-log_p[np.arange(labels.size), labels].mean())
+
+
+def brier(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean over images of sum_c (p_c - [c = label])^2, between 0 and 2 (Brier 1950)."""
+    log_p, labels = _checked(log_p, labels)
+    difference = np.exp(log_p)
+    difference[np.arange(labels.size), labels] -= 1
+    return float(np.square(difference).sum(axis=1).mean())
+
+
+def mean_confidence(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """The mean probability of the predicted class; beside 1 - error it tells over- from underconfidence."""
+    log_p, labels = _checked(log_p, labels)
+    return float(_confidence(log_p).mean())
+
+
+def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
+    """sum_b n_b/N |accuracy_b - confidence_b| over the bins ((b-1)/bins, b/bins] (Guo et al. 2017, Eq. 3)."""
+    log_p, labels = _checked(log_p, labels)
+    confidence = _confidence(log_p)
+    return summed_gaps(_correct(log_p, labels) - confidence, equal_width(confidence, bins))
+
+
+def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
+    """The same over `bins` bins of equally many images, up to one, in the order of their confidence.
+
+    Images of the very same confidence share their mean accuracy, so that the bins that a tie is split
+    over depend neither on the order of the images nor on their labels.
+    """
+    log_p, labels = _checked(log_p, labels)
+    _check_count("bins", bins)
+    confidence, tie, size = np.unique(_confidence(log_p), return_inverse=True, return_counts=True)
+    accuracy = np.bincount(tie, weights=_correct(log_p, labels)) / size
+    gap_in_order = np.repeat(accuracy - confidence, size)
+    return summed_gaps(gap_in_order, np.arange(labels.size) * bins // labels.size)
+
+
+def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch: int = 100, bins: int = 15) -> float:
+    """The mean of `expected_calibration_error` over consecutive batches, each weighted by its size.
+
+    Only for comparison with tables that were made so (the supervised mollification paper's): it depends on the order
+    of the images and on `batch`, and is biased upwards, by about sqrt(N / batch) on a calibrated model.
+    """
+    log_p, labels = _checked(log_p, labels)
+    _check_count("batch", batch)
+    confidence = _confidence(log_p)
+    batch_index = np.arange(labels.size) // batch
+    return summed_gaps(_correct(log_p, labels) - confidence, batch_index * bins + equal_width(confidence, bins))
+
+
+def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
+    """The augmented marginal log-likelihood of N images from [M,N] log-likelihoods log p_m of their labels in M views.
+
+    With r_m = p_m / sum p and s = M/(M-1) sum_m (r_m - 1/M)^2, the squared standard error of log mean p by the delta
+    method, per image: plain = log(1/M sum_m p_m), which underestimates; corrected = plain + s/2 (Durbin and Koopman
+    1997), within [plain, plain + 1/2]. `standard_error` is of the corrected values over the images,
+    `monte_carlo_error` = sqrt(sum_i s_i)/N from the views alone, `effective_views` the mean of 1/sum_m r_m^2.
+    Raises InputError for a wrong or empty shape, M = 1, NaN or inf, and an image that no view gives any likelihood.
+    """
+    log_p = _array("log-likelihoods [M,N]", view_log_likelihoods)
+    if log_p.ndim != 2 or log_p.size == 0:
+        raise InputError(f"expected log-likelihoods [M,N] of M views of N images, got shape {log_p.shape}")
+    if len(log_p) == 1:
+        raise InputError("expected log-likelihoods of M >= 2 views, got 1: one view says nothing about their spread")
+    best = log_p.max(axis=0)
+    if not np.isfinite(best).all():
+        image = int(np.flatnonzero(~np.isfinite(best))[0])
+        raise InputError(
+            f"expected log-likelihoods below inf, one per image above -inf; the greatest of image {image} "
+            f"is {best[image]}: are the logits finite?"
+        )
+    return _marginal(log_p)
+
+
+def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayLike | None = None) -> float:
+    """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e + gamma/C.
+
+    e is one-hot, or the mixture of two classes of shares s and 1-s, s = `own_share` (broadcast against gamma).
+    Raises InputError for decays and shares outside [0, 1], an empty array and fewer than two classes.
+    """
+    gamma, share = _array("decays", decay), _array("shares", 1.0 if own_share is None else own_share)
+    if gamma.size == 0 or not bool(((gamma >= 0) & (gamma <= 1)).all()):
+        got = f"{gamma.min()} to {gamma.max()}" if gamma.size else "none"
+        raise InputError(f"expected decays between 0 and 1, got {got}: decay is the share of the label that is lost")
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        raise InputError(f"expected shares between 0 and 1, got {share.min()} to {share.max()}")
+    if classes < 2:
+        raise InputError(f"expected at least 2 classes, got {classes}")
+    floor = gamma / classes
+    own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
+    return float((own + other + (classes - 2) * special.entr(floor)).mean())
+
+
+def _marginal(log_p: Array) -> Marginal:
+    M, N = log_p.shape
+    responsibility = special.softmax(log_p, axis=0)
+    plain = special.logsumexp(log_p, axis=0) - np.log(M)
+    squared_error = M / (M - 1) * np.square(responsibility - 1 / M).sum(axis=0)
+    corrected = plain + squared_error / 2
+    return Marginal(
+        plain=float(plain.mean()),
+        corrected=float(corrected.mean()),
+        standard_error=standard_error(corrected),
+        monte_carlo_error=float(np.sqrt(squared_error.sum()) / N),
+        effective_views=float((1 / np.square(responsibility).sum(axis=0)).mean()),
+    )
+
+
+def _confidence(log_p: Array) -> Array:
+    return np.exp(log_p.max(axis=1))
+
+
+def _correct(log_p: Array, labels: Indices) -> Array:
+    return (log_p.argmax(axis=1) == labels).astype(np.float64)
+
+
+def equal_width(confidence: Array, bins: int) -> Indices:
+    """The index of the right-closed bin of each confidence: how many inner edges lie below it (the last has no end)."""
+    _check_count("bins", bins)
+    return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
+
+
+def summed_gaps(gap: Array, group: Indices) -> float:
+    """sum over groups of |sum of their gaps|, over N; a group without images adds nothing."""
+    return float(np.abs(np.bincount(group, weights=gap)).sum() / gap.size)
+
+
+def _check_count(name: str, value: int) -> None:
+    if value < 1:
+        raise InputError(f"expected {name} >= 1, got {value}")
+
+
+def _array(name: str, values: npt.ArrayLike) -> Array:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"expected an array of {name}, got {type(values).__name__} that NumPy cannot read: "
+            "a tensor must be detached and on the CPU"
+        ) from None
+
+
+def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Indices]:
+    """log_p [N,C] in float64 and labels [N], or InputError."""
+    rows, targets = _array("log-probabilities [N,C]", log_p), np.asarray(labels)
+    if rows.ndim != 2 or rows.size == 0:
+        raise InputError(f"expected log-probabilities [N,C] of at least one image, got shape {rows.shape}")
+    if targets.shape != rows.shape[:1] or targets.dtype.kind not in "iu":
+        raise InputError(
+            f"expected integer labels [N] = [{len(rows)}], got {targets.dtype} {list(targets.shape)}: "
+            "one class index per row of the log-probabilities"
+        )
+    _check_range(targets, classes=rows.shape[1])
+    _check_rows(rows)
+    return rows, targets.astype(np.intp)
+
+
+def _check_range(labels: npt.NDArray[np.integer], classes: int) -> None:
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"expected labels in 0..{classes - 1}, got {labels.min()} to {labels.max()}: other classes?")
+
+
+def _check_rows(log_p: Array) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows or is NaN is refused below
+        total = np.exp(log_p).sum(axis=1)
+        wrong = ~(np.abs(total - 1) <= ROW_SUM_TOLERANCE)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"expected log-probabilities, each row's exponentials summing to 1, got {total[row]:.6g} in row {row}: "
+            f"{_likely_cause(log_p[row])}"
+        )
+
+
+def _likely_cause(row: Array) -> str:
+    if np.isnan(row).any():
+        return "it holds NaN, did training diverge?"
+    if row.min() >= 0 and abs(row.sum() - 1) <= ROW_SUM_TOLERANCE:
+        return "these are probabilities, take their logarithm"
+    return "are these logits? Take their log_softmax"

@@ -1,0 +1,115 @@
+"""What a finished run predicted, read back from its folder."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.data.source import one_line
+from auglik.objectives import InputError
+
+PREDICTIONS = "predictions.npz"
+
+Array = NDArray[np.float32]
+
+
+class Predictions(NamedTuple):
+    """Log-probabilities of one run: of N test images in C classes, under M evaluation views, F of them folded."""
+
+    log_probabilities: Array
+    """Of the clean test images [N,C]."""
+    labels: NDArray[np.int64]
+    """[N]"""
+    indices: NDArray[np.int64]
+    """The images' places in the whole test set, which identify them [N]."""
+    folded_log_probabilities: Array
+    """[N,C]"""
+    mollified_log_probabilities: Array
+    """[F,N,C]"""
+    view_log_likelihoods: Array
+    """At the label, under the evaluation views [M,N]."""
+    validation_log_probabilities: Array
+    """Of the clean validation images [V,C]; V may be 0."""
+    validation_labels: NDArray[np.int64]
+    """[V]"""
+    validation_indices: NDArray[np.int64]
+    """The validation images' places in the data set's training part [V]."""
+    test_digest: str = ""
+    """Of the pixels and labels of the test images."""
+    evaluation_views_digest: str = ""
+    """Of the draws of all evaluation views."""
+
+    @property
+    def images_digest(self) -> str:
+        """What identifies the N images: equal for runs that can be paired image by image, in this order."""
+        parts = (np.ascontiguousarray(part, dtype="<i8").tobytes() for part in (self.indices, self.labels))
+        return hashlib.sha256(b"|".join([*parts, self.test_digest.encode()])).hexdigest()[:16]
+
+
+DIGESTS = ("test_digest", "evaluation_views_digest")
+
+
+def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
+    """Texts as arrays without axes, which a `.npz` file holds."""
+    return {name: np.array(text) for name, text in texts.items()}
+
+
+def load_predictions(folder: Path) -> Predictions:
+    """The predictions of the finished run in `folder`.
+
+    Raises InputError where they are missing, damaged or torn, and for what no run writes: other shapes and types,
+    labels that are no classes, no images.
+    """
+    path = folder / PREDICTIONS
+    if not path.is_file():
+        raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            read = {name: archive[name] for name in Predictions._fields}
+            found = Predictions(**read | {name: str(read[name]) for name in DIGESTS})
+    except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
+        reason = one_line(error)
+        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None
+    _check_types(path, found)
+    _check_shapes(path, found)
+    classes = found.log_probabilities.shape[1]
+    for name in ("labels", "validation_labels"):
+        labels = getattr(found, name)
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; run it again"
+            )
+    return found
+
+
+def _check_types(path: Path, found: Predictions) -> None:
+    for name in (name for name in Predictions._fields if name not in DIGESTS):
+        array: NDArray[np.generic] = getattr(found, name)
+        kind = "iu" if name.endswith(("labels", "indices")) else "f"
+        if array.dtype.kind not in kind:
+            expected = "integers" if kind == "iu" else "floating-point numbers"
+            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; run it again")
+
+
+def _check_shapes(path: Path, found: Predictions) -> None:
+    if found.log_probabilities.ndim != 2 or found.log_probabilities.size == 0 or found.validation_labels.ndim != 1:
+        raise InputError(
+            f"{path}: expected log_probabilities [N,C] and validation_labels [V], got "
+            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; run it again"
+        )
+    N, C = found.log_probabilities.shape[:1], found.log_probabilities.shape[1:]
+    expected = {
+        "labels": N,
+        "indices": N,
+        "folded_log_probabilities": N + C,
+        "mollified_log_probabilities": found.mollified_log_probabilities.shape[:1] + N + C,
+        "view_log_likelihoods": found.view_log_likelihoods.shape[:1] + N,
+        "validation_log_probabilities": found.validation_labels.shape + C,
+        "validation_indices": found.validation_labels.shape,
+    }
+    for name, shape in expected.items():
+        if getattr(found, name).shape != shape:
+            raise InputError(f"{path}: expected {name} {list(shape)}, got {list(getattr(found, name).shape)}")

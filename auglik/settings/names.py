@@ -1,0 +1,96 @@
+"""Names on the command line and in files: `NAME` or `NAME:key=value:key=value`, e.g. `geometric:T=2`.
+
+Parameters may be parted by commas too. Where several names are listed by commas, `names` tells the two apart.
+
+An interchangeable object is a frozen dataclass; its fields are its parameters and their defaults its
+default settings. The literal dict that maps names to instances is passed in.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from auglik.objectives.errors import InputError
+
+T = TypeVar("T")
+
+LARGEST = 10_000
+"""Of parameters that are whole numbers, widths, depths and counts: more would take longer than anyone waits."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: `; did you mean 'jensen'?`, or the known names where none is near."""
+    known = list(known)
+    matches = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(sorted(known))}"
+
+
+def look_up(kind: str, name: str, registry: Mapping[str, T]) -> T:
+    """`registry[name]`, or InputError with the nearest known name."""
+    if name not in registry:
+        raise InputError(f"unknown {kind} {name!r}{nearest(name, registry)}")
+    return registry[name]
+
+
+def names(text: str) -> list[str]:
+    """The names in a list by commas, each with its parameters: `a:k=1,m=2,b` is `a:k=1,m=2` and `b`."""
+    return re.split(r",(?!\w+=)", text)
+
+
+def parameters(entry: object) -> dict[str, float | str]:
+    """The fields of a registered dataclass instance that are numbers or text, by name."""
+    if not dataclasses.is_dataclass(entry):
+        return {}
+    values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
+
+
+def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
+    """The object that `text` names: `registry[NAME]` with the given parameters replaced.
+
+    Raises InputError for an unknown name or parameter, a value of another type, or one that the object refuses.
+    """
+    name, _, rest = text.partition(":")
+    entry = look_up(kind, name, registry)
+    if not rest:
+        return entry
+    known = parameters(entry)
+    changes: dict[str, float | str] = {}
+    for part in re.split(r"[:,](?=\w+=|$)|,", rest):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"{kind} {text!r}: expected NAME:key=value, got {part!r}")
+        if key not in known:
+            hint = nearest(key, known) if known else f"; {name} has none"
+            raise InputError(f"{kind} {text!r}: unknown parameter {key!r}{hint}")
+        changes[key] = _like(known[key], value, f"{kind} {text!r}: expected {{}} for {key}, got {value!r}")
+    return dataclasses.replace(entry, **changes)  # type: ignore[type-var]
+
+
+def _like(default: float | str, value: str, refusal: str) -> float | str:
+    """`value` in the type of `default`."""
+    if isinstance(default, bool):
+        if value.lower() not in ("true", "false"):
+            raise InputError(refusal.format("true or false"))
+        return value.lower() == "true"
+    try:
+        read = type(default)(value)
+    except ValueError:
+        raise InputError(refusal.format("a number")) from None
+    if isinstance(read, int) and abs(read) > LARGEST:
+        raise InputError(refusal.format(f"a whole number up to {LARGEST:,}"))
+    return read
+
+
+def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:
+    """`text` with only the parameters that differ from the registry's, in the order of the fields."""
+    name = text.partition(":")[0]
+    chosen, default = parameters(parse(kind, text, registry)), parameters(look_up(kind, name, registry))
+    changed = [f"{key}={_shown(value)}" for key, value in chosen.items() if value != default[key]]
+    return f"{name}:{','.join(changed)}" if changed else name
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value:.15g}"

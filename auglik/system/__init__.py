@@ -1,0 +1,1 @@
+"""Files, devices, keys of randomness, and requests to stop."""

@@ -1,0 +1,67 @@
+"""Devices and precision: what a run computes on, and how host arrays get there without a wait."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.objectives import InputError
+
+MOST_THREADS = 1024
+"""Of a run, and runs at a time: more than any machine has use for."""
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU. Raises InputError for a device that this machine lacks."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"device {name!r} cannot be used here (expected auto, cpu, cuda or cuda:N): {reason}"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"expected device auto, cpu, cuda or cuda:N, got {name!r}")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """`auto` is bf16 on a CUDA device that computes it natively, else fp32, which a CPU repeats bit for bit."""
+    if name != "auto":
+        return name
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises InputError where torch.compile would find no C++ compiler, which it needs on a CPU."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]
+    if device.type == "cpu" and not any(shutil.which(name) for name in names if name):
+        raise InputError("--compile on a CPU needs a C++ compiler (g++ or clang++), and there is none on the PATH")
+
+
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
+    """bfloat16 autocast where the precision is bf16."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+def send(values: NDArray[np.generic], device: torch.device) -> Tensor:
+    """A host array on the device (on a CPU perhaps the same memory); the host does not wait for a copy to end."""
+    tensor = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

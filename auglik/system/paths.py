@@ -1,0 +1,106 @@
+"""Whether files and folders of these names can be written: asked before hours are spent on what goes into them."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from auglik.objectives.errors import InputError
+
+TAKEN = (
+    "runs.csv", "comparison.csv", "ensembles.csv", "pretraining.csv", "tuning.csv", "tuning", "report", "report.html",
+    "report.md", "tables.csv", "tables.tex", "figures", "files.txt", "differences.nc", "corruptions.nc",
+    "calibration.nc",
+)  # fmt: skip
+"""What is written beside the folders of cells; a test compares it with what is."""
+ON_WINDOWS = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+"""Names of devices there, whatever their suffix."""
+NAME_BYTES, PATH_BYTES = 255, 4096
+"""Where the system does not tell its own limits."""
+IN_A_RUN = 128
+"""Bytes of the longest name in a run's folder, with room to spare: TensorBoard's, which holds that of the machine."""
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises InputError for cells whose folders could not be told apart, or not be made, on one of the usual systems.
+
+    Two names are one where they differ in case or in how accents are composed.
+    """
+    met: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if name in met.values():
+            raise InputError(f"two cells are called {name!r} and differ in their settings: give each a name of its own")
+        if folded in met:
+            raise InputError(
+                f"cells {met[folded]!r} and {name!r} would share a folder where case does not count: give each a name"
+                " of its own"
+            )
+        met[folded] = name
+        if folded in TAKEN:
+            raise InputError(f"cell {name!r}: expected a name of its own, got that of what is written beside the cells")
+        if folded.partition(".")[0] in ON_WINDOWS:
+            raise InputError(f"cell {name!r}: expected the name of a folder, got that of a device on Windows")
+        if len(os.fsencode(name)) > NAME_BYTES:
+            raise InputError(
+                f"cell {shortened(name)!r}: expected a name of at most {NAME_BYTES} bytes, as it names a folder, got"
+                f" {len(os.fsencode(name))}: name cells in [[cells]] tables, or compare fewer settings at once"
+            )
+
+
+def check_files(paths: Iterable[Path]) -> None:
+    """Raises InputError where no file could be written at one of `paths`; nothing is written to find out."""
+    for path in paths:
+        _check_place(path, 0)
+        if path.is_dir():
+            raise InputError(f"expected the name of a file to write, got the folder {path}")
+
+
+def check_folder(path: Path, room: int = 0) -> None:
+    """Raises InputError where `path` is no folder and could be none, or not hold names of `room` bytes."""
+    _check_place(path, room)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"expected a folder to write into, got the file {path}")
+
+
+def shortened(text: str, letters: int = 40) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= letters else f"{text[:letters]}..."
+
+
+def _check_place(path: Path, room: int) -> None:
+    whole = path.absolute()
+    if "\0" in str(whole):
+        raise InputError(f"expected a path, got one with a zero byte in it: {shortened(str(path))!r}")
+    above = next((parent for parent in whole.parents if _exists(parent)), Path(whole.anchor))
+    longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
+    if longest > (limit := _limit("PC_NAME_MAX", above, NAME_BYTES)):
+        raise InputError(
+            f"{shortened(str(path))}: expected names of at most {limit} bytes, as this file system takes, got {longest}"
+        )
+    length = len(os.fsencode(whole)) + (room + 1 if room else 0)
+    if length >= (limit := _limit("PC_PATH_MAX", above, PATH_BYTES)):
+        raise InputError(
+            f"{shortened(str(path))}: expected a path of under {limit} bytes, got {length} with what is written there"
+        )
+    if not above.is_dir():
+        raise InputError(f"cannot write {path}: expected folders, got the file {above}")
+    if not whole.exists() and not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: no permission to write into the folder {above}")
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something; a name that the system refuses is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _limit(name: str, folder: Path, otherwise: int) -> int:
+    """What the file system of `folder` says of itself, where it can be asked and answers."""
+    try:
+        found = os.pathconf(folder, name)
+    except (AttributeError, OSError, ValueError):  # Windows has none
+        return otherwise
+    return found if found > 0 else otherwise

@@ -1,0 +1,1 @@
+"""Augmentations that are no policies, one file each."""

@@ -1,0 +1,1 @@
+"""Aggregators: fold the views of an image, one file each."""

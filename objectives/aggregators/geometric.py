@@ -1,0 +1,38 @@
+"""The product of the views' likelihoods, tempered."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.aggregators.jensen import Jensen
+from auglik.objectives.errors import InputError
+from torch import Tensor
+
+_MEAN = Jensen()
+
+
+def check_temperature(name: str, temperature: float) -> None:
+    """Raises InputError unless the posterior temperature T is a number > 0."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(f"{name}: expected T > 0, got {temperature}")
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """(1/T) sum_k omega_k l_k: T = 1 is jensen, T = 1/K counts every view as a datum, T < 1 is a cold posterior."""
+
+    formula: ClassVar[str] = "(1/T) sum_k omega_k l_k (at T = 1 equal to jensen)"
+    source: ClassVar[str] = "Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24"
+    minimum_views: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+
+    T: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_temperature("geometric", self.T)
+
+    def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        return _MEAN.fold(table, weight, log_importance) / self.T
+
+    def predictive(self, log_probabilities: Tensor) -> Tensor:
+        return _MEAN.predictive(log_probabilities)

@@ -1,0 +1,63 @@
+"""View weights and importance weights, as every aggregator uses them."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from auglik.objectives.numerics import at_least_float32
+from torch import Tensor
+
+
+class Shares(NamedTuple):
+    """How much K views count, in float32 or better: omega_k = weight_k / sum weight, and log importance weights i_k."""
+
+    omega: Tensor | float
+    """A float for equal weights, else [K,B,1]."""
+    log_omega: Tensor | float
+    mean_weight: Tensor | float
+    """A float for equal weights, else [B,1]."""
+    log_importance: Tensor | None
+    """[K,B,1]; zero in images that are `outside`."""
+    outside: Tensor | None
+    """bool [B,1]: images with weight, of which no view with weight has importance (i_k = -inf)."""
+
+    def plus_log_importance(self, terms: Tensor) -> Tensor:
+        """terms_k + i_k, [K,B,C], for means of likelihoods."""
+        return terms if self.log_importance is None else terms + self.log_importance
+
+    def times_importance(self, terms: Tensor) -> Tensor:
+        """e^{i_k} terms_k, [K,B,C], for means of log-likelihoods; 0 where e^{i_k} is, whatever the term."""
+        if self.log_importance is None:
+            return terms
+        return terms.masked_fill(self.log_importance == -math.inf, 0.0) * self.log_importance.exp()
+
+    def times_mean_weight(self, value: Tensor) -> Tensor:
+        """The value of an image [B,C] from that of its shares; -inf, with gradient zero, for images `outside`.
+
+        That is the log of no mass, and so it is the value of every mean: jensen's own limit, 0, would exceed log-mean.
+        """
+        value = self.mean_weight * value
+        return value if self.outside is None else value.masked_fill(self.outside, -math.inf)
+
+
+def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
+    """The shares of K views from their weights and log importance weights [K,B]; None: weights of one, i_k = 0.
+
+    An image all of whose weights are zero counts nothing: its mean weight is zero and its shares are equal.
+    """
+    omega, log_omega, mean_weight = _omega(weight, views)
+    if log_importance is None:
+        return Shares(omega, log_omega, mean_weight, None, None)
+    i = at_least_float32(log_importance)[..., None]
+    without = (log_omega + i == -math.inf).all(0)
+    outside = without if weight is None else without & (mean_weight > 0)
+    return Shares(omega, log_omega, mean_weight, i.masked_fill(without, 0.0), outside)
+
+
+def _omega(weight: Tensor | None, views: int) -> tuple[Tensor | float, Tensor | float, Tensor | float]:
+    if weight is None:
+        return 1 / views, -math.log(views), 1.0
+    weight = at_least_float32(weight)
+    total = weight.sum(0, keepdim=True)
+    omega = torch.where(total > 0, weight / torch.where(total > 0, total, 1.0), 1 / views)
+    return omega[..., None], omega.log()[..., None], (total[0] / views)[..., None]

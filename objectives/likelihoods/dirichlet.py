@@ -1,0 +1,28 @@
+"""The degraded label as a Dirichlet observation of the class probabilities."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.numerics import log_beta_of_smoothed_label, log_softmax
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """table_j = log Dir(f given 1+q) = smoothed_j - log B(1+q), q = (1-gamma) e_j + gamma/C.
+
+    The constant does not move the network under a Jensen bound; in a log-mean it re-weights views of unequal decay.
+    """
+
+    formula: ClassVar[str] = "smoothed_j - log B(1+q), q = (1-gamma) e_j + gamma/C"
+    source: ClassVar[str] = "Heinonen et al. 2025, Eq. 9 (which prints B(y); the concentration is 1+y)"
+    soft_labels: ClassVar[bool] = False
+    extra_outputs: ClassVar[int] = 0
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        log_f = log_softmax(logits)
+        return smoothed_table(log_f, decay) - log_beta_of_smoothed_label(decay, log_f.shape[-1])[..., None]
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

@@ -1,0 +1,47 @@
+"""The focal loss, which counts what is already explained for little."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from auglik.objectives.errors import InputError
+from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.numerics import log_softmax
+from torch import Tensor
+
+
+def focal_terms(log_f: Tensor, focus: float) -> Tensor:
+    """(1-f)^focus log f, elementwise.
+
+    1-f is kept above zero: the power's slope, infinite there for focus < 1, meets log f = 0.
+    """
+    rest = (-torch.expm1(log_f)).clamp_min(torch.finfo(log_f.dtype).tiny)
+    return rest**focus * log_f
+
+
+@dataclass(frozen=True)
+class Focal:
+    """table_j = (1-gamma) F_j + gamma mean_c F_c, F_c = (1-f_c)^focus log f_c: the mean of F under the degraded label.
+
+    A loss rather than a likelihood: at focus > 0, exp(table) of a clean view sums to more than one over labels, and its
+    mean under a label distribution is least at another f (Charoenphakdee et al. 2021). At focus 0 it is smoothed.
+    Predictions are the softmax, as published. Raises InputError unless focus is a number >= 0.
+    """
+
+    formula: ClassVar[str] = "(1-gamma) F_j + gamma mean_c F_c, F_c = (1-f_c)^focus log f_c"
+    source: ClassVar[str] = "Lin et al. 2017, Eq. 4, over C classes; with decay: auglik"
+    soft_labels: ClassVar[bool] = True
+    extra_outputs: ClassVar[int] = 0
+
+    focus: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.focus) and self.focus >= 0):
+            raise InputError(f"focal: expected a number >= 0 for focus, got {self.focus}")
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return smoothed_table(focal_terms(log_softmax(logits), self.focus), decay)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

@@ -1,0 +1,35 @@
+"""Label smoothing by a fixed share, on top of what a view loses."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.errors import InputError
+from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.numerics import at_least_float32, log_softmax
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelSmoothing:
+    """smoothed_j at the level gamma' = 1 - (1-gamma)(1-epsilon): of the mass that a view keeps, epsilon is spread too.
+
+    On a clean view the label is (1-epsilon) e_j + epsilon/C. Raises InputError for epsilon outside [0,1).
+    """
+
+    formula: ClassVar[str] = "(1-gamma') log f_j + gamma' mean_c log f_c, 1-gamma' = (1-gamma)(1-epsilon)"
+    source: ClassVar[str] = "Szegedy et al. 2016; with decay: auglik"
+    soft_labels: ClassVar[bool] = True
+    extra_outputs: ClassVar[int] = 0
+
+    epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon < 1:
+            raise InputError(f"label-smoothing: expected epsilon in [0,1), got {self.epsilon}: at 1 no label is left")
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        gamma = at_least_float32(decay)
+        return smoothed_table(log_softmax(logits), gamma + self.epsilon * (1 - gamma))
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

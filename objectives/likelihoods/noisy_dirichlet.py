@@ -1,0 +1,51 @@
+"""A Dirichlet label as log-normal matched gammas: a Gaussian likelihood on the logits themselves."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from auglik.objectives.errors import InputError
+from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NoisyDirichlet:
+    """table_j = sum_c log N(logit_c; m_c, v_c), v_c = log(1 + 1/alpha_c), m_c = log alpha_c - v_c/2.
+
+    alpha = alpha_eps + q with q = (1-gamma) e_j + gamma/C takes two values, one on the label and one off it, so the
+    sum over c is the off-label density of all logits, corrected at c = j.
+    Kapoor et al. 2022, "On uncertainty, tempering, and data augmentation in Bayesian classification";
+    Milios et al. 2018. Raises InputError unless alpha_eps is a number > 0.
+    """
+
+    formula: ClassVar[str] = (
+        "sum_c log N(logit_c; m_c, v_c), v = log(1+1/alpha), m = log alpha - v/2, alpha = alpha_eps + q"
+    )
+    source: ClassVar[str] = "Kapoor et al. 2022; Milios et al. 2018"
+    soft_labels: ClassVar[bool] = False
+    extra_outputs: ClassVar[int] = 0
+
+    alpha_eps: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha_eps) and self.alpha_eps > 0):
+            raise InputError(f"noisy-dirichlet: expected alpha_eps > 0, got {self.alpha_eps}")
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        logits = at_least_float32(logits)
+        gamma = per_class(decay).to(logits.dtype)
+        off = gamma / logits.shape[-1]
+        off_label = _matched_log_density(logits, self.alpha_eps + off)
+        on_label = _matched_log_density(logits, self.alpha_eps + (1 - gamma) + off)
+        return off_label.sum(-1, keepdim=True) + (on_label - off_label)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)
+
+
+def _matched_log_density(logits: Tensor, alpha: Tensor) -> Tensor:
+    """log N(logit; m, v): the log of a Gamma(alpha, 1) variable as the normal with its mean and variance matched."""
+    variance = torch.log1p(1 / alpha)
+    return log_normal_density(logits, alpha.log() - 0.5 * variance, variance)

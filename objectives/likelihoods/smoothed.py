@@ -1,0 +1,29 @@
+"""Label smoothing as an unnormalized likelihood."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.numerics import log_softmax, per_class
+from torch import Tensor
+
+
+def smoothed_table(log_f: Tensor, decay: Tensor) -> Tensor:
+    """(1-gamma) log f_j + gamma mean_c log f_c: [K,B,C], [K,B] -> [K,B,C]."""
+    gamma = per_class(decay)
+    return (1 - gamma) * log_f + gamma * log_f.mean(-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """table_j = (1-gamma) log f_j + gamma mean_c log f_c: cross-entropy with q = (1-gamma) e_j + gamma/C."""
+
+    formula: ClassVar[str] = "(1-gamma) log f_j + gamma mean_c log f_c"
+    source: ClassVar[str] = "Heinonen et al. 2025; label smoothing: Szegedy et al. 2016"
+    soft_labels: ClassVar[bool] = True
+    extra_outputs: ClassVar[int] = 0
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return smoothed_table(log_softmax(logits), decay)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

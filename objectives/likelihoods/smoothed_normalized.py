@@ -1,0 +1,37 @@
+"""Label smoothing, normalized over labels and over a smoothing level uniform on [0,1]."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
+from torch import Tensor
+
+
+def log_normalizer(log_f: Tensor) -> Tensor:
+    """log Z(f) = log sum_j L(fbar, f_j), fbar the geometric mean of f, L the logarithmic mean: [...,C] -> [...].
+
+    Z(f) = sum_j int_0^1 prod_i f_i^{q_i(a, e_j)} da <= 1, with equality for uniform f.
+    """
+    return log_sum_of_logarithmic_means(log_f)
+
+
+@dataclass(frozen=True)
+class SmoothedNormalized:
+    """table_j = smoothed_j - log Z(f): a density over (label, level), the level uniform on [0,1].
+
+    As a density it is unbounded: on clean labels the loss keeps falling as the logits grow, so its value is never
+    tabulated beside an NLL.
+    """
+
+    formula: ClassVar[str] = "smoothed_j - log Z(f), Z(f) = sum_j L(fbar, f_j), L the logarithmic mean"
+    source: ClassVar[str] = "Heinonen et al. 2025, Eq. 10-11"
+    soft_labels: ClassVar[bool] = False
+    extra_outputs: ClassVar[int] = 0
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        log_f = log_softmax(logits)
+        return smoothed_table(log_f, decay) - log_normalizer(log_f)[..., None]
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

@@ -1,0 +1,46 @@
+"""Label smoothing, normalized over labels and over the smoothing levels that training really uses."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.numerics import log_softmax
+from auglik.objectives.schedule import Schedule
+from torch import Tensor
+
+
+def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor) -> Tensor:
+    """log Z = logsumexp over classes j and nodes m of [log f_j + gamma_m d_j + log w_m], d_j = log fbar - log f_j.
+
+    [...,C] -> [...], the measure as nodes gamma_m and weights w_m. For gamma = t alone it is
+    log sum_j f_j 1F1(alpha; alpha+beta; d_j), for clean views alone 0.
+    """
+    levels, weights = (node.to(log_f) for node in measure)
+    d = log_f.mean(-1, keepdim=True) - log_f
+    return (log_f + (d[..., None] * levels + weights.log()).logsumexp(-1)).logsumexp(-1)
+
+
+@dataclass(frozen=True)
+class SmoothedNormalizedSchedule:
+    """table_j = smoothed_j - log Z_schedule(f): a density over (label, level), the level as `schedule` draws it.
+
+    A run passes the schedule of its own mollification. Without a clean role it is unbounded, as the uniform one is.
+    """
+
+    formula: ClassVar[str] = "smoothed_j - log Z_schedule(f), the level gamma(t) with t ~ Beta, 0 for clean views"
+    source: ClassVar[str] = "auglik; Heinonen et al. 2025, Eq. 10, under the training distribution of the level"
+    soft_labels: ClassVar[bool] = False
+    extra_outputs: ClassVar[int] = 0
+
+    schedule: Schedule = field(default_factory=Schedule)
+    measure: tuple[Tensor, Tensor] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measure", self.schedule.measure())
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        log_f = log_softmax(logits)
+        return smoothed_table(log_f, decay) - log_normalizer_under(self.measure, log_f)[..., None]
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

@@ -1,0 +1,27 @@
+"""The tempered likelihood, normalized over labels."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from auglik.objectives.numerics import log_softmax, per_class
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TemperedNormalized:
+    """table_j = log_softmax_j((1-gamma) log f): a distribution over labels at every known decay.
+
+    It is also what label smoothing becomes when it is normalized over labels at a known level, as the term
+    gamma mean_c log f_c is the same for all labels.
+    """
+
+    formula: ClassVar[str] = "log_softmax_j((1-gamma) log f)"
+    source: ClassVar[str] = "Heinonen et al. 2025, Eq. 6, normalized over labels"
+    soft_labels: ClassVar[bool] = True
+    extra_outputs: ClassVar[int] = 0
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return log_softmax((1 - per_class(decay)) * log_softmax(logits))
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return log_softmax(logits)

@@ -1,0 +1,169 @@
+"""Do the intervals of the calibration error hold the truth as often as they say?
+
+Test sets are drawn from worlds of known error (calibration_worlds.py), and counted is how often `ece_interval` holds
+it: for calibrated networks, whose error is 0; for overconfident, timid and otherwise wrong ones; for one network and
+for several that are judged on the same images. Beside it the bias of the debiased and of the plug-in estimates.
+Unless quick, the models of curve and line as well, where logit accuracy = T logit confidence holds exactly: two
+classes.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import xarray
+from auglik.studies.calibration.figures import coverage_figure
+from auglik.studies.calibration.models import model_claims
+from auglik.studies.calibration.worlds import BINS, WORLDS, World, answers, true_error
+from auglik.studies.study import Claim, Context, Findings, at_least, at_most
+
+from auglik.inference.calibration import errors, interval
+from auglik.inference.calibration.bins import Outcomes, count, equal_width
+from auglik.system.keys import host_generator
+
+SIZES = ((200, 3), (500, 1), (2000, 5), (10000, 1))
+"""Images and networks."""
+QUICK_WORLDS = ("calibrated", "T = 0.67", "T = 0.9", "overconfident above .9 only")
+QUICK_SIZES = ((500, 5), (5000, 1))
+FEW_IMAGES = ((1, 1), (20, 1))
+LEVEL, LEAST, MOST = 0.95, 0.93, 0.97
+ERRORS = 3.5
+"""Standard errors that a share may be off."""
+CLEAR = 8.0
+"""An error is well determined if that many times the standard deviation of its debiased estimate."""
+
+
+class Condition(NamedTuple):
+    """A world, the images of a test set, and the networks that are judged on them."""
+
+    world: World
+    images: int
+    networks: int
+
+
+def measure(condition: Condition, repeats: int, seed: int) -> xarray.Dataset:
+    """Limits and estimates of many test sets, over `repeat`."""
+    world, images, networks = condition
+    generator = host_generator(seed, "calibration study", world.name, images, networks)
+    edges, rows = equal_width(BINS), []
+    for _ in range(repeats):
+        seen = answers(world, networks, images, generator)
+        runs = [Outcomes(c, c, k) for c, k in zip(seen.confidence, seen.correct, strict=True)]
+        limits = interval.ece_interval(runs, edges, generator, LEVEL)
+        debiased = np.mean([errors.debiased(run, edges) for run in runs])
+        plug_in = np.mean([errors.plug_in(count(run.confidence, run.correct, edges)) for run in runs])
+        rows.append((*limits, debiased, plug_in, seen.correct.mean()))
+    names = ("lower", "upper", "debiased", "plug_in", "accuracy")
+    columns = dict(zip(names, np.array(rows).T, strict=True))
+    return xarray.Dataset({name: ("repeat", values) for name, values in columns.items()})
+
+
+def truth(world: World, seed: int, images: int) -> float:
+    """The world's error; 0 if calibrated, whatever a finite population says."""
+    if world.calibrated:
+        return 0.0
+    return true_error(world, host_generator(seed, "calibration truth", world.name), images)
+
+
+def covers(found: xarray.Dataset) -> xarray.DataArray:
+    """Whether each interval holds the truth [condition,repeat]."""
+    return (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
+
+
+def share(text: str, held: xarray.DataArray, least: float, most: float = 1.0) -> list[Claim]:
+    """That the share of `held` is in [least, most], within ERRORS standard errors."""
+    value, repeats = float(held.mean()), held.size
+    claims = [at_least(text, value, least, ERRORS * np.sqrt(least * (1 - least) / repeats))]
+    if most < 1:
+        claims.append(at_most(text, value, most, ERRORS * np.sqrt(most * (1 - most) / repeats)))
+    return claims
+
+
+def interval_claims(found: xarray.Dataset) -> list[Claim]:
+    """Of all conditions of more than a few images."""
+    held, calibrated = covers(found), found["truth"] == 0
+    clear = found["truth"] > CLEAR * found["debiased"].std("repeat")
+    claims = []
+    for name in dict.fromkeys(found["world"].values.tolist()):
+        mine = found["world"] == name
+        if bool((mine & calibrated).any()):
+            text = f"{name}: share of intervals whose lower limit is 0"
+            claims += share(text, held[mine], (1 + LEVEL) / 2)
+        else:
+            claims += share(f"{name}: share of intervals that hold the error", held[mine], LEAST)
+    text = f"errors of more than {CLEAR:.0f} standard deviations: share of intervals that hold them"
+    return [*claims, *share(text, held[clear], LEAST, MOST)]
+
+
+def estimate_claims(found: xarray.Dataset) -> list[Claim]:
+    """Of the biases of the estimates."""
+    bias = {name: (found[name] - found["truth"]).mean("repeat") for name in ("debiased", "plug_in")}
+    error = {name: found[name].std("repeat") / np.sqrt(found.sizes["repeat"]) for name in bias}
+    null = found["truth"] == 0
+    off = (np.abs(bias["debiased"]) / error["debiased"])[null]
+    above = (bias["debiased"] / error["debiased"])[~null]
+    below = (-bias["plug_in"] / error["plug_in"])[~null]
+    small = null & (found["images"] <= 500)
+    return [
+        at_most(
+            "calibrated: bias of the debiased ECE, largest of all conditions in standard errors", off.max(), ERRORS
+        ),
+        at_least(
+            "calibrated, up to 500 images: least bias of the plug-in ECE", float(bias["plug_in"][small].min()), 0.01
+        ),
+        at_most("miscalibrated: excess of the debiased ECE over the truth, in standard errors", above.max(), ERRORS),
+        at_most("miscalibrated: what the plug-in ECE lacks of the truth, in standard errors", below.max(), ERRORS),
+    ]
+
+
+def few_claims(found: xarray.Dataset) -> list[Claim]:
+    """Of test sets of one and of twenty images."""
+    return share("1 or 20 images: share of intervals that hold the error", covers(found), LEVEL)
+
+
+def all_measured(conditions: Sequence[Condition], repeats: int, context: Context, part: float) -> xarray.Dataset:
+    """Over conditions; `part` is this measurement's share of the study."""
+    population = 300_000 if context.quick else 1_000_000
+    truths = {c.world.name: truth(c.world, context.seed, population) for c in conditions}
+    found = []
+    for number, one in enumerate(conditions):
+        found.append(measure(one, repeats, context.seed))
+        context.progress(part * (number + 1) / len(conditions))
+    columns = {
+        "world": [c.world.name for c in conditions],
+        "images": [c.images for c in conditions],
+        "networks": [c.networks for c in conditions],
+        "truth": [truths[c.world.name] for c in conditions],
+    }
+    return xarray.concat(found, "condition").assign({name: ("condition", values) for name, values in columns.items()})
+
+
+def remarks_on(found: xarray.Dataset) -> list[str]:
+    """A line a condition."""
+    held = covers(found)
+    lines = []
+    for place in range(found.sizes["condition"]):
+        one = found.isel(condition=place)
+        lower, upper, debiased, plug_in = (float(one[n].mean()) for n in ("lower", "upper", "debiased", "plug_in"))
+        lines.append(
+            f"{one['world'].item()}, {one['images'].item()} images, networks: {one['networks'].item()}; true ECE"
+            f" {float(one['truth']):.4f}, debiased {debiased:.4f}, plug-in {plug_in:.4f}, mean limits"
+            f" [{lower:.4f}, {upper:.4f}], hold the truth in {float(held[place].mean()):.3f}"
+        )
+    return lines
+
+
+def calibration(context: Context) -> Findings:
+    """Simulates test sets and counts."""
+    worlds = [w for w in WORLDS if w.name in QUICK_WORLDS] if context.quick else list(WORLDS)
+    sizes, repeats = (QUICK_SIZES, 60) if context.quick else (SIZES, 50)
+    conditions = [Condition(world, *size) for world, size in product(worlds, sizes)]
+    few = [Condition(world, *size) for world, size in product(worlds, FEW_IMAGES)]
+    found = all_measured(conditions, repeats, context, 0.7)
+    found_few = all_measured(few, repeats, context, 0.0)
+    claims = [*interval_claims(found), *few_claims(found_few), *estimate_claims(found)]
+    if not context.quick:
+        claims += model_claims(context.seed)
+    data = xarray.DataTree.from_dict({"intervals": found, "few": found_few})
+    return Findings(claims, data, {"calibration-coverage": coverage_figure(found, covers(found))}, remarks_on(found))

@@ -1,0 +1,184 @@
+"""How often the product says what is not so, in worlds whose truth is known."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from auglik.studies.verdicts import worlds as verdicts_worlds
+from auglik.studies.verdicts.worlds import CELLS, Floats, World
+from scipy import special
+
+from auglik.inference import infer
+from auglik.inference.components import mean_squares
+from auglik.inference.corruption import CATEGORIES, OVERALL, SINGLE, Profile, UnderCorruption, infer_cells
+from auglik.inference.differences.infer import ROPE
+from auglik.inference.differences.power import seeds_needed
+from auglik.inference.law import Law, below, law_of
+from auglik.inference.rule import decide
+from auglik.scoring.intervals import FAMILY_WISE, holm
+from auglik.scoring.predictions import Predictions
+
+CHUNK = 250_000
+"""Differences of one cell at a time: a batch of experiments."""
+
+
+class Rates(NamedTuple):
+    """Of one world at one number of seeds, over E experiments of C cells."""
+
+    word: float
+    """A cell is called better or worse. False where there is no difference."""
+    family: float
+    """Any of the cells is."""
+    right: Floats
+    """Each cell is called better or worse, with the right sign [C]."""
+    equal: float
+    """Any of the cells is called practically equal."""
+    coverage: Floats
+    """Of each cell's own 95% interval for new seeds and new test images [C]."""
+    experiments: int
+
+
+def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Rates:
+    """By the product's law and rule."""
+    size = max(1, min(experiments, CHUNK // (seeds * world.images)))
+    told, right, equal, covered = [], [], [], []
+    for start in range(0, experiments, size):
+        law = law_of(world.differences(rng, min(size, experiments - start), seeds, effects))
+        decision = decide(law, ROPE)
+        told.append(decision.told)
+        right.append(decision.told & (np.sign(law.mean) == np.sign(effects)))
+        equal.append(decision.equal)
+        covered.append(np.abs(below(law, effects) - 0.5) <= 0.475)
+    every = np.concatenate(told)
+    return Rates(
+        float(every.mean()),
+        float(every.any(1).mean()),
+        np.concatenate(right).mean(0),
+        float(np.concatenate(equal).any(1).mean()),
+        np.concatenate(covered).mean(0),
+        experiments,
+    )
+
+
+class CorruptedRates(NamedTuple):
+    """Of null profiles: shares of experiments in which any cell gets a false word, and of 95% intervals that hold 0."""
+
+    overall: float
+    category: float
+    single: float
+    coverage: Floats
+    """Overall, categories, single corruptions [3]."""
+
+
+def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> CorruptedRates:
+    """Through `infer_cells`, as a report does."""
+    words, covered = [], []
+    for d in verdicts_worlds.profiles(rng, experiments, seeds):
+        runs = {"reference": {s: UnderCorruption("suite", _profile(np.zeros(d.shape[-1]))) for s in range(seeds)}}
+        runs |= {
+            f"cell {c}": {s: UnderCorruption("suite", _profile(row)) for s, row in enumerate(of_cell)}
+            for c, of_cell in enumerate(d)
+        }
+        cells, *_ = infer_cells(runs, dict.fromkeys(runs, "reference"))
+        found = [
+            [one for row in cells for one in row.families[name].values()] for name in (OVERALL, CATEGORIES, SINGLE)
+        ]
+        words.append([any(one.outcome in ("better", "worse") for one in family) for family in found])
+        covered.append([np.mean([one.lower <= 0 <= one.upper for one in family]) for family in found])
+    overall, category, single = map(float, np.mean(words, 0))
+    return CorruptedRates(overall, category, single, np.asarray(np.mean(covered, 0)))
+
+
+def _profile(nll: Floats) -> Profile:
+    groups = verdicts_worlds.CATEGORIES
+    of_group = {name: [place for place, group in enumerate(groups) if group == name] for name in dict.fromkeys(groups)}
+    return {
+        OVERALL: {"mean": float(nll.mean())},
+        CATEGORIES: {name: float(nll[places].mean()) for name, places in of_group.items()},
+        SINGLE: {
+            f"{group} {place}": float(value) for place, (group, value) in enumerate(zip(groups, nll, strict=True))
+        },
+    }
+
+
+class Assured(NamedTuple):
+    """Of what undecided cells are told of the seeds that they need, when their true difference is 2 sds."""
+
+    undecided: int
+    holds: float
+    """The 80% interval holds the number of seeds that it takes."""
+    holds_any: float
+    """The same of all cells, decided or not: what the interval promises."""
+    beyond: float
+    """The whole interval lies above 100 seeds."""
+    open: float
+    """The interval reaches from below 100 to beyond."""
+    experiments: int
+
+
+def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: float = 2.0) -> Assured:
+    """One cell of a family of eight, the other seven undecided."""
+    needed = verdicts_worlds.seeds_that_tell(effect, CELLS)
+    held, lost, over, told = [], [], [], []
+    for y in rng.normal(effect, 1, (experiments, seeds)):
+        law = Law(float(y.mean()), float(y.std(ddof=1) / np.sqrt(seeds)), 0.0, seeds, 2)
+        found = seeds_needed(law, CELLS, rng)
+        lower, upper = found.lower or np.inf, found.upper or np.inf
+        held.append(lower <= needed <= upper)
+        lost.append(found.lower is None)
+        over.append(found.lower is not None and found.upper is None)
+        padded = Law(np.r_[law.mean, np.zeros(CELLS - 1)], np.r_[law.seed_error, np.ones(CELLS - 1)], 0.0, seeds, 2)
+        told.append(bool(decide(padded, 0.0).told[0]))
+    undecided = ~np.array(told)
+
+    def share(of: Sequence[bool]) -> float:
+        return float(np.mean(np.array(of)[undecided])) if undecided.any() else float("nan")
+
+    return Assured(int(undecided.sum()), share(held), float(np.mean(held)), share(lost), share(over), experiments)
+
+
+def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> float:
+    """Family-wise rate of false words by the interval that this rule replaced, with Holm: not the product's.
+
+    Variance v_seed / S + v_image / N + v_residual / (S N) by mean squares, with Satterthwaite's degrees of freedom.
+    """
+    d = world.differences(rng, experiments, seeds, np.zeros(len(world.sds)))
+    S, N = d.shape[-2:]
+    a, b, residual = mean_squares(d)
+    terms = np.stack([np.maximum(a, residual), np.maximum(b, residual), -residual])
+    total = terms.sum(0)
+    freedom = total**2 / sum(
+        term**2 / count for term, count in zip(terms, (S - 1, N - 1, (S - 1) * (N - 1)), strict=True)
+    )
+    p = 2 * special.stdtr(freedom, -np.abs(d.mean((-2, -1))) / np.sqrt(total / (S * N)))
+    return float((holm(p).min(1) <= FAMILY_WISE).mean())
+
+
+def second_look(world: World, rng: np.random.Generator, experiments: int, looks: Sequence[int]) -> float:
+    """Family-wise rate when seeds are added after each look that leaves something undecided."""
+    d = world.differences(rng, experiments, looks[-1], np.zeros(len(world.sds)))
+    told = [decide(law_of(d[:, :, :seeds]), ROPE).told.any(1) for seeds in looks]
+    return float(np.any(told, 0).mean())
+
+
+def agreement(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> Iterator[tuple[bool, bool]]:
+    """For each cell of a few experiments: told by the vectorized rule, and by `infer` from predictions."""
+    effects = 4 * world.difference_sds * (np.arange(CELLS) % 2)
+    for d in world.differences(rng, experiments, seeds, effects):
+        runs = {"reference": {s: _predictions(np.full(d.shape[-1], 5.0)) for s in range(seeds)}}
+        runs |= {f"cell {c}": {s: _predictions(5 + d[c, s]) for s in range(seeds)} for c in range(CELLS)}
+        rows = infer(runs, dict.fromkeys(runs, "reference")).primary
+        decision = decide(law_of(d), ROPE)
+        for row, told, equal in zip(rows, decision.told, decision.equal, strict=True):
+            yield bool(told or equal), row.outcome in ("better", "worse", "equal")
+
+
+def _predictions(nll: Floats) -> Predictions:
+    """A run of two classes with these NLLs [N] at label 0."""
+    log_p = np.stack([-nll, np.log1p(-np.exp(-nll))], -1)
+    labels: npt.NDArray[np.int64] = np.zeros(len(nll), np.int64)
+    none = log_p[:0].astype(np.float32)
+    views = np.repeat(-nll[None], 3, 0)
+    places = np.arange(len(nll))
+    return Predictions(log_p, labels, places, log_p, log_p[None], views, none, labels[:0], places[:0])  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""Do verdicts hold at the rates that they state? Comparisons with known truth, decided by the product's own rule.
+
+One reference and eight cells over 2, 3, 5 and 10 seeds, in worlds that the rule does not assume: seeds' standard
+deviations two decades apart, an outlier, heavy tails, skewed seeds, a noisy reference, image noise. Counted are false
+words about cells that are equal, coverage, cells at the edge of practical equivalence, power, words about corruptions,
+and what undecided cells are told of the seeds that they need.
+
+Source: Holm 1979; Fisher 1935, for the sum of two Student variables; and each world's own definition.
+"""
+
+import numpy as np
+import xarray
+from auglik.studies.study import Context, Findings, true
+from auglik.studies.verdicts.claims import Key, assured_claims, corrupted_claims, edge_claims, null_claims, power_claims
+from auglik.studies.verdicts.figures import rates_figure
+from auglik.studies.verdicts.measure import (
+    Rates,
+    agreement,
+    assured,
+    corrupted_rates,
+    rates,
+    satterthwaite,
+    second_look,
+)
+from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, seeds_that_tell
+from scipy.stats import nct  # type: ignore[attr-defined]
+from scipy.stats import t as student  # type: ignore[attr-defined]
+
+from auglik.inference.differences.infer import ROPE
+from auglik.system.keys import host_generator
+
+SEEDS = (2, 3, 5, 10)
+SOME_IMAGES = next(world for world in WORLDS if world.name == "some image noise")
+QUICK, FULL = 400, 4000
+"""Experiments of a world and a number of seeds; an eighth where images count, as they take longer."""
+OF_PROFILES, OF_ASSURANCE = {True: 20, False: 200}, {True: 20, False: 200}
+DISTANCE = 2.0
+"""Of cells that differ, in sds of a difference over seeds."""
+
+
+def verdicts(context: Context) -> Findings:
+    """The study."""
+    equal, two_decades = WORLDS[0], WORLDS[1]
+    full = QUICK if context.quick else FULL
+
+    def generator(*key: int | str) -> np.random.Generator:
+        return host_generator(context.seed, "verdicts", *key)
+
+    null: dict[Key, Rates] = {}
+    for place, world in enumerate(WORLDS):
+        for seeds in SEEDS:
+            E = full // 8 if world.image_sd else full
+            null[world, seeds] = rates(world, generator(world.name, seeds), E, seeds, np.zeros(CELLS))
+        context.progress(0.6 * (place + 1) / len(WORLDS))
+    signs = np.where(np.arange(CELLS) % 2, -1.0, 1.0)
+    close = World("close cells", 0.0004, tuple(sd / 10 for sd in DECADES))
+    edge = {
+        (world, seeds): rates(world, generator("edge", world.name, seeds), full, seeds, ROPE * signs)
+        for world in (two_decades, close)
+        for seeds in SEEDS
+    }
+    alone = np.where(np.arange(CELLS) == 0, DISTANCE, 0) * equal.difference_sds
+    power = {
+        seeds: (
+            rates(equal, generator("one", seeds), full, seeds, alone),
+            rates(equal, generator("every", seeds), full, seeds, DISTANCE * equal.difference_sds * signs),
+        )
+        for seeds in SEEDS
+    }
+    context.progress(0.7)
+    corrupted = {
+        seeds: corrupted_rates(generator("profiles", seeds), OF_PROFILES[context.quick], seeds) for seeds in SEEDS[1:]
+    }
+    context.progress(0.85)
+    needed = {seeds: assured(generator("assurance", seeds), OF_ASSURANCE[context.quick], seeds) for seeds in SEEDS}
+    same = list(agreement(two_decades, generator("agreement"), 3, 5))
+    crossed = {seeds: satterthwaite(SOME_IMAGES, generator("crossed", seeds), full // 8, seeds) for seeds in SEEDS}
+    looks = second_look(two_decades, generator("looks"), full, (3, 5, 10))
+    claims = [
+        *null_claims(null),
+        *edge_claims(edge),
+        *power_claims(power, {seeds: noncentral(DISTANCE, seeds) for seeds in SEEDS}),
+        *corrupted_claims(corrupted, OF_PROFILES[context.quick]),
+        *assured_claims(needed),
+        true("the report's words on 24 cells are those of the arrays that were counted", all(a == b for a, b in same)),
+        true("some of these cells are told, and some are not", len({a for a, _ in same}) == 2),
+    ]
+    remarks = [
+        *(null_remark(world, {seeds: null[world, seeds] for seeds in SEEDS}) for world in WORLDS),
+        f"standard errors that the first of {CELLS} cells, and a single one, take for {listed(SEEDS)} seeds: "
+        + ", ".join(listed(f"{student.ppf(1 - 0.025 / m, s - 1):.3g}" for s in SEEDS) for m in (CELLS, 1)),
+        f"power at {DISTANCE:g} sds for {listed(SEEDS)} seeds: one cell of eight "
+        f"{listed(f'{power[s][0].right[0]:.2f}' for s in SEEDS)}, all eight "
+        f"{listed(f'{power[s][1].right.mean():.2f}' for s in SEEDS)}",
+        f"cells at the edge of +-{ROPE:g} nats, any called practically equal: "
+        f"{listed(f'{one.equal:.3f}' for one in edge.values())} (two decades, then a tenth of that noise)",
+        *(
+            f"corruption, {s} seeds: a false word overall {one.overall:.3f}, on a category {one.category:.3f}, on a "
+            f"corruption {one.single:.3f}; coverage {listed(f'{share:.3f}' for share in one.coverage)}"
+            for s, one in corrupted.items()
+        ),
+        *(
+            f"seeds needed, told after {s} seeds ({seeds_that_tell(DISTANCE, CELLS)} in truth): the 80% interval holds "
+            f"it for {one.holds_any:.2f} of cells, {one.holds:.2f} of the {one.undecided} undecided; these are told "
+            f"more than 100 for certain in {one.beyond:.2f}, from below 100 to beyond in {one.open:.2f}"
+            for s, one in needed.items()
+        ),
+        f"{SOME_IMAGES.name}, Satterthwaite's crossed interval with Holm, as before, for {listed(SEEDS)} seeds: "
+        f"family-wise {listed(f'{share:.3f}' for share in crossed.values())}",
+        f"a look at 3 seeds, then at 5, then at 10, until some cell is told: {looks:.3f} family-wise, not 0.05",
+    ]
+    return Findings(claims, tree(null), {"verdicts-rates": rates_figure(null)}, remarks)
+
+
+def noncentral(effect: float, seeds: int) -> float:
+    """Power of a two-sided t test at 5% / 8 against an effect in sds."""
+    critical = student.ppf(1 - 0.025 / CELLS, seeds - 1)
+    found = nct(seeds - 1, effect * np.sqrt(seeds))
+    return float(found.sf(critical) + found.cdf(-critical))
+
+
+def null_remark(world: World, found: dict[int, Rates]) -> str:
+    """A row of the documentation's table."""
+    parts = (
+        f"{s} seeds: {one.family:.3f}, {one.coverage[:3].mean():.3f} / {one.coverage[-3:].mean():.3f} / "
+        f"{one.coverage[-1]:.3f}"
+        for s, one in found.items()
+    )
+    return f"{world.name} (family-wise, coverage of the 3 first / 3 last / last cell): {'; '.join(parts)}"
+
+
+def listed(parts: object) -> str:
+    """`a / b / c`."""
+    return " / ".join(str(part) for part in parts)  # type: ignore[attr-defined]
+
+
+def tree(null: dict[Key, Rates]) -> xarray.DataTree:
+    """Rates by world and number of seeds."""
+    names = [world.name for world in WORLDS]
+    shape = len(WORLDS), len(SEEDS)
+    return xarray.DataTree(
+        xarray.Dataset(
+            {
+                "family_wise": (("world", "seeds"), np.array([one.family for one in null.values()]).reshape(shape)),
+                "cell": (("world", "seeds"), np.array([one.word for one in null.values()]).reshape(shape)),
+                "coverage": (
+                    ("world", "seeds", "cell_number"),
+                    np.array([one.coverage for one in null.values()]).reshape(*shape, CELLS),
+                ),
+                "experiments": (
+                    ("world", "seeds"),
+                    np.array([one.experiments for one in null.values()]).reshape(shape),
+                ),
+            },
+            {"world": names, "seeds": list(SEEDS), "cell_number": np.arange(CELLS)},
+        )
+    )

@@ -1,0 +1,419 @@
+"""The command line: through click's runner, and as a real process that is stopped, killed and resumed."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from auglik.cli.main import auglik
+from click.testing import CliRunner, Result
+from scipy import stats
+
+from auglik import open_dataset
+from auglik.runs.checkpoint import NAME
+from tests.tiny import options
+
+TIMES = {"train_seconds", "evaluation_seconds"}
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(auglik, [str(argument) for argument in arguments])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def compare(output: Path, *arguments: object) -> Result:
+    return invoke("compare", *options(), "--output", output, "--no-report", *arguments)
+
+
+PAIR = ("--likelihood", "smoothed", "--likelihood", "categorical", "--aggregator", "log-mean")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cells over three seeds, compared."""
+    output = tmp_path_factory.mktemp("compared")
+    result = compare(output, *PAIR, "--seeds", 3, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    return output
+
+
+def test_compare_writes_runs_and_paired_differences(compared: Path) -> None:
+    runs = rows(compared / "runs.csv")
+    assert [(run["cell"], run["seed"]) for run in runs] == [
+        (cell, str(seed)) for cell in ("smoothed+log-mean", "categorical+log-mean") for seed in range(3)
+    ]
+    scores = ["clean_error", "clean_nll", "clean_brier", "clean_ece", "mollified_error", "folded_nll"]
+    for name in ["likelihood", "aggregator", "views", *scores, "marginal_log_likelihood", "train_seconds"]:
+        assert all(run[name] for run in runs), name
+    digests = {run["seed"]: run["views_digest"] for run in runs}
+    assert len(set(digests.values())) == 3
+    assert all(run["views_digest"] == digests[run["seed"]] for run in runs)
+    difference = next(row for row in rows(compared / "comparison.csv") if row["metric"] == "clean_nll")
+    values = np.array([float(run["clean_nll"]) for run in runs])
+    expected = stats.ttest_rel(values[3:], values[:3]).confidence_interval(0.95)
+    assert float(difference["lower"]) == pytest.approx(expected.low)
+    assert float(difference["upper"]) == pytest.approx(expected.high)
+    assert float(difference["mean"]) == pytest.approx((values[3:] - values[:3]).mean())
+    assert (difference["cell"], difference["n"]) == ("categorical+log-mean", "3")
+    assert difference["reference"] == "smoothed+log-mean"
+
+
+def test_a_run_folder_holds_what_the_readme_says(compared: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    assert {path.name for path in folder.iterdir()} == {
+        "config.toml", "metrics.jsonl", "results.json", "predictions.npz", "checkpoint.pt",
+    }  # fmt: skip
+    with np.load(folder / "predictions.npz") as arrays:
+        assert arrays["log_probabilities"].shape == (500, 10)
+        assert arrays["labels"].shape == arrays["indices"].shape == (500,)
+
+
+def test_finished_runs_are_skipped_and_an_extension_trains_what_is_missing(compared: Path) -> None:
+    again = compare(compared, *PAIR, "--seeds", 3)
+    assert again.exit_code == 0
+    assert "6 runs, 6 finished" in again.output
+    before = (compared / "smoothed+log-mean" / "seed-0" / "results.json").stat().st_mtime_ns
+    more = compare(compared, *PAIR, "--likelihood", "tempered", "--seeds", 3, "--jobs", 2)
+    assert more.exit_code == 0, more.output
+    assert "9 runs, 6 finished" in more.output
+    assert (compared / "smoothed+log-mean" / "seed-0" / "results.json").stat().st_mtime_ns == before
+    assert len(rows(compared / "runs.csv")) == 9
+
+
+def test_a_folder_with_runs_of_other_settings_is_left_alone(compared: Path) -> None:
+    before = (compared / "runs.csv").read_bytes()
+    result = compare(compared, *PAIR, "--seeds", 3, "--learning-rate", 0.01)
+    assert result.exit_code == 2
+    assert re.search(r"holds a run of other settings \(learning_rate 0.1, now 0.01\)", result.output)
+    assert (compared / "runs.csv").read_bytes() == before
+
+
+def test_a_dry_run_prints_plan_and_cost_and_trains_nothing(tmp_path: Path) -> None:
+    result = invoke("compare", "--dry-run", "--output", tmp_path / "runs")
+    assert result.exit_code == 0
+    assert "9 cells x 5 seeds = 45 runs" in result.output
+    assert "steps" in result.output
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_config_file_sets_what_the_command_line_leaves(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        'epochs = 1\nseeds = [4]\nlearning-rate = 0.05\n[[cells]]\nname = "a"\n[[cells]]\nname = "b"\nk-blur = 2\n'
+    )
+    result = compare(tmp_path / "runs", "--config", tmp_path / "c.toml", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "2 epochs" in result.output
+    assert "2 cells x 1 seed =" in result.output
+    (tmp_path / "bad.toml").write_text("epochz = 1\n")
+    result = compare(tmp_path / "runs", "--config", tmp_path / "bad.toml")
+    assert result.exit_code == 2
+    assert "unknown setting 'epochz'; did you mean 'epochs'?" in result.output
+
+
+def test_the_config_of_a_run_trains_it_again(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-1"
+    result = invoke("train", "--config", folder / "config.toml", "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    again = json.loads((tmp_path / "smoothed+log-mean" / "seed-1" / "results.json").read_text())
+    first = json.loads((folder / "results.json").read_text())
+    differing = {key for key in first if first[key] != again[key]}
+    assert differing <= TIMES
+
+
+def test_evaluate_repeats_the_scores_and_leaves_the_run_as_it_is(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = invoke("evaluate", folder, "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "smoothed+log-mean" / "seed-0" / "evaluation.json").read_text())
+    first = json.loads((folder / "results.json").read_text())
+    scored = {key: value for key, value in found.items() if key in first}
+    assert scored == {key: first[key] for key in scored}
+    assert len(scored) > 20
+    other = invoke("evaluate", folder, "--evaluation-views", 2)
+    assert other.exit_code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def digits_as(path: Path, test_images: slice, shift: int = 0, classes: int = 10) -> Path:
+    """Digits as a file, with some of the test images, all labels `shift` classes on."""
+    source = open_dataset("digits")
+    training, test = source.train(), source.test()
+    np.savez(
+        path,
+        train_images=training.images.transpose(0, 2, 3, 1),
+        train_labels=(training.labels + shift) % classes,
+        test_images=test.images[test_images].transpose(0, 2, 3, 1),
+        test_labels=(test.labels[test_images] + shift) % classes,
+    )
+    return path
+
+
+def test_evaluate_scores_another_data_set(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    half = digits_as(tmp_path / "half.npz", slice(0, None, 2))
+    result = invoke("evaluate", folder, "--dataset", half, "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "smoothed+log-mean" / "seed-0" / "evaluation.json").read_text())
+    assert found["dataset"] == str(half)
+    with (
+        np.load(folder / "predictions.npz") as before,
+        np.load(tmp_path / "smoothed+log-mean" / "seed-0" / "predictions.npz") as now,
+    ):
+        expected = before["log_probabilities"][::2]
+        np.testing.assert_allclose(now["log_probabilities"], expected, atol=1e-5)
+        nll = -expected[np.arange(len(expected)), before["labels"][::2]].mean()
+    assert found["clean_nll"] == pytest.approx(nll, rel=1e-5)
+
+
+def test_evaluate_refuses_another_kind_of_data_set(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    fewer = digits_as(tmp_path / "fewer.npz", slice(None), classes=5)
+    for arguments in (["--dataset", fewer], ["--dataset", "digitz"], ["--device", "gpu"]):
+        result = invoke("evaluate", folder, *arguments)
+        assert result.exit_code == 2
+        assert len(result.output.splitlines()) == 1
+    assert "got no 5, 6, 7, 8, 9" in invoke("evaluate", folder, "--dataset", fewer).output
+
+
+def test_evaluate_needs_no_confidence_table_but_training_does(tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    measured = ("confidence", "--measure", "ncc", "--images", 20, "--points", 2, "--output", table)
+    assert invoke(*measured).exit_code == 0
+    train = ("train", *options(soften=f"all:measured:table={table}", views=1, epochs=1, evaluation_folded_views=1))
+    assert invoke(*train, "--output", tmp_path / "a").exit_code == 0
+    assert invoke(*measured[:-3], 3, *measured[-2:]).exit_code == 0
+    again = invoke(*train, "--output", tmp_path / "a")
+    assert again.exit_code == 2
+    assert "confidence table" in again.output
+    table.unlink()
+    assert invoke("evaluate", tmp_path / "a" / "smoothed+jensen" / "seed-0").exit_code == 0
+    missing = invoke(*train, "--output", tmp_path / "b")
+    assert missing.exit_code == 2
+    assert "expected a confidence table" in missing.output
+    assert not (tmp_path / "b").exists()
+
+
+def test_evaluate_refuses_what_is_no_finished_run(compared: Path, tmp_path: Path) -> None:
+    assert invoke("evaluate", tmp_path).exit_code == 2
+    folder = compared / "smoothed+log-mean" / "seed-2"
+    (folder / "results.json").rename(tmp_path / "results.json")
+    try:
+        result = invoke("evaluate", folder)
+    finally:
+        (tmp_path / "results.json").rename(folder / "results.json")
+    assert result.exit_code == 2
+    assert "has not ended" in result.output
+
+
+def test_a_failed_run_is_reported_and_the_rest_go_on(tmp_path: Path) -> None:
+    settings = ("--likelihood", "smoothed", "--learning-rate", "0.1", "--learning-rate", "1e30", "--seeds", 1)
+    result = compare(tmp_path, *settings)
+    assert result.exit_code == 1, result.output
+    assert "failed: smoothed+jensen+learning_rate=1e+30, seed 0: NonFiniteLossError" in result.output
+    assert [run["cell"] for run in rows(tmp_path / "runs.csv")] == ["smoothed+jensen+learning_rate=0.1"]
+
+
+def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:
+    settings = ("--likelihood", "smoothed", "--learning-rate", "1e30", "--learning-rate", "0.1", "--seeds", 1)
+    result = compare(tmp_path, *settings, "--fail-fast", "--jobs", 1)
+    assert result.exit_code == 1
+    assert not (tmp_path / "smoothed+jensen+learning_rate=0.1" / "seed-0" / "results.json").exists()
+
+
+def test_tensorboard_logs_where_it_is_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    result = invoke("train", *options(), "--output", tmp_path, "--tensorboard")
+    assert result.exit_code == 0, result.output
+    assert list(tmp_path.glob("*/seed-0/tensorboard/events*"))
+
+
+def npz(path: Path, **changes: object) -> Path:
+    rng = np.random.default_rng(0)
+    arrays: dict[str, object] = {
+        "train_images": rng.integers(0, 256, (40, 8, 8), np.uint8),
+        "train_labels": np.arange(40) % 4,
+        "test_images": rng.integers(0, 256, (12, 8, 8), np.uint8),
+        "test_labels": np.arange(12) % 4,
+    }
+    np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})  # type: ignore[arg-type]
+    return path
+
+
+def test_own_arrays_are_trained_on(tmp_path: Path) -> None:
+    path = npz(tmp_path / "own.npz")
+    settings = options(train_images=40, dataset=path, batch_size=16)
+    result = invoke("train", *settings, "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+
+
+BAD_ARRAYS: dict[str, dict[str, object]] = {
+    "labels out of range": {"test_labels": np.full(12, 7)},
+    "lengths differ": {"train_labels": np.arange(39) % 4},
+    "empty": {"train_images": np.zeros((0, 8, 8), np.uint8), "train_labels": np.zeros(0, int)},
+    "NaN": {"train_images": np.full((40, 8, 8), np.nan), "test_images": np.zeros((12, 8, 8))},
+    "pickled": {"train_labels": np.array([{}] * 40, object)},
+    "missing key": {"test_labels": None},
+    "float labels": {"train_labels": np.arange(40) / 4},
+    "shape": {"train_images": np.zeros((40, 64), np.uint8)},
+}
+
+
+@pytest.mark.parametrize("fault", BAD_ARRAYS)
+def test_bad_arrays_are_one_line_and_nothing_is_written(tmp_path: Path, fault: str) -> None:
+    path = npz(tmp_path / "own.npz", **BAD_ARRAYS[fault])
+    result = compare(tmp_path / "runs", "--dataset", path)
+    assert_refused(result)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_truncated_npz_is_one_line(tmp_path: Path) -> None:
+    path = npz(tmp_path / "own.npz")
+    path.write_bytes(path.read_bytes()[:-200])
+    assert_refused(compare(tmp_path / "runs", "--dataset", path))
+
+
+def assert_refused(result: Result) -> None:
+    assert result.exit_code == 2, result.output
+    assert len(result.output.strip().splitlines()) == 1, result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--likelihood", "smothed"),
+        ("--aggregator", "geometric:T=0"),
+        ("--aggregator", "jackknife"),
+        ("--aggregator", "durbin-koopman", "--views", 1),
+        ("--dataset", "cifar11"),
+        ("--dataset", "missing.npz"),
+        ("--dataset", "cifar10", "--data-dir", "/nowhere"),
+        ("--network", "small-cn"),
+        ("--views", 0),
+        ("--seeds", 0),
+        ("--seeds", "1,1"),
+        ("--seeds", "x"),
+        ("--reference", "nobody"),
+        ("--train-images", 5000),
+        ("--config", "missing.toml"),
+        ("--device", "gpu"),
+        ("--jobs", 0),
+        ("--budget", "views", "--views", 5),
+    ],
+)
+def test_bad_input_is_one_line_with_status_2(tmp_path: Path, arguments: tuple[object, ...]) -> None:
+    pairs = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    replaced = options(**{str(key).lstrip("-").replace("-", "_"): value for key, value in pairs.items()})
+    assert_refused(invoke("compare", *replaced, "--output", tmp_path / "runs"))
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_refused(compare(tmp_path / "file" / "runs"))
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_objectives_and_datasets_are_listed() -> None:
+    listed = invoke("objectives").output
+    for name in ("smoothed-normalized-schedule", "noisy-dirichlet", "durbin-koopman", "Eq. 21-22", "T=1"):
+        assert name in listed
+    assert "digits" in invoke("datasets").output
+
+
+# As a real process.
+
+LONG = options(epochs=25, train_images=1000)
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "auglik", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_line(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text().count("\n") >= lines:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError(f"no {lines} lines in {path}")
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 0, complained
+    return said
+
+
+def same_run(one: Path, other: Path) -> None:
+    first, second = (torch.load(path / NAME, weights_only=True) for path in (one, other))
+    for key, value in first["network"].items():
+        assert torch.equal(value, second["network"][key]), key
+    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
+    assert (one / "predictions.npz").read_bytes() == (other / "predictions.npz").read_bytes()
+
+
+def test_a_process_stopped_by_sigterm_and_one_killed_resume_to_the_same_run(tmp_path: Path) -> None:
+    folder = Path("smoothed+jensen") / "seed-0"
+    finish(start("train", *LONG, "--output", tmp_path / "whole"))
+    stopped = start("train", *LONG, "--output", tmp_path / "stopped")
+    wait_for_line(tmp_path / "stopped" / folder / "metrics.jsonl", 3, stopped)
+    stopped.send_signal(signal.SIGTERM)
+    said, complained = stopped.communicate(timeout=60)
+    assert stopped.returncode == 128 + signal.SIGTERM, complained
+    assert "--resume" in said
+    assert not (tmp_path / "stopped" / folder / "results.json").exists()
+
+    refused = start("train", *LONG, "--output", tmp_path / "stopped")
+    assert "--resume" in refused.communicate(timeout=60)[1]
+    assert refused.returncode == 2
+
+    killed = start("train", *LONG, "--output", tmp_path / "stopped", "--resume")
+    wait_for_line(tmp_path / "stopped" / folder / "metrics.jsonl", 10, killed)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate(timeout=60)
+    resumed = start("train", *LONG, "--output", tmp_path / "stopped", "--resume")
+    finish(resumed)
+    same_run(tmp_path / "whole" / folder, tmp_path / "stopped" / folder)
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
+    arguments = (
+        "compare",
+        *LONG,
+        "--no-report",
+        "--likelihood",
+        "smoothed",
+        "--aggregator",
+        "log-mean",
+        "--seeds",
+        3,
+        "--jobs",
+        2,
+    )
+    process = start(*arguments, "--output", tmp_path)
+    wait_for_line(tmp_path / "smoothed+log-mean" / "seed-0" / "metrics.jsonl", 2, process)
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, complained
+    assert "the same command goes on" in said
+    assert (tmp_path / "smoothed+log-mean" / "seed-0" / NAME).exists()
+    again = start(*arguments, "--output", tmp_path)
+    said = finish(again)
+    assert len(rows(tmp_path / "runs.csv")) == 3
+    assert "Clean test images" in said

@@ -1,0 +1,70 @@
+"""What becomes of a command whose reader leaves, or whose standard output cannot be written."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import click
+import pytest
+from auglik.cli.streams import READER_LEFT, one_line_warnings, whoever_reads
+
+
+def without_a_reader(*arguments: str, stderr_too: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """The command with its standard output a pipe that nobody reads."""
+    read, written = os.pipe()
+    os.close(read)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "auglik", *arguments],
+            stdout=written,
+            stderr=written if stderr_too else subprocess.PIPE,
+            check=False,
+            timeout=300,
+        )
+    finally:
+        os.close(written)
+
+
+def test_a_reader_who_leaves_ends_a_command_in_silence() -> None:
+    ended = without_a_reader("objectives")
+    assert (ended.returncode, ended.stderr) == (READER_LEFT, b"")
+    assert without_a_reader("compare", "--seeds", "0", stderr_too=True).returncode == READER_LEFT
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "auglik", "objectives"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=300,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.count(b"\n") == 1
+    assert b"No space left" in ended.stderr
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_work_goes_on_when_its_reader_has_left(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as nobody:
+        monkeypatch.setattr(sys, stream, nobody)
+        with pytest.raises(BrokenPipeError):
+            click.echo("x", err=stream == "stderr")
+        with whoever_reads():
+            for _ in range(3):
+                click.echo("told to nobody", err=stream == "stderr")
+
+
+def test_a_warning_is_one_line_without_code(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # put back afterwards
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        one_line_warnings()
+        warnings.warn("two\nlines", UserWarning, stacklevel=1)
+    assert capfd.readouterr().err == "auglik: warning: two lines\n"

@@ -1,0 +1,109 @@
+"""The local engine: processes of their own, failures that stay alone, and stopping."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from auglik import Local, Outcome, execute
+from auglik.experiments.engines.local import attempt
+from auglik.runs.run import Job
+from auglik.system.stop import StopRequest, stop_on_signals
+from tests import tiny
+
+TIMES = {"train_seconds", "evaluation_seconds"}
+
+
+def quiet(job: Job, share: float) -> None:
+    assert 0 <= share <= 1
+
+
+def jobs(folder: Path, count: int, **changes: object) -> list[Job]:
+    return [tiny.job(folder / f"{seed}", seed=seed, **changes) for seed in range(count)]
+
+
+def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
+    outcomes = list(Local(2).execute(jobs(tmp_path / "processes", 3), StopRequest(), quiet))
+    assert sorted(outcome.job.config.seed for outcome in outcomes) == [0, 1, 2]
+    for outcome in outcomes:
+        assert outcome.error is None
+        assert outcome.results is not None
+        expected = execute(outcome.job._replace(folder=tmp_path / "here" / str(outcome.job.config.seed)))
+        assert {k: v for k, v in outcome.results.items() if k not in TIMES} == {
+            k: v for k, v in expected.items() if k not in TIMES
+        }
+
+
+@pytest.mark.parametrize("engine", [Local(1), Local(2)])
+def test_a_run_that_fails_takes_no_other_with_it(tmp_path: Path, engine: Local) -> None:
+    good, bad, other = jobs(tmp_path, 3)
+    bad = bad._replace(config=dataclasses.replace(bad.config, dataset="missing.npz"))
+    outcomes = {outcome.job: outcome for outcome in engine.execute([good, bad, other], StopRequest(), quiet)}
+    assert "does not exist" in str(outcomes[bad].error)
+    assert outcomes[good].results is not None
+    assert outcomes[other].results is not None
+
+
+def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
+    victim, other = jobs(tmp_path, 1, epochs=2000)[0], tiny.job(tmp_path / "other", seed=9)
+    killed: list[int] = []
+
+    def kill(job: Job, share: float) -> None:
+        if job == victim and not killed:
+            killed.append(worker_of(victim))
+            os.kill(killed[0], signal.SIGKILL)
+
+    outcomes = {outcome.job: outcome for outcome in Local(2).execute([victim, other], StopRequest(), kill)}
+    assert "killed by signal 9" in str(outcomes[victim].error)
+    assert outcomes[other].results is not None
+
+
+def worker_of(job: Job) -> int:
+    """The process that a run has of its own."""
+    name = f"{job.cell}/seed-{job.config.seed}"
+    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == name]
+    assert pid is not None
+    return pid
+
+
+@pytest.mark.parametrize("engine", [Local(1), Local(2)])
+def test_a_stop_leaves_checkpoints_and_the_rest_undone(tmp_path: Path, engine: Local) -> None:
+    stop = StopRequest()
+    todo = jobs(tmp_path, 4, epochs=2000)
+
+    def ask(job: Job, share: float) -> None:
+        stop.ask()
+
+    outcomes: list[Outcome] = list(engine.execute(todo, stop, ask))
+    assert 1 <= len(outcomes) <= 2
+    assert all(outcome.interrupted for outcome in outcomes)
+    assert any((outcome.job.folder / "checkpoint.pt").exists() for outcome in outcomes)
+
+
+def test_an_unexpected_error_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("one line\nand another")
+
+    monkeypatch.setattr("auglik.experiments.engines.local.execute", broken)
+    outcome = attempt(tiny.job(tmp_path), StopRequest(), lambda share: None)
+    assert outcome.error == "ZeroDivisionError: one line and another"
+    assert "Traceback" in str(outcome.details)
+
+
+def test_the_first_signal_asks_and_the_second_acts_as_before() -> None:
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with stop_on_signals() as stop:
+            assert not stop
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop
+            assert stop.signal == signal.SIGTERM
+            assert heard == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,167 @@
+"""Recipes: each can be planned at every scale and protocol, and one is run from end to end."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from auglik.cli.main import auglik
+from click.testing import CliRunner
+
+from auglik import InputError, RunConfig, change
+from auglik.experiments import cells
+from auglik.networks import find_network
+from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_names
+
+NAMES = recipe_names()
+PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
+SUPERVISED = [name for name in NAMES if name not in PRETRAINING]
+
+
+def planned(name: str, scale: str, protocol: str = "text") -> list[cells.Planned]:
+    recipe = read_recipe(name)
+    settings = recipe.settings(scale, protocol)
+    common = change(RunConfig(), {key: values[0] for key, values in settings.items() if len(values) == 1})
+    several = {key: values for key, values in settings.items() if len(values) > 1}
+    return cells.plan(common, several, recipe.cells_at(scale))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
+    recipe = read_recipe(name)
+    found = planned(name, scale, protocol)
+    assert {cell.base for cell in found} == {cell.name for cell in recipe.cells}
+    references = cells.reference_of(found, recipe.reference)
+    assert set(references) == {cell.name for cell in found}
+    for cell in found:
+        assert cell.config.network is not None
+        find_network(cell.config.network)
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
+    full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in SCALES)
+    assert all(config.epochs is not None and config.epochs >= 200 for config in full.values())
+    assert all(config.dataset != "digits" for config in full.values())
+    assert {(config.dataset, config.network, config.epochs) for config in quick.values()} == {
+        ("digits", "small-cnn:width=8", 2)
+    }
+    assert read_recipe(name).scales["quick"].note
+
+
+def test_the_protocol_of_the_code_is_another_one() -> None:
+    text, code = (planned("adaptive-trivial-augment", "full", protocol)[0].config for protocol in PROTOCOLS)
+    assert (text.compose, code.compose) == ("kept", "published")
+    weights = [planned("soft-augmentation-figure-3", "full", name)[0].config.broadcast_weights for name in PROTOCOLS]
+    assert weights == [False, True]
+
+
+def test_mollification_s_constants_are_its_paper_s() -> None:
+    """Heinonen et al. 2025: preact-resnet-50, 300 epochs, batch 128, rate 0.01, decay 5e-4, Beta(1, 2), k = 1."""
+    found = planned("mollification-table-1", "full")
+    assert len(found) == 16 * 3
+    for cell in found:
+        config = cell.config
+        assert (config.network, config.epochs, config.batch_size) == ("preact-resnet-50", 300, 128)
+        assert (config.learning_rate, config.weight_decay, config.momentum) == (0.01, 5e-4, 0.9)
+        view = config.view
+        assert (view.alpha, view.beta, view.k_noise, view.k_blur, view.rotation) == (1.0, 2.0, 1.0, 1.0, 15.0)
+
+
+BROKEN = {
+    "cells": 'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nepochs=1\n',
+    "unknown setting 'epoch'": (
+        'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nepoch=1\n[[cells]]\nname="r"\n'
+    ),
+    "unknown reference": 'title="a"\nsource="b"\nquestion="c"\nreference="x"\n[full]\nepochs=1\n[[cells]]\nname="r"\n',
+    "expected title": "[[[",
+}
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_what_is_no_recipe_is_refused(message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_recipe("broken", BROKEN[message])
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(auglik, ["reproduce", *arguments])
+    return result.exit_code, result.output
+
+
+def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> None:
+    code, output = run()
+    assert code == 0
+    assert all(name in output for name in NAMES)
+    code, output = run("appendix-c", "--scale", "quick", "--dry-run", "--output", str(tmp_path / "none"))
+    assert code == 0, output
+    assert "stand in for the published data" in output
+    assert "to do: 220 steps" in output
+    assert "of training and" in output
+    assert "scores under corruption and the report on top" in output
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["appendix-d"], "unknown recipe 'appendix-d'; did you mean 'appendix-c'"),
+        (["appendix-c", "--scale", "quik"], "expected scale full or quick, got 'quik'; did you mean 'quick'"),
+        (["appendix-c", "--protocol", "readme"], "expected protocol text or code"),
+        (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),
+        (["appendix-c", "--set", "epochs=many"], "expected int, got 'many'"),
+        (["appendix-c", "--set", "epoch=1"], "unknown setting 'epoch'; did you mean 'epochs'"),
+        (["appendix-c", "--set", "compile=yes"], "expected bool, got 'yes'"),
+        (["soft-augmentation-table-4", "--scale", "quik"], "expected scale full or quick"),
+        (["soft-augmentation-table-4", "--set", "projektion=8"], "unknown setting 'projektion'; did you mean"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
+    code, output = run(*arguments)
+    assert code == 2
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
+    assert PRETRAINING == ["soft-augmentation-table-4"]
+    output = tmp_path / "results"
+    arguments = ["--scale", "quick", "--set", "train_images=60", "--set", "epochs=1", "--output", str(output)]
+    arguments += ["--set", "projection=32"]  # a setting that runs with labels do not have
+    code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
+    assert code == 0, text
+    assert "6 runs, 0 finished" in text
+    assert "to do: 6 steps" in text
+    with (output / "pretraining.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["cell"], row["metric"]) for row in rows] == [
+        (cell, metric) for cell in ("baseline", "SA#1", "SA#2") for metric in ("linear_accuracy", "knn_accuracy")
+    ]
+    for row in rows:
+        folder = output / row["cell"].replace("#", "-")
+        values = [json.loads((folder / f"seed-{seed}" / "results.json").read_text())[row["metric"]] for seed in (0, 1)]
+        assert float(row["mean"]) == pytest.approx(sum(values) / 2)
+    code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
+    assert "6 runs, 6 finished" in text
+
+
+def test_a_recipe_runs_to_its_end(tmp_path: Path) -> None:
+    output = tmp_path / "results"
+    arguments = ["--set", "train_images=100", "--set", "epochs=1", "--set", "evaluation_images=40", "--seeds", "1"]
+    code, text = run(
+        "adaptive-robustness",
+        "--scale",
+        "quick",
+        *arguments,
+        "--no-corruptions",
+        "--no-report",
+        "--jobs",
+        "1",
+        "--output",
+        str(output),
+    )
+    assert code == 0, text
+    with (output / "runs.csv").open() as file:
+        assert [row["cell"] for row in csv.DictReader(file)] == ["hard", "hard-crop", "soft-crop"]

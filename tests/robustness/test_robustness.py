@@ -1,0 +1,397 @@
+"""Conditions, scores and their files, and `auglik robustness` on tiny runs."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from auglik.cli.robustness import robustness
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from auglik import Arrays, InputError, open_dataset
+from auglik.data import by_number
+from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
+from auglik.robustness.arrays import (
+    clean_condition,
+    mollified_conditions,
+    occluded,
+    occluding_sides,
+    occlusion_conditions,
+)
+from auglik.robustness.evaluate import measured_before
+from auglik.robustness.human import human_scores, load_human_labels
+from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
+from auglik.robustness.score import MEASURED, SCORES, means, scored, write_scores
+from auglik.robustness.stream import predicted, prefetched
+from auglik.runs.run import RESULTS, execute
+from auglik.scoring import metrics
+from auglik.system.files import json_text, write_csv
+from auglik.views.mollification import blur
+from tests.tiny import job
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def test_set(rng: np.random.Generator) -> Arrays:
+    return Arrays(rng.integers(1, 256, size=(30, 3, 12, 10), dtype=np.uint8), np.arange(30) % 10)
+
+
+def test_prefetched_items_come_in_order_and_errors_pass_through() -> None:
+    def made() -> Iterator[int]:
+        yield from range(5)
+        raise InputError("the sixth is damaged")
+
+    items = prefetched(made())
+    assert [next(items) for _ in range(5)] == list(range(5))
+    with pytest.raises(InputError, match="sixth"):
+        next(items)
+
+
+def test_scores_accumulated_over_chunks_are_those_of_the_whole(test_set: Arrays) -> None:
+    weights = torch.randn(3 * 12 * 10, 10, generator=torch.Generator().manual_seed(0)) / 20
+
+    def predict(images: Tensor) -> Tensor:
+        return (images.flatten(1) @ weights).log_softmax(-1)
+
+    def standardize(levels: Tensor) -> Tensor:
+        return levels.float() / 255 - 0.5
+
+    looked = list(predicted(predict, standardize, [clean_condition(test_set)] * 2, CPU, size=7))
+    whole = predict(standardize(torch.from_numpy(test_set.images))).numpy()
+    for condition, log_p in looked:
+        np.testing.assert_allclose(log_p.numpy(), whole, rtol=1e-5)
+        found = scored("clean", "clean", "", 0.0, log_p.numpy(), condition.labels)
+        expected = metrics.scores(whole, test_set.labels)
+        assert found.error == expected.error
+        assert found.nll == pytest.approx(expected.nll, rel=1e-6)
+        assert found.brier == pytest.approx(expected.brier, rel=1e-6)
+        assert found.ece == pytest.approx(expected.ece, rel=1e-5)
+        assert found.images == 30
+        in_batches = metrics.batched_calibration_error(whole, test_set.labels, batch=7)
+        assert abs(found.ece - in_batches) > 0.01
+
+
+def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_set: Arrays) -> None:
+    clean = test_set.images.transpose(0, 2, 3, 1)
+    conditions = occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3)
+    for condition, again in zip(conditions, occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3), strict=True):
+        levels = condition.read(slice(None))
+        np.testing.assert_array_equal(levels, again.read(slice(None)))
+        np.testing.assert_array_equal(levels[5:9], condition.read(slice(5, 9)))
+        sides = occluding_sides(condition.severity, 12, 10)
+        hidden = (levels == 0).all(3)  # no clean pixel is 0
+        assert (hidden.mean((1, 2)) == condition.covered).all()
+        assert (hidden.any(2).sum(1) == sides[0]).all()
+        assert (hidden.any(1).sum(1) == sides[1]).all()
+        np.testing.assert_array_equal(levels[~hidden], clean[~hidden])
+    other = occlusion_conditions(test_set, [0.2], seed=4)[0].read(slice(None))
+    assert not np.array_equal(other, conditions[0].read(slice(None)))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (13, 29), (64, 33), (28, 28), (1, 20), (20, 1), (1, 1), (224, 100)])
+@pytest.mark.parametrize("share", [0.0, *OCCLUDED_SHARES, 1.0])
+def test_rectangles_cover_the_named_share_as_nearly_as_whole_pixels_can(size: tuple[int, int], share: float) -> None:
+    h, w = occluding_sides(share, *size)
+    assert 0 <= h <= size[0]
+    assert 0 <= w <= size[1]
+    pixels = size[0] * size[1]
+    areas = np.outer(np.arange(size[0] + 1), np.arange(size[1] + 1))
+    off, least = abs(h * w - share * pixels), np.abs(areas - share * pixels).min()
+    assert off == pytest.approx(least, abs=1e-9) or (h == w and off <= 0.025 * pixels)
+
+
+def test_a_square_covers_its_share_and_every_place() -> None:
+    """On CIFAR the squares of Liu et al. 2023; beside it, how far they are off where a square cannot cover it."""
+    assert [occluding_sides(share, 32, 32) for share in (0, 0.2, 0.4, 0.6, 0.8)] == [
+        (s, s) for s in (0, 14, 20, 25, 29)
+    ]
+    assert occluding_sides(0.8, 224, 224) == (200, 200)
+    assert [occluding_sides(share, 8, 8) for share in OCCLUDED_SHARES] == [(3, 4), (5, 5), (5, 8), (7, 7)]
+    assert [occluding_sides(share, 13, 29) for share in (0.6, 0.8)] == [(9, 25), (12, 25)]
+    images = np.full((4000, 4, 4, 1), 9, np.uint8)
+    place = np.random.default_rng(0).random((4000, 2))
+    hidden = occluded(images, (2, 2), place)[..., 0] == 0
+    corners = np.array([hidden[:, :2, :2].all((1, 2)).mean(), hidden[:, 2:, 2:].all((1, 2)).mean()])
+    standard_error = np.sqrt(1 / 9 * 8 / 9 / 4000)
+    assert (np.abs(corners - 1 / 9) < 4 * standard_error).all()
+
+
+def test_mollified_test_sets_share_their_noise_between_runs_and_temperatures(test_set: Arrays) -> None:
+    x = torch.randn(30, 3, 12, 10, generator=torch.Generator().manual_seed(1))
+    conditions = mollified_conditions(test_set, np.arange(1030), TEMPERATURES, seed=0)
+    assert [(item.name, item.severity) for item in conditions] == [
+        (role, t) for role in ("noise", "blur") for t in TEMPERATURES
+    ]
+    noises = []
+    for condition in conditions:
+        assert condition.change is not None
+        changed, t = condition.change(x.clone(), 0), condition.severity
+        torch.testing.assert_close(condition.change(x.clone(), 0), changed, rtol=0, atol=0)
+        if condition.name == "noise":
+            noises.append((changed - np.cos(t * np.pi / 2) * x) / np.sin(t * np.pi / 2))
+            assert not torch.equal(condition.change(x.clone(), 1000), changed)
+            assert torch.equal(condition.change(x[7:].clone(), 7), changed[7:])
+        else:
+            torch.testing.assert_close(changed, blur(x, torch.full((30,), t)))
+    for eps in noises:
+        torch.testing.assert_close(eps, noises[-1], rtol=1e-3, atol=1e-4)
+    assert abs(float(noises[-1].std()) - 1) < 4 / np.sqrt(2 * x.numel())
+
+
+@pytest.fixture
+def predictions(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-probabilities and human distributions of 400 images in 6 classes."""
+    return np.log(rng.dirichlet(np.full(6, 0.5), 400)), rng.dirichlet(np.full(6, 0.2), 400)
+
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def test_people_of_one_mind_are_labels(predictions: Pair, rng: np.random.Generator) -> None:
+    log_p, labels = predictions[0], rng.integers(6, size=400)
+    expected, excess = human_scores(log_p, np.eye(6)[labels])
+    of_labels = metrics.scores(log_p, labels)
+    for name in ("error", "nll", "brier", "ece"):
+        assert getattr(expected, name) == pytest.approx(getattr(of_labels, name))
+        assert getattr(excess, name) == pytest.approx(getattr(of_labels, name))
+
+
+def test_human_scores_are_expectations_over_drawn_labels(predictions: Pair, rng: np.random.Generator) -> None:
+    log_p, human = predictions
+    expected, excess = human_scores(log_p, human)
+    draws = (rng.random((300, 400, 1)) > human.cumsum(1)[None, :, :-1]).sum(2)
+    for name in ("error", "nll", "brier"):
+        values = [getattr(metrics, name)(log_p, labels) for labels in draws]
+        assert abs(np.mean(values) - getattr(expected, name)) < 4 * stats.sem(values)
+    assert excess.nll == pytest.approx(stats.entropy(human, np.exp(log_p), axis=1).mean())
+    own = human_scores(np.log(human), human)[0]
+    for name in ("error", "nll", "brier", "ece"):
+        assert getattr(excess, name) == pytest.approx(getattr(expected, name) - getattr(own, name))
+    assert own.ece == pytest.approx(0)
+    certain = human_scores(np.log(np.maximum(np.eye(6)[human.argmax(1)], 1e-300)), human)[0]
+    assert certain.ece == pytest.approx(1 - human.max(1).mean())
+
+
+def test_human_labels_of_another_test_set_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    labels, path = np.arange(100) % 10, tmp_path / "people.npy"
+    human = 0.8 * np.eye(10)[labels] + 0.02
+    np.save(path, human.astype(np.float32))
+    np.testing.assert_allclose(load_human_labels(path, labels, by_number(10)), human, rtol=1e-6)
+    wrong = {
+        r"expected human labels \[100, 10\], got float64 \[99, 10\]": human[:99],
+        r"expected human labels \[100, 10\], got float64 \[100, 9\]": human[:, :9],
+        "expected rows that are distributions": 50 * human,
+        r"they do with 0\.0%": np.roll(human, 1, axis=0),
+        "got <U3": human.astype("U3"),
+        "got complex128": human.astype(complex),
+    }
+    for message, content in wrong.items():
+        np.save(path, content)
+        with pytest.raises(InputError, match=message) as caught:
+            load_human_labels(path, labels, by_number(10))
+        assert "\n" not in str(caught.value)
+    path.write_text("no array")
+    with pytest.raises(InputError, match=r"expected a \.npy file"):
+        load_human_labels(path, labels, by_number(10))
+    with pytest.raises(InputError, match=r"expected a \.npy file"):
+        load_human_labels(tmp_path / "absent.npy", labels, by_number(10))
+
+
+def conditions_of(rng: np.random.Generator) -> list[Score]:
+    return [
+        Score("corruption", name, category, severity, rng.random(), rng.random(), rng.random(), rng.random(), 10)
+        for name, category in CORRUPTIONS.items()
+        for severity in range(1, 6)
+    ]
+
+
+def test_means_are_over_corruptions_categories_and_severities(rng: np.random.Generator) -> None:
+    scores = conditions_of(rng)
+    found = {(score.name, score.category, score.severity): score for score in means(scores)}
+    assert len(found) == 15 + 4 + 5 + 1
+    array = np.array([score[4:8] for score in scores]).reshape(15, 5, 4)
+    category = np.array(list(CORRUPTIONS.values()))
+    np.testing.assert_allclose(found["fog", "weather", None][4:8], array[list(CORRUPTIONS).index("fog")].mean(0))
+    np.testing.assert_allclose(found["mean", "digital", None][4:8], array[category == "digital"].mean((0, 1)))
+    np.testing.assert_allclose(found["mean", "all", 4.0][4:8], array[:, 3].mean(0))
+    np.testing.assert_allclose(found["mean", "all", None][4:8], array.mean((0, 1)))
+    assert found["mean", "all", None].images == 750
+
+
+def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Generator) -> None:
+    assert load_scores(tmp_path) is None
+    scores = conditions_of(rng)
+    scores += [*means(scores), Score("clean", "clean", "", 0.0, 0.1, float("inf"), 0.2, 0.3, 10)]
+    scores.append(Score("occlusion", "rectangle", "", 0.2, 0.1, 0.5, 0.2, 0.3, 10, 0.19))
+    write_scores(tmp_path, scores, {"identity": "x"})
+    assert load_scores(tmp_path) == scores
+    assert {score.covered for score in load_scores(tmp_path) or ()} == {None, 0.19}
+    lines = (tmp_path / SCORES).read_text().splitlines()
+    (tmp_path / SCORES).write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(InputError, match=r"robustness\.csv: expected the scores .* got other content"):
+        load_scores(tmp_path)
+    text = "kind,name\nclean,clean\n"
+    (tmp_path / SCORES).write_text(text)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / MEASURED).write_text(json.dumps({"scores_sha256": checksum}))
+    with pytest.raises(InputError, match="expected the columns kind, name, category"):
+        load_scores(tmp_path)
+    (tmp_path / SCORES).unlink()
+    with pytest.raises(InputError, match="got no such file"):
+        load_scores(tmp_path)
+    (tmp_path / MEASURED).write_text("{")
+    with pytest.raises(InputError, match=r"cannot read .*robustness\.json"):
+        load_scores(tmp_path)
+
+
+def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """They have no column of what was covered, and their occlusion was another."""
+    columns = Score._fields[:-1]
+    rows = [dict(zip(columns, score, strict=False)) for score in conditions_of(rng)]
+    write_csv(tmp_path / SCORES, rows, columns)
+    config = RobustnessConfig(corruptions="none", mollified=False)
+    suite = open_suite("digits", tmp_path, config)
+    before = {key: value for key, value in suite.measured.items() if key not in ("identity", "rule")}
+    identity = hashlib.sha256(json_text(before).encode()).hexdigest()
+    checksum = hashlib.sha256((tmp_path / SCORES).read_bytes()).hexdigest()
+    (tmp_path / MEASURED).write_text(json.dumps({**before, "identity": identity, "scores_sha256": checksum}))
+    assert [score.covered for score in load_scores(tmp_path) or ()] == [None] * 75
+    assert measured_before(tmp_path, suite) is None
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cells on digits, one of them with two seeds, laid out as `auglik compare` does."""
+    output = tmp_path_factory.mktemp("runs")
+    for seed in range(2):
+        execute(job(output / "smoothed" / f"seed-{seed}", seed=seed))
+    execute(job(output / "sink" / "seed-0", likelihood="sink"))
+    return output
+
+
+@pytest.fixture(scope="module")
+def digits_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits' test set in CIFAR-10-C's layout: severity s inverts the image for fog, and does nothing else."""
+    folder = tmp_path_factory.mktemp("digits-c")
+    test = open_dataset("digits").test()
+    images = np.tile(test.images[:, 0], (5, 1, 1))
+    for name in CORRUPTIONS:
+        np.save(folder / f"{name}.npy", 255 - images if name == "fog" else images)
+    np.save(folder / "labels.npy", np.tile(test.labels, 5))
+    return folder
+
+
+def test_a_run_is_scored_under_every_condition_and_once(runs: Path, digits_c: Path, tmp_path: Path) -> None:
+    run = tmp_path / "smoothed" / "seed-0"
+    shutil.copytree(runs / "smoothed" / "seed-0", run)
+    suite = open_suite("digits", tmp_path, RobustnessConfig(corruptions=str(digits_c)))
+    shares: list[float] = []
+    scores = evaluate_robustness(run, suite, progress=shares.append)
+    assert shares[-1] == 1
+    assert load_scores(run) == scores
+    clean = scores[0]
+    results = json.loads((run / RESULTS).read_text())
+    for name in ("error", "nll", "brier", "ece"):
+        assert getattr(clean, name) == pytest.approx(results[f"clean_{name}"], rel=1e-4)
+    by_key = {(score.kind, score.name, score.severity): score for score in scores}
+    assert by_key["corruption", "snow", 3][4:8] == pytest.approx(clean[4:8])
+    assert by_key["corruption", "fog", 3].nll > clean.nll + 0.01
+    assert by_key["occlusion", "rectangle", 0.0][4:8] == clean[4:8]
+    covered = {severity: score.covered for (kind, _, severity), score in by_key.items() if kind == "occlusion"}
+    assert covered == {0: 0, 0.2: 12 / 64, 0.4: 25 / 64, 0.6: 40 / 64, 0.8: 49 / 64, None: pytest.approx(126 / 256)}
+    assert all(score.covered is None for score in scores if score.kind != "occlusion")
+    shares_of_area = sorted(s for kind, _, s in by_key if kind == "occlusion" and s is not None)
+    assert shares_of_area == [0, *OCCLUDED_SHARES]
+    assert by_key["occlusion", "rectangle", 0.8].error > clean.error
+    assert by_key["mollified", "noise", None].error > clean.error
+
+    written = (run / SCORES).stat().st_mtime_ns
+    assert evaluate_robustness(run, suite) == scores
+    assert (run / SCORES).stat().st_mtime_ns == written
+    fewer = open_suite("digits", tmp_path, RobustnessConfig(corruptions="none", mollified=False, images=100))
+    again = evaluate_robustness(run, fewer)
+    assert {score.kind for score in again} == {"clean", "occlusion"}
+    assert again[0].images == 100
+    assert load_scores(run) == again
+
+
+def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
+    suite = open_suite("digits", tmp_path, RobustnessConfig(corruptions="none"))
+    with pytest.raises(InputError, match=r"expected the folder of a run"):
+        evaluate_robustness(tmp_path, suite)
+    run = tmp_path / "run"
+    shutil.copytree(runs / "sink" / "seed-0", run)
+    with pytest.raises(InputError, match="got other training images"):
+        evaluate_robustness(run, suite._replace(training_digest="0"))
+    (run / RESULTS).unlink()
+    with pytest.raises(InputError, match="expected a finished run"):
+        evaluate_robustness(run, suite)
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(robustness, [str(argument) for argument in arguments])
+
+
+def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digits_c: Path, tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    shutil.copytree(runs, output)
+    (output / "sink" / "seed-1").mkdir()
+    shutil.copy(output / "sink" / "seed-0" / "config.toml", output / "sink" / "seed-1")
+    labels = open_dataset("digits").test().labels
+    np.save(tmp_path / "people.npy", 0.9 * np.eye(10)[labels] + 0.01)
+    options = ["--corruptions", digits_c, "--human-labels", tmp_path / "people.npy", "--severities", "1,5"]
+    result = invoke(output, "--data-dir", tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    assert f"left out: {output / 'sink' / 'seed-1'} has not ended" in result.output
+    assert "wrote robustness.csv into 3 run folders" in result.output
+    for title in (
+        "Clean test images",
+        "Corruptions, mean",
+        "One black square or rectangle",
+        "covered %",
+        "Mollified by blur",
+        "Human labels, excess",
+    ):
+        assert title in result.output
+    with (output / "smoothed" / "seed-1" / SCORES).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len([row for row in rows if row["kind"] == "corruption" and row["name"] != "mean"]) == 15 * 3
+    measured = [load_scores(output / "smoothed" / f"seed-{seed}") for seed in range(2)]
+    errors = [100 * scores[0].error for scores in measured if scores]
+    assert f"{np.mean(errors):.2f} ± {stats.sem(errors):.2f}" in result.output
+
+    checkpoint = output / "sink" / "seed-0" / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    (output / "smoothed" / "seed-1" / "config.toml").write_text("damaged")
+    partly = invoke(output, "--data-dir", tmp_path, "--corruptions", "none")
+    assert partly.exit_code == 1
+    assert "failed: the checkpoint" in partly.output
+    assert "failed: cannot read the configuration" in partly.output
+    assert "wrote robustness.csv into 1 run folder" in partly.output
+
+
+def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: Path) -> None:
+    cases: dict[str, list[object]] = {
+        "expected the output of `auglik compare`": [tmp_path],
+        "no such folder": [runs, "--corruptions", tmp_path / "absent"],
+        "expected all 15 corruptions": [runs, "--corruptions", tmp_path],
+        "expected some of 1,2,3,4,5": [runs, "--severities", "7"],
+        "expected 1 to 500": [runs, "--images", 501, "--corruptions", "none"],
+        "device 'cdua' cannot be used": [runs, "--device", "cdua"],
+    }
+    for message, arguments in cases.items():
+        result = invoke(*arguments)
+        assert result.exit_code == 2, message
+        assert message in result.output
+        assert len(result.output.strip().splitlines()) == 1

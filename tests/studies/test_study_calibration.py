@@ -1,0 +1,79 @@
+"""The study of calibration intervals holds, and fails for the faults that it is there to find."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from auglik.studies.calibration import study
+from auglik.studies.calibration import worlds as calibration_worlds
+from auglik.studies.calibration.worlds import WORLDS, answers, evidence, true_error
+from auglik.studies.study import Context, Findings
+
+from auglik.inference.calibration import errors, interval
+from auglik.inference.calibration.interval import Gaps
+
+CONTEXT = Context(True, 0, None, lambda share: None)
+NAMES = {world.name: world for world in WORLDS}
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five networks, calibrated ones and overconfident ones."""
+    monkeypatch.setattr(study, "QUICK_WORLDS", ("calibrated", "T = 0.67"))
+    monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5), (5000, 1)))
+    monkeypatch.setattr(study, "FEW_IMAGES", ((20, 1),))
+
+
+def failing(findings: Findings) -> list[str]:
+    return [claim.text for claim in findings.claims if not claim.holds]
+
+
+@pytest.mark.usefixtures("short")
+def test_the_study_holds() -> None:
+    findings = study.calibration(CONTEXT)
+    assert failing(findings) == []
+    assert set(findings.figures) == {"calibration-coverage"}
+    assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
+    assert len(findings.remarks) == 4
+
+
+@pytest.mark.usefixtures("short")
+def test_estimates_without_debiasing_fail_a_claim_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "fissioned", lambda gap, deviation: np.abs(gap))
+    assert any("bias of the debiased ECE" in text for text in failing(study.calibration(CONTEXT)))
+
+
+@pytest.mark.usefixtures("short")
+def test_intervals_that_never_reach_0_fail_the_claim_on_calibrated_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ungated(found: Gaps, scale: np.ndarray, excess: Callable[[np.ndarray], float]) -> float:
+        return float(np.abs(found.gap).sum() / found.networks / 4)
+
+    monkeypatch.setattr(interval, "_lower", ungated)
+    assert "calibrated: share of intervals whose lower limit is 0" in failing(study.calibration(CONTEXT))
+
+
+@pytest.mark.usefixtures("short")
+def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration_worlds, "SHARED", 1.0)  # five copies of one network
+    assert failing(study.calibration(CONTEXT)) == []
+    measured = interval.gaps
+
+    def independent(*arguments: object) -> Gaps:
+        found = measured(*arguments)  # type: ignore[arg-type]
+        return found._replace(root=np.eye(found.gap.size))
+
+    monkeypatch.setattr(interval, "gaps", independent)
+    assert "calibrated: share of intervals whose lower limit is 0" in failing(study.calibration(CONTEXT))
+
+
+def test_the_worlds_are_what_they_are_called() -> None:
+    rng = np.random.default_rng(0)
+    assert true_error(NAMES["calibrated"], rng, 100_000) == 0
+    assert true_error(NAMES["T = 0.67"], rng, 100_000) > 0.05
+    z, labels = evidence(NAMES["calibrated"], 2, 200_000, rng)
+    seen = answers(NAMES["calibrated"], 2, 200_000, np.random.default_rng(1))
+    right = seen.correct - seen.confidence
+    assert abs(right.mean(1)).max() < 4 * right.std() / np.sqrt(200_000)
+    assert 0.1 < np.asarray(np.corrcoef(right))[0, 1] < 0.9
+    assert (z.argmax(-1) == labels).mean() == pytest.approx(seen.correct.mean(), abs=0.005)
+    assert answers(NAMES["calibrated, accuracy .97"], 1, 50_000, rng).correct.mean() == pytest.approx(0.973, abs=0.003)

@@ -1,0 +1,95 @@
+"""Claims, and the command that runs the studies."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from auglik.cli.main import auglik
+from auglik.cli.verify import NAMES
+from auglik.studies import registry
+from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal, save, true
+from auglik.studies.verify import run_study, write_report
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds"),
+    [
+        (equal("a", 1.0, 1.1, 0.2), True),
+        (equal("a", 1.0, 1.3, 0.2), False),
+        (equal("a", float("nan"), 1.0, 10), False),
+        (at_most("a", 1.0, 0.9, 0.2), True),
+        (at_most("a", 1.0, 0.9), False),
+        (at_most("a", -5.0, 0.9), True),
+        (at_most("a", float("nan"), 0.9), False),
+        (at_least("a", 1.0, 1.1, 0.2), True),
+        (at_least("a", 1.0, 1.1), False),
+        (at_least("a", float("nan"), 1.1), False),
+        (true("a", True), True),
+        (true("a", False), False),
+    ],
+)
+def test_a_claim_holds_in_the_sense_of_its_relation(claim: Claim, holds: bool) -> None:
+    assert claim.holds is holds
+    assert claim.line().startswith("holds" if holds else "FAILS")
+    assert "\n" not in claim.line()
+
+
+def test_the_command_knows_every_study() -> None:
+    assert tuple(registry.STUDIES) == NAMES
+
+
+def findings(context: Context) -> Findings:
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    data = xarray.DataTree(xarray.Dataset({"x": ("draw", np.arange(3.0))}))
+    return Findings([equal("one is one", 1, 1, 0), true("the study fails", context.seed == 0)], data, {"line": figure})
+
+
+def test_findings_are_saved_as_netcdf_and_figures(tmp_path: Path) -> None:
+    files = save(findings(Context(True, 0, None, print)), tmp_path, "name")
+    assert [path.name for path in files] == ["name.nc", "line.png", "line.svg"]
+    with xarray.open_datatree(tmp_path / "name.nc", engine="h5netcdf") as data:
+        np.testing.assert_array_equal(data["x"], [0, 1, 2])
+    assert (tmp_path / "line.png").read_bytes().startswith(b"\x89PNG")
+
+
+def broken(context: Context) -> Findings:
+    raise ZeroDivisionError("the study\nbroke")
+
+
+def test_a_study_that_breaks_is_reported_and_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.STUDIES, "objectives", broken)
+    report = run_study("objectives", Context(True, 0, None, print), tmp_path)
+    assert not report.holds
+    assert report.error == "ZeroDivisionError: the study broke"
+    path = write_report(tmp_path, [report], True, 0)
+    assert json.loads(path.read_text())["holds"] is False
+
+
+@pytest.mark.parametrize(("seed", "status"), [(0, 0), (1, 1)])
+def test_verify_ends_with_0_only_if_all_claims_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, status: int
+) -> None:
+    monkeypatch.setitem(registry.STUDIES, "objectives", findings)
+    arguments = ["verify", "objectives", "--quick", "--seed", str(seed), "--output", str(tmp_path), "--jobs", "1"]
+    result = CliRunner().invoke(auglik, arguments)
+    assert result.exit_code == status, result.output
+    assert ("FAILS  the study fails" in result.output) is bool(status)
+    written = json.loads((tmp_path / "verify.json").read_text())
+    assert written["holds"] is not bool(status)
+    claim = written["studies"]["objectives"]["claims"][0]
+    assert claim == {
+        "text": "one is one", "relation": "=", "value": 1.0, "reference": 1.0, "tolerance": 0.0, "holds": True,
+    }  # fmt: skip
+    assert (tmp_path / "objectives" / "line.svg").exists()
+
+
+def test_bad_input_to_verify_is_one_line(tmp_path: Path) -> None:
+    for arguments in (["nomalizer"], ["--data", "cifar11"], ["--output", "/proc/nowhere"]):
+        result = CliRunner().invoke(auglik, ["verify", *arguments])
+        assert result.exit_code == 2, result.output
+        assert len(result.output.strip().splitlines()) == 1
