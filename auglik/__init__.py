@@ -1,7 +1,7 @@
 """auglik: under which likelihood should a classifier be trained when its inputs are augmented?
 
-The public names stand in `__init__.pyi`. Each is imported when it is first used, so that `auglik.objectives` needs torch
-alone and the command line answers at once.
+The public names stand in `__init__.pyi`. Each is imported when it is first used, so that `auglik.objectives` needs
+torch alone and the command line answers at once.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """A training step of preact-resnet-18 on 128 CIFAR-10 images, K = 1: what bfloat16 gains, and what is not network.
 
-Ours is the step of `auglik.runs.training`: views rendered, bfloat16 autocast, channels last, objective, fused SGD, meters.
+Ours is that of `auglik.runs.training`: views rendered, bfloat16 autocast, channels last, objective, fused SGD, meters.
 The peer is the same network's float32 step on a ready tensor in the default memory layout, SGD by default.
 """
 

@@ -14,7 +14,8 @@ from auglik.experiments.cells import MOST_RUNS, Cell
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.report import ReportSettings
-from auglik.runs.settings import LARGEST, SETTINGS, RunConfig, change, settings_of
+from auglik.runs.settings import SETTINGS, RunConfig, change
+from auglik.settings.fields import LARGEST, settings_of
 from auglik.system.files import ensure_writable
 from auglik.system.paths import shortened
 

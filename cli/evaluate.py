@@ -11,7 +11,8 @@ from auglik.objectives import InputError
 
 from auglik.experiments.differences import order_of
 from auglik.runs.run import CONFIG, evaluate_again
-from auglik.runs.settings import SETTINGS, RunConfig, change, flatten, read_toml
+from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
+from auglik.settings.fields import read_toml
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder

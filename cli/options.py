@@ -11,7 +11,8 @@ from typing import TypeVar
 import click
 from auglik.objectives import InputError
 
-from auglik.runs.settings import SETTINGS, RunConfig, Setting, change, in_type, read_toml, settings_of
+from auglik.runs.settings import SETTINGS, RunConfig, change
+from auglik.settings.fields import Setting, in_type, read_toml, settings_of
 from auglik.settings.names import nearest
 
 Command = TypeVar("Command", bound=Callable[..., object])

@@ -13,8 +13,8 @@ from auglik.networks import find_network
 from auglik.pretraining import PretrainConfig, execute, make_job
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.run import Results, finished
-from auglik.runs.settings import settings_of
 from auglik.runs.training import NonFiniteLossError
+from auglik.settings.fields import settings_of
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores
 from auglik.system.paths import IN_A_RUN, check_folder

@@ -9,7 +9,7 @@ from auglik.cli.progress import bar
 
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
-from auglik.runs.settings import settings_of
+from auglik.settings.fields import settings_of
 from auglik.system.paths import check_files, check_folder
 
 FOLDER = "report"

@@ -23,8 +23,9 @@ from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
 from auglik.runs.resolve import read_facts
 from auglik.runs.run import finished
-from auglik.runs.settings import SETTINGS, RunConfig, Setting, change, settings_of
+from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.runs.training import NonFiniteLossError, lengths
+from auglik.settings.fields import Setting, settings_of
 from auglik.settings.names import look_up
 from auglik.system.devices import available_cores
 from auglik.system.files import ensure_writable

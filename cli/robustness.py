@@ -18,8 +18,8 @@ from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
 from auglik.runs.evaluation import Progress
 from auglik.runs.run import CONFIG, RESULTS
-from auglik.runs.settings import settings_of
 from auglik.scoring.intervals import summary
+from auglik.settings.fields import settings_of
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
 

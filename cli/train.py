@@ -16,7 +16,8 @@ from auglik.experiments.plan import Place, carry_out, make_plan
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.run import Results
-from auglik.runs.settings import SETTINGS, settings_of
+from auglik.runs.settings import SETTINGS
+from auglik.settings.fields import settings_of
 from auglik.system.stop import stop_on_signals
 
 

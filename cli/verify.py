@@ -25,7 +25,7 @@ NAMES = (
     "calibration",
     "verdicts",
 )
-"""Those of auglik.studies.registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
+"""Those of the registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
 
 
 @click.command()

@@ -11,7 +11,8 @@ from auglik.objectives import InputError
 
 from auglik.data import open_dataset
 from auglik.runs.resolve import load_training, read_facts, resolve, training_pipeline
-from auglik.runs.settings import LARGEST, SETTINGS
+from auglik.runs.settings import SETTINGS
+from auglik.settings.fields import LARGEST
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
+from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
 from jax import Array
-from jax.scipy.special import betaln, rel_entr
+from jax.scipy.special import rel_entr
 
 Twin = Callable[..., Array]
 
@@ -94,33 +94,13 @@ def _mass_over_labels(logits: Array, level: Array) -> Array:
     return (f ** (1 - a) * product_of_roots**a).sum(-1)
 
 
-def _graded_gauss_legendre(panels: int = 10, nodes: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0,1], on panels that halve toward both ends: for e^(d a) with |d| up to 1000."""
-    left = np.concatenate([[0.0], 2.0 ** np.arange(-panels, 0)])
-    edges = np.concatenate([left, 1 - left[-2::-1]])
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    half = np.diff(edges)[:, None] / 2
-    return (edges[:-1, None] + half * (1 + x)).ravel(), (half * w).ravel()
-
-
-_LEVELS, _LEVEL_WEIGHTS = _graded_gauss_legendre()
+_LEVELS, _LEVEL_WEIGHTS = graded_gauss_legendre()
 
 
 def smoothed_normalized(logits: Array, decay: Array) -> Array:
     """Smoothed over Z = sum_j int_0^1 prod_c f_c^{q_c(a, e_j)} da, by quadrature. Heinonen et al. 2025, Eq. 10-11."""
     Z = _mass_over_labels(logits, jnp.asarray(_LEVELS)) @ jnp.asarray(_LEVEL_WEIGHTS)
     return smoothed(logits, decay) - jnp.log(Z)[..., None]
-
-
-def _beta_rule(alpha: Array, beta: Array, step: float = 1 / 32, end: float = 4.5) -> tuple[Array, Array]:
-    """Temperatures t and weights [M] for t ~ Beta(alpha, beta): the trapezoidal rule in x, t = 1/(1 + e^(-pi sinh x)).
-
-    The double-exponential substitution of Takahasi & Mori 1974: any power of t or 1-t at the ends is harmless.
-    """
-    x = jnp.arange(-end, end + step / 2, step)
-    t, rest = jax.nn.sigmoid(jnp.pi * jnp.sinh(x)), jax.nn.sigmoid(-jnp.pi * jnp.sinh(x))
-    density_times_dt = t**alpha * rest**beta * jnp.pi * jnp.cosh(x) * step
-    return t, density_times_dt * jnp.exp(-betaln(alpha, beta))
 
 
 def smoothed_normalized_schedule(
@@ -141,7 +121,7 @@ def smoothed_normalized_schedule(
     A role by its share and t ~ Beta(alpha, beta): 0 if clean, sin(t pi/2)^(2 k_noise) under noise, t^k_blur under
     blur, and what the two leave of the label multiplied under both.
     """
-    t, weights = _beta_rule(jnp.asarray(alpha, jnp.float64), jnp.asarray(beta, jnp.float64))
+    t, weights = beta_rule(jnp.asarray(alpha, jnp.float64), jnp.asarray(beta, jnp.float64))
     of_noise, of_blur = jnp.sin(jnp.pi * t / 2) ** (2 * k_noise), t**k_blur
     of_both = of_noise + of_blur - of_noise * of_blur
     masses = [_mass_over_labels(logits, level) @ weights for level in (of_noise, of_blur, of_both)]

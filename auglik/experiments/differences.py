@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from auglik.runs.run import Results
 from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, summary
+from auglik.scoring.metrics import PRIMARY
 from auglik.system.files import write_csv
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ COMPARED = (
     "effective_views",
 )
 
-PRIMARY = "clean_nll"
 ABSENT = "–"
 """What stands for a number that is not there."""
 

@@ -14,10 +14,11 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
-from auglik.runs.settings import RunConfig, change, flatten, option, read_toml, settings_hash
+from auglik.runs.settings import RunConfig, change, flatten, settings_hash
 from auglik.runs.training import lengths
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
+from auglik.settings.fields import option, read_toml
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import StorageError
 from auglik.system.paths import IN_A_RUN, check_folder, check_names

@@ -12,7 +12,8 @@ from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
 from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
-from auglik.runs.settings import RunConfig, Scalar, option
+from auglik.runs.settings import RunConfig
+from auglik.settings.fields import Scalar, option
 from auglik.settings.names import canonical, parse
 
 RESULT_FORMAT = 2

@@ -17,7 +17,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
 from auglik.runs.run import CONFIG, RESULTS, Results, finished, provenance
-from auglik.runs.settings import read_toml
+from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_toml
 from auglik.system.stop import StopRequest
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from auglik.experiments.cells import Cell
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig
-from auglik.runs.settings import SETTINGS, coerced, in_type, settings_of
+from auglik.runs.settings import SETTINGS, coerced
+from auglik.settings.fields import in_type, settings_of
 from auglik.settings.names import nearest
 
 SCALES = ("full", "quick")

@@ -9,8 +9,9 @@ from auglik.experiments.differences import COMPARISON_CSV, number, order_of, rea
 from auglik.objectives import InputError
 from auglik.report.run_files import Run, read_run
 from auglik.runs.run import CONFIG, RESULTS
-from auglik.runs.settings import RunConfig, Scalar, flatten
+from auglik.runs.settings import RunConfig, flatten
 from auglik.scoring.predictions import Predictions
+from auglik.settings.fields import Scalar
 from auglik.settings.names import nearest
 
 

@@ -14,9 +14,10 @@ from auglik.objectives import InputError
 from auglik.robustness.score import Score, load_measured, load_scores
 from auglik.runs.log import METRICS
 from auglik.runs.run import CONFIG, RESULTS, Results, finished
-from auglik.runs.settings import RunConfig, change, read_toml
+from auglik.runs.settings import RunConfig, change
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PREDICTIONS, Predictions, load_predictions
+from auglik.settings.fields import read_toml
 
 SAME_NLL = 1e-4
 """The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz."""

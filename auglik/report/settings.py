@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from auglik.objectives import InputError
-from auglik.runs.settings import option
+from auglik.settings.fields import option
 from auglik.settings.names import nearest
 
 AGAINST = ("none", "published")

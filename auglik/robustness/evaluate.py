@@ -20,8 +20,9 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Progress, predictor
 from auglik.runs.run import CONFIG, RESULTS, finished
-from auglik.runs.settings import RunConfig, change, read_toml, settings_hash
+from auglik.runs.settings import RunConfig, change, settings_hash
 from auglik.runs.step import make_network
+from auglik.settings.fields import read_toml
 from auglik.system.devices import choose_device
 from auglik.version import __version__
 from auglik.views import Gallery

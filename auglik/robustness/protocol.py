@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from auglik.objectives import InputError
-from auglik.runs.settings import option
+from auglik.settings.fields import option
 from auglik.settings.names import nearest
 
 CORRUPTIONS = {

@@ -4,36 +4,23 @@ The defaults are the fields' own and stand nowhere else. A setting that is None 
 until `resolve` fills it in; a run saves its settings resolved.
 """
 
-import dataclasses
 import hashlib
 import json
-import math
-import tomllib
-import types
 import typing
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
 
 from auglik.confidence import canonical_rules, parse_rules, rules_identity
 from auglik.networks import canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule, SmoothedNormalizedSchedule
+from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
 from auglik.settings.names import canonical, nearest, parse
-from auglik.system.files import read_text
 from auglik.views import FlipCropRotate, Step
 from auglik.views.mixing.contract import Mixing
 from auglik.views.registry import canonical_augmentations, read_augmentations
 
-Scalar = str | int | float | bool | None
-
 RESULT_FORMAT = 3
 """Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
-
-
-def option(default: Scalar, help_: str, *choices: str) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
-    return field(default=default, metadata={"help": help_, "choices": choices})
 
 
 SOFTENED = ("target", "weight", "both")
@@ -57,10 +44,10 @@ class ViewConfig:
     k_blur: float = option(1.0, "Exponent of the decay of blurred views: gamma = t^k.")
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
-        _check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
-        _check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
+        check_choices(self)
+        check(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
+        check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
+        check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
         self.schedule()
         self.augmentations()
 
@@ -82,7 +69,7 @@ class ViewConfig:
             raise InputError(f"mollify: expected each role once, got {self.mollify!r}")
         equal = 1 / (len(roles) + 1)
         clean = equal if self.clean_share is None else self.clean_share
-        _check(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
+        check(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
         share = (1 - clean) / len(roles) if roles else 0.0
         shares = {role: share if role in roles else 0.0 for role in known}
         laws = {"alpha": self.alpha, "beta": self.beta, "k_noise": self.k_noise, "k_blur": self.k_blur}
@@ -102,10 +89,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.view.augmentations()[0] is not None:
             raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
-        _check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
-        _check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
-        _check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
-        _check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
+        check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
+        check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
+        check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
+        check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
 
 
 @dataclass(frozen=True)
@@ -151,22 +138,18 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check(
-            self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images
-        )
-        _check(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
-        _check(self.views >= 1, "views", "an integer >= 1", self.views)
-        _check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
-        _check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
-        _check(
-            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate
-        )
-        _check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
-        _check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
-        _check(0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
-        _check(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
-        _check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
+        check_choices(self)
+        check(self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images)
+        check(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
+        check(self.views >= 1, "views", "an integer >= 1", self.views)
+        check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
+        check(self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
+        check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
+        check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
+        check(0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
+        check(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
         if self.budget == "views" and self.batch_size % self.views:
             raise InputError(
                 f"budget views: expected a batch size that {self.views} views divide, got {self.batch_size}:"
@@ -205,51 +188,6 @@ class RunConfig:
 
     def images_per_step(self) -> int:
         return self.batch_size if self.budget == "images" else self.batch_size // self.views
-
-
-def _check(holds: bool, name: str, expected: str, value: object) -> None:
-    if not holds or (isinstance(value, float) and not math.isfinite(value)):
-        raise InputError(f"{name}: expected {expected}, got {value}")
-
-
-def _check_choices(config: object) -> None:
-    for item in dataclasses.fields(config):  # type: ignore[arg-type]
-        value, choices = getattr(config, item.name), item.metadata.get("choices")
-        if choices and value not in choices:
-            raise InputError(
-                f"{item.name}: expected {' or '.join(choices)}, got {value!r}{nearest(str(value), choices)}"
-            )
-
-
-class Setting(NamedTuple):
-    """One setting: its flat name, its place in RunConfig, and what the command line says of it."""
-
-    key: str
-    path: tuple[str, ...]
-    type: type
-    optional: bool
-    default: Scalar
-    help: str
-    choices: tuple[str, ...]
-
-
-_PREFIXES = {"view": "", "evaluation": "evaluation_"}
-
-
-def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> Iterator[Setting]:
-    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix."""
-    for item in dataclasses.fields(config):
-        if item.name in _PREFIXES and dataclasses.is_dataclass(item.type):
-            nested = typing.cast(type, item.type)
-            yield from settings_of(nested, (*path, item.name), prefix + _PREFIXES[item.name])
-            continue
-        members = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
-        kind = typing.cast(type, next(member for member in members if member is not types.NoneType))
-        optional = types.NoneType in members
-        help_, choices = item.metadata["help"], item.metadata["choices"]
-        yield Setting(
-            prefix + item.name, (*path, item.name), kind, optional, typing.cast(Scalar, item.default), help_, choices
-        )
 
 
 SETTINGS: dict[str, Setting] = {setting.key: setting for setting in settings_of(RunConfig)}
@@ -301,34 +239,6 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "soften": lambda text: canonical_rules(text) or "none",
 }
 """The one form of settings that are names with parameters, so that equal settings are equal text."""
-
-
-LARGEST = 10**18 - 1
-"""Of whole numbers: they fit into 64 bits, and into the files of all who read them."""
-
-
-def in_type(setting: Setting, value: object) -> Scalar:
-    """`value` in the setting's type, whole numbers as floats where floats are meant. Raises InputError for others."""
-    if value is None and setting.optional:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > LARGEST:
-            raise InputError(f"{setting.key}: expected a number of at most 18 digits, got {len(str(abs(value)))}")
-        value = float(value) if setting.type is float else value
-    if isinstance(value, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
-        raise InputError(f"{setting.key}: expected one line of text, got {value!r}")
-    if type(value) is not setting.type:
-        raise InputError(f"{setting.key}: expected {setting.type.__name__}, got {value!r} ({type(value).__name__})")
-    return typing.cast(Scalar, value)
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """A TOML file as a mapping; hyphens in names are underscores. Raises InputError where it cannot be read."""
-    try:
-        data = tomllib.loads(read_text(path))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from None
-    return {key.replace("-", "_"): value for key, value in data.items()}
 
 
 def settings_hash(config: RunConfig, data_digest: str) -> str:

@@ -20,6 +20,9 @@ Indices = npt.NDArray[np.intp]
 
 ROW_SUM_TOLERANCE = 1e-3
 
+PRIMARY = "clean_nll"
+"""The endpoint that decides, named before there are results; every other is exploratory."""
+
 
 class Scores(NamedTuple):
     """What every run is scored by; `_asdict()` gives names and values."""

@@ -2,8 +2,9 @@
 
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Shape
 from auglik.views.augmentations.fcr import FlipCropRotate, fetch, levels
+from auglik.views.draws import Draws, Views
 from auglik.views.mollification import Mollification
-from auglik.views.pipeline import Draws, Pipeline, Softening, Step, Views
+from auglik.views.pipeline import Pipeline, Softening, Step
 from auglik.views.store import Gallery
 
 __all__ = [

@@ -15,7 +15,7 @@ from auglik.robustness import CORRUPTIONS, RobustnessConfig, open_suite
 from auglik.robustness.image_set import image_fingerprint
 from auglik.robustness.npy_set import npy_fingerprint
 from auglik.runs.resolve import read_facts
-from auglik.runs.settings import read_toml
+from auglik.settings.fields import read_toml
 from auglik.system.files import read_text
 
 LEFT = (

@@ -7,7 +7,8 @@ import pytest
 from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
 
 from auglik import InputError, RunConfig, change, flatten
-from auglik.runs.settings import SETTINGS, Scalar, read_toml, settings_hash
+from auglik.runs.settings import SETTINGS, settings_hash
+from auglik.settings.fields import Scalar, read_toml
 from auglik.system.files import write_toml
 from tests import tiny
 

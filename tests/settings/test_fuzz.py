@@ -21,7 +21,8 @@ from auglik.pretraining.config import resolve as resolve_pretraining
 from auglik.report import ReportSettings
 from auglik.robustness import RobustnessConfig
 from auglik.runs.resolve import training_pipeline
-from auglik.runs.settings import SETTINGS, Setting, in_type, settings_of
+from auglik.runs.settings import SETTINGS
+from auglik.settings.fields import Setting, in_type, settings_of
 from auglik.settings.names import parameters
 from tests.tiny import options
 
@@ -141,7 +142,8 @@ def idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The commands' work replaced by an exception, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     for work in (
-        "auglik.recipes.cost.estimate", "auglik.cli.train.carry_out", "auglik.cli.pretrain.execute", "auglik.cli.confidence.measure",
+        "auglik.recipes.cost.estimate", "auglik.cli.train.carry_out", "auglik.cli.pretrain.execute",
+        "auglik.cli.confidence.measure",
         "auglik.cli.confidence.train", "auglik.studies.verify.run", "auglik.report.contact_sheet.contact_sheet",
     ):  # fmt: skip
         monkeypatch.setattr(work, _stop)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from auglik.experiments.differences import PRIMARY
 from auglik.inference.components import components, new_images, new_seeds
 from auglik.inference.differences.pairing import Pair, Runs, pairs, same_views
 from auglik.inference.differences.power import SeedsNeeded, seeds_needed
@@ -18,6 +17,7 @@ from auglik.inference.posterior import cells_tree
 from auglik.inference.rule import decide, outcome
 from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import FAMILY_WISE, holm, p_of, summary
+from auglik.scoring.metrics import PRIMARY
 from auglik.system.keys import host_generator
 
 Floats = npt.NDArray[np.float64]

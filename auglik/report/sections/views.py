@@ -8,8 +8,9 @@ from auglik.report.figures.lines import Curve, Panel
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import curves_figure
-from auglik.runs.settings import Scalar, flatten
+from auglik.runs.settings import flatten
 from auglik.scoring.intervals import summary
+from auglik.settings.fields import Scalar
 
 METRICS = (
     ("clean_nll", "clean NLL", 1, 4),

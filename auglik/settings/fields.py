@@ -1,0 +1,95 @@
+"""How a setting is declared as a field of a dataclass, and read from text, TOML and Python."""
+
+import dataclasses
+import math
+import tomllib
+import types
+import typing
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import field
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.objectives import InputError
+from auglik.settings.names import nearest
+from auglik.system.files import read_text
+
+Scalar = str | int | float | bool | None
+
+
+def option(default: Scalar, help_: str, *choices: str) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
+    return field(default=default, metadata={"help": help_, "choices": choices})
+
+
+def check(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{name}: expected {expected}, got {value}")
+
+
+def check_choices(config: object) -> None:
+    for item in dataclasses.fields(config):  # type: ignore[arg-type]
+        value, choices = getattr(config, item.name), item.metadata.get("choices")
+        if choices and value not in choices:
+            raise InputError(
+                f"{item.name}: expected {' or '.join(choices)}, got {value!r}{nearest(str(value), choices)}"
+            )
+
+
+class Setting(NamedTuple):
+    """One setting: its flat name, its place in RunConfig, and what the command line says of it."""
+
+    key: str
+    path: tuple[str, ...]
+    type: type
+    optional: bool
+    default: Scalar
+    help: str
+    choices: tuple[str, ...]
+
+
+PREFIXES = {"view": "", "evaluation": "evaluation_"}
+
+
+def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> Iterator[Setting]:
+    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix."""
+    for item in dataclasses.fields(config):
+        if item.name in PREFIXES and dataclasses.is_dataclass(item.type):
+            nested = typing.cast(type, item.type)
+            yield from settings_of(nested, (*path, item.name), prefix + PREFIXES[item.name])
+            continue
+        members = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
+        kind = typing.cast(type, next(member for member in members if member is not types.NoneType))
+        optional = types.NoneType in members
+        help_, choices = item.metadata["help"], item.metadata["choices"]
+        yield Setting(
+            prefix + item.name, (*path, item.name), kind, optional, typing.cast(Scalar, item.default), help_, choices
+        )
+
+
+LARGEST = 10**18 - 1
+"""Of whole numbers: they fit into 64 bits, and into the files of all who read them."""
+
+
+def in_type(setting: Setting, value: object) -> Scalar:
+    """`value` in the setting's type, whole numbers as floats where floats are meant. Raises InputError for others."""
+    if value is None and setting.optional:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > LARGEST:
+            raise InputError(f"{setting.key}: expected a number of at most 18 digits, got {len(str(abs(value)))}")
+        value = float(value) if setting.type is float else value
+    if isinstance(value, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise InputError(f"{setting.key}: expected one line of text, got {value!r}")
+    if type(value) is not setting.type:
+        raise InputError(f"{setting.key}: expected {setting.type.__name__}, got {value!r} ({type(value).__name__})")
+    return typing.cast(Scalar, value)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file as a mapping; hyphens in names are underscores. Raises InputError where it cannot be read."""
+    try:
+        data = tomllib.loads(read_text(path))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from None
+    return {key.replace("-", "_"): value for key, value in data.items()}

@@ -1,0 +1,75 @@
+"""What is drawn for K views of N images, and the views of B of them."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auglik.views.mixing.contract import soft_labels
+
+
+class Draws(NamedTuple):
+    """What was drawn for K views of N images in one epoch: arrays on the host, copies of some on the device."""
+
+    role: NDArray[np.uint8]
+    """[K,N], as temperature, decay, weight and the first axes of parameters."""
+    temperature: NDArray[np.float32]
+    decay: NDArray[np.float32]
+    weight: NDArray[np.float32] | None
+    parameters: dict[str, NDArray[np.generic]]
+    """Of the augmentations, each under `step name.parameter`."""
+    mixing: dict[str, NDArray[np.generic]]
+    """Of every image [N,...]: all views of an image show one mixture."""
+    noise: dict[str, NDArray[np.int64]]
+    """Of every stage that noises pixels, the key of each view's noise [K]; an image's noise is its place's stream."""
+    device: dict[str, Tensor]
+
+    def view_digests(self) -> list[str]:
+        """SHA-256 of each view's parameters and keys of noise, in hexadecimal: K = 2 has the first two of K = 4."""
+        digests = [hashlib.sha256() for _ in self.role]
+        parameters: dict[str, NDArray[np.generic]] = {
+            "role": self.role,
+            "temperature": self.temperature,
+            **self.parameters,
+            **{f"{name} by splitmix64": keys for name, keys in self.noise.items()},
+        }
+        for digest in digests:
+            for name, values in self.mixing.items():
+                digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        for name, values in parameters.items():
+            for digest, row in zip(digests, values, strict=True):
+                digest.update(name.encode() + np.ascontiguousarray(row).tobytes())
+        return [digest.hexdigest() for digest in digests]
+
+    def own_share(self, labels: Tensor) -> NDArray[np.float32]:
+        """The share of its own class in the label of every image [N] of labels [N]: 1 but where images were mixed."""
+        if not self.mixing:
+            return np.ones(len(labels), np.float32)
+        own = labels.cpu().numpy()
+        return np.where(own == own[self.mixing["partner"]], 1, self.mixing["share"]).astype(np.float32)
+
+
+class Mixed(NamedTuple):
+    """Which image each of B images was mixed with, as places in the gallery [B], and its own share [B]."""
+
+    partners: Tensor
+    share: Tensor
+
+
+class Views(NamedTuple):
+    """K views of B images: standardized [K,B,c,H,W], decay and weight [K,B], places in the gallery [B]."""
+
+    images: Tensor
+    decay: Tensor
+    weight: Tensor | None
+    positions: Tensor
+    mixed: Mixed | None
+
+    def labels(self, labels: Tensor, classes: int) -> Tensor:
+        """Of the images, from those of the gallery [N]: [B], or [B,C] where images were mixed."""
+        own = labels[self.positions]
+        if self.mixed is None:
+            return own
+        return soft_labels(own, labels[self.mixed.partners], self.mixed.share, classes)
