@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from scipy import stats
 
 from auglik import open_dataset
+from auglik.recipes.cost import Estimate
 from auglik.runs.checkpoint import NAME
 from tests.tiny import options
 
@@ -100,6 +101,7 @@ def test_a_folder_with_runs_of_other_settings_is_left_alone(compared: Path) -> N
     assert (compared / "runs.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_dry_run_prints_plan_and_cost_and_trains_nothing(tmp_path: Path) -> None:
     result = invoke("compare", "--dry-run", "--output", tmp_path / "runs")
     assert result.exit_code == 0
@@ -116,6 +118,7 @@ def test_a_config_file_sets_what_the_command_line_leaves(tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "2 epochs" in result.output
     assert "2 cells x 1 seed =" in result.output
+    assert re.search(r"about .* of training and .* of evaluation a run; 2 runs, .* at a time: about", result.output)
     (tmp_path / "bad.toml").write_text("epochz = 1\n")
     result = compare(tmp_path / "runs", "--config", tmp_path / "bad.toml")
     assert result.exit_code == 2
@@ -224,6 +227,113 @@ def test_a_failed_run_is_reported_and_the_rest_go_on(tmp_path: Path) -> None:
     assert result.exit_code == 1, result.output
     assert "failed: smoothed+jensen+learning_rate=1e+30, seed 0: NonFiniteLossError" in result.output
     assert [run["cell"] for run in rows(tmp_path / "runs.csv")] == ["smoothed+jensen+learning_rate=0.1"]
+
+
+def test_runs_are_counted_by_what_became_of_them(compared: Path, tmp_path: Path) -> None:
+    settings = ("--likelihood", "smoothed", "--learning-rate", "0.1", "--learning-rate", "1e30", "--seeds", 2)
+    result = compare(tmp_path, *settings, "--jobs", 1)
+    assert result.exit_code == 1
+    assert "4 runs: 2 trained, 2 failed; " in result.output
+    again = compare(compared, *PAIR, "--seeds", 3)
+    assert "6 runs: 6 finished before; " in again.output
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run takes no time to time anything."""
+    monkeypatch.setattr("auglik.recipes.cost.estimate", lambda *arguments, **options: Estimate(0, 0, [], 0, False))
+
+
+@pytest.mark.usefixtures("untimed")
+def test_images_that_fill_no_step_are_said_to_be_left_out(tmp_path: Path) -> None:
+    """Of 200 images 20 are for validation: 5 steps of 32 leave 20 out; 180 divide by 30."""
+
+    def planned(batch_size: int, *arguments: object) -> str:
+        settings = options(batch_size=batch_size, likelihood="smoothed")
+        return invoke("compare", *settings, "--dry-run", "--output", tmp_path, *arguments).output
+
+    assert "steps of all cells: 32 of 180 images each; every pass leaves 20 of them out" in planned(32)
+    assert "leaves" not in planned(30)
+    several = planned(30, "--batch-size", 50)
+    assert "steps of smoothed+jensen+batch_size=50: 50 of 180 images each; every pass leaves 30 of them" in several
+
+
+@pytest.mark.usefixtures("untimed")
+def test_seeds_are_a_number_of_them_or_chosen_ones(tmp_path: Path) -> None:
+    def planned(*arguments: object) -> str:
+        result = compare(tmp_path / "runs", "--likelihood", "smoothed", "--dry-run", *arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    for arguments, seeds in {
+        ("--seeds", 3): 3,
+        ("--seeds", "7,9"): 2,
+        ("--seed", 7): 1,
+        ("--seed", 7, "--seed", 9): 2,
+    }.items():
+        assert f"1 cell x {seeds} seed{'s' * (seeds > 1)} = " in planned(*arguments)
+    (tmp_path / "run.toml").write_text("seed = 3\n")  # as a run's own configuration has it
+    assert "1 cell x 1 seed = " in planned("--config", tmp_path / "run.toml")
+    assert "1 cell x 4 seeds = " in planned("--config", tmp_path / "run.toml", "--seeds", 4)
+    assert_refused(compare(tmp_path / "runs", "--seeds", 3, "--seed", 7))
+    for many in (20240101, 99999999999999999999):
+        result = compare(tmp_path / "runs", "--seeds", many)
+        assert_refused(result)
+        assert f"that one seed is --seed {many}" in result.output
+    (tmp_path / "cells.toml").write_text('[[cells]]\nname = "a"\nseed = 3\n')
+    assert "expected no seed of its own" in compare(tmp_path / "runs", "--config", tmp_path / "cells.toml").output
+
+
+def test_a_product_of_too_many_runs_is_refused_at_once(tmp_path: Path) -> None:
+    values = [part for number in range(60) for part in ("--k-blur", 1 + number)]
+    assert "at most 10,000 runs" in compare(tmp_path, "--likelihood", "smoothed", *values, "--seeds", 200).output
+    values += [part for number in range(60) for part in ("--k-noise", 1 + number)]
+    values += [part for number in range(60) for part in ("--alpha", 1 + number)]
+    assert "a product of more cells" in compare(tmp_path, "--likelihood", "smoothed", *values).output
+
+
+def test_the_reference_comes_first_everywhere(tmp_path: Path) -> None:
+    """The second of the cells, which is the last by name too."""
+    likelihoods = ("--likelihood", "categorical", "--likelihood", "tempered", "--likelihood", "dirichlet")
+    result = compare(
+        tmp_path, *likelihoods, "--aggregator", "log-mean", "--seeds", 2, "--reference", "tempered+log-mean"
+    )
+    assert result.exit_code == 0, result.output
+    cells = ["tempered+log-mean", "categorical+log-mean", "dirichlet+log-mean"]
+    assert list(dict.fromkeys(row["cell"] for row in rows(tmp_path / "runs.csv"))) == cells
+    assert [row["cell"] for row in rows(tmp_path / "ensembles.csv")] == cells
+    robust = invoke("robustness", tmp_path, "--corruptions", "none", "--no-occlusion", "--no-mollified", "--images", 20)
+    assert robust.exit_code == 0, robust.output
+    assert "into 6 run folders" in robust.output
+    again = invoke("evaluate", *sorted(tmp_path.glob("*/seed-*")), "--evaluation-images", 20, "--evaluation-views", 2)
+    for said in (result.output, robust.output, again.output):
+        places = [said.index(cell) for cell in cells]
+        assert places == sorted(places)
+    repeated = invoke(
+        "robustness", tmp_path, "--corruptions", "none", "--no-occlusion", "--no-mollified", "--images", 20
+    )
+    assert "into 0 run folders" in repeated.output
+    assert "6 had theirs" in repeated.output
+
+
+def test_a_comparison_of_one_test_image_and_two_classes_is_scored(tmp_path: Path) -> None:
+    """One seed and two, no validation image, two evaluation views: its tables have numbers or dashes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 8, 8), np.uint8)
+    path = tmp_path / "small.npz"
+    np.savez(path, train_images=pixels[1:], train_labels=np.arange(20) % 2, test_images=pixels[:1], test_labels=[0])
+    for seeds in (1, 2):
+        settings = options(
+            dataset=path,
+            train_images=20,
+            validation_fraction=0,
+            evaluation_views=2,
+            evaluation_folded_views=1,
+            epochs=1,
+        )
+        result = invoke("compare", *settings, *PAIR, "--no-report", "--seeds", seeds, "--output", tmp_path / "runs")
+        assert result.exit_code == 0, result.output
+        assert f"over {seeds} seed" in result.output
+        assert "nan" not in result.output
 
 
 def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:

@@ -61,10 +61,9 @@ def test_scores_of_one_and_two_images(images: int, kind: str, validation: int) -
     assert (scaling is None) == (validation == 0 or own == 0)
 
 
-@pytest.mark.parametrize("kind", ["uniform", "certain", "certainly wrong"])
-def test_calibration_of_one_image_and_of_identical_cells(kind: str) -> None:
-    run = predictions(1, kind, 0)
-    found = calibrate({"a": {0: run, 1: run}, "b": {0: run, 1: run}}, draws=8)
+def test_calibration_of_one_image_and_of_identical_cells() -> None:
+    runs = {kind: predictions(1, kind, 0) for kind in PROBABILITIES} | {"again": predictions(1, "certain", 0)}
+    found = calibrate({cell: {0: run, 1: run} for cell, run in runs.items()}, draws=8)
     for cell in found.cells.values():
         assert 0 <= cell.ece.lower <= cell.ece.upper <= 1
         assert cell.temperature == (None, None)

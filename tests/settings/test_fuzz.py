@@ -1,10 +1,11 @@
-"""Every option of every command with huge, tiny, negative, empty and non-finite values: used, or refused in a line.
+"""Every option of every command with huge, tiny, negative, empty, odd and non-finite values: used, or refused.
 
-Settings are tried where the command line makes them, without click, as there are many; the rest through the commands,
-whose work is replaced.
+Settings are tried where the command line makes them, without click, as there are many; the rest through the
+commands, whose work is replaced.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -63,12 +64,8 @@ def resolved(changes: Mapping[str, object]) -> None:
 
 
 def taken_or_refused(use: Callable[[], object]) -> None:
-    refusal = "nothing"
-    try:
+    with suppress(InputError):
         use()
-    except InputError as error:
-        refusal = str(error)
-    assert refusal.strip()
 
 
 def values_of(setting: Setting) -> tuple[object, ...]:
@@ -105,15 +102,15 @@ def test_parameters_in_names(key: str) -> None:
                 taken_or_refused(lambda setting=setting: resolved(setting))  # type: ignore[misc]
 
 
-def test_memory_is_asked_before_it_is_taken() -> None:
-    for key, value in {"evaluation_views": 10**9, "views": 10**9, "network": "small-cnn:width=10000"}.items():
-        if key == "network":
-            taken_or_refused(lambda value=value: resolved({"network": value}))  # type: ignore[misc]
-            continue
-        with pytest.raises(InputError, match="GiB at the least"):
-            resolved({key: value})
-    with pytest.raises(InputError, match="depth of at most"):
-        resolved({"network": "resnet-18:depth=10000"})
+@pytest.mark.parametrize("key", ["views", "evaluation_views"])
+def test_memory_is_asked_before_it_is_taken(key: str) -> None:
+    with pytest.raises(InputError, match="GiB at the least"):
+        resolved({key: 10**9})
+
+
+def test_a_depth_that_nobody_waits_for_is_refused() -> None:
+    with pytest.raises(InputError, match="depth of at most 2,000, got 10,000"):
+        resolved({"network": "densenet-40:depth=10000"})
 
 
 OWN = {command.name: [option for option in command.params if isinstance(option, click.Option)] for command in COMMANDS}

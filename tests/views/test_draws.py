@@ -31,11 +31,11 @@ def digests() -> dict[str, list[str]]:
 
 
 def test_digests_are_the_same_without_vector_instructions() -> None:
-    program = "import json; from tests.test_draws import digests; print(json.dumps(digests()))"
+    program = "import json; from tests.views.test_draws import digests; print(json.dumps(digests()))"
     made = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **OLD},
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
