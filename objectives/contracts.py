@@ -4,9 +4,18 @@ Shapes are K views, B images, C classes, in that order. An implementation is a f
 its own; its fields are its parameters.
 """
 
-from typing import ClassVar, Protocol
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Protocol
 
+from auglik.objectives.schedule import Schedule
 from torch import Tensor
+
+
+class Remark(NamedTuple):
+    """What a reader of a likelihood's figures should know, and under which aggregators it holds."""
+
+    text: str
+    holds: Callable[["Aggregator"], bool] = lambda aggregator: True
 
 
 class Likelihood(Protocol):
@@ -18,6 +27,18 @@ class Likelihood(Protocol):
     """Whether labels [B,C] make sense: the constants of some likelihoods hold for one-hot labels only."""
     extra_outputs: ClassVar[int]
     """How many outputs the network has beyond the C classes; logits are then [K,B,C + extra_outputs]."""
+    remarks: ClassVar[tuple[Remark, ...]]
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The distribution of decay that it normalizes over: a field, in which a run puts its own; None for no need."""
+        ...
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        """The share of each view's label that is trained as lost, of the shape of `decay`: the decay itself, but where
+        the likelihood ignores it or spreads more.
+        """
+        ...
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         """[K,B,C + extra_outputs], [K,B] -> [K,B,C], computed in float32 or better whatever comes in."""
@@ -36,6 +57,19 @@ class Aggregator(Protocol):
     minimum_views: ClassVar[int]
     trains: ClassVar[bool]
     """Whether it may be trained with: False where the objective is unbounded above."""
+
+    @property
+    def likelihood_power(self) -> float:
+        """The power of its likelihood that a view counts by in the gradient: 1 in a mean of likelihoods.
+
+        At 0, in a mean of log-likelihoods, constants of a view that are the same for all labels move nothing.
+        """
+        ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of its figures should know."""
+        ...
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         """[K,B,C], [K,B], [K,B] -> [B,C], in float32 or better. `weight`: how much a view counts.

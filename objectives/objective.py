@@ -74,6 +74,11 @@ class Objective:
         check_logits(logits, self.likelihood.extra_outputs)
         return self.aggregator.predictive(self.likelihood.log_probabilities(logits)).log_softmax(-1)
 
+    def remarks(self) -> list[str]:
+        """What a reader of its figures should know."""
+        of_likelihood = [remark.text for remark in self.likelihood.remarks if remark.holds(self.aggregator)]
+        return [*of_likelihood, *self.aggregator.remarks]
+
     def check_view_count(self, views: int) -> None:
         """Raises InputError for fewer views than the aggregator needs."""
         needed = self.aggregator.minimum_views

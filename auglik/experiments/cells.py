@@ -6,19 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.objectives import Dirichlet as DirichletView
-from auglik.objectives import (
-    DurbinKoopman,
-    Geometric,
-    GeometricNormalized,
-    InputError,
-    Jensen,
-    LogMean,
-    Objective,
-    SmoothedNormalized,
-    SmoothedNormalizedSchedule,
-    Tempered,
-)
+from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
 from auglik.system.paths import check_names
@@ -144,38 +132,8 @@ def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Pl
 
 
 def remarks(config: RunConfig) -> list[str]:
-    """What a reader of a cell's figures should know of its objective."""
-    return [text for holds, text in _remarks(config.objective(), config) if holds]
-
-
-def _remarks(objective: Objective, config: RunConfig) -> list[tuple[bool, str]]:
-    likelihood, aggregator = objective.likelihood, objective.aggregator
-    is_mean = isinstance(aggregator, Jensen) or (isinstance(aggregator, Geometric) and aggregator.T == 1)
-    return [
-        (
-            isinstance(likelihood, DirichletView) and is_mean,
-            "the Dirichlet view trains exactly like smoothed here: its constants do not move the network",
-        ),
-        (
-            isinstance(likelihood, DirichletView) and not is_mean,
-            "under jensen the Dirichlet view trains exactly like smoothed; here its constants re-weight the views",
-        ),
-        (
-            isinstance(aggregator, Geometric | GeometricNormalized)
-            and aggregator.T == 1
-            and isinstance(aggregator, Geometric),
-            "geometric at T = 1 is jensen",
-        ),
-        (
-            isinstance(likelihood, SmoothedNormalized | SmoothedNormalizedSchedule),
-            "the training loss is that of a density, so it is no NLL; the scores below are",
-        ),
-        (
-            isinstance(likelihood, Tempered) and isinstance(aggregator, LogMean | DurbinKoopman),
-            "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
-        ),
-        (
-            config.view.augment == "none" and config.view.mollify == "none",
-            "trained without augmentation; scored on the same evaluation views as the others",
-        ),
-    ]
+    """What a reader of a cell's figures should know of its objective and its views."""
+    found = config.objective().remarks()
+    if config.view.augment == "none" and config.view.mollify == "none":
+        found.append("trained without augmentation; scored on the same evaluation views as the others")
+    return found

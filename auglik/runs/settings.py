@@ -8,11 +8,11 @@ import hashlib
 import json
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auglik.confidence import canonical_rules, parse_rules, rules_identity
 from auglik.networks import canonical_network
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule, SmoothedNormalizedSchedule
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
 from auglik.settings.names import canonical, nearest, parse
 from auglik.views import FlipCropRotate, Step
@@ -173,7 +173,7 @@ class RunConfig:
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
             reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
             raise InputError(f"online_labels: expected images of one class and soft labels, but {reason}")
-        if rules and self.soften_into != "weight" and isinstance(objective.likelihood, SmoothedNormalizedSchedule):
+        if rules and self.soften_into != "weight" and objective.likelihood.schedule is not None:
             raise InputError(
                 f"{self.likelihood} normalizes over the decay of mollification alone: --soften would change decay too;"
                 " use --soften-into weight, or smoothed-normalized"
@@ -182,8 +182,8 @@ class RunConfig:
     def objective(self) -> Objective:
         """The objective that the names mean, its schedule that of the run's own mollification."""
         likelihood = parse("likelihood", self.likelihood, LIKELIHOODS)
-        if isinstance(likelihood, SmoothedNormalizedSchedule):
-            likelihood = SmoothedNormalizedSchedule(self.view.schedule())
+        if likelihood.schedule is not None:
+            likelihood = replace(likelihood, schedule=self.view.schedule())  # type: ignore[type-var]
         return Objective(likelihood, parse("aggregator", self.aggregator, AGGREGATORS))
 
     def images_per_step(self) -> int:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.objectives import ROLES, Categorical, LabelSmoothing, Likelihood, negative_share, view_gradients
+from auglik.objectives import ROLES, Likelihood, negative_share, view_gradients
 from auglik.runs.checkpoint import Checkpoint, Keeper
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.runs.log import Log
@@ -196,13 +196,9 @@ def train(
 def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:
     """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight.
 
-    Categorical keeps labels whole, and label smoothing spreads a share more. What online labels learn is not counted.
+    What online labels learn is not counted.
     """
-    decay = draws.decay
-    if isinstance(likelihood, Categorical):
-        decay = np.zeros_like(decay)
-    elif isinstance(likelihood, LabelSmoothing):
-        decay = decay + np.float32(likelihood.epsilon) * (1 - decay)
+    decay = likelihood.label_decay(torch.from_numpy(draws.decay)).numpy()
     found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 

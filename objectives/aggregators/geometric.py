@@ -25,11 +25,16 @@ class Geometric:
     source: ClassVar[str] = "Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    likelihood_power: ClassVar[float] = 0.0
 
     T: float = 1.0
 
     def __post_init__(self) -> None:
         check_temperature("geometric", self.T)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return ("geometric at T = 1 is jensen",) if self.T == 1 else ()
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         return _MEAN.fold(table, weight, log_importance) / self.T

@@ -20,6 +20,8 @@ class GeometricNormalized:
     source: ClassVar[str] = "Kapoor et al. 2022 (Heinonen et al. 2025, Eq. 24), normalized over labels"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    likelihood_power: ClassVar[float] = 0.0
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     T: float = 1.0
 

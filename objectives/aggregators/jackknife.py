@@ -24,6 +24,8 @@ class Jackknife:
     source: ClassVar[str] = "Quenouille 1956; for importance-weighted bounds Nowozin 2018"
     minimum_views: ClassVar[int] = 2
     trains: ClassVar[bool] = False
+    likelihood_power: ClassVar[float] = 1.0
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         if weight is not None and bool((weight != weight[:1]).any()):

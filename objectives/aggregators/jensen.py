@@ -16,6 +16,8 @@ class Jensen:
     source: ClassVar[str] = "Jensen's inequality; cross-entropy on augmented images"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    likelihood_power: ClassVar[float] = 0.0
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         views = shares(weight, log_importance, len(table))

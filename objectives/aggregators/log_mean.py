@@ -22,6 +22,8 @@ class LogMean:
     source: ClassVar[str] = "Monte Carlo marginal likelihood; Heinonen et al. 2025, Appendix C"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    likelihood_power: ClassVar[float] = 1.0
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         views = shares(weight, log_importance, len(table))

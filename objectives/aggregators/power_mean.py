@@ -19,6 +19,7 @@ class PowerMean:
     source: ClassVar[str] = "power mean (Hardy, Littlewood & Polya 1934); auglik"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     rho: float = 0.5
 
@@ -27,6 +28,10 @@ class PowerMean:
             raise InputError(
                 f"power-mean: expected a finite rho other than 0 (its limit there is jensen), got {self.rho}"
             )
+
+    @property
+    def likelihood_power(self) -> float:
+        return self.rho
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         views = shares(weight, log_importance, len(table))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax
 from torch import Tensor
 
@@ -15,6 +17,11 @@ class Categorical:
     source: ClassVar[str] = "softmax cross-entropy"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return torch.zeros_like(decay)
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         return log_softmax(logits)

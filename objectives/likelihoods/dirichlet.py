@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_beta_of_smoothed_label, log_softmax
 from torch import Tensor
@@ -19,6 +20,20 @@ class Dirichlet:
     source: ClassVar[str] = "Heinonen et al. 2025, Eq. 9 (which prints B(y); the concentration is 1+y)"
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = (
+        Remark(
+            "the Dirichlet view trains exactly like smoothed here: its constants do not move the network",
+            lambda aggregator: aggregator.likelihood_power == 0,
+        ),
+        Remark(
+            "under jensen the Dirichlet view trains exactly like smoothed; here its constants re-weight the views",
+            lambda aggregator: aggregator.likelihood_power != 0,
+        ),
+    )
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax
@@ -33,12 +34,17 @@ class Focal:
     source: ClassVar[str] = "Lin et al. 2017, Eq. 4, over C classes; with decay: auglik"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
 
     focus: float = 2.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.focus) and self.focus >= 0):
             raise InputError(f"focal: expected a number >= 0 for focus, got {self.focus}")
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         return smoothed_table(focal_terms(log_softmax(logits), self.focus), decay)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import log_softmax, per_class
 from torch import Tensor
@@ -33,12 +34,17 @@ class LabelRelaxation:
     source: ClassVar[str] = "Lienen & Hüllermeier 2021; with decay: auglik"
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
 
     alpha: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < 1:
             raise InputError(f"label-relaxation: expected alpha in [0,1), got {self.alpha}: at 1 nothing costs")
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)

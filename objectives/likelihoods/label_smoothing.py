@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import at_least_float32, log_softmax
@@ -20,6 +21,8 @@ class LabelSmoothing:
     source: ClassVar[str] = "Szegedy et al. 2016; with decay: auglik"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
 
     epsilon: float = 0.1
 
@@ -27,9 +30,11 @@ class LabelSmoothing:
         if not 0 <= self.epsilon < 1:
             raise InputError(f"label-smoothing: expected epsilon in [0,1), got {self.epsilon}: at 1 no label is left")
 
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay + self.epsilon * (1 - decay)
+
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        gamma = at_least_float32(decay)
-        return smoothed_table(log_softmax(logits), gamma + self.epsilon * (1 - gamma))
+        return smoothed_table(log_softmax(logits), self.label_decay(at_least_float32(decay)))
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
 from torch import Tensor
@@ -26,12 +27,17 @@ class NoisyDirichlet:
     source: ClassVar[str] = "Kapoor et al. 2022; Milios et al. 2018"
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
 
     alpha_eps: float = 0.01
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha_eps) and self.alpha_eps > 0):
             raise InputError(f"noisy-dirichlet: expected alpha_eps > 0, got {self.alpha_eps}")
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         logits = at_least_float32(logits)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax, per_class
 from torch import Tensor
 
@@ -15,6 +16,11 @@ class Sink:
     source: ClassVar[str] = "Heinonen et al. 2025, the label-mixing mode of the published code"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 1
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)

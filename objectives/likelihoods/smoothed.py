@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax, per_class
 from torch import Tensor
 
@@ -21,6 +22,11 @@ class Smoothed:
     source: ClassVar[str] = "Heinonen et al. 2025; label smoothing: Szegedy et al. 2016"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = ()
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         return smoothed_table(log_softmax(logits), decay)

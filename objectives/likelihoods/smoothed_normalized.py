@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
 from torch import Tensor
+
+DENSITY = Remark("the training loss is that of a density, so it is no NLL; the scores below are")
 
 
 def log_normalizer(log_f: Tensor) -> Tensor:
@@ -28,6 +31,11 @@ class SmoothedNormalized:
     source: ClassVar[str] = "Heinonen et al. 2025, Eq. 10-11"
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = (DENSITY,)
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
+from auglik.objectives.likelihoods.smoothed_normalized import DENSITY
 from auglik.objectives.numerics import log_softmax
 from auglik.objectives.schedule import Schedule
 from torch import Tensor
@@ -31,12 +33,16 @@ class SmoothedNormalizedSchedule:
     source: ClassVar[str] = "auglik; Heinonen et al. 2025, Eq. 10, under the training distribution of the level"
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
+    remarks: ClassVar[tuple[Remark, ...]] = (DENSITY,)
 
     schedule: Schedule = field(default_factory=Schedule)
     measure: tuple[Tensor, Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measure", self.schedule.measure())
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)

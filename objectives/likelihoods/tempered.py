@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax, per_class
 from torch import Tensor
 
@@ -19,6 +20,16 @@ class Tempered:
     source: ClassVar[str] = "Heinonen et al. 2025, Eq. 6 (Eq. 8 prints the exponent gamma)"
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
+    schedule: ClassVar[None] = None
+    remarks: ClassVar[tuple[Remark, ...]] = (
+        Remark(
+            "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
+            lambda aggregator: aggregator.likelihood_power > 0,
+        ),
+    )
+
+    def label_decay(self, decay: Tensor) -> Tensor:
+        return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         return (1 - per_class(decay)) * log_softmax(logits)

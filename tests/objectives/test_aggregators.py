@@ -47,6 +47,21 @@ def test_the_order_of_views_is_irrelevant(case: Case[Aggregator], table: np.ndar
         torch.testing.assert_close(fold(views[order]), fold(views), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("case", AGGREGATOR_CASES, ids=str)
+def test_constants_of_views_move_nothing_where_likelihoods_have_no_power(case: Case[Aggregator]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    table = torch.randn(4, 3, 5, generator=generator, dtype=torch.float64).requires_grad_()
+    constant = torch.randn(4, 3, 1, generator=generator, dtype=torch.float64)
+    plain, moved = (
+        torch.autograd.grad(case.instance.fold(views)[:, 0].sum(), table)[0] for views in (table, table + constant)
+    )
+    power = case.instance.likelihood_power
+    assert torch.allclose(plain, moved, rtol=1e-10, atol=1e-12) == (power == 0)
+    if case.name in ("log-mean", "power-mean"):
+        pull = plain[:, :, 0] / plain[:1, :, 0]
+        torch.testing.assert_close(pull, ((table - table[:1])[:, :, 0] * power).exp().detach())
+
+
 @given(table=TABLES)
 def test_power_mean_runs_from_jensen_to_log_mean(table: np.ndarray) -> None:
     """The distance to jensen is rho/2 times the variance of the table at most to first order: 40^2/8 rho here."""
