@@ -175,8 +175,7 @@ def check_vacant(job: Job) -> None:
             raise InputError(
                 f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
             )
-    if (job.folder / checkpoints.NAME).exists():
-        checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+    checkpoints.find(job.folder, job.settings)
 
 
 def changed_file(config: RunConfig) -> str:
