@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik import RunConfig, change
+from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
 from auglik.runs.resolve import pipeline_of
 from auglik.runs.step import make_network
-from auglik.runs.training import INTERVAL, Meters, learning_rate, note_first_bad
 from auglik.system.devices import autocast
 from benchmarks.timing import (
     BATCH,
@@ -62,7 +62,7 @@ class Step:
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True
         )
-        self.meters = Meters(*torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64).unbind())
+        self.loss_sum, self.negative_sum, self.first_bad_step = torch.tensor([0, 0, -1], dtype=torch.float64).unbind()
         self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, CPU)
         self.following = batches(self.count)
         self.steps: Iterator[int] = iter(range(STEPS))
@@ -94,11 +94,11 @@ class Step:
         loss.backward()
         if network is not None:
             self.optimizer.step()
-        self.meters.loss.add_(loss.detach())
-        note_first_bad(self.meters.first_bad_step, loss.detach(), step)
+        self.loss_sum.add_(loss.detach())
+        note_first_bad(self.first_bad_step, loss.detach(), step)
         if step % INTERVAL == 0:
             shares = negative_share(view_gradients(self.objective, logits, views.decay, labels))
-            self.meters.negative_share.add_(shares)
+            self.negative_sum.add_(shares)
 
     def draw(self) -> None:
         self.pipeline.draw(0, 1, CONFIG.views, self.count, CPU)

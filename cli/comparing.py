@@ -20,9 +20,9 @@ from auglik.experiments.engines.local import Local, Outcome
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, trained_on, write
 from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, training_pipeline
 from auglik.runs.settings import RunConfig
-from auglik.runs.training import lengths
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files

@@ -16,9 +16,9 @@ from auglik.confidence_tables.reference import held_out, load_reference, load_se
 from auglik.confidence_tables.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.data import Source
 from auglik.experiments.plan import is_small
+from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import Facts, open_source, read_facts, resolve
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
-from auglik.runs.training import NonFiniteLossError
 from auglik.settings.fields import LARGEST
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores

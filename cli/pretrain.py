@@ -12,8 +12,8 @@ from auglik.experiments.plan import Place
 from auglik.networks import find_network
 from auglik.pretraining import PretrainConfig, execute, make_job
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.run import Results, finished
-from auglik.runs.training import NonFiniteLossError
 from auglik.settings.fields import settings_of
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import click
 
 from auglik.experiments.engines.local import Progress
+from auglik.runs.loop import lengths
 from auglik.runs.run import Job
-from auglik.runs.training import lengths
 
 LINES = 10
 """Lines written over the whole, where there is no terminal."""

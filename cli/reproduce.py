@@ -21,10 +21,10 @@ from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, wr
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
+from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
 from auglik.runs.run import finished
 from auglik.runs.settings import SETTINGS, RunConfig, change
-from auglik.runs.training import NonFiniteLossError, lengths
 from auglik.settings.fields import Setting, settings_of
 from auglik.settings.names import look_up
 from auglik.system.devices import available_cores

@@ -10,11 +10,12 @@ from auglik.data import Arrays, Source, first, split_validation
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.evaluation import Predict, predictor
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, load_training
 from auglik.runs.run import CONFIG, Job, find_checkpoint
 from auglik.runs.settings import RunConfig, change, flatten, settings_hash
 from auglik.runs.step import make_network
-from auglik.runs.training import lengths, train
+from auglik.runs.training import train
 from auglik.settings.fields import read_toml
 from auglik.system.devices import choose_device
 from auglik.system.files import ensure_writable, write_toml

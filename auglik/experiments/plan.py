@@ -12,10 +12,10 @@ from auglik.experiments.engines.local import Engine, Outcome, Progress
 from auglik.networks import find_network
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten, settings_hash
-from auglik.runs.training import lengths
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
@@ -175,8 +175,7 @@ def check_vacant(job: Job) -> None:
             raise InputError(
                 f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
             )
-    if (job.folder / checkpoints.NAME).exists():
-        checkpoints.load(job.folder / checkpoints.NAME, job.settings)
+    checkpoints.find(job.folder, job.settings)
 
 
 def changed_file(config: RunConfig) -> str:

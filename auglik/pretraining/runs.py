@@ -14,7 +14,6 @@ from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_ac
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
-from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
 from auglik.runs.run import CONFIG, RESULTS, Results, finished, provenance
 from auglik.settings.fields import read_toml
@@ -67,13 +66,7 @@ def check_vacant(job: PretrainJob) -> None:
     if changed or (results is not None and results["settings"] != job.settings):
         what = "; ".join(changed[:4]) or "its data set has other images"
         raise InputError(f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it")
-    interrupted(job)
-
-
-def interrupted(job: PretrainJob) -> Checkpoint | None:
-    """The checkpoint in the job's folder, if any. Raises InputError for a damaged one, or one of another run."""
-    path = job.folder / checkpoints.NAME
-    return checkpoints.load(path, job.settings) if path.exists() else None
+    checkpoints.find(job.folder, job.settings)
 
 
 def execute(
@@ -88,7 +81,7 @@ def execute(
     Raises InputError, Interrupted and NonFiniteLossError as `pretrain` does.
     """
     ensure_writable(job.folder)
-    resume = None if restart else interrupted(job)
+    resume = None if restart else checkpoints.find(job.folder, job.settings)
     threads = resume.threads if resume is not None else job.threads
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")

@@ -1,35 +1,23 @@
 """The pretraining loop. As in supervised training, randomness is keyed and no step waits for the device."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from auglik.pretraining.config import PretrainConfig
 from auglik.pretraining.pair_weights import overlap
 from auglik.pretraining.probes import features_of, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam, build_simsiam, output_std, pair_losses
-from auglik.runs.checkpoint import Checkpoint, Keeper
+from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.log import Log
+from auglik.runs.loop import Loop, NonFiniteLossError
 from auglik.runs.resolve import TrainingData
-from auglik.runs.training import INTERVAL, NonFiniteLossError, chained, learning_rate, lengths, note_first_bad
 from auglik.system.devices import autocast, send
 from auglik.system.keys import host_generator
-from auglik.system.stop import Interrupted, StopRequest
-
-
-class Meters(NamedTuple):
-    """Sums over the epoch under way, 0-d float64 tensors on the device."""
-
-    loss: Tensor
-    similarity: Tensor
-    output_std: Tensor
-    first_bad_step: Tensor
-    """The first step whose loss was not finite, or -1."""
+from auglik.system.stop import StopRequest
 
 
 class Pretrained(NamedTuple):
@@ -69,50 +57,24 @@ def pretrain(
     views, pair_weight = config.views(), config.pair_weight()
     gallery = data.training.gallery
     N = len(gallery)
-    B, _, steps_per_epoch, steps = lengths(run, N)
 
     model = make_model(config, gallery.channels)
     optimizer = torch.optim.SGD(
         model.parameters(),
-        lr=learning_rate(run, 0, steps),
+        lr=0.0,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         fused=True,
     )
-    meters = Meters(*torch.tensor([0.0, 0.0, 0.0, -1.0], dtype=torch.float64, device=device).unbind())
-    first_step, digests, seconds_before = 0, [""] * 3, 0.0
-    line: dict[str, float] = {}
-    if resume is not None:
-        model.load_state_dict(resume.network)
-        optimizer.load_state_dict(resume.optimizer)
-        meters = Meters(*resume.meters.to(device).unbind())
-        first_step, digests, seconds_before = resume.step, resume.digests, resume.train_seconds
-        line = resume.last_epoch
-
-    began, keeper = time.monotonic(), Keeper(folder)
+    loop = Loop(
+        run, data, model, optimizer, ("loss", "similarity", "output_std"), 2,
+        settings=settings, folder=folder, threads=threads, resume=resume, stop=stop,
+    )  # fmt: skip
+    B, _, steps_per_epoch, steps = loop.lengths
     drawn_epoch = -1
 
-    def save(done: int) -> None:
-        look(meters, config, N)
-        state = Checkpoint(
-            settings=settings,
-            step=done,
-            network=model.state_dict(),
-            optimizer=optimizer.state_dict(),
-            meters=torch.stack(meters).cpu(),
-            digests=digests,
-            last_epoch=line,
-            mean=data.mean,
-            std=data.std,
-            train_seconds=seconds_before + time.monotonic() - began,
-            threads=threads,
-            online_labels={},
-            class_names=data.class_names,
-        )
-        keeper.save(state)
-
-    with Log(folder, first_step // steps_per_epoch, tensorboard) as log:
-        for step in range(first_step, steps):
+    with Log(folder, loop.first_step // steps_per_epoch, tensorboard) as log:
+        for step in range(loop.first_step, steps):
             epoch, position = divmod(step, steps_per_epoch)
             if epoch != drawn_epoch:
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
@@ -120,14 +82,15 @@ def pretrain(
                 iou = overlap(pair[0].box, pair[1].box)
                 weights = pair_weight.weights(iou)
                 batches = order[: steps_per_epoch * B].reshape(steps_per_epoch, B)
-                digests = chained(digests, batches, [drawn.digest() for drawn in pair]) if position == 0 else digests
+                if position == 0:
+                    loop.chain(batches, [drawn.digest() for drawn in pair])
             batch = batches[position]
             first, second = (
                 views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
             )
 
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(run, step, steps)
+                group["lr"] = loop.rate(step)
             with autocast(device, config.precision):
                 outputs = model(first, second)
             losses = pair_losses(outputs)
@@ -137,48 +100,42 @@ def pretrain(
             optimizer.step()
 
             done = step + 1
-            meters.loss.add_(loss.detach())
-            meters.similarity.sub_(losses.detach().mean())
-            meters.output_std.add_(output_std(outputs.z[0]))
-            note_first_bad(meters.first_bad_step, loss.detach(), step)
-            if done % steps_per_epoch % INTERVAL == 0:
-                look(meters, config, N)
+            loop.add_loss(step, loss.detach())
+            loop.sums["similarity"].sub_(losses.detach().mean())
+            loop.sums["output_std"].add_(output_std(outputs.z[0]))
+            if loop.look_due(done):
+                look(loop, config)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
                 used = order[: steps_per_epoch * B]
                 line = {
                     "epoch": epoch + 1,
                     "step": done,
-                    "learning_rate": learning_rate(run, step, steps),
-                    "loss": float(meters.loss) / steps_per_epoch,
-                    "similarity": float(meters.similarity) / steps_per_epoch,
-                    "output_std": float(meters.output_std) / steps_per_epoch,
+                    "learning_rate": loop.rate(step),
+                    "loss": loop.mean("loss"),
+                    "similarity": loop.mean("similarity"),
+                    "output_std": loop.mean("output_std"),
                     "pair_weight": float(weights[used].mean()),
                     "pair_iou": float(iou[used].mean()),
                 }
                 if (epoch + 1) % config.probe_every == 0 or done == steps:
                     line |= validation_scores(model, data, config)
                 log.write(line)
-                for meter in meters[:3]:
-                    meter.zero_()
-            stopping = bool(stop) and done < steps
-            if done == steps or stopping or keeper.due():
-                save(done)
-            if stopping:
-                raise Interrupted(f"stopped after step {done} of {steps}")
-    return Pretrained(model, digests, line, seconds_before + time.monotonic() - began)
+                loop.end_epoch(line)
+            if loop.save_due(done):
+                look(loop, config)
+                loop.save(done, {})
+            loop.check_stop(done)
+    return Pretrained(model, loop.digests, loop.last_epoch, loop.seconds())
 
 
-def look(meters: Meters, config: PretrainConfig, images: int) -> None:
+def look(loop: Loop, config: PretrainConfig) -> None:
     """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
-    step = int(meters.first_bad_step)
-    if step >= 0:
-        run = config.run()
-        steps = lengths(run, images).steps
+    step = loop.bad_step()
+    if step is not None:
         raise NonFiniteLossError(
-            f"the loss is not finite at step {step} of {steps} under soften {config.soften} at learning rate"
-            f" {learning_rate(run, step, steps):.3g}; the last good checkpoint is kept; a lower learning rate is the"
-            " usual cure"
+            f"the loss is not finite at step {step} of {loop.lengths.steps} under soften {config.soften} at learning"
+            f" rate {loop.rate(step):.3g}; the last good checkpoint is kept; a lower learning rate is the usual cure"
         )
 
 

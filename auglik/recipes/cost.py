@@ -17,11 +17,11 @@ from auglik.experiments.plan import cost, trained_on
 from auglik.pretraining.runs import PretrainJob
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import evaluate
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, TrainingData, load_training, place
 from auglik.runs.run import Job
 from auglik.runs.settings import RunConfig, ViewConfig, flatten
 from auglik.runs.step import Learner, begin, take_step
-from auglik.runs.training import lengths
 from auglik.system.keys import host_generator
 
 FIRST_VIEWS = 16

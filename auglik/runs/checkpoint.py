@@ -67,6 +67,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     atomic_write(path, lambda file: torch.save(payload, file))
 
 
+def find(folder: Path, settings: str) -> Checkpoint | None:
+    """The checkpoint in a run's folder, if any. Raises InputError as `load` does."""
+    path = folder / NAME
+    return load(path, settings) if path.exists() else None
+
+
 def load(path: Path, settings: str) -> Checkpoint:
     """Its tensors on the CPU. Raises InputError for a damaged file, another format, or one of other settings."""
     try:

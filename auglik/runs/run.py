@@ -34,10 +34,11 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Evaluation, evaluate, on_validation
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
 from auglik.runs.settings import RunConfig, flatten
 from auglik.runs.step import make_network
-from auglik.runs.training import lengths, train
+from auglik.runs.training import train
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.system.notices import say_once
@@ -153,10 +154,7 @@ def training_share(config: RunConfig, images: int) -> float:
 
 def find_checkpoint(job: Job) -> Checkpoint | None:
     """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
-    path = job.folder / checkpoints.NAME
-    if not path.exists():
-        return None
-    found = checkpoints.load(path, job.settings)
+    found = checkpoints.find(job.folder, job.settings)
     return found if job.resume else None
 
 

@@ -35,8 +35,8 @@ from auglik.pretraining.probes import Features
 from auglik.pretraining.simsiam import Outputs, output_std
 from auglik.pretraining.views import Drawn, PairViews
 from auglik.runs.checkpoint import NAME
+from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import load_training
-from auglik.runs.training import NonFiniteLossError
 from auglik.settings.names import parse
 from auglik.system.keys import host_generator
 from auglik.system.stop import Interrupted

@@ -13,9 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from auglik import InputError, RunConfig, load_training, open_dataset, train
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.loop import NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
 from auglik.runs.step import make_network
-from auglik.runs.training import NonFiniteLossError, Trained, learning_rate, lengths
+from auglik.runs.training import Trained
 from auglik.system.keys import host_generator
 from auglik.system.stop import Interrupted
 from tests import tiny

@@ -18,8 +18,8 @@ from auglik.networks.randomness import Uniforms
 from auglik.pretraining.config import PretrainConfig
 from auglik.robustness.arrays import noise_key
 from auglik.runs.evaluation import only_mollified
+from auglik.runs.loop import chained, lengths
 from auglik.runs.resolve import pipeline_of
-from auglik.runs.training import chained, lengths
 from auglik.system.keys import host_generator, stream_key
 from auglik.system.splitmix import normals, streams
 from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline, Shape

@@ -1,0 +1,174 @@
+"""What every training loop does around its steps: rate, sums, digests, looks, resuming, checkpoints, stopping."""
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from auglik.runs.checkpoint import Checkpoint, Keeper
+from auglik.runs.resolve import TrainingData
+from auglik.runs.settings import RunConfig
+from auglik.system.stop import Interrupted, StopRequest
+
+INTERVAL = 20
+"""Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
+
+
+class Lengths(NamedTuple):
+    """How the steps of a run are counted: `images` at a time, in passes over all images, and in epochs."""
+
+    images: int
+    steps_per_pass: int
+    steps_per_epoch: int
+    steps: int
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss stopped being finite; the message names the step, the objective and the views' statistics."""
+
+
+def lengths(config: RunConfig, images: int) -> Lengths:
+    """The steps of a run over `images` images; images that fill no whole step end no pass.
+
+    Both budgets take the same number of steps: `views` makes fewer passes, at batch-size/K images a step.
+    """
+    assert config.epochs is not None
+    per_step = min(config.images_per_step(), images)
+    steps_per_epoch = max(1, images // config.batch_size)
+    return Lengths(per_step, images // per_step, steps_per_epoch, config.epochs * steps_per_epoch)
+
+
+def learning_rate(config: RunConfig, step: int, steps: int) -> float:
+    """The rate at a step: up to its highest along a line over the warm-up, then to zero along half a cosine."""
+    assert config.learning_rate is not None
+    assert config.warmup is not None
+    rising = round(config.warmup * steps)
+    if step < rising:
+        return config.learning_rate * (step + 1) / (rising + 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+@final
+class Loop:
+    """What a run carries from one step to the next, and the clock of its checkpoints.
+
+    `sums` [names] are running sums over the epoch under way, 0-d float64 tensors on the device. Its methods stand in
+    the order in which a loop calls them.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        data: TrainingData,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        sums: Sequence[str],
+        views: int,
+        *,
+        settings: str,
+        folder: Path,
+        threads: int,
+        resume: Checkpoint | None,
+        stop: StopRequest | None,
+    ) -> None:
+        """Goes on from `resume` where it is given."""
+        self.lengths = lengths(config, len(data.training.labels))
+        self.first_step, self.digests, self.last_epoch = 0, [""] * (views + 1), dict[str, float]()
+        meters = torch.tensor([*(0.0 for _ in sums), -1.0], dtype=torch.float64)
+        self._seconds_before = 0.0
+        if resume is not None:
+            network.load_state_dict(resume.network)
+            optimizer.load_state_dict(resume.optimizer)
+            meters = resume.meters
+            self.first_step, self.digests, self.last_epoch = resume.step, resume.digests, resume.last_epoch
+            self._seconds_before = resume.train_seconds
+        *values, self.first_bad_step = meters.to(torch.device(config.device)).unbind()
+        """The first step whose loss was not finite, or -1; on the device."""
+        self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
+        self._config, self._data, self._network, self._optimizer = config, data, network, optimizer
+        self._settings, self._threads, self._stop = settings, threads, stop
+        self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
+
+    def chain(self, batches: NDArray[np.int64], views: list[str]) -> None:
+        """Counts an epoch's draws into the digests, as `chained` does."""
+        self.digests = chained(self.digests, batches, views)
+
+    def rate(self, step: int) -> float:
+        return learning_rate(self._config, step, self.lengths.steps)
+
+    def add_loss(self, step: int, loss: Tensor) -> None:
+        """Adds a detached loss to `sums`, and keeps the first step where it was not finite."""
+        self.sums["loss"].add_(loss)
+        note_first_bad(self.first_bad_step, loss, step)
+
+    def look_due(self, done: int) -> bool:
+        return done % self.lengths.steps_per_epoch % INTERVAL == 0
+
+    def bad_step(self) -> int | None:
+        """Waits for the device: the first step whose loss was not finite, if any."""
+        step = int(self.first_bad_step)
+        return None if step < 0 else step
+
+    def mean(self, name: str) -> float:
+        """Of a sum, over the steps of an epoch."""
+        return float(self.sums[name]) / self.lengths.steps_per_epoch
+
+    def end_epoch(self, line: dict[str, float]) -> None:
+        self.last_epoch = line
+        for value in self.sums.values():
+            value.zero_()
+
+    def save_due(self, done: int) -> bool:
+        """Whether the run ends here, is asked to stop, or has gone long without a checkpoint; asks once a step."""
+        self._stopping = bool(self._stop) and done < self.lengths.steps
+        return done == self.lengths.steps or self._stopping or self._keeper.due()
+
+    def save(self, done: int, online_labels: dict[str, Tensor]) -> None:
+        """Writes the checkpoint; call it once a look has found every loss finite."""
+        state = Checkpoint(
+            settings=self._settings,
+            step=done,
+            network=self._network.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            meters=torch.stack([*self.sums.values(), self.first_bad_step]).cpu(),
+            digests=self.digests,
+            last_epoch=self.last_epoch,
+            mean=self._data.mean,
+            std=self._data.std,
+            train_seconds=self.seconds(),
+            threads=self._threads,
+            online_labels=online_labels,
+            class_names=self._data.class_names,
+        )
+        self._keeper.save(state)
+
+    def check_stop(self, done: int) -> None:
+        """Raises Interrupted where `save_due` found that the run is asked to stop."""
+        if self._stopping:
+            raise Interrupted(f"stopped after step {done} of {self.lengths.steps}")
+
+    def seconds(self) -> float:
+        """Of training so far, with those before the run was resumed."""
+        return self._seconds_before + time.monotonic() - self._began
+
+
+def chained(digests: list[str], batches: NDArray[np.int64], views: list[str]) -> list[str]:
+    """The digests of all draws so far: of the images of every step [steps,B], then of each view.
+
+    The first is that of B too: other batch sizes make other batches of one order. K = 2 has the first views of K = 4.
+    """
+    news = [hashlib.sha256(repr(batches.shape).encode() + batches.tobytes()).hexdigest(), *views]
+    return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
+
+
+def note_first_bad(first_bad_step: Tensor, loss: Tensor, step: int) -> None:
+    """Keeps, on the device, the first step whose loss was not finite."""
+    is_first = ~torch.isfinite(loss) & (first_bad_step < 0)
+    first_bad_step.copy_(torch.where(is_first, float(step), first_bad_step))
