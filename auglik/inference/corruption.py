@@ -240,7 +240,7 @@ def _unfit(seeds: Sequence[int], differences: Sequence[Floats]) -> str:
         return "no seed of both was measured under the same conditions"
     if len(seeds) == 1:
         return "one seed says nothing about other seeds"
-    return "the scores are the same on every seed: is the one the other under another name?" * (
+    return "the scores are the same on every seed: are they the same under two names?" * (
         not any(values.any() for values in differences)
     )
 

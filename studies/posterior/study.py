@@ -190,7 +190,7 @@ def remarks(
     ]
     said += [
         f"{PAIRS[number]} at T = 1 is as concentrated as categorical + geometric:T={one.T:.3g}"
-        f" (+- {2 * one.T_error:.2g}), the means {one.shift:.2f} posterior standard deviations apart;"
+        f" (± {2 * one.T_error:.2g}), the means {one.shift:.2f} posterior standard deviations apart;"
         f" held-out {one.target.held_out:.4f} against {one.reading.held_out:.4f}"
         for number, one in matches.items()
     ]

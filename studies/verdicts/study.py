@@ -92,7 +92,7 @@ def verdicts(context: Context) -> Findings:
         f"power at {DISTANCE:g} sds for {listed(SEEDS)} seeds: one cell of eight "
         f"{listed(f'{power[s][0].right[0]:.2f}' for s in SEEDS)}, all eight "
         f"{listed(f'{power[s][1].right.mean():.2f}' for s in SEEDS)}",
-        f"cells at the edge of +-{ROPE:g} nats, any called practically equal: "
+        f"cells at the edge of ±{ROPE:g} nats, any called practically equal: "
         f"{listed(f'{one.equal:.3f}' for one in edge.values())} (two decades, then a tenth of that noise)",
         *(
             f"corruption, {s} seeds: a false word overall {one.overall:.3f}, on a category {one.category:.3f}, on a "

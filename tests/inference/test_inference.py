@@ -358,7 +358,7 @@ def test_images_or_the_cap_may_forbid() -> None:
     rng = np.random.default_rng(0)
     images = seeds_needed(Law(0.01, 0.002, 0.02, 5, 300), 1, rng)
     assert images.images_limit > 0.9
-    assert "more test images are needed: the 300 test images leave +-0.039 nats" in images.sentence
+    assert "more test images are needed: the 300 test images leave ±0.039 nats" in images.sentence
     hopeless = seeds_needed(Law(0.0001, 0.01 / math.sqrt(200), 0.0, 200, 300), 8, rng)
     assert (hopeless.lower, hopeless.upper) == (None, None)
     assert hopeless.sentence == "more than 100 seeds would be needed"

@@ -173,7 +173,8 @@ def test_cells_of_several_test_sets_are_one_family() -> None:
     assert found.family == 2
     t = float(student.ppf(1 - 0.05 / 4, 2))
     assert (
-        f"3 seeds show little: the first of 2 cells is told only by a difference of {t:.3g} times" in found.warnings[0]
+        f"3 seeds show little: the first of 2 cells is called better or worse only from {t:.3g} standard"
+        in found.warnings[0]
     )
 
 
@@ -220,7 +221,7 @@ def test_sentences() -> None:
     told = effect._replace(p_adjusted=0.0004)
     assert verdict("a", "b", "better", told, 0.01, 1, None) == (
         "a is better than b: -0.0200 nats, 95% interval [-0.0350, -0.0050], p < 0.001, though it may be practically "
-        "nothing (+-0.01)."
+        "nothing (±0.01)."
     )
     nan = float("nan")
     nothing = Bounds(0.1, nan, nan, nan, nan)

@@ -174,9 +174,9 @@ def _warnings(primary: Sequence[Primary], family: int) -> list[str]:
     for S in sorted({len(row.seeds) for row in primary if 1 < len(row.seeds) < 5}):
         few = [row.cell for row in primary if len(row.seeds) == S]
         least = float(special.stdtrit(S - 1, 1 - FAMILY_WISE / family / 2))
-        first = f"the first of {family} cells is" if family > 1 else "a cell is"
+        first = f"the first of {family} cells" if family > 1 else "a cell"
         said.append(
-            f"{S} seeds show little: {first} told only by a difference of {least:.3g} times its standard error or more "
+            f"{S} seeds show little: {first} is called better or worse only from {least:.3g} standard errors on "
             f"({', '.join(few)})"
         )
     if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:

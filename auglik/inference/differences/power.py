@@ -80,7 +80,7 @@ def _least(theta: Floats, sd: Floats, image_width: float, level: float) -> Float
 def _sentence(
     law: Law, lower: int | None, upper: int | None, assurance: Mapping[int, float], limit: float, image_width: float
 ) -> str:
-    images = f"the {int(law.images):,} test images leave +-{image_width:.2g} nats however many seeds there are"
+    images = f"the {int(law.images):,} test images leave ±{image_width:.2g} nats however many seeds there are"
     if limit > 0.5:
         return f"more test images are needed: {images}"
     S = int(law.seeds)

@@ -19,7 +19,7 @@ def verdict(
     if outcome == "equal":
         told = f", though {cell} is {better}" if effect.p_adjusted <= FAMILY_WISE else ""
         return (
-            f"{cell} and {reference} are practically equal{told}: {numbers}, lies within +-{rope:g}, "
+            f"{cell} and {reference} are practically equal{told}: {numbers}, within ±{rope:g}, "
             f"{p_text(effect.p_equal_adjusted)}{allowing}."
         )
     p = p_text(effect.p_adjusted)
@@ -28,7 +28,7 @@ def verdict(
         numbers = numbers.replace("95% interval", f"95% interval{alone}")
         more = f"; {needed.sentence}" if needed else ""
         return f"The data cannot tell {cell} from {reference}: {numbers}, {p}{allowing}{more}."
-    small = f", though it may be practically nothing (+-{rope:g})" if min(abs(lower), abs(upper)) < rope else ""
+    small = f", though it may be practically nothing (±{rope:g})" if min(abs(lower), abs(upper)) < rope else ""
     return f"{cell} is {better} than {reference}: {numbers}, {p}{allowing}{small}."
 
 
@@ -46,7 +46,7 @@ def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, image
             f"{mean:+.4f} nats{over}; run at least 3 seeds, better 5."
         )
     if mean == 0 and math.isnan(seeds.lower):
-        return f"{cell} and {reference} have the same clean NLL on every seed: is the one the other under another name?"
+        return f"{cell} and {reference} have the same clean NLL on every seed: are they the same under two names?"
     if math.isnan(seeds.lower):
         return (
             f"No verdict on {cell} and {reference}: they differ by {mean:+.4f} nats on every seed alike, so nothing is "

@@ -39,7 +39,7 @@ def headline(rows: Sequence[Primary], family: int) -> str:
             ("better", "better"),
             ("worse", "worse"),
             ("equal", "practically equal"),
-            ("undecided", "that the data cannot tell from it"),
+            ("undecided", "undecided"),
             ("unknown", "about which nothing can be said for other seeds and images"),
         )
         if kind in groups
@@ -52,8 +52,8 @@ def headline(rows: Sequence[Primary], family: int) -> str:
     if set(groups) == {"unknown"}:
         return head
     return (
-        f"{head} The chance that any cell is called better or worse that is not, or any practically equal that is "
-        f"not, is at most {FAMILY_WISE:.0%} each{all_of}."
+        f"{head} Where differences between seeds are about normal, at most {FAMILY_WISE:.0%} of comparisons call any "
+        f"cell better or worse that is not, and at most {FAMILY_WISE:.0%} any practically equal that is not{all_of}."
     )
 
 

@@ -99,9 +99,13 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
 
 
 def compact(value: float, unit: str) -> str:
-    """With a sign and three digits or so."""
-    digits = {"points": 2, "%": 1}.get(unit, 3) - (abs(value) >= 10) - (abs(value) >= 100)
-    return f"{value:+.{max(0, digits)}f}".replace("-", "−") if math.isfinite(value) else "–"
+    """With three digits or so, one more where a value would nearly vanish, and a sign where it does not."""
+    if not math.isfinite(value):
+        return "–"
+    digits = {"points": 2, "%": 1}.get(unit, 3)
+    digits += (abs(value) < 10.0**-digits) - (abs(value) >= 10) - (abs(value) >= 100)
+    shown = f"{value:+.{max(0, digits)}f}"
+    return shown.replace("-", "−") if float(shown) else shown[1:]
 
 
 def _metrics(inference: Inference) -> dict[tuple[str, str], Metric]:
