@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,10 @@ class Files(NamedTuple):
     def marks(self, protocol: str) -> list[str]:
         """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
         return [f"{name} {size} {protocol} {RULE}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
+
+    def stems(self) -> list[str]:
+        """The names without folder and ending."""
+        return [PurePosixPath(name).stem for name in self.names]
 
     def state(self) -> str:
         """SHA-256 of names, sizes, times and labels, and of the rule by which pixels are read."""

@@ -86,6 +86,9 @@ class ImageFolder:
             partial(resize_and_crop, shorter=shorter, size=size), size, files.marks(f"{shorter}/{size}")
         )
 
+    def test_files(self) -> list[str]:
+        return self._test.stems()
+
     def check(self) -> None:
         self._check_classes()
         _ = self._training, self._test

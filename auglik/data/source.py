@@ -46,6 +46,13 @@ class LargeSource(Source, Protocol):
     def opened(self, part: Part) -> Arrays | LazyArrays: ...
 
 
+@runtime_checkable
+class FileSource(Source, Protocol):
+    """A `Source` of image files; `test_files` [N] are the names of the test images, without folder and ending."""
+
+    def test_files(self) -> list[str]: ...
+
+
 def opened(source: Source, part: Part) -> Arrays | LazyArrays:
     """One part of a data set, in memory or, where that may be too much, read as it is asked for."""
     if isinstance(source, LargeSource):

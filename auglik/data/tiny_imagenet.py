@@ -54,6 +54,9 @@ class TinyImagenet:
         decoded = files.decoded(partial(of_size, width=SIDE, height=SIDE), SIDE)
         return decoded_once(decoded, files.state(), self._cache(part))
 
+    def test_files(self) -> list[str]:
+        return self._test.stems()
+
     def check(self) -> None:
         _ = self._training, self._test
         forget_damaged(self._cache("train"))

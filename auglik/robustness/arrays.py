@@ -26,18 +26,21 @@ def clean_condition(test: Arrays) -> Condition:
     return Condition("clean", "clean", "", 0.0, test.labels, _reader(test.images))
 
 
-def occlusion_conditions(test: Arrays, shares: Sequence[float], seed: int) -> list[Condition]:
+def occlusion_conditions(
+    test: Arrays, places: NDArray[np.int64], shares: Sequence[float], seed: int
+) -> list[Condition]:
     """One black rectangle in every image over each share of its area (Liu et al. 2023), where the seed puts it.
 
     It has the sides of `occluding_sides`. An image's rectangles of all shares lie at the same relative place (u, v),
-    uniform: the first row is floor(u (H - height + 1)).
+    uniform: the first row is floor(u (H - height + 1)). They are the image's own, one of `places` [N] in the whole test
+    set, whichever others are scored with it.
     """
-    place = host_generator(seed, "occluding squares").random((len(test.labels), 2))
+    relative = host_generator(seed, "occluding squares").random((int(places.max()) + 1, 2))[places]
     H, W = test.images.shape[2:]
     found = []
     for share in shares:
         height, width = occluding_sides(share, H, W)
-        read, covered = _occluding_reader(test.images, (height, width), place), height * width / (H * W)
+        read, covered = _occluding_reader(test.images, (height, width), relative), height * width / (H * W)
         found.append(Condition("occlusion", OCCLUDER, "", share, test.labels, read, covered=covered))
     return found
 

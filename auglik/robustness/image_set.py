@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, Read
 from auglik.system.files import read_text
 from auglik.system.keys import host_generator
+from auglik.system.notices import say_once
 from auglik.views import Shape
 
 
@@ -31,8 +32,13 @@ def image_conditions(
     seed: int = 0,
     allow_missing: bool = False,
     absent: Collection[str] = (),
+    wanted: Sequence[tuple[int, str]] = (),
 ) -> list[Condition]:
-    """The conditions of a tree of image files, decoded chunk by chunk; of each, the same `images` files or all.
+    """The conditions of a tree of image files, decoded chunk by chunk; of each, the same files.
+
+    These are the `wanted` test images (class number and name without ending) in their order, where the tree has a file
+    of each; else `images` of its own files or all, and a line says where a choice is of other images than the clean
+    ones.
 
     Folders bear the `class_names` [C] of the network, all but those `absent` from the test set. Raises InputError for
     missing corruptions or severities, conditions of other files than the first, other classes, and, while reading, for
@@ -49,7 +55,15 @@ def image_conditions(
                 f"{condition}: expected the {len(files)} files of {names[0]}/{severities[0]}, got other ones"
                 f" ({len(_listed(condition))}; an interrupted copy?)"
             )
-    chosen = np.arange(len(files)) if images is None else chosen_images(labels, images, seed)
+    chosen = _places_of(wanted, files, labels)
+    if chosen is None and images is not None:
+        say_once(
+            f"{folder}: its files are not named as the test images, so its {images} images are chosen by themselves and"
+            " may be of other ones than the clean images"
+        )
+        chosen = chosen_images(labels, images, seed)
+    elif chosen is None:
+        chosen = np.arange(len(files))
     kept = [files[index] for index in chosen]
     return [
         Condition(
@@ -93,6 +107,17 @@ def _listed(condition: Path) -> list[str]:
     if not condition.is_dir():
         raise InputError(f"{condition}: expected a folder of classes for this severity, got no such folder")
     return [f"{name}/{file}" for name in class_folders(condition) for file in image_names(condition / name)]
+
+
+def _places_of(
+    wanted: Sequence[tuple[int, str]], files: Sequence[str], labels: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Where the wanted images are among the files; None where one is missing, or two of either have one name."""
+    keys = zip(labels.tolist(), (PurePosixPath(file).stem for file in files), strict=True)
+    found = {key: place for place, key in enumerate(keys)}
+    if not wanted or len(set(wanted)) < len(wanted) or len(found) < len(files) or not found.keys() >= set(wanted):
+        return None
+    return np.array([found[image] for image in wanted], np.int64)
 
 
 def _labels(

@@ -36,13 +36,16 @@ SEEDED = ("impulse_noise", "glass_blur")
 """Draw from a generator of their own, which a seed must be passed to."""
 
 
-def made_set(name: str, test: Arrays, data_dir: Path, seed: int, progress: Progress) -> Path:
+def made_set(name: str, test: Arrays, places: NDArray[np.int64], data_dir: Path, seed: int, progress: Progress) -> Path:
     """The folder with the test images under all 15 corruptions at severities 1 to 5, in the layout of CIFAR-10-C.
 
+    `places` [N] are the images' in the whole test set; an image looks the same in any choice that it is in.
     It is made where it is missing, corruption by corruption, each file whole or absent; manifest.json holds what it
     was made of and the files' SHA-256. Raises InputError where the library is missing, or a file has changed.
     """
     identity: dict[str, object] = {"test_digest": digest(test), "seed": seed, "rule": 1}
+    if (places != np.arange(len(places))).any():
+        identity["places"] = hashlib.sha256(places.tobytes()).hexdigest()
     mark = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     folder = data_dir / f"{Path(name).stem}-c-auglik-{mark}"
     made = _checked(folder, identity)
@@ -53,7 +56,7 @@ def made_set(name: str, test: Arrays, data_dir: Path, seed: int, progress: Progr
     ensure_writable(folder)
     _save(folder, "labels.npy", np.tile(test.labels, len(SEVERITIES)), made)
     for index, corruption in enumerate(missing):
-        images = corrupted_images(test.images, corruption, seed, part_of(progress, index, len(missing)))
+        images = corrupted_images(test.images, places, corruption, seed, part_of(progress, index, len(missing)))
         _save(folder, f"{corruption}.npy", images, made)
         facts = {"made_by": f"imagecorruptions-imaug {version('imagecorruptions-imaug')}", "data_set": name}
         write_json(folder / MANIFEST, {**identity, **facts, "files": made})
@@ -61,15 +64,20 @@ def made_set(name: str, test: Arrays, data_dir: Path, seed: int, progress: Progr
 
 
 def corrupted_images(
-    images: NDArray[np.uint8], corruption: str, seed: int, progress: Progress = lambda share: None
+    images: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    corruption: str,
+    seed: int,
+    progress: Progress = lambda share: None,
 ) -> NDArray[np.uint8]:
-    """Images [N,c,H,W] at severities 1 to 5 in turn: [5N,H,W,c]. An image's draw is keyed by its place in the set."""
+    """Images [N,c,H,W] at severities 1 to 5 in turn: [5N,H,W,c]. An image's draw is keyed by its
+    place, of `places` [N]."""
     levels = images.transpose(0, 2, 3, 1)
     found = np.empty((len(SEVERITIES), *levels.shape), np.uint8)
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints what it makes do with
         for place, severity in enumerate(SEVERITIES):
-            for index, image in enumerate(levels):
-                generator = host_generator(seed, "corruption", corruption, severity, index)
+            for index, (image, at) in enumerate(zip(levels, places.tolist(), strict=True)):
+                generator = host_generator(seed, "corruption", corruption, severity, at)
                 found[place, index] = corrupted(image, corruption, severity, generator)
                 progress((place * len(levels) + index + 1) / (len(SEVERITIES) * len(levels)))
     return found.reshape(-1, *levels.shape[1:])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from auglik.data import Arrays, ClassNames, NpyFolder, Source, absent_classes, digest, open_dataset
 from auglik.data.listing import arrays_in
+from auglik.data.source import FileSource
 from auglik.objectives import InputError
 from auglik.robustness.arrays import clean_condition, mollified_conditions, noise_key, occlusion_conditions
 from auglik.robustness.human import load_human_labels
@@ -73,7 +74,7 @@ def open_suite(
     subset = Arrays(test.images[chosen], test.labels[chosen])
     conditions = [clean_condition(subset), *corruptions.conditions]
     if config.occlusion:
-        conditions += occlusion_conditions(subset, OCCLUDED_SHARES, seed)
+        conditions += occlusion_conditions(subset, chosen, OCCLUDED_SHARES, seed)
     if config.mollified:
         conditions += mollified_conditions(subset, chosen, TEMPERATURES, seed)
     measured: dict[str, object] = {
@@ -112,7 +113,7 @@ def _corruptions(
     severities, allow_missing, seed = config.chosen_severities(), config.allow_missing, config.robustness_seed
     if folder == "made":
         subset = Arrays(test.images[chosen], test.labels[chosen])
-        made = made_set(source.name, subset, data_dir, seed, progress)
+        made = made_set(source.name, subset, chosen, data_dir, seed, progress)
         conditions = npy_conditions(made, subset, np.arange(len(chosen)), severities)
         return Corruptions(conditions, made.name, npy_fingerprint(made))
     if set(arrays_in(folder)) & set(CORRUPTIONS):
@@ -121,7 +122,9 @@ def _corruptions(
     shape = Shape(*test.images.shape[1:])
     names = source.class_names
     absent = absent_classes(names, test.labels)
-    conditions = image_conditions(folder, shape, names, severities, config.images, seed, allow_missing, absent)
+    files = source.test_files() if isinstance(source, FileSource) else []
+    wanted = [(int(test.labels[place]), files[place]) for place in chosen] if files else []
+    conditions = image_conditions(folder, shape, names, severities, config.images, seed, allow_missing, absent, wanted)
     return Corruptions(conditions, folder.name, image_fingerprint(folder))
 
 

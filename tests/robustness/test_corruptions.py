@@ -174,6 +174,21 @@ def test_a_subset_of_image_files_is_the_same_for_all_conditions(
     assert len(places) == 1
 
 
+def test_corrupted_files_are_those_of_the_test_images_by_class_and_name(
+    tmp_path: Path, images: dict[str, NDArray[np.uint8]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The network numbers the classes otherwise than the tree's alphabet: a choice by position took other files."""
+    names, wanted = ("n03", "n01", "n02"), [(1, "b"), (0, "b"), (2, "a")]
+    for condition in image_conditions(tmp_path, SHAPE, names, [1, 3], images=3, wanted=wanted):
+        assert condition.labels.tolist() == [1, 0, 2]
+        paths = [f"{condition.name}/{condition.severity}/{names[number]}/{stem}" for number, stem in wanted]
+        np.testing.assert_array_equal(condition.read(slice(None)), np.stack([images[path] for path in paths]))
+    assert caplog.messages == []
+    of_others = image_conditions(tmp_path, SHAPE, names, [1], images=3, wanted=[*wanted[:2], (2, "c")])
+    assert len(of_others[0].labels) == 3
+    assert "may be of other ones than the clean images" in caplog.text
+
+
 def test_unusable_image_folders_are_refused(tmp_path: Path, images: dict[str, NDArray[np.uint8]]) -> None:
     with pytest.raises(InputError, match=r"3 channels, where the network takes 1$"):
         image_conditions(tmp_path, Shape(1, 6, 5), WNIDS, [1])
@@ -217,19 +232,20 @@ def library() -> None:
 
 
 @pytest.mark.usefixtures("library")
-def test_made_corruptions_depend_on_seed_and_place_alone() -> None:
-    images = digits(4).images
+def test_made_corruptions_depend_on_seed_and_the_place_in_the_whole_set_alone() -> None:
+    images, places = digits(4).images, np.array([5, 3, 0, 8])
     for name in CORRUPTIONS:
         np.random.seed(7)  # noqa: NPY002 - the library's global state, which is to be left as it was
         before = np.random.get_state()[1]  # type: ignore[index] # noqa: NPY002
-        made = corrupted_images(images, name, 0)
+        made = corrupted_images(images, places, name, 0)
         assert np.array_equal(np.random.get_state()[1], before)  # type: ignore[index] # noqa: NPY002
         assert made.shape == (20, 8, 8, 1)
         by_severity = made.reshape(5, 4, 8, 8, 1)
-        np.testing.assert_array_equal(by_severity[:, :2], corrupted_images(images[:2], name, 0).reshape(5, 2, 8, 8, 1))
+        of_two = corrupted_images(images[1::-1], places[1::-1], name, 0)
+        np.testing.assert_array_equal(by_severity[:, 1::-1], of_two.reshape(5, 2, 8, 8, 1))
         clean = images.transpose(0, 2, 3, 1).astype(int)
         assert (np.abs(by_severity[4] - clean).mean((1, 2, 3)) > 2).all(), name
-    assert not np.array_equal(corrupted_images(images, "fog", 0), corrupted_images(images, "fog", 1))
+    assert not np.array_equal(corrupted_images(images, places, "fog", 0), corrupted_images(images, places, "fog", 1))
 
 
 @pytest.mark.usefixtures("library")
@@ -248,7 +264,7 @@ def test_images_of_every_size_keep_shape_and_the_strength_of_noise(shape: tuple[
 def test_a_made_set_is_kept_checked_and_completed(tmp_path: Path) -> None:
     test = digits(3)
     shares: list[float] = []
-    folder = made_set("digits", test, tmp_path, 0, shares.append)
+    folder = made_set("digits", test, np.arange(len(test.labels)), tmp_path, 0, shares.append)
     assert folder.name.startswith("digits-c-auglik-")
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -256,29 +272,30 @@ def test_a_made_set_is_kept_checked_and_completed(tmp_path: Path) -> None:
     assert len(conditions) == 75
     files = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert len(files) == 17
-    assert made_set("digits", test, tmp_path, 0, shares.append) == folder
+    assert made_set("digits", test, np.arange(len(test.labels)), tmp_path, 0, shares.append) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == files
-    assert made_set("digits", digits(2), tmp_path, 0, shares.append) != folder
+    assert made_set("digits", digits(2), np.arange(2), tmp_path, 0, shares.append) != folder
+    assert made_set("digits", test, np.arange(1, 4), tmp_path, 0, shares.append) != folder
 
     manifest = json.loads((folder / MANIFEST).read_text())
     whole = (folder / "snow.npy").read_bytes()
     assert manifest["files"].pop("snow.npy")
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    made_set("digits", test, tmp_path, 0, shares.append)
+    made_set("digits", test, np.arange(len(test.labels)), tmp_path, 0, shares.append)
     assert (folder / "snow.npy").read_bytes() == whole
 
     (folder / "snow.npy").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(InputError, match=r"snow\.npy: expected SHA-256 .* changed since it was made"):
-        made_set("digits", test, tmp_path, 0, shares.append)
+        made_set("digits", test, np.arange(len(test.labels)), tmp_path, 0, shares.append)
     (folder / MANIFEST).write_text("{")
     with pytest.raises(InputError, match="expected a manifest"):
-        made_set("digits", test, tmp_path, 0, shares.append)
+        made_set("digits", test, np.arange(len(test.labels)), tmp_path, 0, shares.append)
 
 
 def test_without_the_library_making_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecorruptions", None)
     with pytest.raises(InputError, match=r"pip install 'auglik\[corruptions\]'") as caught:
-        made_set("digits", digits(2), tmp_path, 0, lambda share: None)
+        made_set("digits", digits(2), np.arange(2), tmp_path, 0, lambda share: None)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from auglik import Arrays, InputError, open_dataset
 from auglik.data import by_number
+from auglik.data.arrays import take
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
 from auglik.robustness.arrays import (
     clean_condition,
@@ -82,8 +83,11 @@ def test_scores_accumulated_over_chunks_are_those_of_the_whole(test_set: Arrays)
 
 def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_set: Arrays) -> None:
     clean = test_set.images.transpose(0, 2, 3, 1)
-    conditions = occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3)
-    for condition, again in zip(conditions, occlusion_conditions(test_set, OCCLUDED_SHARES, seed=3), strict=True):
+    places = np.arange(30)
+    conditions = occlusion_conditions(test_set, places, OCCLUDED_SHARES, seed=3)
+    for condition, again in zip(
+        conditions, occlusion_conditions(test_set, places, OCCLUDED_SHARES, seed=3), strict=True
+    ):
         levels = condition.read(slice(None))
         np.testing.assert_array_equal(levels, again.read(slice(None)))
         np.testing.assert_array_equal(levels[5:9], condition.read(slice(5, 9)))
@@ -93,8 +97,15 @@ def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_se
         assert (hidden.any(2).sum(1) == sides[0]).all()
         assert (hidden.any(1).sum(1) == sides[1]).all()
         np.testing.assert_array_equal(levels[~hidden], clean[~hidden])
-    other = occlusion_conditions(test_set, [0.2], seed=4)[0].read(slice(None))
+    other = occlusion_conditions(test_set, places, [0.2], seed=4)[0].read(slice(None))
     assert not np.array_equal(other, conditions[0].read(slice(None)))
+
+
+def test_an_image_is_occluded_at_its_own_place_in_every_choice_of_images(test_set: Arrays) -> None:
+    chosen = np.array([2, 3, 11, 29])
+    whole = occlusion_conditions(test_set, np.arange(30), [0.4], seed=3)[0].read(slice(None))
+    some = occlusion_conditions(take(test_set, chosen), chosen, [0.4], seed=3)[0].read(slice(None))
+    np.testing.assert_array_equal(some, whole[chosen])
 
 
 @pytest.mark.parametrize("size", [(8, 8), (13, 29), (64, 33), (28, 28), (1, 20), (20, 1), (1, 1), (224, 100)])
