@@ -3,7 +3,6 @@
 An option that is not given is left out, so that a configuration file can speak; the command line wins over it.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -70,7 +69,3 @@ def factors(values: Mapping[str, object], also_known: Iterable[str]) -> dict[str
         if key not in SETTINGS:
             raise InputError(f"unknown setting {key!r}{nearest(key, [*SETTINGS, *also_known])}")
     return {key: list(value) if isinstance(value, list | tuple) else [value] for key, value in values.items()}
-
-
-def field_names(config: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(config)]

@@ -11,21 +11,17 @@ from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.objectives import InputError
 
-from auglik.experiments.differences import ABSENT, plural
+from auglik.experiments.differences import plural
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
 from auglik.runs.evaluation import Progress
 from auglik.runs.run import CONFIG, RESULTS
-from auglik.scoring.intervals import summary
+from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.settings.fields import settings_of
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
-
-SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
-
-COVERED = ("covered", "covered %", 100.0, 2)
 
 
 @click.command()
@@ -143,14 +139,12 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
     lines = []
     found = (score for of_runs in cells.values() for of_run in of_runs for score in of_run if _is_summary(score))
     for key, shown in {score[:4]: score for score in found}.items():
-        columns = SHOWN if shown.covered is None else (*SHOWN, COVERED)
-        lines += ["", _title(shown), " " * width + "".join(f"{title:>18}" for _, title, _, _ in columns)]
+        columns = PRINTED if shown.covered is None else (*PRINTED, COVERED)
+        rows = {}
         for cell, of_runs in cells.items():
             same = [score for of_run in of_runs for score in of_run if score[:4] == key]
-            values = [
-                _mean([scale * getattr(score, name) for score in same], digits) for name, _, scale, digits in columns
-            ]
-            lines.append(f"{cell:<{width}}" + "".join(f"{value:>18}" for value in values))
+            rows[cell] = [column.mean([getattr(score, column.name) for score in same]) for column in columns]
+        lines += ["", _title(shown), *text_table([column.title for column in columns], rows, width)]
     if any(ABSENT in line for line in lines):
         lines += ["", f"{ABSENT} not measured of this cell, or not finite: a label of probability zero"]
     return "\n".join(lines)
@@ -164,19 +158,10 @@ def _is_summary(score: Score) -> bool:
 
 def _title(score: Score) -> str:
     titles = {
-        "clean": "Clean test images",
+        "clean": PART_TITLES["clean"],
         "corruption": "Corruptions, mean over all conditions",
         "occlusion": "One black square or rectangle, mean over the areas above 0",
         "mollified": f"Mollified by {score.name}, mean over t",
         "human": f"Human labels, {score.name}",
     }
     return f"{titles[score.kind]}: mean ± standard error over seeds"
-
-
-def _mean(values: Sequence[float], digits: int) -> str:
-    if not values:
-        return ABSENT  # scored on another data set
-    mean, error, *_ = summary(values)
-    if mean != mean or abs(mean) == float("inf"):
-        return ABSENT
-    return f"{mean:.{digits}f}" + ("" if error != error else f" ± {error:.{digits}f}")

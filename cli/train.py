@@ -17,6 +17,8 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.run import Results
 from auglik.runs.settings import SETTINGS
+from auglik.scoring.columns import PRINTED
+from auglik.scoring.predictions import PARTS
 from auglik.settings.fields import settings_of
 from auglik.system.stop import stop_on_signals
 
@@ -59,8 +61,8 @@ def train(config_file: Path | None, resume: bool, restart: bool, **command_line:
 
 def summarize(results: Results) -> None:
     """The scores of a run, a line each part."""
-    for part in ("clean", "folded", "mollified"):
-        values = [f"{name} {results[f'{part}_{name}']:.4f}" for name in ("error", "nll", "brier", "ece")]
+    for part in PARTS:
+        values = [f"{column.name} {results[f'{part}_{column.name}']:.4f}" for column in PRINTED]
         click.echo(f"  {part:<10}" + ", ".join(values))
     click.echo(
         f"  marginal   log-likelihood {results['marginal_log_likelihood']:.4f} (bias-corrected"

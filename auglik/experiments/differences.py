@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from auglik.runs.run import Results
-from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, summary
-from auglik.scoring.metrics import PRIMARY
+from auglik.scoring.columns import ABSENT, PART_TITLES, PRINTED, Column, text_table
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference
+from auglik.scoring.metrics import PRIMARY, Scores
 from auglik.system.files import write_csv
 
 if TYPE_CHECKING:
@@ -17,17 +18,12 @@ if TYPE_CHECKING:
 RUNS_CSV, COMPARISON_CSV = "runs.csv", "comparison.csv"
 
 FIRST_COLUMNS = ("cell", "dataset", "network", "likelihood", "aggregator", "views", "seed", "views_digest")
-METRICS = ("error", "nll", "brier", "ece", "ece_equal_mass", "ece_batches_of_100", "mean_confidence")
-PARTS = ("clean", "mollified", "folded")
 COMPARED = (
-    *(f"{part}_{metric}" for part in PARTS for metric in METRICS),
+    *(f"{part}_{metric}" for part in PART_TITLES for metric in Scores._fields),
     "marginal_log_likelihood",
     "marginal_log_likelihood_corrected",
     "effective_views",
 )
-
-ABSENT = "–"
-"""What stands for a number that is not there."""
 
 RunsOfCells = Mapping[str, Sequence[Results]]
 """The finished runs of every cell, in the order of the plan and of the seeds."""
@@ -124,7 +120,6 @@ CLAIMS = {
     True: "primary: new seeds and new test images",
     False: "exploratory: new seeds, these test images",
 }
-SHOWN = (("error", "error %", 100.0, 2), ("nll", "NLL", 1.0, 4), ("brier", "Brier", 1.0, 4), ("ece", "ECE %", 100.0, 2))
 
 
 def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
@@ -132,23 +127,25 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
     width = max(len(cell) for cell in runs) + 2
     counts = sorted({len(of_cell) for of_cell in runs.values() if of_cell}) or [0]
     seeds = plural(counts[-1], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    images = {"clean": "Clean test images", "mollified": "Mollified test images"}.get(part, part)
-    lines = [f"{images}: mean ± standard error over {seeds}"]
-    lines.append(" " * width + "".join(f"{title:>18}" for _, title, _, _ in SHOWN))
-    for cell, of_cell in runs.items():
-        if of_cell:
-            values = [_mean(of_cell, f"{part}_{name}", scale, digits) for name, _, scale, digits in SHOWN]
-            lines.append(f"{cell:<{width}}" + "".join(f"{text:>18}" for text in values))
+    lines = [f"{PART_TITLES[part]}: mean ± standard error over {seeds}"]
+    names = [f"{part}_{column.name}" for column in PRINTED]
+    means = {
+        cell: [column.mean([number(run, name) for run in of_cell]) for column, name in zip(PRINTED, names, strict=True)]
+        for cell, of_cell in runs.items()
+        if of_cell
+    }
+    lines += text_table([column.title for column in PRINTED], means, width)
     by_cell = {(item.cell, item.metric): item for item in found}
-    compared = [cell for cell in runs if (cell, f"{part}_nll") in by_cell]
+    compared = {
+        cell: [_difference(by_cell[cell, name], column) for column, name in zip(PRINTED, names, strict=True)]
+        for cell in runs
+        if (cell, f"{part}_nll") in by_cell
+    }
     if compared:
-        nll = by_cell[compared[0], f"{part}_nll"]
+        primary = by_cell[next(iter(compared)), f"{part}_nll"].primary
         lines += ["", "Paired difference to the reference [95% interval of one cell]; * p < 0.05, Holm over the cells"]
-        lines += [f"NLL is the {CLAIMS[True]}; others are {CLAIMS[False]}"] if nll.primary else [CLAIMS[False]]
-        lines.append(" " * width + "".join(f"{title:>28}  " for _, title, _, _ in SHOWN))
-        for cell in compared:
-            values = [_difference(by_cell[cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in SHOWN]
-            lines.append((f"{cell:<{width}}" + "".join(f"{text:>30}" for text in values)).rstrip())
+        lines += [f"NLL is the {CLAIMS[True]}; others are {CLAIMS[False]}"] if primary else [CLAIMS[False]]
+        lines += text_table([f"{column.title}  " for column in PRINTED], compared, width, entry=30)
     if any(ABSENT in line for line in lines):
         lines.append(f"{ABSENT} the score of a run is not finite: a label of probability zero, or a run that diverged")
     return "\n".join(lines)
@@ -177,17 +174,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row.get("cell")]
 
 
-def _mean(runs: Sequence[Results], metric: str, scale: float, digits: int) -> str:
-    mean, error, *_ = summary([scale * number(run, metric) for run in runs])
-    if not math.isfinite(mean):
-        return ABSENT
-    return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
-
-
-def _difference(found: Difference, scale: float, digits: int) -> str:
-    interval = found.interval
-    mean, lower, upper = (scale * value for value in (interval.mean, interval.lower, interval.upper))
-    if not math.isfinite(mean):
-        return ABSENT
-    bounds = "" if math.isnan(lower) else f" [{lower:+.{digits}f}, {upper:+.{digits}f}]"
-    return f"{mean:+.{digits}f}{bounds}{' *' if found.p_adjusted <= FAMILY_WISE else '  '}"
+def _difference(found: Difference, column: Column) -> str:
+    shown = column.difference(found.interval)
+    return shown if shown == ABSENT else shown + (" *" if found.p_adjusted <= FAMILY_WISE else "  ")

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from auglik.report.figures.svg import Drawing, svg_file
-
-ABSENT = "–"
+from auglik.scoring.columns import ABSENT
 
 
 class Shown(NamedTuple):

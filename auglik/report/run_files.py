@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auglik.data.source import one_line
 from auglik.experiments.differences import number
@@ -16,14 +15,13 @@ from auglik.runs.log import METRICS
 from auglik.runs.run import CONFIG, RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change
 from auglik.scoring.metrics import nll
-from auglik.scoring.predictions import PREDICTIONS, Predictions, load_predictions
+from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
 from auglik.settings.fields import read_toml
 
 SAME_NLL = 1e-4
 """The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz."""
 LONGEST = 300
 """Characters of what is wrong with a run."""
-PARTS = ("clean", "folded", "mollified")
 TEXTS = (
     "cell",
     "test_digest",
@@ -70,14 +68,6 @@ def read_run(folder: Path) -> Run:
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder) or {}
     return Run(folder, config.seed, config, results, predictions, scores, measured, read_epochs(folder / METRICS))
-
-
-def part_of(run: Predictions, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log-probabilities and labels of a part of the evaluation."""
-    if part == "mollified":
-        log_p = run.mollified_log_probabilities
-        return log_p.reshape(-1, log_p.shape[-1]), np.tile(run.labels, len(log_p))
-    return (run.log_probabilities if part == "clean" else run.folded_log_probabilities), run.labels
 
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:

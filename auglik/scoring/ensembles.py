@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 
 from auglik.objectives.errors import InputError
 from auglik.scoring.metrics import Scores, scores
-from auglik.scoring.predictions import Predictions
+from auglik.scoring.predictions import PARTS, Predictions, part_of
 from auglik.system.files import write_csv
 
 ENSEMBLES_CSV = "ensembles.csv"
-
-PARTS: Mapping[str, Callable[[Predictions], NDArray[np.float32]]] = {
-    "clean": lambda run: run.log_probabilities,
-    "folded": lambda run: run.folded_log_probabilities,
-    "mollified": lambda run: run.mollified_log_probabilities,
-}
-"""The predictions that are averaged, by the names of the scores of a run: [N,C], [N,C] and [F,N,C]."""
 
 COLUMNS = ("cell", "title", "seeds", *(f"{part}_{metric}" for part in PARTS for metric in Scores._fields))
 
@@ -66,9 +59,11 @@ def score(cell: str, members: Mapping[int, Predictions]) -> Ensemble:
     try:
         for name, part in PARTS.items():
             log_p = ensemble(members, part)
-            rows = log_p.reshape(-1, log_p.shape[-1])
-            labels = np.tile(next(iter(members.values())).labels, len(rows) // log_p.shape[-2])
-            found |= {f"{name}_{metric}": value for metric, value in scores(rows, labels)._asdict().items()}
+            _, labels = part_of(next(iter(members.values())), name)
+            found |= {
+                f"{name}_{metric}": value
+                for metric, value in scores(log_p.reshape(-1, log_p.shape[-1]), labels)._asdict().items()
+            }
     except InputError as error:
         raise InputError(f"cell {cell}: {error}") from None
     return Ensemble(cell, tuple(members), found)

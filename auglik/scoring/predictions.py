@@ -1,7 +1,7 @@
 """What a finished run predicted, read back from its folder."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,21 @@ class Predictions(NamedTuple):
         """What identifies the N images: equal for runs that can be paired image by image, in this order."""
         parts = (np.ascontiguousarray(part, dtype="<i8").tobytes() for part in (self.indices, self.labels))
         return hashlib.sha256(b"|".join([*parts, self.test_digest.encode()])).hexdigest()[:16]
+
+
+PARTS: Mapping[str, Callable[[Predictions], Array]] = {
+    "clean": lambda run: run.log_probabilities,
+    "folded": lambda run: run.folded_log_probabilities,
+    "mollified": lambda run: run.mollified_log_probabilities,
+}
+"""The predictions that are scored, by the names of the scores of a run: [N,C], [N,C] and [F,N,C]."""
+
+
+def part_of(run: Predictions, part: str) -> tuple[Array, NDArray[np.int64]]:
+    """Log-probabilities [N,C] or [FN,C] and their labels: a mollified view is a prediction of its own."""
+    log_p = PARTS[part](run)
+    rows = log_p.reshape(-1, log_p.shape[-1])
+    return rows, np.tile(run.labels, len(rows) // log_p.shape[-2])
 
 
 DIGESTS = ("test_digest", "evaluation_views_digest")

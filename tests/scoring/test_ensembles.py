@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 from sklearn.metrics import brier_score_loss, log_loss
 
-from auglik.scoring.ensembles import COLUMNS, PARTS, ensemble, score, write_ensembles
+from auglik.scoring.ensembles import COLUMNS, ensemble, score, write_ensembles
 from auglik.scoring.metrics import brier, nll, scores
-from auglik.scoring.predictions import Predictions
+from auglik.scoring.predictions import PARTS, Predictions
 
 LABELS = np.arange(40) % 3
 

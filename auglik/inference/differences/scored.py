@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from auglik.objectives.errors import InputError
+from auglik.scoring.columns import PART_TITLES, REPORTED
 from auglik.scoring.metrics import marginal_log_likelihood, scores
-from auglik.scoring.predictions import Predictions
+from auglik.scoring.predictions import Predictions, part_of
 
 Floats = npt.NDArray[np.float64]
 
-METRICS = ("error", "nll", "brier", "ece", "ece_equal_mass", "mean_confidence")
+METRICS = tuple(column.name for column in REPORTED)
 
 
 def image_nll(run: Predictions) -> Floats:
@@ -21,18 +22,9 @@ def image_nll(run: Predictions) -> Floats:
 
 def run_scores(run: Predictions) -> dict[str, float]:
     """Clean, folded and mollified scores and the corrected marginal log-likelihood; NaN where a run diverged."""
-    F = len(run.mollified_log_probabilities)
-    parts = {
-        "clean": (run.log_probabilities, run.labels),
-        "mollified": (
-            run.mollified_log_probabilities.reshape(-1, run.log_probabilities.shape[1]),
-            np.tile(run.labels, F),
-        ),
-        "folded": (run.folded_log_probabilities, run.labels),
-    }
     found: dict[str, float] = {}
-    for part, (log_p, labels) in parts.items():
-        of_part = _or_nan(lambda log_p=log_p, labels=labels: scores(log_p, labels)._asdict(), METRICS)  # type: ignore[misc]
+    for part in PART_TITLES:
+        of_part = _or_nan(lambda part=part: scores(*part_of(run, part))._asdict(), METRICS)  # type: ignore[misc]
         found |= {f"{part}_{metric}": of_part[metric] for metric in METRICS}
     marginal = _or_nan(lambda: {"": marginal_log_likelihood(run.view_log_likelihoods).corrected}, ("",))
     return found | {"marginal_log_likelihood_corrected": marginal[""]}

@@ -3,23 +3,15 @@
 from auglik.inference.differences.power import CAP, HELD, POWER
 from auglik.inference.differences.rows import Inference, Metric, Primary
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
+from auglik.scoring.columns import MARGINAL, PART_TITLES, REPORTED, Column
 
-METRICS = (
-    ("error", "error %", 100, 2),
-    ("nll", "NLL", 1, 4),
-    ("brier", "Brier", 1, 4),
-    ("ece", "ECE %", 100, 2),
-    ("ece_equal_mass", "equal-mass ECE %", 100, 2),
-    ("mean_confidence", "confidence %", 100, 2),
-)
-PARTS = {"clean": "clean test images", "mollified": "mollified test images", "folded": "folded test views"}
 SIGNIFICANT = 0.05
 
 
 def differences(inference: Inference) -> Section:
     """Intervals of every metric, and variance components."""
     by_key = {(row.cell, row.metric): row for row in inference.metrics}
-    tables = [_part(inference, by_key, part, title) for part, title in PARTS.items()]
+    tables = [_part(inference, by_key, part, title) for part, title in PART_TITLES.items()]
     return Section(
         "differences",
         "Other differences",
@@ -35,33 +27,31 @@ def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str
     rows = tuple(
         Row(
             row.cell,
-            tuple(_entry(by_key[row.cell, f"{part}_{name}"], scale, digits) for name, _, scale, digits in METRICS),
+            tuple(_entry(by_key[row.cell, f"{part}_{column.name}"], column) for column in REPORTED),
         )
         for row in inference.primary
     )
     return Table(
         f"differences-{part}",
-        f"Differences on {title} [95% intervals]",
-        ("cell", *(column[1] for column in METRICS)),
+        f"Differences on {title.lower()} [95% intervals]",
+        ("cell", *(column.title for column in REPORTED)),
         rows,
     )
 
 
-def _entry(metric: Metric, scale: float, digits: int) -> Shown:
+def _entry(metric: Metric, column: Column) -> Shown:
     mark = " *" if metric.p_adjusted < SIGNIFICANT else ""
-    shown = interval(scale * metric.mean, scale * metric.lower, scale * metric.upper, digits, mark=mark)
+    mean, lower, upper = (column.scale * value for value in (metric.mean, metric.lower, metric.upper))
+    shown = interval(mean, lower, upper, column.digits, mark=mark)
     return Shown(shown.text, (*shown.numbers, ("adjusted p", metric.p_adjusted))) if shown.numbers else shown
 
 
 def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Table:
-    rows = tuple(
-        Row(row.cell, (_entry(by_key[row.cell, "marginal_log_likelihood_corrected"], 1, 4),))
-        for row in inference.primary
-    )
+    rows = tuple(Row(row.cell, (_entry(by_key[row.cell, MARGINAL.name], MARGINAL),)) for row in inference.primary)
     return Table(
         "differences-marginal",
         "Differences of the bias-corrected marginal log-likelihood [95% intervals]: more is better",
-        ("cell", "marginal log-likelihood"),
+        ("cell", MARGINAL.title),
         rows,
     )
 

@@ -11,6 +11,7 @@ from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
 from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
 from auglik.report.figures.outcome import OUTCOMES, key
+from auglik.scoring.columns import PART_TITLES, PRINTED
 
 NAN = float("nan")
 LIKELIHOOD = "nats (likelihood)"
@@ -26,16 +27,16 @@ class Endpoint(NamedTuple):
     less: bool = True
 
 
-SCORES = (("error", "error", "points", 100.0), ("nll", "NLL", "nats", 1.0), ("brier", "Brier", "", 1.0))
-CALIBRATED = (("ece", "ECE", "points", 100.0),)
+UNITS = {"%": "points"}
+"""Of the difference of two values in a unit, where they are others."""
 MARGINAL = Endpoint("marginal_log_likelihood_corrected", "marginal", "nats", less=False)
 PANELS: Mapping[str, tuple[Endpoint, ...]] = {
-    title: tuple(Endpoint(f"{part}_{name}", *rest) for name, *rest in (*SCORES, *CALIBRATED)) + more  # type: ignore[arg-type]
-    for part, title, more in (
-        ("clean", "Clean test images", ()),
-        ("mollified", "Mollified test images", ()),
-        ("folded", "Folded test views", (MARGINAL,)),
+    title: tuple(
+        Endpoint(f"{part}_{column.name}", column.label, UNITS.get(column.unit, column.unit), column.scale)
+        for column in PRINTED
     )
+    + (MARGINAL,) * (part == "folded")
+    for part, title in PART_TITLES.items()
 }
 WEIGHED = (
     (Endpoint("clean_error", "Clean error", "percentage points", 100.0), False),

@@ -12,32 +12,12 @@ from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import over_runs
 from auglik.robustness.score import Score
+from auglik.scoring.columns import Column
 from auglik.scoring.intervals import summary
 
 Condition = tuple[str, str, str, float | None]
 """Kind, name, category and severity of a score."""
 CLEAN: Condition = ("clean", "clean", "", 0.0)
-
-
-class Metric(NamedTuple):
-    """A field of a score, its title, its scale there and its digits."""
-
-    name: str
-    title: str
-    scale: float
-    digits: int
-
-
-METRICS = tuple(
-    Metric(*metric)
-    for metric in (
-        ("error", "error %", 100, 2),
-        ("nll", "NLL", 1, 4),
-        ("brier", "Brier", 1, 4),
-        ("ece", "ECE %", 100, 2),
-    )
-)
-ERROR, NLL, BRIER, ECE = METRICS
 
 
 class Measured(NamedTuple):
@@ -76,12 +56,12 @@ class Measured(NamedTuple):
         hidden = next(run[condition].covered for runs in self.cells.values() for run in runs if condition in run)
         return hidden if hidden is not None else float(condition[3] or 0)
 
-    def entry(self, cell: str, condition: Condition, metric: Metric) -> Shown:
+    def entry(self, cell: str, condition: Condition, metric: Column) -> Shown:
         """mean ± standard error over seeds."""
         values = [getattr(run[condition], metric.name) for run in self.cells[cell] if condition in run]
         return over_seeds(values, metric.digits, metric.scale) if values else words("")
 
-    def curves(self, at: Mapping[float, Sequence[Condition]], metric: Metric) -> dict[str, Curve]:
+    def curves(self, at: Mapping[float, Sequence[Condition]], metric: Column) -> dict[str, Curve]:
         """For every cell the mean over the conditions at each x, over its runs that have all of them."""
         found = {}
         for cell, runs in self.cells.items():

@@ -10,21 +10,11 @@ from auglik.report.figures.lines import Panel
 from auglik.report.figures.profile import Profile, profile
 from auglik.report.figures.style import Style
 from auglik.report.sections.corrupted import corrupted_items, corrupted_sentences
-from auglik.report.sections.measured import (
-    CLEAN,
-    ECE,
-    ERROR,
-    METRICS,
-    NLL,
-    Condition,
-    Measured,
-    Metric,
-    by_data,
-    measured,
-)
+from auglik.report.sections.measured import CLEAN, Condition, Measured, by_data, measured
 from auglik.report.sections.training import curves_figure
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN
+from auglik.scoring.columns import ECE, ERROR, NLL, PRINTED, Column
 
 CATEGORIES = tuple(dict.fromkeys(CORRUPTIONS.values()))
 
@@ -86,7 +76,7 @@ def _corruptions(found: Measured, styles: Styles) -> list[Item]:
 
     categories = [category for category in CATEGORIES if any(CORRUPTIONS[name] == category for name in names)]
     parts = [("all corruptions", categories), *((category, [category]) for category in categories)]
-    errors = [Panel(title, "severity", "error %", found.curves(at(kept), ERROR)) for title, kept in parts]
+    errors = [Panel(title, "severity", ERROR.title, found.curves(at(kept), ERROR)) for title, kept in parts]
     others = [Panel("all corruptions", "severity", one.title, found.curves(at(categories), one)) for one in (NLL, ECE)]
     says = found.caption(
         "Error against the severity of corruption, over all corruptions and by category; NLL and ECE over all."
@@ -94,8 +84,8 @@ def _corruptions(found: Measured, styles: Styles) -> list[Item]:
     return [
         curves_figure(found.key("severity"), says, [errors[0], *others, *errors[1:]], styles),
         _profiles(found, styles, names),
-        *(_by_severity(found, severities, metric) for metric in METRICS),
-        *(_by_corruption(found, names, categories, metric) for metric in METRICS),
+        *(_by_severity(found, severities, metric) for metric in PRINTED),
+        *(_by_corruption(found, names, categories, metric) for metric in PRINTED),
     ]
 
 
@@ -120,7 +110,7 @@ def _profiles(found: Measured, styles: Styles, names: Sequence[str]) -> Figure:
     return Figure(found.key("profiles"), caption, (*drawings, cells), tuple(data))
 
 
-def _by_severity(found: Measured, severities: Sequence[float], metric: Metric) -> Table:
+def _by_severity(found: Measured, severities: Sequence[float], metric: Column) -> Table:
     columns: dict[str, Condition] = {"clean": CLEAN}
     columns |= {f"severity {severity:g}": ("corruption", MEAN, ALL, severity) for severity in severities}
     columns |= {"mean": ("corruption", MEAN, ALL, None)}
@@ -129,7 +119,7 @@ def _by_severity(found: Measured, severities: Sequence[float], metric: Metric) -
     )
 
 
-def _by_corruption(found: Measured, names: Sequence[str], categories: Sequence[str], metric: Metric) -> Table:
+def _by_corruption(found: Measured, names: Sequence[str], categories: Sequence[str], metric: Column) -> Table:
     """The layout of Heinonen et al. 2025, Table 2: clean, mean, every corruption, and here their categories too."""
     columns: dict[str, Condition] = {"clean": CLEAN, "mean": ("corruption", MEAN, ALL, None)}
     columns |= {name.replace("_", " "): ("corruption", name, CORRUPTIONS[name], None) for name in names}
@@ -147,7 +137,7 @@ def _along(
     panels, tables = [], []
     unchanged: dict[float, Condition] = {} if 0.0 in strengths else {0.0: CLEAN}
     for name in names:
-        for metric in METRICS:
+        for metric in PRINTED:
             what = f"{name}: {metric.title}" if len(names) > 1 else metric.title
             conditions: list[Condition] = [(kind, name, "", one) for one in strengths]
             where = [found.covered(one) for one in conditions] if kind == "occlusion" else strengths
@@ -170,7 +160,7 @@ def _along(
 
 def _human(found: Measured) -> Table:
     kinds = [key for key in found.conditions() if key[0] == "human"]
-    columns = [(f"{condition[1]} {metric.title}", condition, metric) for condition in kinds for metric in METRICS]
+    columns = [(f"{condition[1]} {metric.title}", condition, metric) for condition in kinds for metric in PRINTED]
     rows = tuple(
         Row(cell, tuple(found.entry(cell, condition, metric) for _, condition, metric in columns))
         for cell in found.cells
@@ -184,12 +174,12 @@ def _human(found: Measured) -> Table:
     )
 
 
-def _table(found: Measured, key: str, caption: str, columns: Mapping[str, Condition], metric: Metric) -> Table:
+def _table(found: Measured, key: str, caption: str, columns: Mapping[str, Condition], metric: Column) -> Table:
     rows = tuple(
         Row(cell, tuple(found.entry(cell, condition, metric) for condition in columns.values())) for cell in found.cells
     )
     return Table(found.key(key), found.caption(caption), ("cell", *columns), rows)
 
 
-def _capital(metric: Metric) -> str:
+def _capital(metric: Column) -> str:
     return metric.title[:1].upper() + metric.title[1:]

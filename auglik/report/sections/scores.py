@@ -10,25 +10,16 @@ from auglik.inference.effective_views import effective_views
 from auglik.objectives import InputError
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, count, mean_error, number
-from auglik.report.run_files import part_of
+from auglik.scoring.columns import DEBIASED_ECE, PART_TITLES, PRINTED, REPORTED
 from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
-from auglik.scoring.predictions import Predictions
+from auglik.scoring.predictions import Predictions, part_of
 
-PARTS = {
-    "clean": "Clean test images",
+PARTS = PART_TITLES | {
     "mollified": "Mollified test images: every view is a prediction of its own",
     "folded": "Test views folded as each objective predicts",
 }
-COLUMNS = (
-    ("error", "error %", 100, 2),
-    ("nll", "NLL", 1, 4),
-    ("brier", "Brier", 1, 4),
-    ("ece", "ECE %", 100, 2),
-    ("debiased_ece", "debiased ECE %", 100, 2),
-    ("ece_equal_mass", "equal-mass ECE %", 100, 2),
-    ("mean_confidence", "confidence %", 100, 2),
-)
+COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
 BINS = 15
 
 
@@ -80,13 +71,13 @@ def _part(part: str, title: str, collected: Collected) -> Table:
             "calibrated model and may be negative."
         )
     )
-    return Table(f"scores-{part}", title, ("cell", "seeds", *(column[1] for column in COLUMNS)), rows, note)
+    return Table(f"scores-{part}", title, ("cell", "seeds", *(column.title for column in COLUMNS)), rows, note)
 
 
 def _scores(part: str, cell: Cell) -> tuple[Shown, ...]:
-    values = {name: cell.scores(f"{part}_{name}") for name, *_ in COLUMNS}
-    values["debiased_ece"] = [_debiased(run.predictions, part) for run in cell.runs.values()]
-    return count(len(cell.runs)), *(over_seeds(values[name], digits, scale) for name, _, scale, digits in COLUMNS)
+    values = {column: cell.scores(f"{part}_{column.name}") for column in REPORTED}
+    values[DEBIASED_ECE] = [_debiased(run.predictions, part) for run in cell.runs.values()]
+    return count(len(cell.runs)), *(over_seeds(values[one], one.digits, one.scale) for one in COLUMNS)
 
 
 def _debiased(run: Predictions, part: str) -> float:
@@ -139,7 +130,6 @@ def _smoothed(run: Predictions) -> tuple[float, float]:
 
 def _ensembles(collected: Collected) -> tuple[Table, ...]:
     """The seeds of every cell as one classifier; empty where no cell has several."""
-    titles = [column for column in COLUMNS if column[0] != "debiased_ece"]
     found = [
         score(name, {seed: run.predictions for seed, run in cell.runs.items()})
         for name, cell in collected.cells.items()
@@ -150,11 +140,11 @@ def _ensembles(collected: Collected) -> tuple[Table, ...]:
             one.cell,
             (
                 count(len(one.seeds)),
-                *(number(scale * one.scores[f"clean_{metric}"], digits) for metric, _, scale, digits in titles),
+                *(number(column.scale * one.scores[f"clean_{column.name}"], column.digits) for column in REPORTED),
             ),
         )
         for one in found
     )
     caption = "Ensembles: the seeds of a cell as one classifier, by their mean probabilities, on clean test images"
-    columns = ("cell", "members", *(title for _, title, *_ in titles))
+    columns = ("cell", "members", *(column.title for column in REPORTED))
     return (Table("ensembles", caption, columns, rows),) if rows else ()

@@ -8,10 +8,9 @@ from auglik.report.figures.frame import legend
 from auglik.report.figures.scatter import Dots, Scatter, scatter
 from auglik.report.figures.style import Style
 from auglik.report.run_files import Run
-from auglik.report.sections.measured import ERROR, NLL, Metric, by_data, measured
+from auglik.report.sections.measured import by_data, measured
 from auglik.robustness.score import ALL, MEAN
-
-UNITS = {"error": "%", "nll": "nats"}
+from auglik.scoring.columns import ERROR, NLL, Column
 
 
 def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
@@ -52,7 +51,7 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
     return Figure(key, caption, (*drawings, legend(own, "The cells")), tuple(dict.fromkeys(rows)))
 
 
-def _panel(cells: Mapping[str, Cell], x: tuple[str, Metric], y: tuple[str, Metric]) -> Scatter:
+def _panel(cells: Mapping[str, Cell], x: tuple[str, Column], y: tuple[str, Column]) -> Scatter:
     found = {}
     for name, cell in cells.items():
         runs = [(_score(run, *x), _score(run, *y)) for run in cell.runs.values()]
@@ -61,11 +60,11 @@ def _panel(cells: Mapping[str, Cell], x: tuple[str, Metric], y: tuple[str, Metri
     return Scatter(_title(*x), _title(*y), found, equal=x[1] is y[1])
 
 
-def _title(part: str, metric: Metric) -> str:
-    return f"{part.capitalize()} {metric.title.removesuffix(' %')}, {UNITS[metric.name]}"
+def _title(part: str, metric: Column) -> str:
+    return f"{part.capitalize()} {metric.label}, {metric.unit}"
 
 
-def _score(run: Run, part: str, metric: Metric) -> float:
+def _score(run: Run, part: str, metric: Column) -> float:
     """In the metric's units; NaN where it was not measured."""
     if part == "corrupted":
         found = [

@@ -9,14 +9,11 @@ from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import curves_figure
 from auglik.runs.settings import flatten
+from auglik.scoring.columns import ECE, ERROR, NLL, Column
 from auglik.scoring.intervals import summary
 from auglik.settings.fields import Scalar
 
-METRICS = (
-    ("clean_nll", "clean NLL", 1, 4),
-    ("clean_error", "clean error %", 100, 2),
-    ("clean_ece", "clean ECE %", 100, 2),
-)
+METRICS = (NLL, ERROR, ECE)
 
 
 def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
@@ -25,14 +22,14 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
     if not groups:
         return None
     panels = [
-        Panel("", "views K", title, {cells[0].name: _curve(cells, metric, scale) for cells in groups})
-        for metric, title, scale, _ in METRICS
+        Panel("", "views K", f"clean {metric.title}", {cells[0].name: _curve(cells, metric) for cells in groups})
+        for metric in METRICS
     ]
     caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
     rows = tuple(
         Row(
             f"{cell.name}, K = {cell.config.views}",
-            tuple(over_seeds(cell.scores(name), digits, scale) for name, _, scale, digits in METRICS),
+            tuple(over_seeds(cell.scores(f"clean_{one.name}"), one.digits, one.scale) for one in METRICS),
         )
         for cells in groups
         for cell in cells
@@ -43,7 +40,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
         (),
         (
             curves_figure("views", caption, panels, styles),
-            Table("views", caption, ("cell", *(title for _, title, *_ in METRICS)), rows),
+            Table("views", caption, ("cell", *(f"clean {metric.title}" for metric in METRICS)), rows),
         ),
     )
 
@@ -57,8 +54,8 @@ def by_rest(cells: Mapping[str, Cell]) -> dict[tuple[tuple[str, Scalar], ...], l
     return groups
 
 
-def _curve(cells: list[Cell], metric: str, scale: float) -> Curve:
-    found = [summary([scale * value for value in cell.scores(metric)]) for cell in cells]
+def _curve(cells: list[Cell], metric: Column) -> Curve:
+    found = [summary([metric.scale * value for value in cell.scores(f"clean_{metric.name}")]) for cell in cells]
     lower = [one.mean - one.standard_error for one in found]
     upper = [one.mean + one.standard_error for one in found]
     return Curve([cell.config.views for cell in cells], [one.mean for one in found], lower, upper)
