@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from auglik.objectives import Schedule
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -19,6 +18,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 from auglik.data import channel_statistics
+from auglik.objectives import Schedule
 from auglik.views import FlipCropRotate, Mollification, Pipeline, Step
 from benchmarks.timing import (
     BATCH,

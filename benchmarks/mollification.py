@@ -9,11 +9,11 @@ import math
 import numpy as np
 import torch
 import torch_dct
-from auglik.objectives import Schedule
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from auglik import build_network
+from auglik.objectives import Schedule
 from auglik.system.splitmix import streams
 from auglik.views import Mollification
 from auglik.views.mollification import blur, heat_time, mollify

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from benchmarks.timing import BATCH, Row, Timed, interleaved, median_of, parse_arguments, print_table
 
 VIEWS = 4

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from auglik.objectives import Schedule
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 from auglik.data import channel_statistics
+from auglik.objectives import Schedule
 from auglik.views import FlipCropRotate, Mollification, Pipeline, Step
 from auglik.views.policies import AugMix, AutoAugment, Policy, RandAugment, TrivialAugmentWide
 from benchmarks.augmentation import Transformed, loader, pil_transform, tensor_transform

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from auglik.objectives import negative_share, view_gradients
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik import RunConfig, change
+from auglik.objectives import negative_share, view_gradients
 from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
 from auglik.runs.resolve import pipeline_of
 from auglik.runs.step import make_network

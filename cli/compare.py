@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import click
+
 from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_option, factors, given, options, take
 from auglik.cli.streams import whoever_reads
-from auglik.objectives import InputError
-
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS, Cell
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.experiments.tuning import FIRST_SEED, parse_grid
+from auglik.objectives import InputError
 from auglik.report import ReportSettings
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import LARGEST, settings_of

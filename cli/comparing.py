@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
 from auglik.cli.progress import bar, duration, shown
 from auglik.cli.report import FOLDER as REPORT
 from auglik.cli.report import check_report, say
 from auglik.cli.streams import whoever_reads
 from auglik.cli.train import say_absent
-
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import click
 import torch
+
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_option, given, options, run_config
 from auglik.cli.progress import bar
-from auglik.objectives import InputError
-
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
 from auglik.confidence_tables.probes import PROBED, choose_probes
@@ -16,6 +15,7 @@ from auglik.confidence_tables.reference import held_out, load_reference, load_se
 from auglik.confidence_tables.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.data import Source
 from auglik.experiments.plan import is_small
+from auglik.objectives import InputError
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import Facts, open_source, read_facts, resolve
 from auglik.runs.settings import SETTINGS, RunConfig, flatten

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
-from auglik.cli.errors import one_line_errors
-from auglik.objectives import InputError
 
+from auglik.cli.errors import one_line_errors
 from auglik.data import DATASETS
+from auglik.objectives import InputError
 
 
 @click.command()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+
 from auglik.cli.streams import READER_LEFT
 from auglik.objectives import InputError
 

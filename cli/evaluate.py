@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import options
 from auglik.cli.train import summarize
-from auglik.objectives import InputError
-
 from auglik.experiments.differences import order_of
+from auglik.objectives import InputError
 from auglik.runs.run import CONFIG, evaluate_again
 from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
 from auglik.settings.fields import read_toml

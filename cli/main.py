@@ -4,6 +4,7 @@ import io
 import sys
 
 import click
+
 from auglik.cli.compare import compare
 from auglik.cli.confidence import confidence
 from auglik.cli.datasets import datasets
@@ -17,7 +18,6 @@ from auglik.cli.streams import READER_LEFT, closed, one_line_warnings
 from auglik.cli.train import train
 from auglik.cli.verify import verify
 from auglik.cli.views import views
-
 from auglik.version import __version__
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import click
+
 from auglik.cli.errors import one_line_errors
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
-
 from auglik.settings.names import parameters
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from auglik.objectives import InputError
 
+from auglik.objectives import InputError
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, in_type, read_toml, settings_of
 from auglik.settings.names import nearest

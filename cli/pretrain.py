@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_option, given, options, take
 from auglik.cli.progress import bar
-from auglik.objectives import InputError
-
 from auglik.experiments.plan import Place
 from auglik.networks import find_network
+from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import options, take
 from auglik.cli.progress import bar
-
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
 from auglik.settings.fields import settings_of

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+
 from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import options, take
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
-from auglik.objectives import InputError
-
 from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time, trained_on
+from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import one_line_errors
 from auglik.cli.evaluate import in_order
 from auglik.cli.options import options, take
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
-from auglik.objectives import InputError
-
 from auglik.experiments.differences import plural
+from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of

@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_option, given, options, run_config, take
 from auglik.cli.progress import shown
-from auglik.objectives import InputError
-
 from auglik.data import absent_line
 from auglik.experiments.cells import Cell, folder_name, plan
 from auglik.experiments.engines.local import Local
 from auglik.experiments.plan import Place, carry_out, make_plan
+from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.run import Results

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
+
 from auglik.cli.errors import one_line_errors
 from auglik.cli.progress import bar
-
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import ensure_writable

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_option, given, options, run_config
-from auglik.objectives import InputError
-
 from auglik.data import open_dataset
+from auglik.objectives import InputError
 from auglik.runs.resolve import load_training, read_facts, resolve, training_pipeline
 from auglik.runs.settings import SETTINGS
 from auglik.settings.fields import LARGEST

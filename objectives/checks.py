@@ -3,9 +3,10 @@
 import math
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.contracts import Likelihood
 from auglik.objectives.errors import InputError
-from torch import Tensor
 
 
 def _shape(tensor: Tensor) -> str:

@@ -7,8 +7,9 @@ its own; its fields are its parameters.
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
-from auglik.objectives.schedule import Schedule
 from torch import Tensor
+
+from auglik.objectives.schedule import Schedule
 
 
 class Remark(NamedTuple):

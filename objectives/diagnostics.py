@@ -1,8 +1,9 @@
 """How much each view moves an objective."""
 
 import torch
-from auglik.objectives.objective import Objective, look_up_label
 from torch import Tensor
+
+from auglik.objectives.objective import Objective, look_up_label
 
 
 def view_gradients(

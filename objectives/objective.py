@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
 from auglik.objectives.contracts import Aggregator, Likelihood
 from auglik.objectives.errors import InputError
-from torch import Tensor
 
 
 def look_up_label(folded: Tensor, labels: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import gauss_jacobi
-from torch import Tensor
 
 ROLES = ("clean", "noise", "blur", "both")
 NODES = 64

@@ -17,9 +17,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
 from jax import Array
 from jax.scipy.special import rel_entr
+
+from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
 
 Twin = Callable[..., Array]
 

@@ -11,7 +11,6 @@ from queue import Queue
 from typing import NamedTuple
 
 from auglik.studies.study import Claim, Context, save
-
 from auglik.system.files import write_json
 from auglik.version import __version__
 

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
-from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
 from jax import Array
 from torch import Tensor
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
 from auglik.settings.names import parameters, parse
+from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
 
 T = TypeVar("T")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from auglik.cli.main import auglik as command
 
 import auglik
 from auglik import LIKELIHOODS, Aggregator, Objective
+from auglik.cli.main import auglik as command
 from auglik.confidence import MAPS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

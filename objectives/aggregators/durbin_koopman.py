@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.aggregators.log_mean import log_mean_exp
 from auglik.objectives.aggregators.weights import shares
 from auglik.objectives.numerics import at_least_float32
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.aggregators.jensen import Jensen
 from auglik.objectives.errors import InputError
-from torch import Tensor
 
 _MEAN = Jensen()
 

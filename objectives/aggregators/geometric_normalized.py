@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.aggregators.geometric import check_temperature
 from auglik.objectives.aggregators.jensen import Jensen
 from auglik.objectives.aggregators.weights import shares
 from auglik.objectives.numerics import at_least_float32
-from torch import Tensor
 
 _MEAN = Jensen()
 

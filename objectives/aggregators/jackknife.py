@@ -4,11 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.aggregators.log_mean import log_mean_exp
 from auglik.objectives.aggregators.weights import shares
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, leave_one_out_logsumexp
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.aggregators.weights import shares
 from auglik.objectives.numerics import at_least_float32
-from torch import Tensor
 
 
 @dataclass(frozen=True)

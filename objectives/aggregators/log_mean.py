@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.aggregators.weights import shares
 from auglik.objectives.numerics import at_least_float32
-from torch import Tensor
 
 
 def log_mean_exp(terms: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ import math
 from typing import NamedTuple
 
 import torch
-from auglik.objectives.numerics import at_least_float32
 from torch import Tensor
+
+from auglik.objectives.numerics import at_least_float32
 
 
 class Shares(NamedTuple):

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax
-from torch import Tensor
 
 
 @dataclass(frozen=True)

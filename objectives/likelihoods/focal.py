@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax
-from torch import Tensor
 
 
 def focal_terms(log_f: Tensor, focus: float) -> Tensor:

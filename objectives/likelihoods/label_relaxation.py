@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import log_softmax, per_class
-from torch import Tensor
 
 
 def divergence_below(log_f: Tensor, bound: Tensor) -> Tensor:

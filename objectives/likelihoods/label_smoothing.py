@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import at_least_float32, log_softmax
-from torch import Tensor
 
 
 @dataclass(frozen=True)

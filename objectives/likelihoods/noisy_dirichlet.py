@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
-from torch import Tensor
 
 DENSITY = Remark("the training loss is that of a density, so it is no NLL; the scores below are")
 

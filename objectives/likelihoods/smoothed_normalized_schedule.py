@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.likelihoods.smoothed_normalized import DENSITY
 from auglik.objectives.numerics import log_softmax
 from auglik.objectives.schedule import Schedule
-from torch import Tensor
 
 
 def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax, per_class
-from torch import Tensor
 
 
 @dataclass(frozen=True)

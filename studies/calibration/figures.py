@@ -2,8 +2,9 @@
 
 import numpy as np
 import xarray
-from auglik.studies.common.pictures import BLACK, BLUE, ORANGE, panels
 from matplotlib.figure import Figure
+
+from auglik.studies.common.pictures import BLACK, BLUE, ORANGE, panels
 
 
 def coverage_figure(found: xarray.Dataset, held: xarray.DataArray) -> Figure:

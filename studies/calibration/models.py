@@ -4,13 +4,13 @@ Of two classes and logits over T, logit accuracy = T logit confidence at every c
 """
 
 import numpy as np
-from auglik.studies.calibration.worlds import BINS, World, evidence, temperature
-from auglik.studies.study import Claim, at_least
 from numpy.typing import NDArray
 from scipy import special
 
 from auglik.inference.calibration import calibrate
 from auglik.scoring.predictions import Predictions
+from auglik.studies.calibration.worlds import BINS, World, evidence, temperature
+from auglik.studies.study import Claim, at_least
 from auglik.system.keys import host_generator
 
 CELLS, IMAGES, NETWORKS, DRAWS = 40, 500, 3, 300

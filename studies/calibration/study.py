@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray
+
+from auglik.inference.calibration import errors, interval
+from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.studies.calibration.figures import coverage_figure
 from auglik.studies.calibration.models import model_claims
 from auglik.studies.calibration.worlds import BINS, WORLDS, World, answers, true_error
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most
-
-from auglik.inference.calibration import errors, interval
-from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.system.keys import host_generator
 
 SIZES = ((200, 3), (500, 1), (2000, 5), (10000, 1))

@@ -2,10 +2,11 @@
 
 import numpy as np
 import xarray
-from auglik.studies.common.pictures import BLUE, GREEN, VERMILION, panels
-from auglik.studies.dirichlet.modes import label, log_density
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from auglik.studies.common.pictures import BLUE, GREEN, VERMILION, panels
+from auglik.studies.dirichlet.modes import label, log_density
 
 ROWS = {"tempered": "tempered, Dir(1+q)", "smoothed": "smoothed, Dir(1+q)", "printed": "printed, Dir(q)"}
 COLUMNS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import torch
+from jax import Array
+from scipy import optimize, special
+
 from auglik.objectives import Likelihood
 from auglik.studies.common.compiling import QUICKLY
 from auglik.studies.study import Context
-from jax import Array
-from scipy import optimize, special
 
 KINDS = ("one-hot", "tempered", "smoothed")
 ASCENT = 1e-6

@@ -6,6 +6,7 @@ is below 1, and q of a smoothed label is below 1 for every class.
 
 import numpy as np
 import xarray
+
 from auglik.studies.dirichlet.modes import (
     ASCENT,
     densest,
@@ -17,7 +18,6 @@ from auglik.studies.dirichlet.modes import (
     rises_at_an_edge,
 )
 from auglik.studies.study import Claim, Context, at_least, at_most, equal
-
 from auglik.system.keys import host_generator
 
 

@@ -9,6 +9,8 @@ import mpmath
 import numpy as np
 import torch
 import xarray
+from scipy import special
+
 from auglik.objectives import LIKELIHOODS
 from auglik.objectives.numerics import log_beta_of_smoothed_label
 from auglik.studies.dirichlet.figures import densities, mode_figure, ternary_figure
@@ -25,8 +27,6 @@ from auglik.studies.dirichlet.modes import (
 )
 from auglik.studies.dirichlet.printed import published_reading
 from auglik.studies.study import Claim, Context, Findings, equal
-from scipy import special
-
 from auglik.system.keys import host_generator
 
 OF_TORCH = {"categorical": "one-hot", "tempered": "tempered", "smoothed": "smoothed", "dirichlet": "smoothed"}

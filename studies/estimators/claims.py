@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective
 from auglik.studies.common.laws import Law
 from auglik.studies.estimators.measure import CHUNK, CONSISTENT, VIEWS, Measured, fold, views_of
 from auglik.studies.study import Claim, at_least, at_most, equal, true
-
 from auglik.system.keys import host_generator
 
 FIT_FROM = 8

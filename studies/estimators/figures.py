@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray
-from auglik.studies.common.aggregator_style import STYLES
 from matplotlib.figure import Figure
+
+from auglik.studies.common.aggregator_style import STYLES
 
 HIDDEN = ("geometric",)
 """At T = 1 the same as jensen."""

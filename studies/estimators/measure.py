@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import binom  # type: ignore[attr-defined]
+
 from auglik.objectives import AGGREGATORS
 from auglik.studies.common import exact
 from auglik.studies.common.laws import Law, beta, log_normal, two_point
 from auglik.studies.study import Context
-from scipy.stats import binom  # type: ignore[attr-defined]
-
 from auglik.system.keys import host_generator
 
 VIEWS = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256])

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import xarray
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective, view_gradients
-from auglik.studies.study import Claim, Context, at_most, equal
-from auglik.studies.twins import AGGREGATOR_TWINS
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import betaincinv, betaln, gammaincinv, gammaln
 from scipy.stats import beta, qmc  # type: ignore[attr-defined]
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective, view_gradients
+from auglik.studies.study import Claim, Context, at_most, equal
+from auglik.studies.twins import AGGREGATOR_TWINS
 from auglik.system.keys import host_generator
 
 COUNTS = (2, 3, 4)

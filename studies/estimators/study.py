@@ -10,6 +10,7 @@ Sources: Heinonen et al. 2025, Appendix C; Durbin & Koopman 1997; Nowozin 2018 (
 
 import numpy as np
 import xarray
+
 from auglik.studies.common.laws import Law
 from auglik.studies.estimators.claims import (
     bias_claims,

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import xarray
+from jax import Array
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from auglik.studies.common.trained import Trained
 from auglik.studies.estimators.claims import FIT_FROM, slope_of
@@ -22,8 +24,6 @@ from auglik.studies.gradients.measure import (
 )
 from auglik.studies.study import Claim, at_least, at_most, equal
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS
-from jax import Array
-
 from auglik.system.keys import host_generator
 
 WHOLE_TABLE = "geometric-normalized"

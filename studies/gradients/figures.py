@@ -2,9 +2,10 @@
 
 import numpy as np
 import xarray
-from auglik.studies.common.aggregator_style import STYLES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from auglik.studies.common.aggregator_style import STYLES
 
 
 def _against_views(axis: Axes, data: xarray.Dataset, name: str, title: str, scale: str = "log") -> None:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from auglik.objectives import Likelihood, Objective, view_gradients
-from auglik.studies.common.trained import Trained
 from torch import Tensor
 from torch.func import functional_call, jacrev, vmap
+
+from auglik.objectives import Likelihood, Objective, view_gradients
+from auglik.studies.common.trained import Trained
 
 
 class Orbit(NamedTuple):

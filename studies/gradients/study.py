@@ -16,6 +16,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import xarray
+from torch import Tensor
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from auglik.studies.common import exact
 from auglik.studies.common.trained import Trained, trained
@@ -42,8 +44,6 @@ from auglik.studies.gradients.measure import (
     torch_weights,
 )
 from auglik.studies.study import Context, Findings, at_least
-from torch import Tensor
-
 from auglik.system.keys import host_generator
 
 VIEWS = (2, 4, 8, 16, 32, 64)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray
-from auglik.studies.common.pictures import BLUE, GREEN, VERMILION, panels
-from auglik.studies.information.measure import as_pixels, blurred
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from auglik.studies.common.pictures import BLUE, GREEN, VERMILION, panels
+from auglik.studies.information.measure import as_pixels, blurred
 
 COLOURS = (VERMILION, BLUE, GREEN)
 FINE = np.linspace(0, 1, 201)

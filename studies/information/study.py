@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray
+
+from auglik.data import open_dataset
 from auglik.objectives import Schedule
 from auglik.studies.information.figures import decay_figure, mosaic_figure
 from auglik.studies.information.measure import (
@@ -31,8 +33,6 @@ from auglik.studies.information.measure import (
     power_interval,
 )
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal
-
-from auglik.data import open_dataset
 
 LINEAR = 0.98
 """The R^2 from which on the decay counts as about linear in t."""

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import xarray
-from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
-from auglik.objectives.numerics import log_softmax
-from auglik.studies.common.pictures import panels
-from auglik.studies.study import Claim, at_least, at_most
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
+from auglik.objectives.numerics import log_softmax
+from auglik.studies.common.pictures import panels
+from auglik.studies.study import Claim, at_least, at_most
 from auglik.system.keys import host_generator
 
 SCALES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 200.0)

@@ -14,15 +14,16 @@ import numpyro.distributions as dist
 import torch
 import xarray
 from arviz_stats.sampling_diagnostics import ess, mcse, rhat
+from jax import Array
+from matplotlib.figure import Figure
+from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
+
 from auglik.objectives import LIKELIHOODS
 from auglik.studies.common.compiling import QUICKLY
 from auglik.studies.common.pictures import BLUE, ORANGE, panels
 from auglik.studies.normalizer.references import LEVEL_WEIGHTS, LEVELS
 from auglik.studies.study import Claim, at_least, at_most, equal
-from jax import Array
-from matplotlib.figure import Figure
-from numpyro.infer import NUTS
-from numpyro.infer.hmc import HMCState
 
 LOGITS = (2.0, -1.5, 0.5, 0.0, -0.5)
 EDGES = np.linspace(0, 1, 11)

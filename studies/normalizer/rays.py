@@ -12,12 +12,12 @@ import numpy as np
 import numpyro.distributions as dist
 import torch
 import xarray
-from auglik.objectives import LIKELIHOODS, Likelihood, Schedule, SmoothedNormalizedSchedule
-from auglik.studies.common.pictures import BLACK, BLUE, GREEN, PURPLE, SKY, VERMILION, panels
-from auglik.studies.study import Claim, at_least, at_most, equal
 from matplotlib.figure import Figure
 from scipy import optimize, special
 
+from auglik.objectives import LIKELIHOODS, Likelihood, Schedule, SmoothedNormalizedSchedule
+from auglik.studies.common.pictures import BLACK, BLUE, GREEN, PURPLE, SKY, VERMILION, panels
+from auglik.studies.study import Claim, at_least, at_most, equal
 from auglik.system.keys import host_generator
 
 CLASSES = 10

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import numpyro.distributions as dist
-from auglik.objectives import Schedule
-from auglik.studies.common.compiling import QUICKLY
 from jax import Array
 from scipy import special
 from scipy.integrate import quad_vec  # type: ignore[attr-defined]
+
+from auglik.objectives import Schedule
+from auglik.studies.common.compiling import QUICKLY
 
 BREAKS = (1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 0.9, 0.99, 0.999)
 """Where adaptive quadrature on [0,1] starts: for integrands that fall within 1/1000 of an end."""

@@ -12,6 +12,9 @@ import jax
 import numpy as np
 import torch
 import xarray
+from scipy.integrate import quad_vec  # type: ignore[attr-defined]
+from torch import Tensor
+
 from auglik.objectives import LIKELIHOODS, Likelihood, Schedule, SmoothedNormalizedSchedule
 from auglik.objectives.likelihoods.smoothed_normalized_schedule import log_normalizer_under
 from auglik.objectives.numerics import log_softmax
@@ -29,9 +32,6 @@ from auglik.studies.normalizer.references import (
     level_quantile,
 )
 from auglik.studies.study import Claim, Context, Findings, at_most, equal
-from scipy.integrate import quad_vec  # type: ignore[attr-defined]
-from torch import Tensor
-
 from auglik.system.keys import host_generator
 
 CLASSES = (2, 10, 100, 1000)

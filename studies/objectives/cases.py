@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
-from auglik.studies.common.compiling import QUICKLY
-from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from jax import Array
 from torch import Tensor
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
 from auglik.settings.names import parameters, parse
+from auglik.studies.common.compiling import QUICKLY
+from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from auglik.system.keys import host_generator
 
 VIEWS, IMAGES = 4, 8

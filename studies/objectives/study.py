@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray
+from matplotlib.figure import Figure
+
 from auglik.objectives import AGGREGATORS, Objective
 from auglik.studies.common.pictures import BLUE, GREEN, ORANGE, SKY, VERMILION, panels
 from auglik.studies.objectives.cases import (
@@ -34,8 +36,6 @@ from auglik.studies.objectives.cases import (
     worst_of,
 )
 from auglik.studies.study import Claim, Context, Findings, at_most, equal
-from matplotlib.figure import Figure
-
 from auglik.system.keys import host_generator
 
 QUANTITIES = ("value", "gradient")

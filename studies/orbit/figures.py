@@ -2,8 +2,9 @@
 
 import numpy as np
 import xarray
-from auglik.studies.common.aggregator_style import STYLES
 from matplotlib.figure import Figure
+
+from auglik.studies.common.aggregator_style import STYLES
 
 SHOWN = ("jensen", "power-mean", "log-mean", "durbin-koopman", "jackknife")
 

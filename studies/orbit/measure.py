@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS
 from auglik.studies.common.trained import Trained
 from auglik.studies.estimators.measure import CHUNK, VIEWS, controls, views_of
 from auglik.studies.study import Context
-
 from auglik.system.keys import host_generator
 
 MIXES_LABELS = "geometric-normalized"

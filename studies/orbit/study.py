@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import xarray
+
 from auglik.objectives import AGGREGATORS
 from auglik.studies.common import exact
 from auglik.studies.common.trained import LARGEST_SHIFT, Offset, Trained, trained

@@ -9,6 +9,7 @@ import numpyro.distributions as dist
 import torch
 import xarray
 from arviz_stats.utils import ELPDData
+
 from auglik.studies.posterior import torch as posterior_torch
 from auglik.studies.posterior.measure import Reading
 from auglik.studies.posterior.problem import PAIRS, SIZE, VIEWS, Floats, Problem, logits_of

@@ -7,6 +7,7 @@ import numpy as np
 import xarray
 from arviz_stats import compare  # type: ignore[attr-defined]
 from arviz_stats import summary as summary_table  # type: ignore[attr-defined]
+
 from auglik.studies.posterior.claims import (
     Match,
     Posteriors,

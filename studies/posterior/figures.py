@@ -2,9 +2,10 @@
 
 import numpy as np
 import xarray
-from auglik.studies.common.pictures import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, panels
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from auglik.studies.common.pictures import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, panels
 
 STYLES = tuple(zip((BLACK, ORANGE, VERMILION, PURPLE, BLUE, GREEN), "so^vDP", strict=True))
 

@@ -10,10 +10,11 @@ from arviz_base import from_dict
 from arviz_stats import loo, psense  # type: ignore[attr-defined]
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from arviz_stats.utils import ELPDData
+from scipy.interpolate import PchipInterpolator
+
 from auglik.studies.posterior import torch as posterior_torch
 from auglik.studies.posterior.problem import PAIRS, PRIOR, Floats, Problem, log_predictive
 from auglik.studies.posterior.sampler import Draws, Setting
-from scipy.interpolate import PchipInterpolator
 
 DELTA = 0.05
 """Doublings of the likelihood's power on either side of none, for a difference quotient."""

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from auglik.objectives import Schedule
 from numpy.typing import NDArray
 from scipy.linalg import helmert
 from scipy.special import log_softmax
 
 from auglik.data import Arrays, channel_statistics, first, open_dataset
+from auglik.objectives import Schedule
 from auglik.views import Gallery, Mollification, Pipeline
 
 CLASSES = (3, 8, 9)

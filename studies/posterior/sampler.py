@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Problem, contrasts
-from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, smoothed
 from jax import Array
 from numpy.typing import NDArray
 from numpyro.infer.hmc import HMCState, hmc
 from scipy.optimize import minimize
 
+from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Problem, contrasts
+from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, smoothed
 from auglik.system.keys import seed_sequence
 
 OVERDISPERSED = 1.5

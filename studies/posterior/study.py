@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import xarray
+
 from auglik.studies.posterior import torch as posterior_torch
 from auglik.studies.posterior.claims import (
     COLD,

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+from torch import Tensor
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Geometric, Objective
 from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Pair, Problem, contrasts
 from auglik.studies.posterior.sampler import Setting
-from torch import Tensor
-
 from auglik.system.keys import host_generator
 
 FREEDOM = 8.0

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import xarray
-from auglik.objectives import ROLES, Schedule
-from auglik.studies.common.pictures import BLUE, GREEN, ORANGE, VERMILION, panels
-from auglik.studies.information.measure import as_pixels, photographs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auglik.data import channel_statistics
+from auglik.objectives import ROLES, Schedule
+from auglik.studies.common.pictures import BLUE, GREEN, ORANGE, VERMILION, panels
+from auglik.studies.information.measure import as_pixels, photographs
 from auglik.system.keys import device_generator
 from auglik.views import mollification
 

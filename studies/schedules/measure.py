@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from auglik.objectives import Schedule
-from auglik.studies.information.measure import photographs
-from auglik.studies.schedules.references import Floats
 from numpy.typing import NDArray
 
 from auglik.data import channel_statistics
+from auglik.objectives import Schedule
+from auglik.studies.information.measure import photographs
+from auglik.studies.schedules.references import Floats
 from auglik.system.keys import host_generator
 from auglik.views import Gallery, Pipeline, Shape, mollification
 from auglik.views.mollification import Mollification

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import numpyro.distributions as dist
-from auglik.objectives import ROLES, Schedule
 from jax import Array
 from numpy.typing import NDArray
 from scipy import special
+
+from auglik.objectives import ROLES, Schedule
 
 Floats = NDArray[np.float64]
 

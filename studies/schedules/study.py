@@ -10,6 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import xarray
+from scipy import optimize, special, stats
+from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
+
 from auglik.objectives import ROLES, Schedule
 from auglik.objectives.numerics import gauss_jacobi
 from auglik.studies.information.measure import photographs, reference_blur
@@ -18,8 +21,6 @@ from auglik.studies.schedules.figures import curves_figure, views_figure
 from auglik.studies.schedules.measure import Drawn, Noised, amplitudes, blurred, deviation, draw, noised_views
 from auglik.studies.schedules.references import Floats
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal
-from scipy import optimize, special, stats
-from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 SCHEDULES = {
     "default": Schedule(),

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-from auglik.studies.study import Claim, at_least, at_most, equal
-from auglik.studies.verdicts.measure import Assured, CorruptedRates, Rates
-from auglik.studies.verdicts.worlds import World
 
 from auglik.inference.differences.power import HELD
 from auglik.scoring.intervals import FAMILY_WISE
+from auglik.studies.study import Claim, at_least, at_most, equal
+from auglik.studies.verdicts.measure import Assured, CorruptedRates, Rates
+from auglik.studies.verdicts.worlds import World
 
 ERRORS = 4
 LOW, HIGH = 0.93, 0.97

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from auglik.studies.common.pictures import BLUE, VERMILION
-from auglik.studies.verdicts.claims import HIGH, LOW, Key
-from auglik.studies.verdicts.measure import Rates
 from matplotlib.figure import Figure
 
 from auglik.scoring.intervals import FAMILY_WISE
+from auglik.studies.common.pictures import BLUE, VERMILION
+from auglik.studies.verdicts.claims import HIGH, LOW, Key
+from auglik.studies.verdicts.measure import Rates
 
 
 def rates_figure(found: Mapping[Key, Rates]) -> Figure:

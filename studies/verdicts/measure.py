@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from auglik.studies.verdicts import worlds as verdicts_worlds
-from auglik.studies.verdicts.worlds import CELLS, Floats, World
 from scipy import special
 
 from auglik.inference import infer
@@ -18,6 +16,8 @@ from auglik.inference.law import Law, below, law_of
 from auglik.inference.rule import decide
 from auglik.scoring.intervals import FAMILY_WISE, holm
 from auglik.scoring.predictions import Predictions
+from auglik.studies.verdicts import worlds as verdicts_worlds
+from auglik.studies.verdicts.worlds import CELLS, Floats, World
 
 CHUNK = 250_000
 """Differences of one cell at a time: a batch of experiments."""

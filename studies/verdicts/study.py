@@ -10,6 +10,10 @@ Source: Holm 1979; Fisher 1935, for the sum of two Student variables; and each w
 
 import numpy as np
 import xarray
+from scipy.stats import nct  # type: ignore[attr-defined]
+from scipy.stats import t as student  # type: ignore[attr-defined]
+
+from auglik.inference.differences.infer import ROPE
 from auglik.studies.study import Context, Findings, true
 from auglik.studies.verdicts.claims import Key, assured_claims, corrupted_claims, edge_claims, null_claims, power_claims
 from auglik.studies.verdicts.figures import rates_figure
@@ -23,10 +27,6 @@ from auglik.studies.verdicts.measure import (
     second_look,
 )
 from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, seeds_that_tell
-from scipy.stats import nct  # type: ignore[attr-defined]
-from scipy.stats import t as student  # type: ignore[attr-defined]
-
-from auglik.inference.differences.infer import ROPE
 from auglik.system.keys import host_generator
 
 SEEDS = (2, 3, 5, 10)

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.main import auglik
 from click.testing import CliRunner, Result
 from scipy import stats
 
 from auglik import open_dataset
+from auglik.cli.main import auglik
 from auglik.recipes.cost import Estimate
 from auglik.runs.checkpoint import NAME
 from tests.tiny import options

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.cli.robustness import table as robustness_table
 from numpy.typing import NDArray
 
+from auglik.cli.robustness import table as robustness_table
 from auglik.experiments.differences import differences, table, write_comparison
 from auglik.inference.calibration import calibrate, temperature_scaling
 from auglik.robustness.score import Score, means

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from auglik.cli.streams import READER_LEFT, one_line_warnings, whoever_reads
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.confidence import confidence
-from auglik.objectives import InputError
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from auglik.cli.confidence import confidence
 from auglik.confidence import (
     MAPS,
     Measured,
@@ -42,6 +41,7 @@ from auglik.confidence_tables.similarity import (
     window_of,
 )
 from auglik.data import by_number, open_dataset
+from auglik.objectives import InputError
 from auglik.views.augmentation import OPERATIONS, Applied
 from tests.tiny import SETTINGS
 

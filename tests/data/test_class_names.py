@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.main import auglik
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from auglik import InputError
+from auglik.cli.main import auglik
 from auglik.confidence import check_rules, parse_rules
 from auglik.confidence.table import MeasuredCurve, Table, parse_table, write_table
 from auglik.data import Arrays, class_numbers, first, least_images, open_dataset

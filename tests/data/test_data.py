@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
-from auglik.objectives.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -34,6 +33,7 @@ from auglik.data import (
 )
 from auglik.data.arrays import stratified_order
 from auglik.data.stored import Stored
+from auglik.objectives.errors import InputError
 
 Pixels = NDArray[np.generic]
 RANDOM = np.random.default_rng(0)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.objectives.errors import InputError
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,6 +24,7 @@ from auglik.data import (
     split_validation,
 )
 from auglik.data.decoding import resize_and_crop
+from auglik.objectives.errors import InputError
 from auglik.runs.resolve import read_facts
 
 WNIDS = ["n02124075", "n01443537", "n04067472"]  # not in alphabetical order, as in the published file

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.objectives.errors import InputError
 from PIL import Image
 
 from auglik.data import Source, open_dataset
 from auglik.data.listing import arrays_in, folders, is_litter, listed, named
+from auglik.objectives.errors import InputError
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, open_suite
 from auglik.robustness.image_set import image_fingerprint
 from auglik.robustness.npy_set import npy_fingerprint

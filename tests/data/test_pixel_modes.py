@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.objectives.errors import InputError
 from numpy.typing import NDArray
 from PIL import Image
 
 from auglik.data.decoding import PillowWarnings, decode
 from auglik.data.pixel_modes import as_rgb
+from auglik.objectives.errors import InputError
 
 RANDOM = np.random.default_rng(3)
 GREY = RANDOM.integers(0, 256, (5, 7), dtype=np.uint8)

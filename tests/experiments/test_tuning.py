@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.cli.main import auglik
-from auglik.objectives import InputError
 from click.testing import CliRunner
 
 from auglik import RunConfig, change, plan
+from auglik.cli.main import auglik
 from auglik.experiments.tuning import FIRST_SEED, Grid, chosen, parse_grid, trial_name, trials, tuned
+from auglik.objectives import InputError
 from auglik.scoring.predictions import load_predictions
 from tests.tiny import options
 

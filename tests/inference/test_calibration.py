@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from auglik.objectives.errors import InputError
 from scipy import special
 
 from auglik.inference.calibration import (
@@ -17,6 +16,7 @@ from auglik.inference.calibration import (
 )
 from auglik.inference.calibration.bins import Outcomes, count, equal_mass, equal_width, outcomes
 from auglik.inference.calibration.temperature import RANGE, fit
+from auglik.objectives.errors import InputError
 from auglik.scoring import metrics
 
 Floats = npt.NDArray[np.float64]

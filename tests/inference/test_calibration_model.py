@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 import xarray
 from arviz_base import convert_to_datatree
-from auglik.objectives.errors import InputError
 from scipy import special
 from scipy.stats import betabinom  # type: ignore[attr-defined]
 
@@ -18,6 +17,7 @@ from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.inference.calibration.data import shared_luck
 from auglik.inference.calibration.model import beta_binomial, log_gamma
 from auglik.inference.calibration.sampling import double_precision
+from auglik.objectives.errors import InputError
 from auglik.scoring.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]

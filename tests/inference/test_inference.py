@@ -7,8 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-from auglik.objectives import InputError
-from auglik.studies.verdicts.worlds import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
@@ -23,9 +21,11 @@ from auglik.inference.differences.scored import image_nll, run_scores
 from auglik.inference.effective_views import effective_views, smoothed_log_weights
 from auglik.inference.law import Law, below, draws, interval, law_of, p_of_more, p_of_none
 from auglik.inference.rule import decide, outcome
+from auglik.objectives import InputError
 from auglik.scoring.intervals import holm, paired_difference
 from auglik.scoring.metrics import scores
 from auglik.scoring.predictions import Predictions
+from auglik.studies.verdicts.worlds import World
 
 Floats = npt.NDArray[np.float64]
 

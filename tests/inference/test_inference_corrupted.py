@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from auglik.objectives import InputError
 from scipy import stats
 
 from auglik.inference import Corrupted, UnderCorruption, infer_corrupted, under_corruption
 from auglik.inference.corruption import CATEGORIES as CATEGORY
 from auglik.inference.corruption import FAMILIES, MOLLIFIED, OCCLUSION, OVERALL, SEVERITIES, SINGLE, infer_cells
+from auglik.objectives import InputError
 from auglik.report.collect import collect
 from auglik.report.content import Details, Figure, Table
 from auglik.report.figures.style import styles

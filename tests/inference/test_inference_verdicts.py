@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pytest
 import xarray
 from arviz_stats import summary  # type: ignore[attr-defined]
-from auglik.objectives import InputError
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference import Inference, infer
@@ -16,6 +15,7 @@ from auglik.inference.components import Bounds
 from auglik.inference.differences.power import SeedsNeeded
 from auglik.inference.differences.rows import Effect
 from auglik.inference.differences.verdict import unknown_verdict, verdict
+from auglik.objectives import InputError
 from auglik.scoring.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]

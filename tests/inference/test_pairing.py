@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auglik.cli.main import auglik
-from auglik.objectives import InputError
 from click.testing import CliRunner
 
 from auglik import Arrays, open_dataset
+from auglik.cli.main import auglik
 from auglik.experiments.differences import COMPARED, differences
 from auglik.inference import infer
 from auglik.inference.calibration import calibrate
 from auglik.inference.differences.pairing import pairs
+from auglik.objectives import InputError
 from auglik.report.collect import collect
 from auglik.report.sections.cells import pairing
 from auglik.report.sections.scores import scored_on

@@ -6,11 +6,11 @@ import pytest
 import scipy.fft
 import scipy.stats
 import torch
-from auglik.objectives.errors import InputError
 from torch import Tensor, nn
 
 from auglik.networks import NETWORKS, PreactResnet, build_network, check_images, initialize
 from auglik.networks.fast_resnet import WhiteningStem, dct_matrix
+from auglik.objectives.errors import InputError
 
 LIGHT = ["small-cnn", "small-cnn:width=5", "fast-resnet", "fast-resnet:width=8"]
 ALL = [*LIGHT, "preact-resnet-18"]

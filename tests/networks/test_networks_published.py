@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from auglik.objectives.errors import InputError
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, cross_entropy, linear
 
 from auglik.networks import NETWORKS, build_network, canonical_network, find_network
 from auglik.networks.pyramidnet import shake_drop
 from auglik.networks.randomness import Dropout, StochasticDepth, Uniforms
+from auglik.objectives.errors import InputError
 
 SMALL = [
     "wide-resnet-28-10:depth=10,widen=1",

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Geometric, InputError, Objective, PowerMean
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import integrate, special
 from torch import Tensor
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Geometric, InputError, Objective, PowerMean
 from tests.cases import AGGREGATOR_CASES, Case, ordinary_views
 
 JENSEN, LOG_MEAN, DURBIN_KOOPMAN = (AGGREGATORS[name] for name in ("jensen", "log-mean", "durbin-koopman"))

@@ -6,6 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import optimize, special
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torchvision.ops import sigmoid_focal_loss
+
 from auglik.objectives import (
     AGGREGATORS,
     LIKELIHOODS,
@@ -16,14 +24,6 @@ from auglik.objectives import (
     Likelihood,
     Objective,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy import optimize, special
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torchvision.ops import sigmoid_focal_loss
-
 from auglik.runs.online_labels import OnlineLabels
 from auglik.settings.names import canonical, parameters, parse
 from tests.cases import DTYPES, EXTREME_SHAPES, Case, extreme_views, ordinary_views

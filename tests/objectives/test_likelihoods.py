@@ -7,13 +7,13 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import LIKELIHOODS, Likelihood, NoisyDirichlet, Schedule, SmoothedNormalizedSchedule, errors
-from auglik.studies import twins
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import integrate, special, stats
 
+from auglik.objectives import LIKELIHOODS, Likelihood, NoisyDirichlet, Schedule, SmoothedNormalizedSchedule, errors
+from auglik.studies import twins
 from tests.cases import (
     DTYPES,
     EXTREME_SCALES,

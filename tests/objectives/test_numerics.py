@@ -6,6 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from scipy import special
+from torch import Tensor
+
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
 from auglik.objectives.numerics import (
     at_least_float32,
@@ -17,9 +20,6 @@ from auglik.objectives.numerics import (
     log_sum_of_logarithmic_means,
     logarithmic_means,
 )
-from scipy import special
-from torch import Tensor
-
 from tests.cases import DTYPES
 
 DIFFERENCES = [0.0, 1e-12, 1e-6, 1e-3, 0.007, 0.02, 0.1, 0.5, 0.5999, 0.6001, 1.0, 5.0, 40.0, 80.0]

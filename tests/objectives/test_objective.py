@@ -6,6 +6,8 @@ from typing import TypedDict
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from auglik.objectives import (
     AGGREGATORS,
     LIKELIHOODS,
@@ -17,8 +19,6 @@ from auglik.objectives import (
     view_gradients,
 )
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS
-from torch import Tensor
-
 from tests.cases import (
     AGGREGATOR_CASES,
     DTYPES,

@@ -6,9 +6,10 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import ROLES, InputError, Schedule
 from hypothesis import given
 from hypothesis import strategies as st
+
+from auglik.objectives import ROLES, InputError, Schedule
 
 SCHEDULES = [
     Schedule(),

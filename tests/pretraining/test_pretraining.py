@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.pretrain import pretrain as command
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +17,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from auglik import InputError, open_dataset
+from auglik.cli.pretrain import pretrain as command
 from auglik.pretraining import (
     PAIR_WEIGHTS,
     PretrainConfig,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from auglik.cli.comparing import say_estimate
-from auglik.cli.progress import duration
 
 from auglik import open_dataset, read_facts
+from auglik.cli.comparing import say_estimate
+from auglik.cli.progress import duration
 from auglik.experiments.plan import trained_on
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.recipes import cost

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from auglik.cli.main import auglik
 from click.testing import CliRunner
 
 from auglik import InputError, RunConfig, change
+from auglik.cli.main import auglik
 from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_names

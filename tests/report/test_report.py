@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from auglik.cli.report import report
-from auglik.objectives import InputError
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auglik.cli.report import report
 from auglik.data import open_dataset
 from auglik.inference.calibration import results as calibration_results
+from auglik.objectives import InputError
 from auglik.report import ReportSettings, write_report
 from auglik.report import build as building
 from auglik.report.collect import Collected, collect

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.robustness import robustness
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
 from auglik import Arrays, InputError, open_dataset
+from auglik.cli.robustness import robustness
 from auglik.data import by_number
 from auglik.data.arrays import take
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from auglik.objectives import InputError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special
 from sklearn.metrics import brier_score_loss, log_loss
 
+from auglik.objectives import InputError
 from auglik.scoring.ensembles import COLUMNS, ensemble, score, write_ensembles
 from auglik.scoring.metrics import brier, nll, scores
 from auglik.scoring.predictions import PARTS, Predictions

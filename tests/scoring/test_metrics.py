@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from auglik.objectives.errors import InputError
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 from sklearn.metrics import log_loss
 
+from auglik.objectives.errors import InputError
 from auglik.scoring import metrics
 from auglik.scoring.metrics import marginal_log_likelihood, mean_label_entropy, scores
 

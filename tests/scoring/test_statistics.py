@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from auglik.objectives.errors import InputError
 from scipy import stats
 
+from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import Interval, paired_difference, standard_error, summary
 
 

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
 
 from auglik import InputError, RunConfig, change, flatten
+from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
 from auglik.runs.settings import SETTINGS, settings_hash
 from auglik.settings.fields import Scalar, read_toml
 from auglik.system.files import write_toml

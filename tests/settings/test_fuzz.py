@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
-from auglik.cli.main import COMMANDS, auglik
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError
 from click.testing import CliRunner
 
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik.cli.main import COMMANDS, auglik
 from auglik.experiments.plan import Place
 from auglik.networks import NETWORKS
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError
 from auglik.pretraining import PretrainConfig
 from auglik.pretraining.config import resolve as resolve_pretraining
 from auglik.report import ReportSettings

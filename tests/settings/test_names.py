@@ -1,10 +1,10 @@
 """Names with parameters: what they name, their canonical form, and what is refused."""
 
 import pytest
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Geometric, InputError, NoisyDirichlet, PowerMean
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Geometric, InputError, NoisyDirichlet, PowerMean
 from auglik.settings.names import canonical, look_up, parameters, parse
 
 

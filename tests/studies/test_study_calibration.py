@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+from auglik.inference.calibration import errors, interval
+from auglik.inference.calibration.interval import Gaps
 from auglik.studies.calibration import study
 from auglik.studies.calibration import worlds as calibration_worlds
 from auglik.studies.calibration.worlds import WORLDS, answers, evidence, true_error
 from auglik.studies.study import Context, Findings
-
-from auglik.inference.calibration import errors, interval
-from auglik.inference.calibration.interval import Gaps
 
 CONTEXT = Context(True, 0, None, lambda share: None)
 NAMES = {world.name: world for world in WORLDS}

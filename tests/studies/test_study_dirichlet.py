@@ -1,10 +1,13 @@
 """The study of the Dirichlet likelihood: it holds, and a broken constant or table fails the claims that name it."""
 
-import auglik.objectives.likelihoods.dirichlet
-import auglik.objectives.likelihoods.smoothed
 import numpy as np
 import pytest
 import torch
+from scipy import stats
+from torch import Tensor
+
+import auglik.objectives.likelihoods.dirichlet
+import auglik.objectives.likelihoods.smoothed
 from auglik.objectives import Tempered, numerics
 from auglik.studies.dirichlet import study as module
 from auglik.studies.dirichlet.figures import place
@@ -18,8 +21,6 @@ from auglik.studies.dirichlet.modes import (
     tolerance_of_densest,
 )
 from auglik.studies.study import Context, Findings
-from scipy import stats
-from torch import Tensor
 
 
 def found() -> Findings:

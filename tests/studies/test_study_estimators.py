@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import beta as beta_law  # type: ignore[attr-defined]
+from torch import Tensor
+
 from auglik.objectives import DurbinKoopman, LogMean
 from auglik.studies.common import exact
 from auglik.studies.common.laws import beta, log_normal, two_point
@@ -10,9 +14,6 @@ from auglik.studies.estimators.measure import LAWS, controls
 from auglik.studies.estimators.negative import random_views, ratio_bound, torch_gradients
 from auglik.studies.estimators.study import estimators
 from auglik.studies.study import Context, Findings
-from scipy.integrate import quad
-from scipy.stats import beta as beta_law  # type: ignore[attr-defined]
-from torch import Tensor
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective, PowerMean
 from auglik.studies.common.trained import Trained, trained
 from auglik.studies.gradients.claims import likelihood_claims, pair_claims
@@ -17,7 +19,6 @@ from auglik.studies.gradients.measure import (
 )
 from auglik.studies.gradients.study import gradients, lost_share, no_decay, orbits_of
 from auglik.studies.study import Context, Findings
-from torch import Tensor
 
 
 @pytest.fixture(scope="module")

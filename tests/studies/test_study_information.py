@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 import xarray
+from PIL import Image
+from torch import Tensor
+
 from auglik.objectives import InputError
 from auglik.studies.information.measure import (
     Measured,
@@ -21,9 +24,6 @@ from auglik.studies.information.measure import (
 )
 from auglik.studies.information.study import information
 from auglik.studies.study import Context, Findings
-from PIL import Image
-from torch import Tensor
-
 from auglik.views import mollification
 
 T = np.linspace(0, 1, 11)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
-import auglik.objectives.likelihoods.smoothed_normalized as uniform
-import auglik.objectives.likelihoods.smoothed_normalized_schedule as scheduled
 import mpmath
 import numpy as np
 import pytest
 import torch
 import xarray
+from torch import Tensor
+
+import auglik.objectives.likelihoods.smoothed_normalized as uniform
+import auglik.objectives.likelihoods.smoothed_normalized_schedule as scheduled
 from auglik.objectives import Schedule, numerics
 from auglik.studies.normalizer import draws as normalizer_draws
 from auglik.studies.normalizer import study as module
@@ -23,7 +25,6 @@ from auglik.studies.normalizer.references import (
     level_quantile,
 )
 from auglik.studies.study import Context, Findings
-from torch import Tensor
 
 CONTEXT = Context(True, 0, None, lambda share: None)
 

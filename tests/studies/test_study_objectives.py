@@ -1,15 +1,16 @@
 """The study of the objectives: it holds, and a broken objective fails the claims that name it."""
 
-import auglik.objectives.likelihoods.smoothed
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
+import auglik.objectives.likelihoods.smoothed
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, DurbinKoopman, Sink
 from auglik.studies.objectives.cases import aggregator_cases, likelihood_cases, worst, worst_of
 from auglik.studies.objectives.study import objectives as study
 from auglik.studies.study import Context, Findings
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS
-from torch import Tensor
 
 
 def found() -> Findings:

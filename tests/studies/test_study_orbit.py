@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from auglik.objectives import Jackknife
 from auglik.studies.common.trained import Offset, offsets_of, orbit_views
 from auglik.studies.orbit.study import orbit
 from auglik.studies.study import Context, Findings
-from torch import Tensor
-
 from auglik.views.store import Gallery
 
 

@@ -1,6 +1,7 @@
 """The posterior study: it holds, and a wrong sign in an objective fails the claim that names it."""
 
 import pytest
+
 from auglik.studies.posterior.study import posterior
 from auglik.studies.study import Context, Findings
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from auglik.objectives import Schedule, numerics
 from auglik.studies.schedules import study
 from auglik.studies.schedules.measure import draw, noised_views
 from auglik.studies.study import Claim, Context, Findings
-from numpy.typing import NDArray
-from torch import Tensor
-
 from auglik.views import mollification
 from auglik.views.mollification import Mollification
 

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from auglik.studies.study import Claim, Context, Findings
-from auglik.studies.verdicts import claims as verdicts_claims
-from auglik.studies.verdicts import measure as verdicts_measure
-from auglik.studies.verdicts.measure import assured, corrupted_rates, rates
-from auglik.studies.verdicts.study import verdicts
-from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, heavy, profiles, seeds_that_tell, skewed
 from scipy import special
 
 from auglik.inference import corruption as corrupted
 from auglik.inference import law, rule
 from auglik.inference.differences import power
 from auglik.scoring import intervals as statistics
+from auglik.studies.study import Claim, Context, Findings
+from auglik.studies.verdicts import claims as verdicts_claims
+from auglik.studies.verdicts import measure as verdicts_measure
+from auglik.studies.verdicts.measure import assured, corrupted_rates, rates
+from auglik.studies.verdicts.study import verdicts
+from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, heavy, profiles, seeds_that_tell, skewed
 
 Floats = npt.NDArray[np.float64]
 

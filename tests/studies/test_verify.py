@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+
 from auglik.cli.main import auglik
 from auglik.cli.verify import NAMES
 from auglik.studies import registry
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal, save, true
 from auglik.studies.verify import run_study, write_report
-from click.testing import CliRunner
-from matplotlib.figure import Figure
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 
+from auglik.objectives import InputError
 from auglik.system.devices import autocast, available_cores, check_compiler, choose_device, choose_precision, send
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import torch
-from auglik.objectives.errors import InputError
 
+from auglik.objectives.errors import InputError
 from auglik.system import files
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from auglik.cli import report as report_command
-from auglik.cli.main import auglik
-from auglik.objectives import InputError
 from click.testing import CliRunner, Result
 
+from auglik.cli import report as report_command
+from auglik.cli.main import auglik
 from auglik.experiments import differences as comparison
 from auglik.experiments import tuning
+from auglik.objectives import InputError
 from auglik.pretraining import comparison as pretraining
 from auglik.report import write
 from auglik.scoring import ensembles

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.nn.functional import pad
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
+from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views.augmentation import OPERATIONS, Shape
 from auglik.views.augmentations.crops import CROPS

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import torch
-from auglik.objectives import Schedule
 
+from auglik.objectives import Schedule
 from auglik.views import Mollification, Pipeline, Shape, Step
 from auglik.views.mixing.contract import MIXINGS
 from auglik.views.registry import AUGMENTATIONS

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.datasets import load_digits
@@ -15,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from auglik import open_dataset
+from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views.augmentation import Parameters, Shape
 from auglik.views.mixing.contract import MIXINGS, Mixing, soft_labels

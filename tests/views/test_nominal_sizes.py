@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 from numpy.typing import NDArray
 
 from auglik.confidence.strength import OCCLUSIONS as HIDING
 from auglik.confidence_tables.probes import PROBED, choose_probes
+from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views import OPERATIONS, Applied, Gallery
 from auglik.views.augmentation import Augmentation, Parameters, Shape

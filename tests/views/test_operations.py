@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 from auglik import open_dataset
+from auglik.objectives import InputError
 from auglik.views import OPERATIONS
 from auglik.views.operations import BATCHED, BILINEAR, Grouping, as_is, coefficients_of, compiled, operate
 from auglik.views.operations.geometry import nearest

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import Schedule
 from torch import Tensor
 
 from auglik import RunConfig, change, open_dataset, plan, read_facts, resolve
 from auglik.networks.randomness import Uniforms
+from auglik.objectives import Schedule
 from auglik.pretraining.config import PretrainConfig
 from auglik.robustness.arrays import noise_key
 from auglik.runs.evaluation import only_mollified

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.cli.main import auglik
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
 from auglik import AGGREGATORS, LIKELIHOODS, InputError, Objective, RunConfig, change, open_dataset
+from auglik.cli.main import auglik
 from auglik.confidence import decay_of, parse_rules
 from auglik.report.contact_sheet import CHARACTERS, captions, class_names
 from auglik.runs.resolve import TrainingData, load_training, training_pipeline

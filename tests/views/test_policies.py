@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.stats import contingency
@@ -17,6 +16,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import AutoAugmentPolicy, InterpolationMode
 
+from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views import OPERATIONS, Augmentation, Drawn, Shape
 from auglik.views.augmentation import Parameters

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auglik.objectives import InputError, Schedule
 from numpy.typing import NDArray
 from PIL import Image
 
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
 from auglik.data.images import LazyImages
+from auglik.objectives import InputError, Schedule
 from auglik.runs.run import Job, execute
 from auglik.runs.settings import settings_hash
 from auglik.views import Gallery, Mollification, Pipeline

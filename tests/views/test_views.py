@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 import torch_dct
-from auglik.objectives import ROLES, InputError, Schedule
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
@@ -23,6 +22,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from auglik import open_dataset
 from auglik.data import channel_statistics
+from auglik.objectives import ROLES, InputError, Schedule
 from auglik.system.splitmix import normals, streams
 from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, Shape, Step, fetch
 from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify
