@@ -31,7 +31,7 @@ NAMES = (
 @click.command()
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True)
-@click.option("--quick", is_flag=True, help="Fewer draws and points, the same claims: under a minute on two cores.")
+@click.option("--quick", is_flag=True, help="Fewer draws and points, the same claims: a minute or two on two cores.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 @click.option("--data", help="A data set for the studies of real images, beside digits: a name or a path.")
 @click.option("--jobs", type=click.IntRange(1, MOST_THREADS), help="Studies at a time [two, or the cores if fewer].")
