@@ -168,14 +168,8 @@ def step_rate(learner: Learner, config: RunConfig, data: TrainingData, clock: Cl
         learner.pipeline.announce(data.training.gallery, draws, [batch])
         return timed(lambda: float(take_step(learner, config, data, draws, batch, None, 0.0).loss), clock)[0]
 
-    images = min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B
-    cold = step(images)
-    if cold < 5 * LONG:
-        warm = step(images)
-        images = max(images, min(B, int(images * LONG / max(warm, 1e-9))))
-        step(images)
-        cold = statistics.median(step(images) for _ in range(TIMED))
-    return seconds, cold * B / images
+    images, took = grown(step, min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B, B)
+    return seconds, took * B / images
 
 
 def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, clock: Clock) -> float:
@@ -185,17 +179,33 @@ def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, cloc
     each = scoring.views + scoring.folded_views + 1
     arrays = opened(open_dataset(config.dataset, job.data_dir), "train")
     _, _, height, width = arrays.images.shape
-    images = max(1, min(passes // each, evaluated_at_once(height, width), len(arrays.labels)))
+    most = min(evaluated_at_once(height, width), len(arrays.labels))
     if passes < each:  # one image is too many
         folded = min(scoring.folded_views, max(1, passes // 4))
         views = min(scoring.views, max(2, folded, passes - folded - 1))
         config = replace(config, evaluation=replace(scoring, views=views, folded_views=folded))
         each = views + folded + 1
-    split = place(first(arrays, images, config.split_seed), data.mean, data.std, torch.device(config.device))
-    took = [
-        timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0] for _ in range(1 + TIMED)
-    ]
-    return statistics.median(took[1:]) / (images * each)
+
+    def scored(images: int) -> float:
+        split = place(first(arrays, images, config.split_seed), data.mean, data.std, torch.device(config.device))
+        return timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0]
+
+    images, took = grown(scored, max(1, min(passes // each, most)), most)
+    return took / (images * each)
+
+
+def grown(work: Callable[[int], float], images: int, most: int) -> tuple[int, float]:
+    """The images on which `work` takes LONG or more, else `most`, and the median of its seconds there.
+
+    From few images up by the quickest of a few times, as what `work` takes beside the images, or what else the machine
+    does meanwhile, would be counted too often; where one time is far too long, it has to do.
+    """
+    while (took := work(images)) < 5 * LONG:  # a warm-up
+        times = [work(images) for _ in range(TIMED)]
+        if min(times) >= LONG or images == most:
+            return images, statistics.median(times)
+        images = min(most, max(2 * images, int(images * LONG / max(min(times), 1e-9))))
+    return images, took
 
 
 def timed(work: Callable[[], R], clock: Clock) -> tuple[float, R]:

@@ -13,7 +13,7 @@ from auglik.cli.progress import duration
 from auglik.experiments.plan import trained_on
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.recipes import cost
-from auglik.recipes.cost import Rates, Time, estimate, estimate_pretraining, kind_of, time_of
+from auglik.recipes.cost import Rates, Time, estimate, estimate_pretraining, grown, kind_of, time_of
 from auglik.runs.resolve import Facts
 from auglik.runs.run import Job
 from tests import tiny
@@ -103,3 +103,23 @@ def test_durations_are_told_in_units_that_a_person_would_use() -> None:
     assert [duration(seconds) for seconds in (0.04, 5, 89, 90, 600, 5400, 40 * 3600, 3.6e6)] == [
         "0.0 s", "5.0 s", "89 s", "1.5 min", "10 min", "1.5 h", "1.7 days", "42 days",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("spikes", [{}, {2: 5.0}, {1: 3.0, 3: 3.0}])
+def test_what_work_takes_beside_the_images_is_not_counted_for_each(spikes: dict[int, float]) -> None:
+    """0.1 s and 10 ms an image, but for calls in which the machine did something else: 1.38 s for 128 images."""
+    calls = itertools.count()
+    done: list[int] = []
+
+    def work(images: int) -> float:
+        done.append(images)
+        return spikes.get(next(calls), 0.1 + 0.01 * images)
+
+    images, took = grown(work, 4, 128)
+    assert took * 128 / images == pytest.approx(1.38, rel=0.05)
+    assert len(done) <= 16
+
+
+def test_what_takes_far_too_long_is_done_once() -> None:
+    seconds = iter([60.0])  # asked again, it would raise
+    assert grown(lambda images: next(seconds), 2, 128) == (2, 60.0)
