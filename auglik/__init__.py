@@ -4,6 +4,11 @@ The public names stand in `__init__.pyi`. Each is imported when it is first used
 torch alone and the command line answers at once.
 """
 
+from pathlib import Path
+
 import lazy_loader
+
+if not (_here := Path(__file__).parent).joinpath("objectives").is_dir():
+    __path__.append(str(_here.parent))  # of a checkout that is imported as it lies: objectives/, cli/, studies/
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

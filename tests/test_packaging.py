@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import options
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 TOPS = ("auglik", "cli", "objectives", "studies")
@@ -102,21 +104,50 @@ def test_the_wheel_holds_one_package(wheel: Path) -> None:
     assert {"auglik/py.typed", "auglik/__init__.pyi", "auglik/objectives/__init__.py"} <= set(names)
 
 
-def test_a_program_is_type_checked_against_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    python(tmp_path, "-m", "venv", "--without-pip", "venv")
-    interpreter = tmp_path / "venv" / "bin" / "python"
-    installed = Path(
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment in which the wheel is installed."""
+    folder = tmp_path_factory.mktemp("environment")
+    python(folder, "-m", "venv", "--without-pip", "venv")
+    interpreter = folder / "venv" / "bin" / "python"
+    packages = Path(
         subprocess.run(
             [interpreter, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
             capture_output=True, text=True, check=True,
         ).stdout.strip()
     )  # fmt: skip
-    (installed / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (packages / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(installed)
+        archive.extractall(packages)
+    return interpreter
+
+
+def test_installed_it_runs_in_its_own_checkout_and_beside_files_of_names_that_runs_need(
+    installed: Path, hostile: Path, tmp_path: Path
+) -> None:
+    """Its processes too: the one that runs are forked from imports before it is told where from."""
+    for name in ("auglik", "sklearn"):
+        (hostile / f"{name}.py").write_text("raise RuntimeError('not ours')\n")
+    (tmp_path / "auglik").write_text("from auglik.cli.main import main\nif __name__ == '__main__':\n    main()\n")
+    for number, folder in enumerate((ROOT, hostile)):
+        arguments = ["compare", *options(epochs=1), "--likelihood", "smoothed", "--seeds", "2", "--jobs", "2"]
+        where = ["--no-report", "--output", str(tmp_path / str(number))]
+        found = subprocess.run(
+            [installed, tmp_path / "auglik", *arguments, *where],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert found.returncode == 0, found.stderr
+    code = "import auglik.cli.main, auglik; print(auglik.LIKELIHOODS['sink'].extra_outputs)"
+    assert subprocess.run([installed, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+def test_a_program_is_type_checked_against_the_wheel(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     cache = ["--cache-dir", str(ROOT / ".mypy_cache")]
-    command = [sys.executable, "-m", "mypy", "--strict", *cache, "--python-executable", str(interpreter), "program.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", *cache, "--python-executable", str(installed), "program.py"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     lines = {int(line.split(":")[1]) for line in found.stdout.splitlines() if "error:" in line}
     assert lines == {PROGRAM.count("\n") - 1, PROGRAM.count("\n")}, found.stdout

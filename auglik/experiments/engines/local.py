@@ -6,6 +6,7 @@ processes beat one two-thread process there; a run that crashes takes no other w
 
 import functools
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -90,6 +91,7 @@ def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: 
     context = multiprocessing.get_context("forkserver" if "forkserver" in _start_methods() else "spawn")
     if isinstance(context, multiprocessing.context.ForkServerContext):
         context.set_forkserver_preload(PRELOADED)
+        _begin_server()
     waiting, running, told = list(jobs), list[_Worker](), False
     try:
         while running or (waiting and not stop):
@@ -110,6 +112,24 @@ def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: 
     finally:
         for worker in running:
             worker.process.kill()
+
+
+def _begin_server() -> None:
+    """Starts the process that runs are forked from, without the working folder on its path.
+
+    Else what lies there under a name that it preloads, the folder auglik/ of a checkout too, would be imported instead.
+    """
+    from multiprocessing import forkserver  # here, as not every system has one
+
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _start_methods() -> list[str]:
