@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auglik import Arrays, RunConfig, change
+from auglik import Arrays
 from auglik.data import by_number
 from auglik.robustness.arrays import clean_condition
 from auglik.robustness.evaluate import network_scores
@@ -30,7 +30,7 @@ from auglik.runs.evaluation import predictor
 from auglik.runs.step import make_network
 from auglik.system.devices import choose_device, choose_precision
 from auglik.views import Gallery, Shape
-from benchmarks.timing import Row, Timed, interleaved, print_table, seconds_of
+from benchmarks.timing import Row, Timed, interleaved, print_table, run_of, seconds_of
 
 CLASSES = 10
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
@@ -94,10 +94,9 @@ def random_suite(folder: Path, given: Given) -> Suite:
 def pair(name: str, suite: Suite, given: Given) -> dict[str, Timed]:
     """The network over the suite, and its bare forward passes."""
     device = torch.device(given.device)
-    settings = {"network": name, "device": given.device, "precision": choose_precision("auto", device)}
-    config = change(RunConfig(), settings)
-    network = make_network(config, 3, CLASSES)
-    predict = predictor(config, network)
+    run = run_of(network=name, device=given.device, precision=choose_precision("auto", device))
+    network = make_network(run, 3, CLASSES)
+    predict = predictor(run, network)
     standardize = Gallery.pack(np.zeros((1, 3, 1, 1), np.uint8), MEAN, STD, device).standardize
     levels = torch.from_numpy(suite.conditions[0].read(slice(None))).to(device)
     batches = standardize(levels.permute(0, 3, 1, 2)).split(batch_size(32, 32))
@@ -106,7 +105,7 @@ def pair(name: str, suite: Suite, given: Given) -> dict[str, Timed]:
         return [torch.cat([predict(batch) for batch in batches]).cpu() for _ in suite.conditions]
 
     return {
-        name: timed_once(lambda: network_scores(config, network, MEAN, STD, suite), device),
+        name: timed_once(lambda: network_scores(run, network, MEAN, STD, suite), device),
         f"{name}, bare": timed_once(bare, device),
     }
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from auglik import RunConfig, change
 from auglik.objectives import negative_share, view_gradients
 from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
-from auglik.runs.resolve import pipeline_of
 from auglik.runs.step import make_network
 from auglik.system.devices import autocast
 from benchmarks.timing import (
@@ -29,24 +27,12 @@ from benchmarks.timing import (
     median_of,
     parse_arguments,
     print_table,
+    run_of,
     seconds_of,
 )
 
-CONFIG = change(
-    RunConfig(),
-    {
-        "network": "preact-resnet-18",
-        "views": 1,
-        "epochs": 1,
-        "learning_rate": 0.01,
-        "warmup": 0.0,
-        "nesterov": False,
-        "device": "cpu",
-        "precision": "bf16",
-        "flip": 0.5,
-        "crop_padding": 4,
-    },
-)
+RUN = run_of(network="preact-resnet-18", views=1, device="cpu", precision="bf16")
+CONFIG = RUN.config
 STEPS = 10**6
 """The length of the learning rate's schedule."""
 
@@ -57,8 +43,8 @@ class Step:
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.gallery, self.count = gallery_of(images), len(images)
         self.labels = torch.arange(self.count) % 10
-        self.objective, self.pipeline = CONFIG.objective(), pipeline_of(CONFIG.view, self.gallery.shape)
-        self.network = make_network(CONFIG, 3, 10)
+        self.objective, self.pipeline = RUN.objective, RUN.training_views.pipeline(self.gallery.shape)
+        self.network = make_network(RUN, 3, 10)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True
         )
@@ -80,12 +66,12 @@ class Step:
         views = self.pipeline.render(self.gallery, self.draws, self.following())
         labels = self.labels[views.positions]
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(CONFIG, step, STEPS)
+            group["lr"] = learning_rate(RUN, step, STEPS)
         images = views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         if network is None:
             logits = self.ready_logits.clone().requires_grad_()
         else:
-            with autocast(CPU, CONFIG.precision):
+            with autocast(CPU, RUN.precision):
                 logits = network(images)
         logits = logits.unflatten(0, (CONFIG.views, BATCH))
         loss = self.objective.loss(logits, views.decay, labels)
@@ -126,7 +112,7 @@ def bare(network: nn.Module, images: Tensor, labels: Tensor) -> Timed:
 def main() -> None:
     images, images_are, rounds = parse_arguments("A training step", rounds=7, threads=2)
     step = Step(images)
-    default_layout = make_network(CONFIG, 3, 10).to(memory_format=torch.contiguous_format)
+    default_layout = make_network(RUN, 3, 10).to(memory_format=torch.contiguous_format)
     timed = {
         "step, bf16": with_share_of_draws(step, median_of(step.whole, 2, warm_up=1)),
         "not network or optimizer": with_share_of_draws(step, median_of(step.without_network, 2 * INTERVAL)),

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auglik import open_dataset
+from auglik import RunConfig, change, open_dataset
 from auglik.data import channel_statistics
+from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.system.devices import available_cores
 from auglik.views import Gallery
 
@@ -56,6 +57,14 @@ class Row(NamedTuple):
     goal: float | None = None
     costs: bool = False
     percent: bool = False
+
+
+def run_of(**settings: object) -> ResolvedRun:
+    """A run on 50,000 images of CIFAR-10's shape, whose data set need not be here."""
+    views = {"flip": 0.5, "crop_padding": 4, "clean_share": 1 / 3}
+    views |= {f"evaluation_{name}": value for name, value in views.items()}
+    training = {"train_images": 50_000, "epochs": 1, "learning_rate": 0.01, "warmup": 0.0, "nesterov": False}
+    return resolved(change(RunConfig(), {**views, **training, **settings}))
 
 
 def parse_arguments(description: str, rounds: int, threads: int = 1) -> Arguments:

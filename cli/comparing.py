@@ -17,12 +17,12 @@ from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
 from auglik.experiments.engines.local import Local, Outcome
-from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, trained_on, write
+from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, training_pipeline
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
@@ -103,7 +103,7 @@ def tune_cells(
     """The cells under the values that they choose; in a dry run, as they are."""
     folder = Path(place.output) / FOLDER
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
-    jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo, plan.facts)
+    jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo)
     click.echo(
         f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
         f" on {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
@@ -138,21 +138,20 @@ def _tuned(
 
 def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
     """The plan and its cost."""
-    by_cell = {job.cell: job.config for job in plan.jobs}
-    total = cost(plan.todo, plan.facts)
+    by_cell = {job.cell: job.run for job in plan.jobs}
+    total = cost(plan.todo)
     width = max(len(cell) for cell in by_cell) + 2
     dataset, network, epochs, device, precision = (
-        " / ".join(dict.fromkeys(str(getattr(config, name)) for config in by_cell.values()))
+        " / ".join(dict.fromkeys(str(getattr(run.config, name)) for run in by_cell.values()))
         for name in ("dataset", "network", "epochs", "device", "precision")
     )
     click.echo(f"{dataset}, {network}, {epochs} epochs on {device} in {precision}")
-    for cell, config in by_cell.items():
-        marks = " (reference)" if cell in references.values() else ""
+    for cell, run in by_cell.items():
+        marks, config = " (reference)" if cell in references.values() else "", run.config
         click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, K={config.views}{marks}")
-    facts = {cell: plan.facts[config.dataset] for cell, config in by_cell.items()}
-    for text in by_text(by_cell, lambda cell, config: views_of(config, facts[cell])):
+    for text in by_text(by_cell, lambda run: views_of(run, plan.facts[run.config.dataset])):
         click.echo(f"views of {text}")
-    for text in by_text(by_cell, lambda cell, config: left_out(config, facts[cell])):
+    for text in by_text(by_cell, left_out):
         click.echo(f"steps of {text}")
     done = len(plan.jobs) - len(plan.todo)
     click.echo(
@@ -160,27 +159,27 @@ def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
         f" = {plural(len(plan.jobs), 'run')}, {done} finished; to do: {plural(total.steps, 'step')},"
         f" {total.views:,} views forth and back, {plural(jobs, 'run')} at a time"
     )
-    for text in by_text(by_cell, lambda cell, config: scored_on(config)):
+    for text in by_text(by_cell, scored_on):
         click.echo(f"scoring of {text}")
 
 
-def by_text(by_cell: Mapping[str, RunConfig], say_of: Callable[[str, RunConfig], str]) -> list[str]:
+def by_text(by_cell: Mapping[str, ResolvedRun], say_of: Callable[[ResolvedRun], str]) -> list[str]:
     """What is said of cells, `cells: text`, once for all of which the same is said; what is empty is left out."""
     found: dict[str, list[str]] = {}
-    for cell, config in by_cell.items():
-        found.setdefault(say_of(cell, config), []).append(cell)
+    for cell, run in by_cell.items():
+        found.setdefault(say_of(run), []).append(cell)
     return [f"{', '.join(cells) if len(found) > 1 else 'all cells'}: {text}" for text, cells in found.items() if text]
 
 
-def views_of(config: RunConfig, facts: Facts) -> str:
+def views_of(run: ResolvedRun, facts: Facts) -> str:
     """The views that a run trains on."""
-    return training_pipeline(config, facts.shape(), facts.classes).describe()
+    return training_pipeline(run, facts.shape(), facts.classes).describe()
 
 
-def left_out(config: RunConfig, facts: Facts) -> str:
+def left_out(run: ResolvedRun) -> str:
     """How many images fill no whole step; empty where all do."""
-    images = trained_on(config, facts)
-    count = lengths(config, images)
+    images = run.trained_on()
+    count = lengths(run, images)
     rest = images - count.images * count.steps_per_pass
     whole = (
         f"{count.images:,} of {plural(images, 'image')} each; every pass leaves {rest:,} of them out, others each time"
@@ -188,9 +187,9 @@ def left_out(config: RunConfig, facts: Facts) -> str:
     return whole if rest else ""
 
 
-def scored_on(config: RunConfig) -> str:
+def scored_on(run: ResolvedRun) -> str:
     """What a run is scored on."""
-    scoring = config.evaluation
+    scoring = run.config.evaluation
     images = "the test images" if scoring.images is None else f"at most {scoring.images:,} of the test images"
     return f"{images}, clean, and {scoring.views + scoring.folded_views:,} views of each (--evaluation-views)"
 
@@ -201,7 +200,7 @@ def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
 
     if plan.todo:
         with bar("timing") as tell:
-            total = estimate(plan.todo, plan.facts, progress=tell)
+            total = estimate(plan.todo, progress=tell)
         say_estimate(total, runs_at_a_time(plan.todo, place.jobs), on_top)
 
 

@@ -11,14 +11,15 @@ from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
 from auglik.confidence_tables.probes import PROBED, choose_probes
-from auglik.confidence_tables.reference import held_out, load_reference, load_settings, train_reference
+from auglik.confidence_tables.reference import held_out, load_reference, train_reference
 from auglik.confidence_tables.similarity import SIMILARITIES, check_similarity, settings_of_similarity
 from auglik.data import Source
-from auglik.experiments.plan import is_small
 from auglik.objectives import InputError
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import Facts, open_source, read_facts, resolve
-from auglik.runs.settings import SETTINGS, RunConfig, flatten
+from auglik.runs.resolved import ResolvedRun
+from auglik.runs.run import load_run
+from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
@@ -78,28 +79,29 @@ def confidence(
         check_folder(reference_beside(output), IN_A_RUN)
     values = given(config_file, command_line)
     check_settings(values, measured, run)
-    asked = load_settings(run) if run is not None else run_config(values)
+    finished = load_run(run) if run is not None else None
+    asked = finished.config if finished is not None else run_config(values)
     source = open_source(asked, data_dir, download)
     facts = read_facts(source)
-    config = asked if run is not None else resolve(asked, source, facts)
+    model = finished if finished is not None else resolve(asked, source, facts)
+    config = model.config
     probes = choose_probes(operations, facts, points, config.split_seed)
     if measured != ACCURACY:
         check_similarity(measured, min(facts.height, facts.width))
     ensure_writable(output.parent)
-    validation = held_out(config, source)
+    validation = held_out(model, source)
     images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
     pixels = torch.from_numpy(validation.images[:images])
-    torch.set_num_threads(threads or (1 if is_small(config) else available_cores()))
+    torch.set_num_threads(threads or (1 if model.is_small() else available_cores()))
 
     settings: dict[str, object] = {"points": points}
     if measured == ACCURACY:
         folder = run if run is not None else reference_beside(output)
         if run is None:
-            train(config, source, facts, folder, data_dir)
-        assert config.train_images is not None
-        network = load_reference(folder, config, facts, config.train_images - len(validation.labels))
+            train(model, source, facts, folder, data_dir)
+        network = load_reference(folder, model, facts, model.train_images - len(validation.labels))
         labels = torch.from_numpy(validation.labels[:images])
-        score = accuracy(network.predict, labels, network.mean, network.std, torch.device(config.device))
+        score = accuracy(network.predict, labels, network.mean, network.std, model.device)
         settings |= {key: value for key, value in flatten(config).items() if not key.startswith("evaluation_")}
     else:
         score = similarity(measured, pixels)
@@ -129,11 +131,11 @@ def check_settings(values: dict[str, object], measured: str, run: Path | None) -
         raise InputError(f"--measure {measured}: expected no settings of a network, got {', '.join(ignored)}")
 
 
-def train(config: RunConfig, source: Source, facts: Facts, folder: Path, data_dir: Path) -> None:
+def train(model: ResolvedRun, source: Source, facts: Facts, folder: Path, data_dir: Path) -> None:
     """Trains the reference model. Exits as `auglik train` does where it is interrupted or fails."""
     with stop_on_signals() as stop, bar("training") as tell:
         try:
-            train_reference(config, source, facts, folder, data_dir, stop=stop, progress=tell)
+            train_reference(model, source, facts, folder, data_dir, stop=stop, progress=tell)
         except NonFiniteLossError as error:
             raise UserError(str(error)) from None
         except Interrupted:

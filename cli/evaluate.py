@@ -10,9 +10,9 @@ from auglik.cli.options import options
 from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.objectives import InputError
-from auglik.runs.run import CONFIG, evaluate_again
-from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
-from auglik.settings.fields import read_toml
+from auglik.runs.resolved import resolved
+from auglik.runs.run import CONFIG, evaluate_again, load_run
+from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder
@@ -46,16 +46,16 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
     if output is not None:
         check_targets([target_of(output, folder) for folder in folders])
     for folder in in_order(folders):
-        trained = change(RunConfig(), read_toml(folder / CONFIG))
-        asked = change(trained, changes)
-        config = change(asked, {"device": str(choose_device(asked.device))})
-        scored = evaluate_again(folder, trained, config, data_dir)
+        trained = load_run(folder)
+        asked = change(trained.config, changes)
+        run = resolved(change(asked, {"device": str(choose_device(asked.device))}))
+        scored = evaluate_again(folder, trained, run, data_dir)
         click.echo(f"{folder}")
         summarize(dict(scored.results))
         if output is not None:
             target = target_of(output, folder)
             target.mkdir(parents=True, exist_ok=True)
-            evaluation = {key: flatten(config)[key] for key in SETTINGS if key == "dataset" or key in EVALUATION}
+            evaluation = {key: flatten(run.config)[key] for key in SETTINGS if key == "dataset" or key in EVALUATION}
             write_npz(target / "predictions.npz", **scored.arrays)
             write_json(target / "evaluation.json", {**scored.results, **evaluation})
             click.echo(f"wrote {target}")

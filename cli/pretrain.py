@@ -8,7 +8,6 @@ from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_option, given, options, take
 from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
-from auglik.networks import find_network
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job
 from auglik.runs import checkpoint as checkpoints
@@ -43,8 +42,7 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
         config, Path(place.output), Path(place.data_dir),
         threads=1, download=place.download, tensorboard=place.tensorboard,
     )  # fmt: skip
-    is_small = find_network(str(job.config.network)).small and job.config.device == "cpu"
-    job = job._replace(threads=place.threads or (1 if is_small else available_cores()))
+    job = job._replace(threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
     before = finished(job.folder)
     if before is not None:
         click.echo(f"{job.folder} holds this run, finished:")

@@ -33,8 +33,7 @@ def _two_digits(value: float) -> str:
 
 def work(job: Job) -> float:
     """The views that a run trains on: what its time is about proportional to."""
-    images = job.config.train_images or 1
-    count = lengths(job.config, images)
+    count = lengths(job.run, job.run.train_images)
     return float(count.steps * count.images * job.config.views)
 
 

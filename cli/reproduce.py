@@ -14,7 +14,7 @@ from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
-from auglik.experiments.plan import Place, make_plan, runs_at_a_time, trained_on
+from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
@@ -125,14 +125,12 @@ def pretrain_cells(
     facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
     jobs = jobs_of(settings, recipe.cells, range(count), output, data_dir, threads, facts)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
-    steps = sum(
-        lengths(job.config.run(), trained_on(job.config.run(), facts[key[0]])).steps for key, job in todo.items()
-    )
+    steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
     click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
-        return say_estimate(estimate_pretraining(todo.values(), facts), 1, "the probes")
+        return say_estimate(estimate_pretraining(todo.values()), 1, "the probes")
     check_files([output / PRETRAINING_CSV])
     ensure_writable(output)
     try:

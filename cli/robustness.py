@@ -99,7 +99,7 @@ def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
     found = {}
     for run in runs:
         try:
-            found[run] = read_run(run)[0].dataset
+            found[run] = read_run(run)[0].config.dataset
         except InputError as error:
             failed.append(str(error))
     if not found:

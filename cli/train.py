@@ -45,7 +45,7 @@ def train(config_file: Path | None, resume: bool, restart: bool, **command_line:
         raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
 
     facts = planned.facts[config.dataset]
-    click.echo(f"views: {training_pipeline(job.config, facts.shape(), facts.classes).describe()}")
+    click.echo(f"views: {training_pipeline(job.run, facts.shape(), facts.classes).describe()}")
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
         (outcome,) = carry_out(planned, Local(1), stop, progress, lambda outcome: None)
     if outcome.interrupted:

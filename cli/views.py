@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_option, given, options, run_config
@@ -52,11 +51,11 @@ def views(
         raise InputError(f"views: expected at most {MOST} on a sheet, got {asked.views:,}")
     check_files([output])
     source = open_dataset(asked.dataset, data_dir)
-    config = resolve(asked, source, read_facts(source))
-    data = load_training(config, source)
+    run = resolve(asked, source, read_facts(source))
+    data = load_training(run, source)
     gallery, labels = data.training
-    pipeline = training_pipeline(config, gallery.shape, data.classes)
-    draws = pipeline.draw(config.seed, epoch, config.views, len(gallery), torch.device(config.device))
+    pipeline = training_pipeline(run, gallery.shape, data.classes)
+    draws = pipeline.draw(asked.seed, epoch, asked.views, len(gallery), run.device)
     count = min(images, len(gallery))
     names = class_names(draws, labels.cpu().numpy(), count)
     ensure_writable(output.parent)
@@ -64,4 +63,4 @@ def views(
     click.echo(pipeline.describe())
     shares = np.bincount(draws.role.ravel(), minlength=4) / draws.role.size
     click.echo(f"decay {draws.decay.mean():.3f} on average; shares of clean, noise, blur, both: {np.round(shares, 3)}")
-    click.echo(f"wrote {output}: {count} images, {config.views} views of each")
+    click.echo(f"wrote {output}: {count} images, {asked.views} views of each")

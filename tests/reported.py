@@ -10,7 +10,8 @@ from scipy import special
 from auglik import RunConfig, change, open_dataset, read_facts
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import Score, means, write_scores
-from auglik.runs.settings import flatten, settings_hash
+from auglik.runs.resolved import resolved, settings_hash
+from auglik.runs.settings import flatten
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
 from tests import tiny
@@ -104,7 +105,7 @@ def write_run(
             "validation_images": V,
             "parameters": 1234,
             "pipeline": "FlipCropRotate -> mollification",
-            "settings": settings_hash(chosen, _digits()),
+            "settings": settings_hash(resolved(chosen), _digits()),
             "threads": 1,
             "device": "cpu",
             "versions": {"auglik": "0", "torch": "0"},

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik.pretraining import PretrainConfig, ResolvedPretraining
+from auglik.pretraining import resolve as resolve_pretraining
+from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.run import Job
-from auglik.runs.settings import settings_hash
 from auglik.system.stop import StopRequest
 
 SETTINGS: dict[str, object] = {
@@ -24,15 +26,27 @@ def options(**changes: object) -> list[str]:
     return [part for key, value in settings.items() for part in (f"--{key.replace('_', '-')}", str(value))]
 
 
-def config(**changes: object) -> RunConfig:
-    """Resolved settings of a tiny run on digits."""
+def run(**changes: object) -> ResolvedRun:
+    """A tiny run on digits."""
     source = open_dataset("digits")
     return resolve(change(RunConfig(), {**SETTINGS, "device": "cpu", **changes}), source, read_facts(source))
 
 
+def config(**changes: object) -> RunConfig:
+    """Its settings."""
+    return run(**changes).config
+
+
+def pretraining(**changes: object) -> ResolvedPretraining:
+    """SimSiam on digits."""
+    source = open_dataset("digits")
+    config = PretrainConfig(**{"device": "cpu", **changes})  # type: ignore[arg-type]
+    return resolve_pretraining(config, source, read_facts(source))
+
+
 def job(folder: Path, **changes: object) -> Job:
     """A tiny run that goes into `folder`."""
-    chosen = config(**changes)
+    chosen = run(**changes)
     digest = read_facts(open_dataset("digits")).digest
     return Job("cell", chosen, settings_hash(chosen, digest), folder, Path("data"), threads=1)
 

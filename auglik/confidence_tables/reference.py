@@ -12,11 +12,11 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.evaluation import Predict, predictor
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, load_training
+from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.run import CONFIG, Job, find_checkpoint
-from auglik.runs.settings import RunConfig, change, flatten, settings_hash
+from auglik.runs.settings import flatten
 from auglik.runs.step import make_network
 from auglik.runs.training import train
-from auglik.settings.fields import read_toml
 from auglik.system.devices import choose_device
 from auglik.system.files import ensure_writable, write_toml
 from auglik.system.stop import StopRequest
@@ -30,18 +30,17 @@ class Reference(NamedTuple):
     std: list[float]
 
 
-def held_out(config: RunConfig, source: Source) -> Arrays:
-    """The validation images of resolved settings. Raises InputError where they leave none."""
-    assert config.train_images is not None
-    arrays = first(source.train(), config.train_images, config.split_seed)
-    _, validation = split_validation(arrays, config.validation_fraction, config.split_seed)
+def held_out(run: ResolvedRun, source: Source) -> Arrays:
+    """The validation images of a run. Raises InputError where they leave none."""
+    arrays = first(source.train(), run.train_images, run.config.split_seed)
+    _, validation = split_validation(arrays, run.config.validation_fraction, run.config.split_seed)
     if not len(validation.labels):
         raise InputError("validation_fraction: expected a share > 0, got 0: a table is measured on validation images")
     return validation
 
 
 def train_reference(
-    config: RunConfig,
+    run: ResolvedRun,
     source: Source,
     facts: Facts,
     folder: Path,
@@ -50,37 +49,30 @@ def train_reference(
     stop: StopRequest,
     progress: Callable[[float], None],
 ) -> None:
-    """Trains a run of resolved settings in `folder`, or goes on with it; `load_reference` then loads its network.
+    """Trains a run in `folder`, or goes on with it; `load_reference` then loads its network.
 
     Raises InputError, Interrupted and NonFiniteLossError as `train` does.
     """
     ensure_writable(folder)
-    settings = settings_hash(config, facts.digest)
-    job = Job("reference", config, settings, folder, data_dir, threads=torch.get_num_threads())
+    settings = settings_hash(run, facts.digest)
+    job = Job("reference", run, settings, folder, data_dir, threads=torch.get_num_threads())
     resume = find_checkpoint(job)
-    write_toml(folder / CONFIG, flatten(config))
-    data = load_training(config, source)
-    train(config, data, settings, folder, threads=job.threads, resume=resume, stop=stop, progress=progress)
+    write_toml(folder / CONFIG, flatten(run.config))
+    data = load_training(run, source)
+    train(run, data, settings, folder, threads=job.threads, resume=resume, stop=stop, progress=progress)
 
 
-def load_settings(folder: Path) -> RunConfig:
-    """The resolved settings of the run in `folder`. Raises InputError where it holds none."""
-    if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
-    return change(RunConfig(), read_toml(folder / CONFIG))
-
-
-def load_reference(folder: Path, config: RunConfig, facts: Facts, training_images: int) -> Reference:
-    """The network of the run of these settings in `folder`, on its device.
+def load_reference(folder: Path, run: ResolvedRun, facts: Facts, training_images: int) -> Reference:
+    """The network of the run in `folder`, on its device.
 
     Raises InputError where its checkpoint is missing, damaged, of other settings or not at the end of the training, and
     where this machine lacks its device.
     """
-    found = checkpoints.load(folder / checkpoints.NAME, settings_hash(config, facts.digest))
-    steps = lengths(config, training_images).steps
+    found = checkpoints.load(folder / checkpoints.NAME, settings_hash(run, facts.digest))
+    steps = lengths(run, training_images).steps
     if found.step != steps:
         raise InputError(f"{folder} holds a run that has not ended (step {found.step} of {steps}): finish it first")
-    choose_device(config.device)
-    network = make_network(config, facts.channels, facts.classes)
+    choose_device(run.config.device)
+    network = make_network(run, facts.channels, facts.classes)
     network.load_state_dict(found.network)
-    return Reference(predictor(config, network), found.mean, found.std)
+    return Reference(predictor(run, network), found.mean, found.std)

@@ -1,6 +1,6 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from auglik.data import open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
 from auglik.experiments.engines.local import Engine, Outcome, Progress
-from auglik.networks import find_network
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, read_facts, resolve
+from auglik.runs.resolved import settings_hash
 from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
-from auglik.runs.settings import RunConfig, change, flatten, settings_hash
+from auglik.runs.settings import RunConfig, flatten
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
@@ -86,12 +86,12 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
         source = open_dataset(cell.config.dataset, Path(place.data_dir), place.download)
         if cell.config.dataset not in facts:
             facts[cell.config.dataset] = read_facts(source)
-        config = resolve(cell.config, source, facts[cell.config.dataset])
+        run = resolve(cell.config, source, facts[cell.config.dataset])
         for seed in seeds:
-            seeded = change(config, {"seed": seed})
+            seeded = run.change(seed=seed)
             settings = settings_hash(seeded, facts[cell.config.dataset].digest)
             folder = output / cell.name / f"seed-{seed}"
-            threads = place.threads or (1 if is_small(seeded) else available_cores())
+            threads = place.threads or (1 if run.is_small() else available_cores())
             jobs.append(
                 Job(
                     cell.name,
@@ -112,32 +112,19 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
     return Plan(jobs, done, todo, facts)
 
 
-def cost(jobs: Sequence[Job], facts: Mapping[str, Facts]) -> Cost:
+def cost(jobs: Sequence[Job]) -> Cost:
     """Counted from the settings; scoring comes on top, its views are in `evaluation`."""
     total = Cost(0, 0, 0)
     for job in jobs:
-        config, found = job.config, facts[job.config.dataset]
-        count = lengths(config, trained_on(config, found))
-        parts = (1, count.steps, count.steps * count.images * config.views)
+        count = lengths(job.run, job.run.trained_on())
+        parts = (1, count.steps, count.steps * count.images * job.config.views)
         total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
     return total
 
 
-def trained_on(config: RunConfig, facts: Facts) -> int:
-    """The training images of a run, those held out for validation not counted."""
-    images = config.train_images or facts.images
-    held_out = max(1, round(images * config.validation_fraction)) if config.validation_fraction else 0
-    return max(1, images - held_out)
-
-
-def is_small(config: RunConfig) -> bool:
-    """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
-    return find_network(str(config.network)).small and config.device == "cpu"
-
-
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
     """As many as asked for, else one a core for small networks and one for others."""
-    automatic = available_cores() if all(is_small(job.config) for job in jobs) else 1
+    automatic = available_cores() if all(job.run.is_small() for job in jobs) else 1
     return max(1, min(asked or automatic, len(jobs)))
 
 

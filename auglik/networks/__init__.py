@@ -103,24 +103,24 @@ def canonical_network(text: str) -> str:
     return text if text.partition(":")[0] in LIBRARIES else canonical("network", text, NETWORKS)
 
 
-def build_network(name: str, channels: int, classes: int, outputs: int, seed: int) -> nn.Module:
-    """The network of that name on the CPU, [B,channels,H,W] -> [B,outputs], at its initial weights of that seed.
+def build_network(network: str | Network, channels: int, classes: int, outputs: int, seed: int) -> nn.Module:
+    """The network (or that of the name) on the CPU, [B,channels,H,W] -> [B,outputs], at its initial weights of a seed.
 
     outputs exceeds classes by what an objective adds (a sink). The global random state is left as it was.
     Raises InputError for an unknown name or parameter, and for counts that make no network.
     """
-    specification = find_network(name)
+    specification = find_network(network) if isinstance(network, str) else network
     if channels < 1 or classes < 1 or outputs < classes:
         raise InputError(
-            f"network {name!r}: expected channels >= 1 and outputs >= classes >= 1, "
+            f"network {network!r}: expected channels >= 1 and outputs >= classes >= 1, "
             f"got {channels} channels, {classes} classes, {outputs} outputs"
         )
     with torch.random.fork_rng(devices=[]):
         # A library draws its initial weights from this generator; all other weights are drawn again.
         torch.default_generator.manual_seed(int(seed_sequence(seed, "library weights").generate_state(1)[0]))
-        network = specification.build(channels, outputs)
-    initialize(network, classes, seed)
-    return network
+        built = specification.build(channels, outputs)
+    initialize(built, classes, seed)
+    return built
 
 
 @lru_cache(maxsize=64)

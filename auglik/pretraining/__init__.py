@@ -1,6 +1,6 @@
 """Self-supervised pretraining: SimSiam with pairs of crops softened by their overlap, and probes of its features."""
 
-from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
+from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, resolved, settings_hash
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
 from auglik.pretraining.runs import PretrainJob, execute, make_job
@@ -13,6 +13,7 @@ __all__ = [
     "PretrainConfig",
     "PretrainJob",
     "Pretrained",
+    "ResolvedPretraining",
     "SimSiam",
     "build_simsiam",
     "execute",
@@ -23,5 +24,6 @@ __all__ = [
     "pair_losses",
     "pretrain",
     "resolve",
+    "resolved",
     "settings_hash",
 ]

@@ -1,8 +1,7 @@
 """The settings of a pretraining run, and where they come from when they are left open."""
 
 import dataclasses
-import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from auglik.data import Source
@@ -12,7 +11,9 @@ from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
 from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun, given
+from auglik.runs.resolved import resolved as resolved_run
+from auglik.runs.settings import EvaluationConfig, RunConfig, ViewConfig, hash_of
 from auglik.settings.fields import Scalar, option
 from auglik.settings.names import canonical, parse
 
@@ -73,16 +74,16 @@ class PretrainConfig:
         )
 
     def run(self) -> RunConfig:
-        """The settings that pretraining shares with supervised runs, which says how both read, split and step."""
-        return RunConfig(nesterov=False, **{name: getattr(self, name) for name in SHARED})
+        """The settings that pretraining shares with supervised runs, which says how both read, split and step.
+
+        Its two views are not made by these settings: they are left as they are.
+        """
+        plain = ViewConfig("none", flip=0.0, crop_padding=0, mollify="none", clean_share=1.0)
+        shared = {name: getattr(self, name) for name in SHARED}
+        return RunConfig(views=2, nesterov=False, view=plain, evaluation=EvaluationConfig(view=plain), **shared)
 
     def pair_weight(self) -> PairWeight:
         return parse("soften", self.soften, PAIR_WEIGHTS)
-
-    def views(self) -> PairViews:
-        """The distribution of views; of resolved settings."""
-        assert self.flip is not None
-        return PairViews(self.smallest_crop, self.flip, self.jitter, self.jitter_strength, self.jitter_hue, self.grey)
 
     def flat(self) -> dict[str, Scalar]:
         """Every setting by its name."""
@@ -100,33 +101,66 @@ def _check(holds: bool, name: str, expected: str, value: object) -> None:
         raise InputError(f"{name}: expected {expected}, got {value}")
 
 
-def resolve(config: PretrainConfig, source: Source, facts: Facts) -> PretrainConfig:
-    """`config` with open settings filled in from the data set and the machine, names in their canonical form.
+@dataclass(frozen=True, kw_only=True)
+class ResolvedPretraining:
+    """Made by `resolve` from settings that may be open, by `resolved` from complete ones; pickled as its settings."""
 
-    The widths of projector and predictor stay open where they follow the network. Raises InputError as a supervised
-    run's settings do, and for more neighbours than training images.
+    config: PretrainConfig
+    shared: ResolvedRun
+    """What it shares with supervised runs."""
+    pair_weight: PairWeight
+    views: PairViews
+    neighbours: int
+
+    def __reduce__(self) -> "tuple[Callable[[PretrainConfig], ResolvedPretraining], tuple[PretrainConfig]]":
+        return resolved, (self.config,)
+
+
+def resolved(config: PretrainConfig) -> ResolvedPretraining:
+    """The run of complete settings; no data set is opened. Raises InputError for a setting that is still open.
+
+    The widths of projector and predictor stay open where they follow the network.
+    """
+    return ResolvedPretraining(
+        config=config,
+        shared=resolved_run(config.run()),
+        pair_weight=config.pair_weight(),
+        views=PairViews(
+            config.smallest_crop,
+            given("flip", config.flip),
+            config.jitter,
+            config.jitter_strength,
+            config.jitter_hue,
+            config.grey,
+        ),
+        neighbours=given("neighbours", config.neighbours),
+    )
+
+
+def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPretraining:
+    """The run of `config`, open settings filled in from the data set and the machine, names in their canonical form.
+
+    Raises InputError as a supervised run's settings do, and for more neighbours than training images.
     """
     rate = config.learning_rate if config.learning_rate is not None else config.pair_weight().learning_rate
-    run = resolve_run(replace(config, learning_rate=rate).run(), source, facts)
-    assert run.train_images is not None
-    held_out = max(1, round(run.train_images * run.validation_fraction)) if run.validation_fraction else 0
-    images = run.train_images - held_out
+    shared = resolve_run(replace(config, learning_rate=rate).run(), source, facts)
+    images = shared.trained_on()
     if images < 2:
         raise InputError(f"train_images: expected two beside those for validation, got {images}")
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
-    run = replace(run, network=canonical_network(str(run.network)))
-    return replace(
-        config,
-        **{name: getattr(run, name) for name in SHARED},
-        soften=canonical("soften", config.soften, PAIR_WEIGHTS),
-        flip=config.flip if config.flip is not None else 0.5 * source.traits.flip,
-        neighbours=config.neighbours or max(1, min(MOST_NEIGHBOURS, images // facts.classes)),
+    known = {name: getattr(shared.config, name) for name in SHARED}
+    return resolved(
+        replace(
+            config,
+            **{**known, "network": canonical_network(shared.network_name)},
+            soften=canonical("soften", config.soften, PAIR_WEIGHTS),
+            flip=config.flip if config.flip is not None else 0.5 * source.traits.flip,
+            neighbours=config.neighbours or max(1, min(MOST_NEIGHBOURS, images // facts.classes)),
+        )
     )
 
 
-def settings_hash(config: PretrainConfig, data_digest: str) -> str:
-    """SHA-256 of all that decides the numbers: resolved settings, the training data by content, the format."""
-    identity = {**config.flat(), "dataset": data_digest, "pretraining_format": RESULT_FORMAT}
-    identity["device"] = config.device.partition(":")[0]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def settings_hash(run: ResolvedPretraining, data_digest: str) -> str:
+    """SHA-256 of all that decides the numbers: the settings, the training data by content, the format."""
+    return hash_of({**run.config.flat(), "dataset": data_digest, "pretraining_format": RESULT_FORMAT})

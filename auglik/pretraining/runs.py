@@ -9,7 +9,7 @@ import torch
 
 from auglik.data import absent_classes, digest, open_dataset
 from auglik.objectives import InputError
-from auglik.pretraining.config import PretrainConfig, resolve, settings_hash
+from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, settings_hash
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
@@ -24,8 +24,7 @@ from auglik.system.stop import StopRequest
 class PretrainJob(NamedTuple):
     """A run and where it goes."""
 
-    config: PretrainConfig
-    """Resolved."""
+    run: ResolvedPretraining
     settings: str
     """The hash of all settings and the training data."""
     folder: Path
@@ -33,6 +32,11 @@ class PretrainJob(NamedTuple):
     threads: int = 1
     download: bool = False
     tensorboard: bool = False
+
+    @property
+    def config(self) -> PretrainConfig:
+        """The run's settings."""
+        return self.run.config
 
 
 def make_job(
@@ -51,8 +55,8 @@ def make_job(
     """
     source = open_dataset(config.dataset, data_dir, download)
     facts = facts if facts is not None else read_facts(source)
-    resolved = resolve(config, source, facts)
-    job = PretrainJob(resolved, settings_hash(resolved, facts.digest), folder, data_dir, threads, download, tensorboard)
+    run = resolve(config, source, facts)
+    job = PretrainJob(run, settings_hash(run, facts.digest), folder, data_dir, threads, download, tensorboard)
     check_vacant(job)
     return job
 
@@ -85,22 +89,22 @@ def execute(
     threads = resume.threads if resume is not None else job.threads
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
-    config, source = job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
-    data = load_training(config.run(), source)
+    run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
+    data = load_training(run.shared, source)
     write_toml(job.folder / CONFIG, config.flat())
     trained = pretrain(
-        config, data, job.settings, job.folder,
+        run, data, job.settings, job.folder,
         threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
     )  # fmt: skip
     began = time.monotonic()
     test = source.test()
-    held_out = place(test, data.mean, data.std, torch.device(config.device))
-    untrained = make_model(config, data.training.gallery.channels)
+    held_out = place(test, data.mean, data.std, run.shared.device)
+    untrained = make_model(run, data.training.gallery.channels)
     results: Results = {
         "soften": config.soften,
         "seed": config.seed,
-        **test_scores(trained.model, data, held_out, config),
-        **{f"untrained_{name}": value for name, value in test_scores(untrained, data, held_out, config).items()},
+        **test_scores(trained.model, data, held_out, run),
+        **{f"untrained_{name}": value for name, value in test_scores(untrained, data, held_out, run).items()},
         **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
         "projection": trained.model.predictor[-1].out_features,
         "train_seconds": trained.train_seconds,
@@ -114,21 +118,19 @@ def execute(
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
         "test_digest": digest(test),
-        **provenance(job.settings, threads, config.device),
+        **provenance(job.settings, threads, run.shared.device),
     }
     write_json(job.folder / RESULTS, results)
     return results
 
 
-def test_scores(model: SimSiam, data: TrainingData, test: Split, config: PretrainConfig) -> dict[str, float]:
+def test_scores(model: SimSiam, data: TrainingData, test: Split, run: ResolvedPretraining) -> dict[str, float]:
     """Test accuracy of nearest neighbours and of a linear probe, both from the training images' frozen features."""
-    assert config.neighbours is not None
-    bank, queries = (features_of(model.backbone, part, config.precision) for part in (data.training, test))
+    bank, queries = (features_of(model.backbone, part, run.shared.precision) for part in (data.training, test))
+    k, temperature = run.neighbours, run.config.neighbour_temperature
     probe = linear_accuracy(bank, queries)
     return {
-        "knn_accuracy": neighbour_accuracy(
-            bank, queries, data.classes, config.neighbours, config.neighbour_temperature
-        ),
+        "knn_accuracy": neighbour_accuracy(bank, queries, data.classes, k, temperature),
         "linear_accuracy": probe.accuracy,
         "linear_iterations": probe.iterations,
     }

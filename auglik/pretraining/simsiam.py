@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 
-from auglik.networks import build_network
+from auglik.networks import Network, build_network
 from auglik.networks.initialize import draw_uniform
 
 WIDEST = 2048
@@ -45,8 +45,10 @@ def layer(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
 
 
-def build_simsiam(network: str, channels: int, projection: int | None, bottleneck: int | None, seed: int) -> SimSiam:
-    """SimSiam on the CPU around the network of that name without its head, at its initial weights of that seed.
+def build_simsiam(
+    network: str | Network, channels: int, projection: int | None, bottleneck: int | None, seed: int
+) -> SimSiam:
+    """SimSiam on the CPU around the network (or that of the name) without its head, at its initial weights of a seed.
 
     projection d is four times the features, at most 2048, and bottleneck a quarter of it, where they are None.
     Weights depend on the seed and their names alone; the global random state is left as it was.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from auglik.pretraining.config import PretrainConfig
+from auglik.pretraining.config import ResolvedPretraining
 from auglik.pretraining.pair_weights import overlap
 from auglik.pretraining.probes import features_of, neighbour_accuracy
 from auglik.pretraining.simsiam import SimSiam, build_simsiam, output_std, pair_losses
@@ -30,14 +30,15 @@ class Pretrained(NamedTuple):
     train_seconds: float
 
 
-def make_model(config: PretrainConfig, channels: int) -> SimSiam:
+def make_model(run: ResolvedPretraining, channels: int) -> SimSiam:
     """The run's model at its initial weights, on its device, channels last."""
-    model = build_simsiam(str(config.network), channels, config.projection, config.bottleneck, config.seed)
-    return model.to(torch.device(config.device)).to(memory_format=torch.channels_last)
+    config, shared = run.config, run.shared
+    model = build_simsiam(shared.network, channels, config.projection, config.bottleneck, config.seed)
+    return model.to(shared.device).to(memory_format=torch.channels_last)
 
 
 def pretrain(
-    config: PretrainConfig,
+    run: ResolvedPretraining,
     data: TrainingData,
     settings: str,
     folder: Path,
@@ -48,17 +49,16 @@ def pretrain(
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Pretrained:
-    """Trains one run of resolved settings, writing metrics.jsonl and checkpoint.pt into `folder`.
+    """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
     The loss is the mean over a step's images of weight times pair loss. `resume` is the checkpoint to go on from.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
-    device, run = torch.device(config.device), config.run()
-    views, pair_weight = config.views(), config.pair_weight()
+    config, shared = run.config, run.shared
     gallery = data.training.gallery
     N = len(gallery)
 
-    model = make_model(config, gallery.channels)
+    model = make_model(run, gallery.channels)
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=0.0,
@@ -67,7 +67,7 @@ def pretrain(
         fused=True,
     )
     loop = Loop(
-        run, data, model, optimizer, ("loss", "similarity", "output_std"), 2,
+        shared, data, model, optimizer, ("loss", "similarity", "output_std"), 2,
         settings=settings, folder=folder, threads=threads, resume=resume, stop=stop,
     )  # fmt: skip
     B, _, steps_per_epoch, steps = loop.lengths
@@ -78,23 +78,23 @@ def pretrain(
             epoch, position = divmod(step, steps_per_epoch)
             if epoch != drawn_epoch:
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
-                pair, drawn_epoch = views.draw(config.seed, epoch, N, gallery.shape), epoch
+                pair, drawn_epoch = run.views.draw(config.seed, epoch, N, gallery.shape), epoch
                 iou = overlap(pair[0].box, pair[1].box)
-                weights = pair_weight.weights(iou)
+                weights = run.pair_weight.weights(iou)
                 batches = order[: steps_per_epoch * B].reshape(steps_per_epoch, B)
                 if position == 0:
                     loop.chain(batches, [drawn.digest() for drawn in pair])
             batch = batches[position]
             first, second = (
-                views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
+                run.views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
             )
 
             for group in optimizer.param_groups:
                 group["lr"] = loop.rate(step)
-            with autocast(device, config.precision):
+            with autocast(shared.device, shared.precision):
                 outputs = model(first, second)
             losses = pair_losses(outputs)
-            loss = (send(weights[batch].astype(np.float32), device) * losses).mean()
+            loss = (send(weights[batch].astype(np.float32), shared.device) * losses).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -104,7 +104,7 @@ def pretrain(
             loop.sums["similarity"].sub_(losses.detach().mean())
             loop.sums["output_std"].add_(output_std(outputs.z[0]))
             if loop.look_due(done):
-                look(loop, config)
+                look(loop, config.soften)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
                 used = order[: steps_per_epoch * B]
@@ -119,31 +119,31 @@ def pretrain(
                     "pair_iou": float(iou[used].mean()),
                 }
                 if (epoch + 1) % config.probe_every == 0 or done == steps:
-                    line |= validation_scores(model, data, config)
+                    line |= validation_scores(model, data, run)
                 log.write(line)
                 loop.end_epoch(line)
             if loop.save_due(done):
-                look(loop, config)
+                look(loop, config.soften)
                 loop.save(done, {})
             loop.check_stop(done)
     return Pretrained(model, loop.digests, loop.last_epoch, loop.seconds())
 
 
-def look(loop: Loop, config: PretrainConfig) -> None:
+def look(loop: Loop, soften: str) -> None:
     """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
     step = loop.bad_step()
     if step is not None:
         raise NonFiniteLossError(
-            f"the loss is not finite at step {step} of {loop.lengths.steps} under soften {config.soften} at learning"
+            f"the loss is not finite at step {step} of {loop.lengths.steps} under soften {soften} at learning"
             f" rate {loop.rate(step):.3g}; the last good checkpoint is kept; a lower learning rate is the usual cure"
         )
 
 
-def validation_scores(model: SimSiam, data: TrainingData, config: PretrainConfig) -> dict[str, float]:
+def validation_scores(model: SimSiam, data: TrainingData, run: ResolvedPretraining) -> dict[str, float]:
     """Nearest-neighbour accuracy on the validation images, where there are any."""
     if len(data.validation.labels) == 0:
         return {}
-    assert config.neighbours is not None
-    bank, queries = (features_of(model.backbone, part, config.precision) for part in (data.training, data.validation))
-    k, temperature = config.neighbours, config.neighbour_temperature
+    precision = run.shared.precision
+    bank, queries = (features_of(model.backbone, part, precision) for part in (data.training, data.validation))
+    k, temperature = run.neighbours, run.config.neighbour_temperature
     return {"validation_knn_accuracy": neighbour_accuracy(bank, queries, data.classes, k, temperature)}

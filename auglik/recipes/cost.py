@@ -5,22 +5,22 @@ The steps and the scoring are those of a run, on its training images; nothing is
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from auglik.data import first, open_dataset, opened
-from auglik.experiments.plan import cost, trained_on
+from auglik.experiments.plan import cost
 from auglik.pretraining.runs import PretrainJob
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import evaluate
 from auglik.runs.loop import lengths
-from auglik.runs.resolve import Facts, TrainingData, load_training, place
+from auglik.runs.resolve import TrainingData, load_training, place
+from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
-from auglik.runs.settings import RunConfig, ViewConfig, flatten
+from auglik.runs.settings import flatten
 from auglik.runs.step import Learner, begin, take_step
 from auglik.system.keys import host_generator
 
@@ -82,10 +82,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    jobs: Sequence[Job],
-    facts: Mapping[str, Facts],
-    clock: Clock = time.perf_counter,
-    progress: Callable[[float], None] = lambda share: None,
+    jobs: Sequence[Job], clock: Clock = time.perf_counter, progress: Callable[[float], None] = lambda share: None
 ) -> Estimate:
     """Times each kind of run once; test images are counted, not looked at. Raises InputError as `execute` does."""
     began, threads = clock(), torch.get_num_threads()
@@ -94,8 +91,8 @@ def estimate(
     images, times, left_out = 0, list[Time](), 0
     for number, job in enumerate(jobs):
         progress(number / len(jobs))
-        config, found = job.config, facts[job.config.dataset]
-        images += cost([job], facts).views // config.views
+        config = job.config
+        images += cost([job]).views // config.views
         kind = kind_of(job)
         if kind not in rates:
             if clock() - began > TOO_LONG:
@@ -104,20 +101,17 @@ def estimate(
             rates[kind] = rates_of(job, clock)
         if job.scored and config.dataset not in tested:
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
-        times.append(time_of(job, found, rates[kind], tested.get(config.dataset, 0)))
+        times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
     torch.set_num_threads(threads)
-    return Estimate(images, cost(jobs, facts).steps, times, left_out, any(job.config.compile for job in jobs))
+    return Estimate(images, cost(jobs).steps, times, left_out, any(job.config.compile for job in jobs))
 
 
-def estimate_pretraining(
-    jobs: Iterable[PretrainJob], facts: Mapping[str, Facts], clock: Clock = time.perf_counter
-) -> Estimate:
+def estimate_pretraining(jobs: Iterable[PretrainJob], clock: Clock = time.perf_counter) -> Estimate:
     """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all; without its probes."""
-    supervised = []
-    for job in jobs:
-        config = replace(job.config.run(), views=2, view=ViewConfig(augment="none", mollify="none", clean_share=1.0))
-        supervised.append(Job("", config, job.settings, job.folder, job.data_dir, job.threads, scored=False))
-    return estimate(supervised, facts, clock)
+    supervised = [
+        Job("", job.run.shared, job.settings, job.folder, job.data_dir, job.threads, scored=False) for job in jobs
+    ]
+    return estimate(supervised, clock)
 
 
 def kind_of(job: Job) -> tuple[object, ...]:
@@ -125,15 +119,14 @@ def kind_of(job: Job) -> tuple[object, ...]:
     return job.threads, job.scored, *(value for key, value in flatten(job.config).items() if key not in SAME_COST)
 
 
-def time_of(job: Job, facts: Facts, rates: Rates, test_images: int) -> Time:
+def time_of(job: Job, rates: Rates, test_images: int) -> Time:
     """What a run takes whose kind has these rates."""
-    config, scoring = job.config, job.config.evaluation
-    assert config.epochs is not None
-    images = trained_on(config, facts)
-    validation = (config.train_images or facts.images) - images
-    count = lengths(config, images)
+    run, scoring = job.run, job.config.evaluation
+    images = run.trained_on()
+    validation = run.train_images - images
+    count = lengths(run, images)
     passes = -(-count.steps // count.steps_per_pass)
-    training = rates.opening + passes * rates.draws + count.steps * rates.step + config.epochs * validation * rates.view
+    training = rates.opening + passes * rates.draws + count.steps * rates.step + run.epochs * validation * rates.view
     if not job.scored:
         return Time(training, 0.0)
     scored = min(test_images, scoring.images or test_images)
@@ -142,31 +135,31 @@ def time_of(job: Job, facts: Facts, rates: Rates, test_images: int) -> Time:
 
 def rates_of(job: Job, clock: Clock) -> Rates:
     """Times the parts of a run, each after a warm-up."""
-    asked, images = job.config, job.config.images_per_step()
-    views = min(asked.views, MOST_VIEWS)
-    config = replace(asked, compile=False, budget="images", batch_size=images, views=views)
+    asked, images = job.config.views, job.config.images_per_step()
+    views = min(asked, MOST_VIEWS)
+    run = job.run.change(compile=False, budget="images", batch_size=images, views=views)
     torch.set_num_threads(job.threads)
-    torch.backends.cudnn.benchmark = config.device.startswith("cuda")
-    opening, data = timed(lambda: load_training(config, open_dataset(config.dataset, job.data_dir)), clock)
-    learner = begin(config, data)
-    draws, step = step_rate(learner, config, data, clock)
+    torch.backends.cudnn.benchmark = run.device.type == "cuda"
+    opening, data = timed(lambda: load_training(run, open_dataset(job.config.dataset, job.data_dir)), clock)
+    learner = begin(run, data)
+    draws, step = step_rate(learner, run, data, clock)
     view = step / (3 * views * min(images, len(data.training.labels)))  # forth is a third of forth and back
-    times = asked.views / views
+    times = asked / views
     scoring = view_rate(learner, job, data, view, clock) if job.scored else view
     return Rates(opening, draws * times, step * times, scoring)
 
 
-def step_rate(learner: Learner, config: RunConfig, data: TrainingData, clock: Clock) -> tuple[float, float]:
+def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clock) -> tuple[float, float]:
     """Seconds of the draws of a pass and of a step; on a CPU, whose time is about proportional, perhaps of a part."""
-    N, device = len(data.training.labels), torch.device(config.device)
-    B, K = lengths(config, N).images, config.views
+    N, device, config = len(data.training.labels), run.device, run.config
+    B, K = lengths(run, N).images, config.views
     order = host_generator(config.seed, "batches", 0).permutation(N)
     seconds, draws = timed(lambda: learner.pipeline.draw(config.seed, 0, K, N, device), clock)
 
     def step(images: int) -> float:
         batch = order[:images]
         learner.pipeline.announce(data.training.gallery, draws, [batch])
-        return timed(lambda: float(take_step(learner, config, data, draws, batch, None, 0.0).loss), clock)[0]
+        return timed(lambda: float(take_step(learner, run, data, draws, batch, None, 0.0).loss), clock)[0]
 
     images, took = grown(step, min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B, B)
     return seconds, took * B / images
@@ -174,7 +167,7 @@ def step_rate(learner: Learner, config: RunConfig, data: TrainingData, clock: Cl
 
 def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, clock: Clock) -> float:
     """Seconds of scoring a view of an image, from a few training images scored as test images are."""
-    config, scoring = job.config, job.config.evaluation
+    run, config, scoring = job.run, job.config, job.config.evaluation
     passes = int(LONG / max(guess, 1e-9))
     each = scoring.views + scoring.folded_views + 1
     arrays = opened(open_dataset(config.dataset, job.data_dir), "train")
@@ -183,12 +176,12 @@ def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, cloc
     if passes < each:  # one image is too many
         folded = min(scoring.folded_views, max(1, passes // 4))
         views = min(scoring.views, max(2, folded, passes - folded - 1))
-        config = replace(config, evaluation=replace(scoring, views=views, folded_views=folded))
+        run = run.change(evaluation_views=views, evaluation_folded_views=folded)
         each = views + folded + 1
 
     def scored(images: int) -> float:
-        split = place(first(arrays, images, config.split_seed), data.mean, data.std, torch.device(config.device))
-        return timed(lambda: evaluate(config, learner.network, split, np.arange(images)), clock)[0]
+        split = place(first(arrays, images, config.split_seed), data.mean, data.std, run.device)
+        return timed(lambda: evaluate(run, learner.network, split, np.arange(images)), clock)[0]
 
     images, took = grown(scored, max(1, min(passes // each, most)), most)
     return took / (images * each)

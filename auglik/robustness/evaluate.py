@@ -19,10 +19,9 @@ from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Progress, predictor
-from auglik.runs.run import CONFIG, RESULTS, finished
-from auglik.runs.settings import RunConfig, change, settings_hash
+from auglik.runs.resolved import ResolvedRun, settings_hash
+from auglik.runs.run import CONFIG, RESULTS, finished, load_run
 from auglik.runs.step import make_network
-from auglik.settings.fields import read_toml
 from auglik.system.devices import choose_device
 from auglik.version import __version__
 from auglik.views import Gallery
@@ -37,8 +36,8 @@ def evaluate_robustness(
     same conditions already, nothing is computed. Raises InputError for an unfinished run, a checkpoint that does not
     belong to it, one of other data than the suite's, and damaged files.
     """
-    config, settings = read_run(folder)
-    if settings_hash(config, suite.training_digest) != settings:
+    run, settings = read_run(folder)
+    if settings_hash(run, suite.training_digest) != settings:
         raise InputError(
             f"{folder}: expected a run of this version on the data set that it names, got other training images"
             " or a run of another version: train it again"
@@ -49,9 +48,9 @@ def evaluate_robustness(
     trained = checkpoints.load(folder / checkpoints.NAME, settings)
     if trained.class_names and trained.class_names != suite.class_names:
         raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
-    config = change(config, {"device": str(choose_device(device))}) if device is not None else config
+    run = run.change(device=str(choose_device(device))) if device is not None else run
     torch.set_num_threads(trained.threads)
-    scores = network_scores(config, trained_network(config, trained, suite), trained.mean, trained.std, suite, progress)
+    scores = network_scores(run, trained_network(run, trained, suite), trained.mean, trained.std, suite, progress)
     measured = {**suite.measured, "settings": settings, "seconds": time.monotonic() - began, "auglik": __version__}
     write_scores(folder, scores, measured)
     return scores
@@ -65,25 +64,25 @@ def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
     return load_scores(folder)
 
 
-def read_run(folder: Path) -> tuple[RunConfig, str]:
-    """The settings of a finished run, and their hash. Raises InputError for one that is unfinished or none at all."""
+def read_run(folder: Path) -> tuple[ResolvedRun, str]:
+    """A finished run by its settings, and their hash. Raises InputError for one that is unfinished or none at all."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} in it")
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
-    return change(RunConfig(), read_toml(folder / CONFIG)), str(results["settings"])
+    return load_run(folder), str(results["settings"])
 
 
-def trained_network(config: RunConfig, trained: Checkpoint, suite: Suite) -> nn.Module:
-    """The network of a checkpoint on the device of the settings."""
-    network = make_network(config, suite.shape.channels, len(suite.class_names))
+def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:
+    """The network of a checkpoint on the run's device."""
+    network = make_network(run, suite.shape.channels, len(suite.class_names))
     network.load_state_dict(trained.network)
     return network
 
 
 def network_scores(
-    config: RunConfig,
+    run: ResolvedRun,
     network: nn.Module,
     mean: list[float],
     std: list[float],
@@ -91,9 +90,9 @@ def network_scores(
     progress: Progress = lambda share: None,
 ) -> list[Score]:
     """The scores of a network that was trained on images of these channel statistics; conditions first, then means."""
-    device, (c, H, W) = torch.device(config.device), suite.shape
+    device, (c, H, W) = run.device, suite.shape
     standardize = Gallery.pack(np.zeros((1, c, 1, 1), np.uint8), mean, std, device).standardize
-    looked = predicted(predictor(config, network), standardize, suite.conditions, device, batch_size(H, W))
+    looked = predicted(predictor(run, network), standardize, suite.conditions, device, batch_size(H, W))
     scores = list(_scored_meanwhile(looked, suite, progress))
     clean = scores[0]
     found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))

@@ -7,7 +7,7 @@ import torch
 from auglik.networks import find_network
 from auglik.networks.libraries import LIBRARIES
 from auglik.objectives import InputError
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun
 from auglik.views import Shape
 from auglik.views.memory import free_bytes
 
@@ -23,14 +23,15 @@ def evaluated_at_once(height: int, width: int) -> int:
     return min(128, max(1, VIEW_BATCH_PIXELS // (height * width)))
 
 
-def check_memory(config: RunConfig, shape: Shape, images: int, outputs: int) -> None:
-    """Raises InputError where resolved settings need more than is free: for weights, for views or for their draws."""
+def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
+    """Raises InputError where a run needs more than is free: for weights, for views or for their draws."""
     channels, height, width = shape
+    config, name, images = run.config, run.network_name, run.train_images
     at_once = evaluated_at_once(height, width)
     view = channels * height * width * FLOAT
-    free, host = free_bytes(torch.device(config.device)), free_bytes(torch.device("cpu"))
+    free, host = free_bytes(run.device), free_bytes(torch.device("cpu"))
     needs = (
-        (3 * FLOAT * parameters(str(config.network), channels, outputs), free, f"the weights of {config.network}"),
+        (3 * FLOAT * parameters(name, channels, outputs), free, f"the weights of {name}"),
         (config.views * min(config.images_per_step(), images) * view, free, f"the {config.views:,} views of a step"),
         (config.views * images * DRAWN, host, f"the draws of {config.views:,} views of {images:,} images"),
         (config.evaluation.views * at_once * view, free, f"{config.evaluation.views:,} evaluation views of a batch"),

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from auglik.objectives import Schedule
 from auglik.runs.demands import evaluated_at_once
-from auglik.runs.resolve import Split, TrainingData, pipeline_of
-from auglik.runs.settings import EvaluationConfig, RunConfig
+from auglik.runs.resolve import Split, TrainingData
+from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.devices import autocast
 from auglik.views import Gallery, Mollification, Pipeline, Shape
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
 
 
 def evaluate(
-    config: RunConfig,
+    run: ResolvedRun,
     network: nn.Module,
     test: Split,
     indices: NDArray[np.int64],
@@ -59,14 +59,14 @@ def evaluate(
     test image under a few mollified views, each a prediction of its own. marginal_*: log of the mean of the
     categorical likelihood over the M evaluation views.
     """
-    aggregator, evaluation = config.objective().aggregator, config.evaluation
+    aggregator, evaluation = run.objective.aggregator, run.config.evaluation
     M, F = evaluation.views, evaluation.folded_views
-    predict, labels = predictor(config, network), test.labels.cpu().numpy()
+    predict, labels = predictor(run, network), test.labels.cpu().numpy()
     clean = host(clean_log_probabilities(predict, test.gallery))
     augmented = look_at_views(
         predict,
         test,
-        pipeline_of(evaluation.view, test.gallery.shape),
+        run.evaluation_views.pipeline(test.gallery.shape),
         evaluation.seed,
         0,
         M,
@@ -76,7 +76,7 @@ def evaluate(
     mollified = look_at_views(
         predict,
         test,
-        only_mollified(evaluation, test.gallery.shape),
+        only_mollified(run, test.gallery.shape),
         evaluation.seed,
         1,
         F,
@@ -111,14 +111,14 @@ def evaluate(
     return Evaluation(results, arrays, views_digest)
 
 
-def on_validation(config: RunConfig, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
+def on_validation(run: ResolvedRun, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
     """Log-probabilities [V,C], labels and places in the training part [V] of the clean validation images.
 
     V = 0 where none were held out.
     """
     gallery, labels = data.validation
     empty = np.empty((0, data.classes), np.float32)
-    predicted = host(clean_log_probabilities(predictor(config, network), gallery)) if len(labels) else empty
+    predicted = host(clean_log_probabilities(predictor(run, network), gallery)) if len(labels) else empty
     return {
         "validation_log_probabilities": predicted,
         "validation_labels": labels.cpu().numpy(),
@@ -126,23 +126,23 @@ def on_validation(config: RunConfig, network: nn.Module, data: TrainingData) -> 
     }
 
 
-def only_mollified(evaluation: EvaluationConfig, shape: Shape) -> Pipeline:
+def only_mollified(run: ResolvedRun, shape: Shape) -> Pipeline:
     """The evaluation's mollification without clean views and without other augmentation."""
-    schedule = evaluation.view.schedule()
+    schedule = run.evaluation_views.mollification.schedule
     if schedule.shares()[0] == 1:
         schedule = Schedule()
     return Pipeline(shape, (), Mollification(replace(schedule, clean=0.0)))
 
 
-def predictor(config: RunConfig, network: nn.Module) -> Predict:
+def predictor(run: ResolvedRun, network: nn.Module) -> Predict:
     """The network's clean predictive, as the likelihood reads its outputs; it leaves the network's mode as it was."""
-    likelihood, device = config.objective().likelihood, torch.device(config.device)
+    likelihood = run.objective.likelihood
 
     @torch.no_grad()
     def predict(images: Tensor) -> Tensor:
         was_training = network.training
         network.eval()
-        with autocast(device, config.precision):
+        with autocast(run.device, run.precision):
             logits = network(images.contiguous(memory_format=torch.channels_last))
         network.train(was_training)
         return likelihood.log_probabilities(logits)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from auglik.runs.checkpoint import Checkpoint, Keeper
 from auglik.runs.resolve import TrainingData
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun
 from auglik.system.stop import Interrupted, StopRequest
 
 INTERVAL = 20
@@ -34,25 +34,22 @@ class NonFiniteLossError(RuntimeError):
     """The loss stopped being finite; the message names the step, the objective and the views' statistics."""
 
 
-def lengths(config: RunConfig, images: int) -> Lengths:
+def lengths(run: ResolvedRun, images: int) -> Lengths:
     """The steps of a run over `images` images; images that fill no whole step end no pass.
 
     Both budgets take the same number of steps: `views` makes fewer passes, at batch-size/K images a step.
     """
-    assert config.epochs is not None
-    per_step = min(config.images_per_step(), images)
-    steps_per_epoch = max(1, images // config.batch_size)
-    return Lengths(per_step, images // per_step, steps_per_epoch, config.epochs * steps_per_epoch)
+    per_step = min(run.config.images_per_step(), images)
+    steps_per_epoch = max(1, images // run.config.batch_size)
+    return Lengths(per_step, images // per_step, steps_per_epoch, run.epochs * steps_per_epoch)
 
 
-def learning_rate(config: RunConfig, step: int, steps: int) -> float:
+def learning_rate(run: ResolvedRun, step: int, steps: int) -> float:
     """The rate at a step: up to its highest along a line over the warm-up, then to zero along half a cosine."""
-    assert config.learning_rate is not None
-    assert config.warmup is not None
-    rising = round(config.warmup * steps)
+    rising = round(run.warmup * steps)
     if step < rising:
-        return config.learning_rate * (step + 1) / (rising + 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+        return run.learning_rate * (step + 1) / (rising + 1)
+    return run.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
 
 
 @final
@@ -65,7 +62,7 @@ class Loop:
 
     def __init__(
         self,
-        config: RunConfig,
+        run: ResolvedRun,
         data: TrainingData,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
@@ -79,7 +76,7 @@ class Loop:
         stop: StopRequest | None,
     ) -> None:
         """Goes on from `resume` where it is given."""
-        self.lengths = lengths(config, len(data.training.labels))
+        self.lengths = lengths(run, len(data.training.labels))
         self.first_step, self.digests, self.last_epoch = 0, [""] * (views + 1), dict[str, float]()
         meters = torch.tensor([*(0.0 for _ in sums), -1.0], dtype=torch.float64)
         self._seconds_before = 0.0
@@ -89,10 +86,10 @@ class Loop:
             meters = resume.meters
             self.first_step, self.digests, self.last_epoch = resume.step, resume.digests, resume.last_epoch
             self._seconds_before = resume.train_seconds
-        *values, self.first_bad_step = meters.to(torch.device(config.device)).unbind()
+        *values, self.first_bad_step = meters.to(run.device).unbind()
         """The first step whose loss was not finite, or -1; on the device."""
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
-        self._config, self._data, self._network, self._optimizer = config, data, network, optimizer
+        self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
         self._settings, self._threads, self._stop = settings, threads, stop
         self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
 
@@ -101,7 +98,7 @@ class Loop:
         self.digests = chained(self.digests, batches, views)
 
     def rate(self, step: int) -> float:
-        return learning_rate(self._config, step, self.lengths.steps)
+        return learning_rate(self._run, step, self.lengths.steps)
 
     def add_loss(self, step: int, loss: Tensor) -> None:
         """Adds a detached loss to `sums`, and keeps the first step where it was not finite."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.confidence import Compose, check_rules, decay_of, parse_rules
+from auglik.confidence import Compose, check_rules, decay_of
 from auglik.data import (
     Arrays,
     ClassNames,
@@ -28,9 +28,10 @@ from auglik.data import (
 from auglik.networks import check_images, find_network
 from auglik.objectives import InputError
 from auglik.runs.demands import check_memory
+from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
 from auglik.runs.settings import RunConfig, ViewConfig
 from auglik.system.devices import check_compiler, choose_device, choose_precision, send
-from auglik.views import Gallery, Mollification, Pipeline, Shape, Softening
+from auglik.views import Gallery, Pipeline, Shape, Softening
 
 CROP_PADDING = 4
 """The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
@@ -82,8 +83,8 @@ def read_facts(source: Source) -> Facts:
     return Facts(digest(arrays), N, c, H, W, source.classes, source.class_names, least_images(arrays.labels))
 
 
-def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
-    """`config` with every open setting filled in from the data set, the network and the machine.
+def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
+    """The run of `config`, every open setting filled in from the data set, the network and the machine.
 
     Raises InputError for more training images than there are, for a device that this machine lacks, and for images
     that views cannot be made of or that the network does not take, and for what exceeds the memory.
@@ -102,7 +103,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
     device = choose_device(config.device)
     if config.compile:
         check_compiler(device)
-    resolved = replace(
+    known = replace(
         config,
         network=network,
         epochs=config.epochs if config.epochs is not None else source.traits.epochs,
@@ -115,10 +116,11 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> RunConfig:
         view=_resolve_view(config.view, source, facts),
         evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
     )
-    _check_views(resolved, facts)
-    check_memory(resolved, facts.shape(), resolved.train_images or facts.images, facts.classes)
+    run = resolved(known)
+    _check_views(run, facts)
+    check_memory(run, facts.shape(), facts.classes)
     check_images(network, *facts.shape(), config.images_per_step() * config.views)
-    return resolved
+    return run
 
 
 def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
@@ -137,20 +139,18 @@ def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> So
     return open_dataset(config.dataset, data_dir, download)
 
 
-def load_training(config: RunConfig, source: Source) -> TrainingData:
+def load_training(run: ResolvedRun, source: Source) -> TrainingData:
     """The run's training and validation images on its device."""
-    arrays = opened(source, "train")
-    assert config.train_images is not None
+    arrays, config = opened(source, "train"), run.config
     rows = np.arange(len(arrays.labels))
-    if config.train_images != len(rows):
-        rows = first_rows(arrays.labels, config.train_images, config.split_seed)
+    if run.train_images != len(rows):
+        rows = first_rows(arrays.labels, run.train_images, config.split_seed)
     parts = split_rows(arrays.labels[rows], config.validation_fraction, config.split_seed)
     training, validation = (take(arrays, rows[part]) for part in parts)
     mean, std = channel_statistics(training.images)
-    device = torch.device(config.device)
     return TrainingData(
-        training=place(training, mean, std, device),
-        validation=place(validation, mean, std, device),
+        training=place(training, mean, std, run.device),
+        validation=place(validation, mean, std, run.device),
         classes=source.classes,
         mean=mean,
         std=std,
@@ -164,39 +164,36 @@ def place(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], devi
     return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
 
 
-def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = None) -> Pipeline:
+def pipeline_of(view: ViewConfig, shape: Shape) -> Pipeline:
     """The distribution of views of images of one shape that resolved settings mean."""
-    mixing, steps = view.augmentations()
-    return Pipeline(shape, steps, Mollification(view.schedule()), mixing, softening)
+    return ViewDistribution.of(view).pipeline(shape)
 
 
-def training_pipeline(config: RunConfig, shape: Shape, classes: int) -> Pipeline:
+def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
     """The views that a run trains on, with the softening of their labels."""
-    rules = parse_rules(config.soften)
     softening = None
-    if rules:
-        compose: Compose = "published" if config.compose == "published" else "kept"
-        decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
-        into = config.soften_into
+    if run.rules:
+        compose: Compose = "published" if run.config.compose == "published" else "kept"
+        decay = partial(decay_of, rules=run.rules, classes=classes, compose=compose)
+        into = run.config.soften_into
         composed = ", p multiplied as published" if compose == "published" else ""
-        text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
+        text = f"softening of {'target and weight' if into == 'both' else into} ({run.config.soften}{composed})"
         softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"), text)
-    return pipeline_of(config.view, shape, softening)
+    return run.training_views.pipeline(shape, softening)
 
 
-def _check_views(config: RunConfig, facts: Facts) -> None:
+def _check_views(run: ResolvedRun, facts: Facts) -> None:
     """Raises InputError for images that an augmentation cannot transform, and for rules that do not fit."""
     shape = facts.shape()
-    for step in training_pipeline(config, shape, facts.classes).steps:
+    for step in run.training_views.steps:
         step.augmentation.check(shape)
-    check_evaluation(config, shape)
-    rules = parse_rules(config.soften)
-    if rules:
-        check_rules(rules, pipeline_of(config.view, shape).operations(), facts.class_names)
+    check_evaluation(run, shape)
+    if run.rules:
+        check_rules(run.rules, run.training_views.pipeline(shape).operations(), facts.class_names)
 
 
-def check_evaluation(config: RunConfig, shape: Shape) -> None:
-    """Raises InputError for images that resolved settings cannot be evaluated on."""
-    for step in pipeline_of(config.evaluation.view, shape).steps:
+def check_evaluation(run: ResolvedRun, shape: Shape) -> None:
+    """Raises InputError for images that a run cannot be evaluated on."""
+    for step in run.evaluation_views.steps:
         step.augmentation.check(shape)
-    check_images(str(config.network), *shape, 2)
+    check_images(run.network_name, *shape, 2)

@@ -36,10 +36,12 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Evaluation, evaluate, on_validation
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
-from auglik.runs.settings import RunConfig, flatten
+from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.step import make_network
 from auglik.runs.training import train
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
+from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.system.notices import say_once
 from auglik.system.stop import Interrupted, StopRequest
@@ -56,8 +58,7 @@ class Job(NamedTuple):
     """A run and where it goes: all that an engine needs, picklable."""
 
     cell: str
-    config: RunConfig
-    """Resolved."""
+    run: ResolvedRun
     settings: str
     """The hash of all settings and the training data."""
     folder: Path
@@ -69,6 +70,11 @@ class Job(NamedTuple):
     scored: bool = True
     """Score the test images; else the run ends with its training, and sees none."""
 
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings."""
+        return self.run.config
+
 
 def execute(
     job: Job, stop: StopRequest | None = None, progress: Callable[[float], None] = lambda share: None
@@ -79,12 +85,12 @@ def execute(
     threads = resume.threads if resume is not None else job.threads
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
-    config, source = job.config, open_dataset(job.config.dataset, job.data_dir)
-    data = load_training(config, source)
+    run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
+    data = load_training(run, source)
     write_toml(job.folder / CONFIG, flatten(config))
-    training = training_share(config, len(data.training.labels))
+    training = training_share(run, len(data.training.labels))
     trained = train(
-        config, data, job.settings, job.folder,
+        run, data, job.settings, job.folder,
         threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop,
         progress=lambda share: progress(share * training),
     )  # fmt: skip
@@ -97,10 +103,10 @@ def execute(
 
     scores: dict[str, object] = {}
     if job.scored:
-        test, indices = test_images(config, source)
-        split = place(test, data.mean, data.std, torch.device(config.device))
-        scored = evaluate(config, trained.network, split, indices, scoring)
-        validation = on_validation(config, trained.network, data)
+        test, indices = test_images(run, source)
+        split = place(test, data.mean, data.std, run.device)
+        scored = evaluate(run, trained.network, split, indices, scoring)
+        validation = on_validation(run, trained.network, data)
         digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
         write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **as_arrays(digests))
         scores = {
@@ -109,7 +115,7 @@ def execute(
             **digests,
             "absent_classes": absent_classes(data.class_names, test.labels),
         }
-    count = lengths(config, len(data.training.labels))
+    count = lengths(run, len(data.training.labels))
     results: Results = {
         "cell": job.cell,
         "likelihood": config.likelihood,
@@ -128,25 +134,25 @@ def execute(
         "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
-        "pipeline": training_pipeline(config, data.training.gallery.shape, data.classes).describe(),
-        **provenance(job.settings, threads, config.device),
+        "pipeline": training_pipeline(run, data.training.gallery.shape, data.classes).describe(),
+        **provenance(job.settings, threads, run.device),
     }
     write_json(job.folder / RESULTS, results)
     return results
 
 
-def test_images(config: RunConfig, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
+def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
     """The images that a run is scored on, and their places in the test set; call it once training has ended."""
-    test, count = opened(source, "test"), config.evaluation.images
+    test, count = opened(source, "test"), run.config.evaluation.images
     if count is None:
         return test, np.arange(len(test.labels))
-    indices = first_rows(test.labels, min(count, len(test.labels)), config.evaluation.seed)
+    indices = first_rows(test.labels, min(count, len(test.labels)), run.config.evaluation.seed)
     return take(test, indices), indices
 
 
-def training_share(config: RunConfig, images: int) -> float:
+def training_share(run: ResolvedRun, images: int) -> float:
     """About the share of a run's time that training takes: a view costs it two more passes than scoring."""
-    count = lengths(config, images)
+    count, config = lengths(run, images), run.config
     scored = config.evaluation.images or images // 5
     training = 3 * count.steps * count.images * config.views
     return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
@@ -172,10 +178,17 @@ def finished(folder: Path) -> Results | None:
     return results
 
 
-def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir: Path) -> Evaluation:
-    """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `config`.
+def load_run(folder: Path) -> ResolvedRun:
+    """The run in `folder`, finished or not, by its settings. Raises InputError where it holds none."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
+    return resolved(change(RunConfig(), read_toml(folder / CONFIG)))
 
-    `config` may name another data set than `trained` does; of the same one, the test images must be those that the run
+
+def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path) -> Evaluation:
+    """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `run`.
+
+    `run` may name another data set than `trained` does; of the same one, the test images must be those that the run
     was scored on. Classes are matched by name. Raises InputError where they are not the run's, where the images are
     not, where the run has not ended, where its checkpoint is missing or damaged, and for images of other channels.
     """
@@ -183,30 +196,31 @@ def evaluate_again(folder: Path, trained: RunConfig, config: RunConfig, data_dir
     if results is None:
         raise InputError(f"{folder} holds a run that has not ended: finish it first")
     found = checkpoints.load(folder / checkpoints.NAME, str(results["settings"]))
-    source = open_dataset(config.dataset, data_dir)
+    dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
+    source = open_dataset(dataset, data_dir)
     source.check()
-    if config.dataset == trained.dataset and digest(test_images(trained, source)[0]) != results.get("test_digest"):
-        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {config.dataset}")
-    test, indices = test_images(config, source)
+    if same and digest(test_images(trained, source)[0]) != results.get("test_digest"):
+        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {dataset}")
+    test, indices = test_images(run, source)
     _, c, H, W = test.images.shape
     if c != len(found.mean):
         raise InputError(
             f"{source.name}: expected images of {len(found.mean)} channels, as {folder} was trained on, got {c}"
         )
-    classes = len(found.network["head.weight"]) - config.objective().likelihood.extra_outputs
-    known = found.class_names or (source.class_names if config.dataset == trained.dataset else by_number(classes))
+    classes = len(found.network["head.weight"]) - run.objective.likelihood.extra_outputs
+    known = found.class_names or (source.class_names if same else by_number(classes))
     numbers = class_numbers(source.class_names, known, source.name, str(folder))
     test = test._replace(labels=numbers[test.labels])
     if absent := absent_classes(known, test.labels):
         say_once(f"{source.name}: {absent_line(absent)}")
-    check_evaluation(config, Shape(c, H, W))
+    check_evaluation(run, Shape(c, H, W))
     torch.set_num_threads(found.threads)
-    network = make_network(config, c, classes)
+    network = make_network(run, c, classes)
     network.load_state_dict(found.network)
-    return evaluate(config, network, place(test, found.mean, found.std, torch.device(config.device)), indices)
+    return evaluate(run, network, place(test, found.mean, found.std, run.device), indices)
 
 
-def provenance(settings: str, threads: int, device: str) -> Results:
+def provenance(settings: str, threads: int, device: torch.device) -> Results:
     """What was run, and what it was run on."""
     return {
         "settings": settings,
@@ -216,6 +230,6 @@ def provenance(settings: str, threads: int, device: str) -> Results:
     }
 
 
-def device_name(device: str) -> str:
+def device_name(device: torch.device) -> str:
     """The device as a person would name it."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from auglik.confidence import canonical_rules, parse_rules, rules_identity
+from auglik.confidence import canonical_rules, parse_rules
 from auglik.networks import canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
@@ -241,12 +241,7 @@ CANONICAL: dict[str, Callable[[str], str]] = {
 """The one form of settings that are names with parameters, so that equal settings are equal text."""
 
 
-def settings_hash(config: RunConfig, data_digest: str) -> str:
-    """SHA-256 of everything that decides a run's numbers: the resolved settings, the training data, the format.
-
-    The data set enters by its content, so that a file may move.
-    """
-    identity = {**flatten(config), "dataset": data_digest, "result_format": RESULT_FORMAT}
-    identity["soften"] = rules_identity(parse_rules(config.soften))  # by the content of its tables
-    identity["device"] = config.device.partition(":")[0]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def hash_of(identity: Mapping[str, object]) -> str:
+    """SHA-256 of settings by name, among them the device, of which the kind alone counts."""
+    kind = str(identity["device"]).partition(":")[0]
+    return hashlib.sha256(json.dumps({**identity, "device": kind}, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from auglik.networks import build_network
 from auglik.objectives import Objective
 from auglik.runs.resolve import TrainingData, training_pipeline
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun
 from auglik.system.devices import autocast
 from auglik.views import Draws, Pipeline
 
@@ -37,27 +37,27 @@ class Taken(NamedTuple):
     """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
 
 
-def make_network(config: RunConfig, channels: int, classes: int) -> nn.Module:
+def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
     """The run's network at its initial weights, on its device, channels last."""
-    outputs = classes + config.objective().likelihood.extra_outputs
-    network = build_network(str(config.network), channels, classes, outputs, config.seed)
-    return network.to(torch.device(config.device)).to(memory_format=torch.channels_last)
+    outputs = classes + run.objective.likelihood.extra_outputs
+    network = build_network(run.network, channels, classes, outputs, run.config.seed)
+    return network.to(run.device).to(memory_format=torch.channels_last)
 
 
-def begin(config: RunConfig, data: TrainingData) -> Learner:
-    """The learner of resolved settings before its first step."""
+def begin(run: ResolvedRun, data: TrainingData) -> Learner:
+    """The learner of a run before its first step."""
     gallery, _ = data.training
-    objective, pipeline = config.objective(), training_pipeline(config, gallery.shape, data.classes)
-    network = make_network(config, gallery.channels, data.classes)
+    objective, pipeline = run.objective, training_pipeline(run, gallery.shape, data.classes)
+    network = make_network(run, gallery.channels, data.classes)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=0.0,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=bool(config.nesterov),
+        momentum=run.config.momentum,
+        weight_decay=run.config.weight_decay,
+        nesterov=run.nesterov,
         fused=True,
     )
-    if not config.compile:
+    if not run.config.compile:
         return Learner(objective, network, optimizer, pipeline, network, objective.loss)
     torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
     compiled = torch.compile(network), torch.compile(objective.loss)
@@ -66,7 +66,7 @@ def begin(config: RunConfig, data: TrainingData) -> Learner:
 
 def take_step(
     learner: Learner,
-    config: RunConfig,
+    run: ResolvedRun,
     data: TrainingData,
     draws: Draws,
     batch: NDArray[np.int64],
@@ -83,14 +83,14 @@ def take_step(
     if targets is not None:
         labels = targets[hard_labels]
     weight = views.weight
-    if weight is not None and config.broadcast_weights:
+    if weight is not None and run.config.broadcast_weights:
         weight = weight.mean().expand_as(weight)
 
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
-    with autocast(torch.device(config.device), config.precision):
+    with autocast(run.device, run.precision):
         logits = learner.forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-    logits = logits.unflatten(0, (config.views, len(batch)))
+    logits = logits.unflatten(0, (run.config.views, len(batch)))
     loss = learner.loss_of(logits, views.decay, labels, weight)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()

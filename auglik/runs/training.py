@@ -19,7 +19,7 @@ from auglik.runs.log import Log
 from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError
 from auglik.runs.online_labels import OnlineLabels
 from auglik.runs.resolve import TrainingData
-from auglik.runs.settings import RunConfig
+from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import begin, take_step
 from auglik.scoring.metrics import error, mean_label_entropy, nll
 from auglik.system.keys import host_generator
@@ -38,7 +38,7 @@ class Trained(NamedTuple):
 
 
 def train(
-    config: RunConfig,
+    run: ResolvedRun,
     data: TrainingData,
     settings: str,
     folder: Path,
@@ -49,22 +49,22 @@ def train(
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Trained:
-    """Trains one run of resolved settings, writing metrics.jsonl and checkpoint.pt into `folder`.
+    """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
     `resume` is the checkpoint to go on from, `progress` is told the share of steps done.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
-    device = torch.device(config.device)
+    config, device = run.config, run.device
     gallery, all_labels = data.training
     N, K = len(all_labels), config.views
 
-    learner = begin(config, data)
+    learner = begin(run, data)
     objective, network, optimizer, pipeline = learner[:4]
     online = None
     if config.online_labels < 1:
         online = OnlineLabels.begin(data.classes, device, config.online_labels)
     loop = Loop(
-        config, data, network, optimizer, ("loss", "negative_share"), K,
+        run, data, network, optimizer, ("loss", "negative_share"), K,
         settings=settings, folder=folder, threads=threads, resume=resume, stop=stop,
     )  # fmt: skip
     B, steps_per_pass, steps_per_epoch, steps = loop.lengths
@@ -83,7 +83,7 @@ def train(
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
                 pipeline.announce(gallery, draws, batches[position:])
-            taken = take_step(learner, config, data, draws, batches[position], targets, loop.rate(step))
+            taken = take_step(learner, run, data, draws, batches[position], targets, loop.rate(step))
             if online is not None:
                 online.update(objective.likelihood.log_probabilities(taken.logits.detach()), taken.hard_labels)
 
@@ -91,7 +91,7 @@ def train(
             loop.add_loss(step, taken.loss)
             if loop.look_due(done):
                 loop.sums["negative_share"].add_(negative_share(view_gradients(objective, *taken.arguments)))
-                look(loop, config, pipeline, N)
+                look(loop, run, pipeline, N)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
                 if online is not None:
@@ -104,12 +104,12 @@ def train(
                     "loss": loop.mean("loss"),
                     "negative_share": float(loop.sums["negative_share"]) / (1 + (steps_per_epoch - 1) // INTERVAL),
                     **label_statistics(draws, all_labels, data.classes, objective.likelihood),
-                    **validation_scores(predictor(config, network), data),
+                    **validation_scores(predictor(run, network), data),
                 }
                 log.write(line)
                 loop.end_epoch(line)
             if loop.save_due(done):
-                look(loop, config, pipeline, N)
+                look(loop, run, pipeline, N)
                 loop.save(done, online.state() if online is not None else {})
             loop.check_stop(done)
     return Trained(network, loop.digests, loop.last_epoch, loop.seconds())
@@ -125,12 +125,12 @@ def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Lik
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 
-def look(loop: Loop, config: RunConfig, pipeline: Pipeline, images: int) -> None:
+def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
     """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
     step = loop.bad_step()
     if step is None:
         return
-    B, steps_per_pass, _, steps = loop.lengths
+    config, (B, steps_per_pass, _, steps) = run.config, loop.lengths
     epoch, position = divmod(step, steps_per_pass)
     batch = host_generator(config.seed, "batches", epoch).permutation(images)[position * B : (position + 1) * B]
     draws = pipeline.draw(config.seed, epoch, config.views, images, torch.device("cpu"))

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from auglik.data import open_dataset
 from auglik.data.source import Source
 from auglik.runs.resolve import load_training, read_facts, resolve
-from auglik.runs.settings import RunConfig, change, settings_hash
+from auglik.runs.resolved import settings_hash
+from auglik.runs.settings import RunConfig, change
 from auglik.runs.training import train
 from auglik.views.augmentations.fcr import fetch
 from auglik.views.store import Gallery
@@ -86,10 +87,10 @@ def trained(dataset: str, images: int, quick: bool, seed: int) -> Trained:
     """Trains with auglik's own trainer, and renders the orbit of the first `images` test images."""
     source = open_dataset(dataset, Path("data"))
     facts = read_facts(source)
-    config = resolve(change(RunConfig(), small_settings(source, facts.images, quick, seed)), source, facts)
-    data = load_training(config, source)
+    run = resolve(change(RunConfig(), small_settings(source, facts.images, quick, seed)), source, facts)
+    data = load_training(run, source)
     with tempfile.TemporaryDirectory() as folder:
-        network = train(config, data, settings_hash(config, facts.digest), Path(folder)).network
+        network = train(run, data, settings_hash(run, facts.digest), Path(folder)).network
     network = network.double().eval().to(memory_format=torch.contiguous_format)
     test = source.test()
     pixels, labels = test.images[:images], torch.from_numpy(test.labels[:images].copy())

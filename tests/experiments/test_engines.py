@@ -1,15 +1,17 @@
 """The local engine: processes of their own, failures that stay alone, and stopping."""
 
-import dataclasses
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from auglik import Local, Outcome, execute
+from auglik import Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.local import attempt
+from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.run import Job
 from auglik.system.stop import StopRequest, stop_on_signals
 from tests import tiny
@@ -40,11 +42,29 @@ def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", [Local(1), Local(2)])
 def test_a_run_that_fails_takes_no_other_with_it(tmp_path: Path, engine: Local) -> None:
     good, bad, other = jobs(tmp_path, 3)
-    bad = bad._replace(config=dataclasses.replace(bad.config, dataset="missing.npz"))
+    bad = bad._replace(run=bad.run.change(dataset="missing.npz"))
     outcomes = {outcome.job: outcome for outcome in engine.execute([good, bad, other], StopRequest(), quiet)}
     assert "does not exist" in str(outcomes[bad].error)
     assert outcomes[good].results is not None
     assert outcomes[other].results is not None
+
+
+class Gone(NamedTuple):
+    """A run that is no longer what it was when another process reads it: its settings are open there."""
+
+    config: RunConfig
+
+    def __reduce__(self) -> tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]:
+        return resolved, (RunConfig(),)
+
+
+def test_a_run_that_its_process_cannot_read_is_one_failed_run(tmp_path: Path) -> None:
+    good, bad = jobs(tmp_path, 2, epochs=1)
+    bad = bad._replace(run=Gone(bad.config))  # type: ignore[arg-type]
+    outcomes = {outcome.job.folder: outcome for outcome in Local(2).execute([good, bad], StopRequest(), quiet)}
+    assert str(outcomes[bad.folder].error).startswith("flip: expected a value")
+    assert outcomes[bad.folder].details is None
+    assert outcomes[good.folder].results is not None
 
 
 def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_says_what_it_did(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
-    views = PretrainConfig(**TINY | {"flip": 0.0}).views()  # type: ignore[arg-type]
+    views = tiny.pretraining(**TINY | {"flip": 0.0}).views
     for epoch, line in enumerate(lines):
         # 270 training images make 4 steps of 64 in the order of the epoch.
         order = host_generator(0, "batches", epoch).permutation(270)[:256]
@@ -282,10 +282,10 @@ def test_the_first_loss_is_the_weighted_mean_over_pairs(tmp_path: Path) -> None:
     one = job(tmp_path, soften="sa1", epochs=1, batch_size=300, validation_fraction=0.0, train_images=200)
     execute(one)
     line, config = json.loads((tmp_path / "metrics.jsonl").read_text()), one.config
-    gallery = load_training(config.run(), open_dataset("digits")).training.gallery
-    pair = config.views().draw(config.seed, 0, 200, gallery.shape)
+    gallery = load_training(one.run.shared, open_dataset("digits")).training.gallery
+    pair = one.run.views.draw(config.seed, 0, 200, gallery.shape)
     batch = np.arange(200)
-    first, second = (config.views().render(gallery, drawn, batch) for drawn in pair)
+    first, second = (one.run.views.render(gallery, drawn, batch) for drawn in pair)
     losses = pair_losses(build_simsiam("small-cnn:width=4", 1, 16, None, 0)(first, second)).detach().double().numpy()
     weights = 1 - (1 - overlap(pair[0].box, pair[1].box)) ** 4
     assert line["loss"] == pytest.approx((weights * losses).mean(), abs=1e-6)

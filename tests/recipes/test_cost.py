@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from auglik import open_dataset, read_facts
 from auglik.cli.comparing import say_estimate
 from auglik.cli.progress import duration
-from auglik.experiments.plan import trained_on
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.recipes import cost
 from auglik.recipes.cost import Rates, Time, estimate, estimate_pretraining, grown, kind_of, time_of
-from auglik.runs.resolve import Facts
 from auglik.runs.run import Job
 from tests import tiny
 
@@ -25,19 +22,15 @@ def clock() -> Callable[[], float]:
     return lambda: float(next(seconds))
 
 
-def facts_of_digits() -> dict[str, Facts]:
-    return {"digits": read_facts(open_dataset("digits"))}
-
-
 def test_a_run_takes_what_its_parts_take() -> None:
     """180 of 200 images, 5 steps of 32 a pass, 2 epochs; 20 validation images; 4 + 2 + 1 views of a test image."""
-    job, facts = tiny.job(Path("unwritten")), facts_of_digits()["digits"]
+    job = tiny.job(Path("unwritten"))
     rates = Rates(opening=1000.0, draws=100.0, step=10.0, view=0.5)
-    assert trained_on(job.config, facts) == 180
-    assert time_of(job, facts, rates, 500) == Time(1000 + 2 * 100 + 10 * 10 + 2 * 20 * 0.5, (500 * 7 + 20) * 0.5)
+    assert job.run.trained_on() == 180
+    assert time_of(job, rates, 500) == Time(1000 + 2 * 100 + 10 * 10 + 2 * 20 * 0.5, (500 * 7 + 20) * 0.5)
     few = tiny.job(Path("unwritten"), evaluation_images=30)
-    assert time_of(few, facts, rates, 500).evaluation == (30 * 7 + 20) * 0.5
-    assert time_of(job._replace(scored=False), facts, rates, 500).evaluation == 0
+    assert time_of(few, rates, 500).evaluation == (30 * 7 + 20) * 0.5
+    assert time_of(job._replace(scored=False), rates, 500).evaluation == 0
 
 
 def test_each_kind_is_timed_once_and_nothing_is_written(
@@ -54,7 +47,7 @@ def test_each_kind_is_timed_once_and_nothing_is_written(
     changes: list[dict[str, object]] = [{}, {"likelihood": "categorical", "seed": 3}, {"views": 3}, {"compile": True}]
     jobs = [tiny.job(tmp_path / str(number), **change) for number, change in enumerate(changes)]
     threads = torch.get_num_threads()
-    found = estimate(jobs, facts_of_digits(), clock)
+    found = estimate(jobs, clock)
     assert timed == [jobs[0], jobs[2]]
     assert not list(tmp_path.iterdir())
     assert torch.get_num_threads() == threads
@@ -73,7 +66,7 @@ def test_timing_ends_in_time_and_says_what_it_did_not_get_to(
 ) -> None:
     monkeypatch.setattr(cost, "TOO_LONG", 1.5)
     jobs = [tiny.job(Path("unwritten"), views=views) for views in (1, 2)]
-    found = estimate(jobs, facts_of_digits(), clock)
+    found = estimate(jobs, clock)
     assert (len(found.times), found.left_out) == (1, 1)
     say_estimate(found, 2, "the report")
     said = capsys.readouterr().out
@@ -85,7 +78,7 @@ def test_timing_ends_in_time_and_says_what_it_did_not_get_to(
 def test_pretraining_is_timed_without_scoring(tmp_path: Path, clock: Callable[[], float]) -> None:
     config = PretrainConfig(train_images=60, network="small-cnn:width=4", epochs=1, batch_size=16)
     job = make_job(config, tmp_path / "run", Path("data"))
-    found = estimate_pretraining([job], facts_of_digits(), clock)
+    found = estimate_pretraining([job], clock)
     assert found.steps == 3
     assert found.times[0].training > 0
     assert found.times[0].evaluation == 0

@@ -374,8 +374,8 @@ def test_the_views_shown_are_those_that_were_trained_on(tmp_path: Path) -> None:
     results = execute(job)
     section = seen(collect(tmp_path), tmp_path)
     [figure] = section.pictures()
-    gallery = load_training(job.config, open_dataset("digits")).training.gallery
-    pipeline = training_pipeline(job.config, gallery.shape, 10)
+    gallery = load_training(job.run, open_dataset("digits")).training.gallery
+    pipeline = training_pipeline(job.run, gallery.shape, 10)
     draws = pipeline.draw(job.config.seed, 0, 2, len(gallery), torch.device("cpu"))
     assert results["view_digests"] == [sha256(digest.encode()).hexdigest() for digest in draws.view_digests()]
     shown = {(one.row, one.column): one.value for one in figure.data}

@@ -17,12 +17,12 @@ from tests import tiny
 
 def scored(**changes: object) -> tuple[dict[str, float], dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]:
     """A network at its initial weights, scored under the given settings."""
-    config = tiny.config(**changes)
-    data = load_training(config, open_dataset("digits"))
-    network = make_network(tiny.config(), 1, 10)
+    run = tiny.run(**changes)
+    data = load_training(run, open_dataset("digits"))
+    network = make_network(tiny.run(), 1, 10)
     images, labels = open_dataset("digits").test()
     test = Arrays(images[:96], labels[:96])
-    found = evaluate(config, network, place(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
+    found = evaluate(run, network, place(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
     return found.results, found.arrays
 
 

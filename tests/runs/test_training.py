@@ -1,6 +1,5 @@
 """Training: what it learns, that it repeats itself bit for bit, how it stops and goes on."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from scipy import stats
 from torch.nn.functional import cross_entropy
 
-from auglik import InputError, RunConfig, load_training, open_dataset, train
+from auglik import InputError, load_training, open_dataset, train
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
@@ -23,9 +22,9 @@ from tests import tiny
 
 
 def trained(folder: Path, **changes: object) -> Trained:
-    config = tiny.config(**changes)
+    run = tiny.run(**changes)
     folder.mkdir(exist_ok=True)
-    return train(config, load_training(config, open_dataset("digits")), "hash", folder)
+    return train(run, load_training(run, open_dataset("digits")), "hash", folder)
 
 
 def weights(run: Trained) -> torch.Tensor:
@@ -49,15 +48,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path)
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_steps(tmp_path: Path) -> None:
     """A rate of 1e-12 leaves the initial network, whose loss on every batch is computed again by its definition."""
-    config = tiny.config(learning_rate=1e-12, weight_decay=0.0, views=1, augment="none", mollify="none")
-    data = load_training(config, open_dataset("digits"))
-    train(config, data, "hash", tmp_path)
+    run = tiny.run(learning_rate=1e-12, weight_decay=0.0, views=1, augment="none", mollify="none")
+    data = load_training(run, open_dataset("digits"))
+    train(run, data, "hash", tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     gallery, labels = data.training
-    B, steps, _, _ = lengths(config, len(labels))
-    network = make_network(config, gallery.channels, data.classes).train()
+    B, steps, _, _ = lengths(run, len(labels))
+    network = make_network(run, gallery.channels, data.classes).train()
     for epoch, line in enumerate(lines):
-        order = host_generator(config.seed, "batches", epoch).permutation(len(labels))
+        order = host_generator(run.config.seed, "batches", epoch).permutation(len(labels))
         batches = [torch.from_numpy(order[step * B : (step + 1) * B]) for step in range(steps)]
         with torch.no_grad():
             losses = [float(cross_entropy(network(gallery.clean(batch)), labels[batch])) for batch in batches]
@@ -144,19 +143,17 @@ def test_objectives_with_one_gradient_train_alike(
 
 
 def test_a_sink_leaves_the_initial_weights_of_the_classes_alone() -> None:
-    plain, sink = (make_network(tiny.config(likelihood=name), 1, 10) for name in ("smoothed", "sink"))
+    plain, sink = (make_network(tiny.run(likelihood=name), 1, 10) for name in ("smoothed", "sink"))
     for (name, values), others in zip(plain.named_parameters(), sink.parameters(), strict=True):
         assert torch.equal(values, others[: len(values)]), name
     assert sink.get_parameter("head.weight").shape[0] == 11
 
 
 def test_budgets_take_the_same_steps() -> None:
-    images, views = (
-        dataclasses.replace(tiny.config(batch_size=64), budget=name, views=4) for name in ("images", "views")
-    )
+    images, views = (tiny.run(batch_size=64, budget=name, views=4) for name in ("images", "views"))
     assert lengths(images, 180) == (64, 2, 2, 4)
     assert lengths(views, 180) == (16, 11, 2, 4)
-    assert lengths(dataclasses.replace(images, batch_size=500), 180) == (180, 1, 1, 2)
+    assert lengths(images.change(batch_size=500), 180) == (180, 1, 1, 2)
 
 
 def test_the_view_budget_trains_on_a_share_of_the_images(tmp_path: Path) -> None:
@@ -165,11 +162,11 @@ def test_the_view_budget_trains_on_a_share_of_the_images(tmp_path: Path) -> None
 
 
 def test_the_learning_rate_falls_to_zero_after_its_warm_up() -> None:
-    config = tiny.config(learning_rate=2.0, warmup=0.0)
-    rates = [learning_rate(config, step, 100) for step in range(101)]
+    run = tiny.run(learning_rate=2.0, warmup=0.0)
+    rates = [learning_rate(run, step, 100) for step in range(101)]
     assert (rates[0], rates[50], rates[100]) == pytest.approx((2, 1, 0))
     assert rates == sorted(rates, reverse=True)
-    warmed = [learning_rate(tiny.config(learning_rate=2.0, warmup=0.2), step, 100) for step in range(101)]
+    warmed = [learning_rate(tiny.run(learning_rate=2.0, warmup=0.2), step, 100) for step in range(101)]
     assert warmed[:21] == pytest.approx([2 * (step + 1) / 21 for step in range(21)])
     assert warmed[20:] == sorted(warmed[20:], reverse=True)
     assert warmed[100] == pytest.approx(0)
@@ -299,7 +296,7 @@ def test_a_compiled_run_learns_what_an_eager_one_does(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_trains_in_bf16(tmp_path: Path) -> None:
-    config: RunConfig = tiny.config(device="cuda", precision="auto")
-    assert config.precision == "bf16"
-    run = train(config, load_training(config, open_dataset("digits")), "hash", tmp_path)
-    assert np.isfinite(run.last_epoch["loss"])
+    run = tiny.run(device="cuda", precision="auto")
+    assert run.precision == "bf16"
+    ended = train(run, load_training(run, open_dataset("digits")), "hash", tmp_path)
+    assert np.isfinite(ended.last_epoch["loss"])

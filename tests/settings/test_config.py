@@ -1,13 +1,13 @@
 """Settings: flat names, types, ranges, and the hash that tells runs apart."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
 from auglik import InputError, RunConfig, change, flatten
 from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
-from auglik.runs.settings import SETTINGS, settings_hash
+from auglik.runs.resolved import settings_hash
+from auglik.runs.settings import SETTINGS
 from auglik.settings.fields import Scalar, read_toml
 from auglik.system.files import write_toml
 from tests import tiny
@@ -44,19 +44,18 @@ def test_a_resolved_config_leaves_nothing_open() -> None:
 
 @pytest.mark.parametrize("key", SETTINGS)
 def test_every_setting_is_part_of_the_hash(key: str) -> None:
-    config = tiny.config()
-    value = another(key, flatten(config)[key])
-    changed = change(config, {key: value})
+    run = tiny.run()
+    changed = run.change(**{key: another(key, flatten(run.config)[key])})
     same = key == "dataset"  # it enters by the digest of its images, so that a file may move
-    assert (settings_hash(changed, "digest") == settings_hash(config, "digest")) is same
-    assert settings_hash(config, "digest") != settings_hash(config, "other data")
+    assert (settings_hash(changed, "digest") == settings_hash(run, "digest")) is same
+    assert settings_hash(run, "digest") != settings_hash(run, "other data")
 
 
 def test_the_number_of_a_cuda_device_is_not_part_of_the_hash() -> None:
-    config = tiny.config(device="cpu")
-    hashes = {settings_hash(dataclasses.replace(config, device=device), "") for device in ("cuda", "cuda:0", "cuda:1")}
+    run = tiny.run(device="cpu")
+    hashes = {settings_hash(run.change(device=device), "") for device in ("cuda", "cuda:0", "cuda:1")}
     assert len(hashes) == 1
-    assert settings_hash(config, "") not in hashes
+    assert settings_hash(run, "") not in hashes
 
 
 @pytest.mark.parametrize(

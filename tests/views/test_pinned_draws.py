@@ -15,16 +15,17 @@ from torch import Tensor
 from auglik import RunConfig, change, open_dataset, plan, read_facts, resolve
 from auglik.networks.randomness import Uniforms
 from auglik.objectives import Schedule
-from auglik.pretraining.config import PretrainConfig
 from auglik.robustness.arrays import noise_key
 from auglik.runs.evaluation import only_mollified
 from auglik.runs.loop import chained, lengths
 from auglik.runs.resolve import pipeline_of
+from auglik.runs.resolved import ResolvedRun
 from auglik.system.keys import host_generator, stream_key
 from auglik.system.splitmix import normals, streams
 from auglik.views import FlipCropRotate, Gallery, Mollification, Pipeline, Shape
 from auglik.views.mixing.contract import MIXINGS
 from auglik.views.registry import AUGMENTATIONS, read_augmentations
+from tests import tiny
 
 CPU = torch.device("cpu")
 COLOUR = Shape(3, 32, 32)
@@ -74,7 +75,7 @@ def of_values(values: Tensor) -> str:
 
 
 @pytest.fixture(scope="module")
-def default() -> RunConfig:
+def default() -> ResolvedRun:
     """The reference of the default comparison with its first seed."""
     source = open_dataset("digits")
     config = change(plan(RunConfig(), {})[0].config, {"device": "cpu"})
@@ -88,11 +89,11 @@ def test_views_of_every_augmentation(name: str) -> None:
     assert short(pipeline.draw(0, 1, 2, 50, CPU).view_digests()) == AUGMENTED[name]
 
 
-def test_views_of_the_default_comparison(default: RunConfig) -> None:
-    pipeline = pipeline_of(default.view, Shape(1, 8, 8))
+def test_views_of_the_default_comparison(default: ResolvedRun) -> None:
+    pipeline = pipeline_of(default.config.view, Shape(1, 8, 8))
     found = [digest for epoch in (0, 1) for digest in pipeline.draw(0, epoch, 4, 1167, CPU).view_digests()]
     assert short(found) == PINNED["views"]
-    pipeline = pipeline_of(change(default, {"mollify": "blur"}).view, Shape(1, 8, 8))
+    pipeline = pipeline_of(change(default.config, {"mollify": "blur"}).view, Shape(1, 8, 8))
     assert short(pipeline.draw(0, 0, 4, 1167, CPU).view_digests()) == PINNED["views without noise"]
 
 
@@ -104,25 +105,25 @@ def test_views_of_a_run_with_every_augmentation() -> None:
     assert short(pipeline.draw(3, 2, 3, 50, CPU).view_digests()) == PINNED["every augmentation"]
 
 
-def test_batches_of_the_default_comparison(default: RunConfig) -> None:
+def test_batches_of_the_default_comparison(default: ResolvedRun) -> None:
     B, steps, *_ = lengths(default, 1167)
     digests = ["", ""]
     for epoch in (0, 1):
-        order = host_generator(default.seed, "batches", epoch).permutation(1167)
+        order = host_generator(default.config.seed, "batches", epoch).permutation(1167)
         digests = chained(digests, order[: steps * B].reshape(steps, B), [""])
     assert digests[0][:16] == PINNED["batches"]
 
 
-def test_views_that_runs_are_scored_on(default: RunConfig) -> None:
-    evaluation, shape = default.evaluation, Shape(1, 8, 8)
+def test_views_that_runs_are_scored_on(default: ResolvedRun) -> None:
+    evaluation, shape = default.config.evaluation, Shape(1, 8, 8)
     augmented = pipeline_of(evaluation.view, shape).draw(evaluation.seed, 0, 64, 500, CPU, purpose="evaluation")
-    mollified = only_mollified(evaluation, shape).draw(evaluation.seed, 1, 4, 500, CPU, purpose="evaluation")
+    mollified = only_mollified(default, shape).draw(evaluation.seed, 1, 4, 500, CPU, purpose="evaluation")
     assert short(augmented.view_digests()) == PINNED["evaluation views"]
     assert short(mollified.view_digests()) == PINNED["mollified evaluation views"]
 
 
-def test_noise_of_pixels(default: RunConfig) -> None:
-    keys = pipeline_of(default.view, Shape(1, 8, 8)).draw(0, 1, 2, 9, CPU).noise["mollification"]
+def test_noise_of_pixels(default: ResolvedRun) -> None:
+    keys = pipeline_of(default.config.view, Shape(1, 8, 8)).draw(0, 1, 2, 9, CPU).noise["mollification"]
     starts = streams(torch.from_numpy(keys)[:, None], torch.tensor([0, 1, 1166])).flatten()
     assert of_values(normals(starts, 3, 32, 32)) == PINNED["pixel noise"]
     assert of_values(normals(streams(noise_key(0), torch.arange(3)), 1, 8, 8)) == PINNED["noise of mollified test sets"]
@@ -146,5 +147,5 @@ def test_what_networks_draw() -> None:
 
 
 def test_views_that_pretraining_sees() -> None:
-    views = PretrainConfig(flip=0.5).views().draw(0, 1, 50, COLOUR)
+    views = tiny.pretraining(flip=0.5).views.draw(0, 1, 50, COLOUR)
     assert short([drawn.digest() for drawn in views]) == PINNED["pretraining"]

@@ -14,6 +14,7 @@ from auglik.cli.main import auglik
 from auglik.confidence import decay_of, parse_rules
 from auglik.report.contact_sheet import CHARACTERS, captions, class_names
 from auglik.runs.resolve import TrainingData, load_training, training_pipeline
+from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.metrics import mean_label_entropy
 from auglik.views import Draws, Pipeline, Views
 from tests import tiny
@@ -23,10 +24,10 @@ SEVERAL = "fcr,soft-crop,random-erasing:p=0.7"
 SOFTEN = "crop:polynomial:k=2,erase:human"
 
 
-def training(**changes: object) -> tuple[RunConfig, TrainingData, Pipeline]:
-    config = tiny.config(**{"mollify": "none", **changes})
-    data = load_training(config, open_dataset("digits"))
-    return config, data, training_pipeline(config, data.training.gallery.shape, data.classes)
+def training(**changes: object) -> tuple[ResolvedRun, TrainingData, Pipeline]:
+    run = tiny.run(**{"mollify": "none", **changes})
+    data = load_training(run, open_dataset("digits"))
+    return run, data, training_pipeline(run, data.training.gallery.shape, data.classes)
 
 
 def drawn(pipeline: Pipeline, views: int = 3, count: int = 180, epoch: int = 0) -> Draws:

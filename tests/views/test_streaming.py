@@ -14,8 +14,8 @@ from PIL import Image
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
 from auglik.data.images import LazyImages
 from auglik.objectives import InputError, Schedule
+from auglik.runs.resolved import settings_hash
 from auglik.runs.run import Job, execute
-from auglik.runs.settings import settings_hash
 from auglik.views import Gallery, Mollification, Pipeline
 from auglik.views.augmentations.fcr import FlipCropRotate, fetch
 from auglik.views.memory import fits, free_bytes

@@ -7,6 +7,7 @@ processes beat one two-thread process there; a run that crashes takes no other w
 import functools
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -74,11 +75,15 @@ def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> O
         return Outcome(job, results=execute(job, stop, progress))
     except Interrupted:
         return Outcome(job)
-    except InputError as error:
-        return Outcome(job, error=str(error), fatal=isinstance(error, StorageError))
     except Exception as error:
-        line = " ".join(str(error).split())
-        return Outcome(job, error=f"{type(error).__name__}: {line}", details=traceback.format_exc())
+        return Outcome(job, None, *failure(error))
+
+
+def failure(error: Exception) -> tuple[str, str | None, bool]:
+    """The last three fields of the outcome of a run that ended with `error`, which is being handled."""
+    if isinstance(error, InputError):
+        return str(error), None, isinstance(error, StorageError)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}", traceback.format_exc(), False
 
 
 class _Worker(NamedTuple):
@@ -138,7 +143,7 @@ def _start_methods() -> list[str]:
 
 def _start(context: multiprocessing.context.BaseContext, job: Job) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, theirs), name=f"{job.cell}/seed-{job.config.seed}")  # type: ignore[attr-defined]
+    process = context.Process(target=_work, args=(pickle.dumps(job), theirs), name=f"{job.cell}/seed-{job.config.seed}")  # type: ignore[attr-defined]
     process.start()
     theirs.close()
     return _Worker(job, process, ours)
@@ -160,8 +165,11 @@ def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome 
     return Outcome(worker.job, *message)
 
 
-def _work(job: Job, messages: Connection) -> None:
-    """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone."""
+def _work(pickled: bytes, messages: Connection) -> None:
+    """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone.
+
+    The job is read here, as what its settings name may be gone: then the run has failed, not its process.
+    """
     stop = StopRequest()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and tells
     signal.signal(signal.SIGTERM, lambda number, frame: stop.ask(number))
@@ -180,7 +188,12 @@ def _work(job: Job, messages: Connection) -> None:
         except OSError:  # the parent is gone
             stop.ask()
 
-    tell(attempt(job, stop, progress)[1:])
+    try:
+        job = pickle.loads(pickled)
+    except Exception as error:
+        tell((None, *failure(error)))
+    else:
+        tell(attempt(job, stop, progress)[1:])
 
 
 def _watch_parent(stop: StopRequest) -> None:

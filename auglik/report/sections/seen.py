@@ -1,7 +1,6 @@
 """What the networks saw: the very views that runs were trained on, drawn again from their keys."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from auglik.report.figures.contact import Shot, contact
 from auglik.report.figures.svg import Drawing
 from auglik.report.run_files import Run
 from auglik.runs.resolve import load_training, training_pipeline
-from auglik.runs.settings import settings_hash
+from auglik.runs.resolved import resolved, settings_hash
 from auglik.views import Draws
 
 IMAGES, VIEWS, SHEETS = 4, 4, 6
@@ -60,14 +59,14 @@ def _identity(cell: Cell) -> object:
 
 def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, list[Datum]]:
     """Raises InputError where the data set is not here or is another one."""
-    config = replace(run.config, device="cpu", compile=False)
+    config, trained = run.config, resolved(run.config)
     source = open_dataset(config.dataset, data_dir)
     arrays = opened(source, "train")
-    if isinstance(arrays, Arrays) and settings_hash(run.config, digest(arrays)) != run.results.get("settings"):
+    if isinstance(arrays, Arrays) and settings_hash(trained, digest(arrays)) != run.results.get("settings"):
         raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
-    data = load_training(config, source)
+    data = load_training(trained.change(device="cpu"), source)
     gallery, labels = data.training.gallery, data.training.labels.numpy()
-    pipeline = training_pipeline(config, gallery.shape, data.classes)
+    pipeline = training_pipeline(trained, gallery.shape, data.classes)
     draws = pipeline.draw(config.seed, 0, config.views, len(gallery), torch.device("cpu"))
     images = np.arange(min(IMAGES, len(gallery)))
     shown = min(VIEWS, config.views)

@@ -1,0 +1,121 @@
+"""A run whose every setting is known, and its texts read: what training, scoring and counting take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import torch
+
+from auglik.confidence import Rules, parse_rules, rules_identity
+from auglik.networks import Network, find_network
+from auglik.objectives import InputError, Objective
+from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, flatten, get, hash_of
+from auglik.views import Mollification, Pipeline, Shape, Softening, Step
+from auglik.views.mixing.contract import Mixing
+
+T = TypeVar("T")
+
+
+class ViewDistribution(NamedTuple):
+    """What a view goes through, whatever the shape of its image."""
+
+    mixing: Mixing | None
+    steps: tuple[Step, ...]
+    mollification: Mollification
+
+    @classmethod
+    def of(cls, view: ViewConfig) -> "ViewDistribution":
+        return cls(*view.augmentations(), Mollification(view.schedule()))
+
+    def pipeline(self, shape: Shape, softening: Softening | None = None) -> Pipeline:
+        """The views of images of that shape."""
+        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRun:
+    """Made by `resolve` from settings that may be open, by `resolved` from complete ones.
+
+    It is pickled as its settings, which are read again where it is loaded.
+    """
+
+    config: RunConfig
+    """All settings as text and numbers: the run's identity."""
+    train_images: int
+    """Those held out for validation among them."""
+    epochs: int
+    learning_rate: float
+    warmup: float
+    nesterov: bool
+    network_name: str
+    device: torch.device
+    precision: str
+    """fp32 or bf16."""
+    objective: Objective
+    training_views: ViewDistribution
+    evaluation_views: ViewDistribution
+    rules: Rules
+    """By which operations soften labels."""
+
+    @cached_property
+    def network(self) -> Network:
+        """Looked up when it is first needed: the library that it is from need not be here to read about a run."""
+        return find_network(self.network_name)
+
+    def trained_on(self) -> int:
+        """The training images, those held out for validation not counted."""
+        share = self.config.validation_fraction
+        return max(1, self.train_images - (max(1, round(self.train_images * share)) if share else 0))
+
+    def is_small(self) -> bool:
+        """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
+        return self.network.small and self.device.type == "cpu"
+
+    def change(self, **settings: object) -> "ResolvedRun":
+        """The run with settings replaced by flat name. Raises InputError as `change` and `resolved` do."""
+        return resolved(change(self.config, settings))
+
+    def __reduce__(self) -> "tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]":
+        return resolved, (self.config,)
+
+
+def resolved(config: RunConfig) -> ResolvedRun:
+    """The run of complete settings, such as the config.toml of a run has; no data set is opened.
+
+    Raises InputError for a setting that is still open, and as parsing does.
+    """
+    for name in ("flip", "crop_padding", "clean_share"):
+        for key in (name, f"evaluation_{name}"):
+            given(key, get(config, key))
+    return ResolvedRun(
+        config=config,
+        train_images=given("train_images", config.train_images),
+        epochs=given("epochs", config.epochs),
+        learning_rate=given("learning_rate", config.learning_rate),
+        warmup=given("warmup", config.warmup),
+        nesterov=given("nesterov", config.nesterov),
+        network_name=given("network", config.network),
+        device=torch.device(given("device", config.device)),
+        precision=given("precision", config.precision),
+        objective=config.objective(),
+        training_views=ViewDistribution.of(config.view),
+        evaluation_views=ViewDistribution.of(config.evaluation.view),
+        rules=tuple(parse_rules(config.soften)),
+    )
+
+
+def given(name: str, value: T | None) -> T:
+    """`value`, which a resolved run has. Raises InputError where it is open."""
+    if value is None or value == "auto":
+        raise InputError(f"{name}: expected a value, as the config.toml of every run has one, got {value or 'none'}")
+    return value
+
+
+def settings_hash(run: ResolvedRun, data_digest: str) -> str:
+    """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
+
+    The data set enters by its content, so that a file may move; so do the tables of softening.
+    """
+    of_data = {"dataset": data_digest, "soften": rules_identity(run.rules)}
+    return hash_of({**flatten(run.config), **of_data, "result_format": RESULT_FORMAT})
