@@ -17,6 +17,7 @@ from .objectives import (
 )
 from .runs.evaluation import Evaluation, evaluate
 from .runs.resolve import load_training, pipeline_of, read_facts, resolve, training_pipeline
+from .runs.resolved import ResolvedRun, resolved
 from .runs.run import Job, execute
 from .runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, flatten
 from .runs.training import Trained, train
@@ -57,6 +58,7 @@ __all__ = [
     "Pipeline",
     "Place",
     "Predictions",
+    "ResolvedRun",
     "RunConfig",
     "Schedule",
     "Source",
@@ -83,6 +85,7 @@ __all__ = [
     "plan",
     "read_facts",
     "resolve",
+    "resolved",
     "scores",
     "summary",
     "table",

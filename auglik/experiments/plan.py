@@ -1,7 +1,7 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
-from auglik.runs.settings import RunConfig, flatten
+from auglik.runs.settings import RunConfig, change, flatten
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
@@ -88,7 +88,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
             facts[cell.config.dataset] = read_facts(source)
         run = resolve(cell.config, source, facts[cell.config.dataset])
         for seed in seeds:
-            seeded = run.change(seed=seed)
+            seeded = replace(run, config=change(run.config, {"seed": seed}))  # no text that was read is another
             settings = settings_hash(seeded, facts[cell.config.dataset].digest)
             folder = output / cell.name / f"seed-{seed}"
             threads = place.threads or (1 if run.is_small() else available_cores())

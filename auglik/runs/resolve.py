@@ -164,9 +164,9 @@ def place(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], devi
     return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
 
 
-def pipeline_of(view: ViewConfig, shape: Shape) -> Pipeline:
+def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = None) -> Pipeline:
     """The distribution of views of images of one shape that resolved settings mean."""
-    return ViewDistribution.of(view).pipeline(shape)
+    return ViewDistribution.of(view).pipeline(shape, softening)
 
 
 def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
