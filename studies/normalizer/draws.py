@@ -16,9 +16,9 @@ import xarray
 from arviz_stats.sampling_diagnostics import ess, mcse, rhat
 from jax import Array
 from matplotlib.figure import Figure
-from numpyro.infer import NUTS
-from numpyro.infer.hmc import HMCState
 
+from auglik.inference.chains import compiled, of_model
+from auglik.inference.convergence import LIMITS
 from auglik.objectives import LIKELIHOODS
 from auglik.studies.common.compiling import QUICKLY
 from auglik.studies.common.pictures import BLUE, ORANGE, panels
@@ -41,31 +41,18 @@ def _level(logits: Array) -> None:
     numpyro.factor("labels", jax.nn.logsumexp(_log_masses(logits, jnp.asarray(level))))
 
 
-def _chain(key: Array, logits: Array, warmup: int, draws: int) -> tuple[Array, Array]:
-    """One chain of NUTS: levels and labels [draws]."""
-    of_levels, of_labels = jax.random.split(key)
-    kernel = NUTS(_level)
-    state = kernel.init(of_levels, warmup, None, (logits,), {})
-    constrain = kernel.postprocess_fn((logits,), {})
-
-    def step(state: HMCState, _: None) -> tuple[HMCState, Array]:
-        state = kernel.sample(state, (logits,), {})
-        return state, constrain(state.z)["level"]
-
-    _, levels = jax.lax.scan(step, state, None, length=warmup + draws)
-    levels = levels[warmup:]
-    masses = jax.vmap(lambda level: _log_masses(logits, level))(levels)
-    return levels, dist.Categorical(logits=masses).sample(of_labels)
-
-
 def sample(seed: int, draws: int, chains: int = 4, warmup: int = 300) -> xarray.DataTree:
     """Chains of NUTS with their own adaptation: level and label [chain, draw]."""
-    run = jax.vmap(lambda key: _chain(key, jnp.array(LOGITS), warmup, draws))
-    keys = jax.random.split(jax.random.key(seed), chains)
-    # numpyro.infer.MCMC would compile the same kernel three times, and thoroughly.
-    # NumPyro itself mixes dtypes, which the tests' strict promotion would refuse.
-    with jax.numpy_dtype_promotion("standard"):
-        level, label = jax.jit(run, compiler_options=QUICKLY)(keys)
+    chain = of_model(_level, "level", warmup, draws)
+
+    def levels_and_labels(key: Array, logits: Array) -> tuple[Array, Array]:
+        of_levels, of_labels = jax.random.split(key)
+        levels = chain(of_levels, logits).z
+        masses = jax.vmap(lambda level: _log_masses(logits, level))(levels)
+        return levels, dist.Categorical(logits=masses).sample(of_labels)
+
+    run = compiled(jax.vmap(lambda key: levels_and_labels(key, jnp.array(LOGITS))), QUICKLY)
+    level, label = run(jax.random.split(jax.random.key(seed), chains))
     return arviz_base.from_dict({"posterior": {"level": np.asarray(level), "label": np.asarray(label)}})
 
 
@@ -108,8 +95,8 @@ def compare(drawn: xarray.DataTree) -> tuple[list[Claim], xarray.Dataset]:
         attrs={"units": "1", "meaning": "shares of NUTS draws, their Monte Carlo standard errors, torch's shares"},
     )
     claims = [
-        at_most("NUTS over levels: R-hat", float(rhat(posterior)["level"]), 1.01),
-        at_least("NUTS over levels: effective sample size", float(ess(posterior)["level"]), 400),
+        at_most("NUTS over levels: R-hat", float(rhat(posterior)["level"]), LIMITS.r_hat),
+        at_least("NUTS over levels: effective sample size", float(ess(posterior)["level"]), LIMITS.ess),
     ]
     for name, dimension in (("label", "class"), ("level", "bin")):
         z = (abs(data[f"{name}_share"] - data[f"{name}_exact"]) / data[f"{name}_error"]).values

@@ -10,6 +10,7 @@ import torch
 import xarray
 from arviz_stats.utils import ELPDData
 
+from auglik.inference.convergence import Limits, Worst, worst
 from auglik.studies.posterior import torch as posterior_torch
 from auglik.studies.posterior.measure import Reading
 from auglik.studies.posterior.problem import PAIRS, SIZE, VIEWS, Floats, Problem, logits_of
@@ -122,18 +123,18 @@ def every_view_claim(problem: Problem, posteriors: Posteriors) -> Claim:
 
 def sampling_claims(posteriors: Mapping[str, Draws], diagnostics: xarray.Dataset, quick: bool) -> list[Claim]:
     """NUTS has converged, by ArviZ's measures, everywhere."""
-    rhat, fewest = (1.05, 100) if quick else (1.02, 400)
+    limits = Limits(1.05, 100, 0.002) if quick else Limits(1.02, 400, 0.002)
     count = len(posteriors)
     divergences = sum(draws.divergences for draws in posteriors.values())
     total = sum(draws.phi.shape[0] * draws.phi.shape[1] for draws in posteriors.values())
-    ess = diagnostics[["ess_bulk", "ess_tail"]].to_dataarray().min(["variable", "coefficient"])
-    worst = diagnostics["r_hat"].max("coefficient")
-    loosest, shortest = worst.idxmax().item(), ess.idxmin().item()
+    each = [worst(*(diagnostics[column].sel(posterior=name) for column in Worst._fields)) for name in posteriors]
+    rhat, ess = np.array([one.r_hat for one in each]), np.array([np.minimum(*one[1:]) for one in each])
+    loosest, shortest = (list(posteriors)[place] for place in (rhat.argmax(), ess.argmin()))
     return [
-        at_most(f"R-hat, the worst coefficient of {count} posteriors ({loosest})", float(worst.max()), rhat),
+        at_most(f"R-hat, the worst coefficient of {count} posteriors ({loosest})", rhat.max(), limits.r_hat),
         at_least(f"effective sample size, bulk and tail, the worst of {count} posteriors ({shortest})",
-                 float(ess.min()), fewest),
-        at_most("share of NUTS transitions that diverge", divergences / total, 0.0, 0.002),
+                 ess.min(), limits.ess),
+        at_most("share of NUTS transitions that diverge", divergences / total, 0.0, limits.divergent),
     ]  # fmt: skip
 
 

@@ -10,17 +10,14 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
-from numpyro.infer.hmc import HMCState, hmc
 from scipy.optimize import minimize
 
+from auglik.inference.chains import OVERDISPERSED, compiled, whitened
 from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Problem, contrasts
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, smoothed
 from auglik.system.keys import seed_sequence
 
-OVERDISPERSED = 1.5
-"""Chains start that many posterior standard deviations (of the Laplace approximation) from the mode."""
 STEP = 1e-4
-COMPILER = {"xla_llvm_disable_expensive_passes": "True"}  # compiles in 2/3 of the time, runs as fast
 
 
 class Setting(NamedTuple):
@@ -79,7 +76,7 @@ class Sampler:
     """Samples any setting of a problem; compiles at the first."""
 
     def __init__(self, problem: Problem, chains: int, warmup: int, draws: int, seed: int) -> None:
-        self.chains, self.warmup, self.draws, self.seed = chains, warmup, draws, seed
+        self.chains, self.seed = chains, seed
         self.images = len(problem.labels)
         terms = image_terms(problem)
 
@@ -87,24 +84,9 @@ class Sampler:
             log_prior = dist.Normal(0, PRIOR).log_prob(phi).sum()
             return log_prior + (keep * jax.lax.switch(pair, terms, phi)).sum() / T
 
-        def potential(pair: Array, T: Array, keep: Array, mode: Array, root: Array) -> Callable[[Array], Array]:
-            return lambda z: -log_density(mode + root @ z, pair, T, keep)
-
-        start, step = hmc(potential_fn_gen=potential, algo="NUTS")
-
-        def chain(key: Array, z: Array, *posterior: Array) -> tuple[Array, Array, Array]:
-            state = start(z, warmup, step_size=0.5, adapt_mass_matrix=False, model_args=posterior, rng_key=key)
-
-            def advance(state: HMCState, _: None) -> tuple[HMCState, tuple[Array, Array, Array]]:
-                state = step(state, posterior)
-                return state, (state.z, state.diverging, state.num_steps)
-
-            return jax.lax.scan(advance, state, None, length=warmup + draws)[1]
-
-        chains_ = jax.vmap(chain, in_axes=(0, 0, None, None, None, None, None))
-        gradients = jax.vmap(jax.value_and_grad(log_density), in_axes=(0, None, None, None))
-        self._chains = jax.jit(chains_, compiler_options=COMPILER)
-        self._gradients = jax.jit(gradients, compiler_options=COMPILER)
+        chain = whitened(log_density, "NUTS", warmup, draws)
+        self._chains = compiled(jax.vmap(chain, in_axes=(0, 0, None, None, None, None, None)))
+        self._gradients = compiled(jax.vmap(jax.value_and_grad(log_density), in_axes=(0, None, None, None)))
 
     def sample(self, setting: Setting) -> Draws:
         """NUTS in coordinates in which the Laplace approximation is standard normal."""
@@ -115,19 +97,12 @@ class Sampler:
         z = OVERDISPERSED * jax.random.normal(begin, (self.chains, SIZE))
         keys = jax.random.split(run, self.chains)
         posterior = (*self._arguments(setting), jnp.asarray(mode), jnp.asarray(root))
-        with jax.numpy_dtype_promotion("standard"):  # NumPyro divides floats by integers
-            z, diverging, steps = self._chains(keys, z, *posterior)
-        kept = np.asarray(z)[:, self.warmup :]
-        return Draws(
-            mode + kept @ root.T,
-            int(np.asarray(diverging)[:, self.warmup :].sum()),
-            float(np.asarray(steps)[:, self.warmup :].mean()),
-        )
+        found = self._chains(keys, z, *posterior)
+        return Draws(mode + found.z @ root.T, int(found.diverging.sum()), float(found.n_steps.mean()))
 
     def log_density(self, setting: Setting, phi: Floats) -> tuple[Floats, Floats]:
         """The log-density, up to a constant, and its gradient: [2P+1,P] -> [2P+1], [2P+1,P]; compiled for that size."""
-        values, gradients = self._gradients(jnp.asarray(phi), *self._arguments(setting))
-        return np.asarray(values), np.asarray(gradients)
+        return self._gradients(jnp.asarray(phi), *self._arguments(setting))
 
     def laplace(self, setting: Setting) -> tuple[Floats, Floats]:
         """The mode [P] and the inverse Hessian there [P,P], by central differences of the gradient."""

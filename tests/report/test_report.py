@@ -297,15 +297,16 @@ def test_a_diverged_run_does_not_stop_the_report(own: Path) -> None:
 
 def test_the_samplers_table_has_a_dash_for_what_one_seed_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings are errors here, NumPy's of all-NaN slices among them."""
-    columns = {"summary": ["r_hat", "ess_bulk", "ess_tail"]}
-    nothing = xarray.Dataset({"concentration": (("summary", "cell"), np.full((3, 2), np.nan))}, coords=columns)
-    some = xarray.Dataset({"slope": (("summary", "cell"), np.array([[1, 1.02], [900, 800], [np.nan, 700]]))}, columns)
+    columns = {"summary": ["mean", "r_hat", "ess_bulk", "ess_tail"]}
+    nothing = xarray.Dataset({"concentration": (("summary", "cell"), np.full((4, 2), np.nan))}, coords=columns)
+    of_slope = [[np.nan, 1, 1], [np.nan, 1, 1.02], [np.nan, 900, 800], [np.nan, 700, np.nan]]
+    some = xarray.Dataset({"slope": (("summary", "other_cell"), np.array(of_slope))}, columns)
     monkeypatch.setattr(calibrated, "summary", lambda calibration: nothing.merge(some))
     diagnostics = calibration_results.Diagnostics(1.0, 500.0, 600.0, 0, 4, 1000)
     found = calibrated._sampler(calibration_results.Calibration({}, diagnostics, xarray.DataTree()))
     shown = {row.name: [entry.text for entry in row.entries] for row in found.rows}
     assert shown["concentration"][:3] == ["–", "–", "–"]
-    assert shown["slope"][:3] == ["1.0200", "800", "700"]
+    assert shown["slope"][:3] == ["1.0200", "800", "–"], "what is not a number is no convergence"
 
 
 def test_tuning_is_said(own: Path) -> None:

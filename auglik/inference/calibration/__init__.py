@@ -25,10 +25,11 @@ counts how often the intervals hold what they are about.
 from auglik.inference.calibration.cells import calibrate
 from auglik.inference.calibration.errors import classwise, debiased, debiased_squared, plug_in
 from auglik.inference.calibration.interval import ErrorInterval, ece_interval
-from auglik.inference.calibration.results import Band, Calibration, CellCalibration, Curve, Diagnostics, RunErrors
+from auglik.inference.calibration.results import Band, Calibration, CellCalibration, Curve, RunErrors
 from auglik.inference.calibration.simulate import BiasRow, Estimate, bias_table
 from auglik.inference.calibration.storage import save, summary
 from auglik.inference.calibration.temperature import Scaling, scaled, temperature_scaling
+from auglik.inference.convergence import Diagnostics
 
 __all__ = [
     "Band",

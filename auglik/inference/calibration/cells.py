@@ -8,10 +8,11 @@ from auglik.inference.calibration import errors
 from auglik.inference.calibration.bins import Array, Outcomes, count, equal_width, outcomes
 from auglik.inference.calibration.data import CellData, cell_data
 from auglik.inference.calibration.interval import ErrorInterval, ece_interval
-from auglik.inference.calibration.posterior import band, diagnose, quantities, tree
+from auglik.inference.calibration.posterior import band, quantities, tree
 from auglik.inference.calibration.results import Calibration, CellCalibration, Curve, RunErrors
 from auglik.inference.calibration.sampling import sample
 from auglik.inference.calibration.temperature import temperature_scaling
+from auglik.inference.convergence import diagnose
 from auglik.objectives.errors import InputError
 from auglik.scoring.metrics import equal_mass_calibration_error
 from auglik.scoring.predictions import Predictions
@@ -20,6 +21,8 @@ from auglik.system.keys import host_generator
 Runs = Mapping[int, Predictions]
 
 WARMUP = 250
+CONSTANT_FOR_ONE_SEED = ("concentration", "line_deviation")
+"""Made of what was sampled, which is diagnosed anyhow."""
 SEVERAL = "of networks trained with other seeds as well, on other images like these"
 ONE = "of this one network on other images like these; nothing about other seeds"
 
@@ -55,7 +58,9 @@ def calibrate(
         for m, name in enumerate(runs)
     }
     progress(0.9)
-    found = Calibration(cells, diagnose(drawn), tree(list(runs), seeds, data, limits, values, drawn))
+    sampled = {name: sites for name, sites in drawn.sites.items() if name not in CONSTANT_FOR_ONE_SEED}
+    diagnostics = diagnose(sampled, drawn.statistics["diverging"])
+    found = Calibration(cells, diagnostics, tree(list(runs), seeds, data, limits, values, drawn))
     progress(1.0)
     return found
 

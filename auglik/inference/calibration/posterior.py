@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray
 from arviz_base import from_dict
-from arviz_stats import ess, rhat  # type: ignore[attr-defined]
 from scipy import special
 
 from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.interval import ErrorInterval
-from auglik.inference.calibration.results import Band, Diagnostics
+from auglik.inference.calibration.results import Band
 from auglik.inference.calibration.sampling import Draws
 
-CONSTANT_FOR_ONE_SEED = ("concentration", "line_deviation")
 DIMENSIONS = {
     "curve": ["cell", "bin"],
     "deviation": ["cell", "bin"],
@@ -103,22 +101,3 @@ def tree(
     found["posterior"]["line_deviation"].attrs["meaning"] = "between seeds, of the standardized intercept and slope"
     found["constant_data"]["ece_limits"].attrs["meaning"] = "95%, of the mean binned ECE of the seeds' networks"
     return found
-
-
-def diagnose(draws: Draws) -> Diagnostics:
-    """R-hat and effective sample sizes of everything that was sampled (Vehtari et al. 2021)."""
-    sampled = {name: values for name, values in draws.sites.items() if name not in CONSTANT_FOR_ONE_SEED}
-    data = from_dict({"posterior": sampled})["posterior"].to_dataset()
-
-    def over_all(statistics: xarray.Dataset) -> Array:
-        return np.concatenate([np.asarray(values, float).ravel() for values in statistics.data_vars.values()])
-
-    chains, count, _ = draws.statistics["diverging"].shape
-    return Diagnostics(
-        r_hat=float(np.nanmax(over_all(rhat(data)))),
-        ess_bulk=float(np.nanmin(over_all(ess(data, method="bulk")))),
-        ess_tail=float(np.nanmin(over_all(ess(data, method="tail")))),
-        divergences=int(draws.statistics["diverging"].sum()),
-        chains=chains,
-        draws=count,
-    )

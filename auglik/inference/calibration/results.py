@@ -8,6 +8,7 @@ import xarray
 from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.interval import ErrorInterval
 from auglik.inference.calibration.temperature import Scaling
+from auglik.inference.convergence import Diagnostics
 
 
 class Band(NamedTuple):
@@ -73,20 +74,6 @@ class CellCalibration(NamedTuple):
     errors: RunErrors
     temperature: tuple[Scaling | None, ...]
     """None without validation images, [S]."""
-
-
-class Diagnostics(NamedTuple):
-    """Of the sampler, over all parameters of all cells."""
-
-    r_hat: float
-    """The worst."""
-    ess_bulk: float
-    """The smallest."""
-    ess_tail: float
-    divergences: int
-    chains: int
-    draws: int
-    """Of each chain."""
 
 
 class Calibration(NamedTuple):

@@ -1,11 +1,9 @@
-"""HMC on every cell at once: one compiled program, vectorized over cells and chains, in float64 whatever JAX is set to.
+"""HMC on every cell at once, vectorized over cells and chains.
 
 The cells' posteriors are sampled apart, each in coordinates in which its Laplace approximation is standard normal.
 """
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,24 +12,21 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpyro.handlers import seed as seeded
 from numpyro.handlers import trace
-from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import constrain_fn, log_density
 from scipy import optimize
 
 from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.model import ModelData, model
+from auglik.inference.chains import COMPILER, OVERDISPERSED, Chain, compiled, double_precision, whitened
 from auglik.system.keys import host_generator, seed_sequence
 
 CHAINS = 4
-OVERDISPERSED = 1.5
-"""Chains start that many standard deviations of the Laplace approximation from the mode."""
 STEP = 1e-4
 TRAJECTORY = 1.5
 """Near pi/2, after which a standard normal has forgotten where it came from; NUTS takes three times as many steps."""
 LARGEST_VARIANCE = 3.0
 """Of a whitened coordinate, in units of its prior's."""
-COMPILER = {"xla_llvm_disable_expensive_passes": "True"}  # compiles in 2/3 of the time, runs as fast
 
 
 class Draws(NamedTuple):
@@ -41,14 +36,6 @@ class Draws(NamedTuple):
     """Sites and deterministic values of the model, each [chain,draw,M,...]."""
     statistics: Mapping[str, Array]
     """Of the sampler, each [chain,draw,M]."""
-
-
-@contextmanager
-def double_precision() -> Iterator[None]:
-    """JAX in float64 with its usual promotions, in this thread and for the while."""
-    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # before JAX 0.8
-    with home.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # NumPyro divides floats by integers
-        yield
 
 
 def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Draws:
@@ -120,38 +107,15 @@ def _chains(
 ) -> tuple[jax.Array, Mapping[str, Array]]:
     """Draws [M, chain * draw, D] and the sampler's statistics [chain,draw,M]."""
     M, size = mode.shape
-
-    def potential(cell: ModelData, mode: jax.Array, root: jax.Array) -> Callable[[jax.Array], jax.Array]:
-        return lambda z: -log_p(mode + root @ z, cell)
-
-    start, advance = hmc(potential_fn_gen=potential, algo="HMC")
-
-    def chain(word: jax.Array, z: jax.Array, *posterior: jax.Array) -> tuple[jax.Array, ...]:
-        state = start(
-            z,
-            warmup,
-            step_size=0.5,
-            adapt_mass_matrix=False,
-            trajectory_length=TRAJECTORY,
-            model_args=posterior,
-            rng_key=jax.random.PRNGKey(word),
-        )
-
-        def body(state: HMCState, _: None) -> tuple[HMCState, tuple[jax.Array, ...]]:
-            state = advance(state, posterior)
-            return state, (state.z, state.diverging, state.num_steps, state.accept_prob, state.energy)
-
-        return jax.lax.scan(body, state, None, length=warmup + draws)[1]
-
+    over_cells = jax.vmap(whitened(log_p, "HMC", warmup, draws, TRAJECTORY))
+    over_chains = compiled(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)))
     words = seed_sequence(seed, "calibration", "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
     first = OVERDISPERSED * host_generator(seed, "calibration", "start").normal(size=(CHAINS, M, size))
-    over_cells = jax.vmap(chain, in_axes=(0, 0, 0, 0, 0))
-    over_chains = jax.jit(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)), compiler_options=COMPILER)
-    z, *traces = (np.asarray(column)[:, :, warmup:] for column in over_chains(words, first, data, mode, root))
+    keys = jax.vmap(jax.vmap(jax.random.PRNGKey))(words)
+    z, *traces = over_chains(keys, first, data, mode, root)
     drawn = np.asarray(mode)[:, None, None] + z.swapaxes(0, 1) @ np.asarray(root)[:, None].swapaxes(-1, -2)
-    names = ("diverging", "n_steps", "acceptance_rate", "energy")
     return jnp.asarray(drawn.reshape(M, -1, size)), {
-        name: trace.swapaxes(1, 2) for name, trace in zip(names, traces, strict=True)
+        name: trace.swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
     }
 
 

@@ -8,7 +8,7 @@ from auglik.inference.calibration import Calibration, summary
 from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.results import Band, CellCalibration, Curve
 from auglik.inference.calibration.temperature import Scaling
-from auglik.inference.convergence import LEAST_ESS, WORST_RHAT, not_converged
+from auglik.inference.convergence import Worst, worst
 from auglik.report.content import (
     Datum,
     Details,
@@ -139,13 +139,7 @@ def _confidence(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style
 
 def calibration_warnings(calibration: Calibration) -> list[str]:
     """That the sampler cannot be relied on."""
-    found = calibration.diagnostics
-    said = []
-    if not (found.r_hat <= WORST_RHAT and found.ess_bulk >= LEAST_ESS):
-        said.append(not_converged("the calibration model's sampler", found.r_hat, found.ess_bulk))
-    if found.divergences > 0.01 * found.chains * found.draws * len(calibration.cells):
-        said.append(f"the calibration model had {found.divergences} divergent transitions: its tails are less sure")
-    return said
+    return calibration.diagnostics.warnings("the calibration model")
 
 
 def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
@@ -275,16 +269,14 @@ def _curves(cells: Mapping[str, CellCalibration]) -> Details:
     return Details("Reliability in numbers, by bin of confidence", (table,))
 
 
-LEAST = ("ess_bulk", "ess_tail")
-
-
 def _sampler(calibration: Calibration) -> Table:
     """ArviZ's summary of every reported quantity, the worst over cells, and of all that was sampled."""
     found, quantities = calibration.diagnostics, summary(calibration)
     rows = []
     for name, values in quantities.data_vars.items():
-        worst = [float(values.sel(summary="r_hat").max()), *(float(values.sel(summary=one).min()) for one in LEAST)]
-        rows.append(Row(str(name), (number(worst[0], 4), count(worst[1]), count(worst[2]), words(""))))
+        columns = (values.sel(summary=one) for one in Worst._fields)
+        r_hat, *least = worst(*columns, present=values.sel(summary="mean").notnull())
+        rows.append(Row(str(name), (number(r_hat, 4), *map(count, least), words(""))))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(
         "sampler-calibration",
