@@ -16,7 +16,7 @@ from auglik.cli.train import say_absent
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
-from auglik.experiments.engines.local import Local, Outcome
+from auglik.experiments.engines.local import Local, Outcome, state_of
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
@@ -200,7 +200,7 @@ def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
 
     if plan.todo:
         with bar("timing") as tell:
-            total = estimate(plan.todo, progress=tell)
+            total = estimate(plan.todo, progress=tell, within=state_of)
         say_estimate(total, runs_at_a_time(plan.todo, place.jobs), on_top)
 
 

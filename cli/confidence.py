@@ -1,5 +1,6 @@
 """`auglik confidence`: a table of label confidence, measured on a data set's validation images."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,21 +11,21 @@ from auglik.cli.options import config_option, given, options, run_config
 from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
-from auglik.confidence_tables.probes import PROBED, choose_probes
-from auglik.confidence_tables.reference import held_out, load_reference, train_reference
+from auglik.confidence_tables.probes import PROBED, Probe, choose_probes
+from auglik.confidence_tables.reference import held_out, load_reference, reference_job, train_reference
 from auglik.confidence_tables.similarity import SIMILARITIES, check_similarity, settings_of_similarity
-from auglik.data import Source
+from auglik.data import Arrays, Source
 from auglik.objectives import InputError
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import Facts, open_source, read_facts, resolve
-from auglik.runs.resolved import ResolvedRun
-from auglik.runs.run import load_run
+from auglik.runs.run import Job, load_run, threads_of
 from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import ensure_writable
 from auglik.system.paths import IN_A_RUN, check_files, check_folder
+from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
 
 ACCURACY = "accuracy"
@@ -91,15 +92,35 @@ def confidence(
     ensure_writable(output.parent)
     validation = held_out(model, source)
     images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
-    pixels = torch.from_numpy(validation.images[:images])
-    torch.set_num_threads(threads or (1 if model.is_small() else available_cores()))
+    threads = threads or (1 if model.is_small() else available_cores())
+    job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
+    trains = measured == ACCURACY and run is None
+    with process_state(threads_of(job) if trains else threads, model.device, compiles=config.compile):
+        table = measured_table(job, source, facts, measured, probes, validation, points, images, trains)
+    write_table(output, table)
+    summarize(table)
+    compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"
+    click.echo(f"wrote {output}, for --soften all:measured:table={output}{compose if measured == ACCURACY else ''}")
 
+
+def measured_table(
+    job: Job,
+    source: Source,
+    facts: Facts,
+    measured: str,
+    probes: Mapping[str, Probe],
+    validation: Arrays,
+    points: int,
+    images: int,
+    trains: bool,
+) -> Table:
+    """Measures, after training the reference model where `trains` says so."""
+    model, config, pixels = job.run, job.config, torch.from_numpy(validation.images[:images])
     settings: dict[str, object] = {"points": points}
     if measured == ACCURACY:
-        folder = run if run is not None else reference_beside(output)
-        if run is None:
-            train(model, source, facts, folder, data_dir)
-        network = load_reference(folder, model, facts, model.train_images - len(validation.labels))
+        if trains:
+            train(job, source)
+        network = load_reference(job.folder, model, facts, model.train_images - len(validation.labels))
         labels = torch.from_numpy(validation.labels[:images])
         score = accuracy(network.predict, labels, network.mean, network.std, model.device)
         settings |= {key: value for key, value in flatten(config).items() if not key.startswith("evaluation_")}
@@ -109,11 +130,7 @@ def confidence(
         settings |= {key: flatten(config)[key] for key in DATA_SETTINGS}
     with bar("measuring") as tell:
         curves = measure(probes, pixels, score, tell)
-    table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves, facts.class_names)
-    write_table(output, table)
-    summarize(table)
-    compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"
-    click.echo(f"wrote {output}, for --soften all:measured:table={output}{compose if measured == ACCURACY else ''}")
+    return Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves, facts.class_names)
 
 
 def reference_beside(output: Path) -> Path:
@@ -131,15 +148,15 @@ def check_settings(values: dict[str, object], measured: str, run: Path | None) -
         raise InputError(f"--measure {measured}: expected no settings of a network, got {', '.join(ignored)}")
 
 
-def train(model: ResolvedRun, source: Source, facts: Facts, folder: Path, data_dir: Path) -> None:
+def train(job: Job, source: Source) -> None:
     """Trains the reference model. Exits as `auglik train` does where it is interrupted or fails."""
     with stop_on_signals() as stop, bar("training") as tell:
         try:
-            train_reference(model, source, facts, folder, data_dir, stop=stop, progress=tell)
+            train_reference(job, source, stop=stop, progress=tell)
         except NonFiniteLossError as error:
             raise UserError(str(error)) from None
         except Interrupted:
-            click.echo(f"interrupted; the checkpoint is in {folder}; the same command goes on from it")
+            click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command goes on from it")
             raise SystemExit(128 + (stop.signal or 0)) from None
 
 

@@ -11,11 +11,12 @@ from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.objectives import InputError
 from auglik.runs.resolved import resolved
-from auglik.runs.run import CONFIG, evaluate_again, load_run
+from auglik.runs.run import CONFIG, evaluate_again, load_run, threads_of_finished
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.process import process_state
 
 EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 
@@ -49,7 +50,8 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         trained = load_run(folder)
         asked = change(trained.config, changes)
         run = resolved(change(asked, {"device": str(choose_device(asked.device))}))
-        scored = evaluate_again(folder, trained, run, data_dir)
+        with process_state(threads_of_finished(folder), run.device):
+            scored = evaluate_again(folder, trained, run, data_dir)
         click.echo(f"{folder}")
         summarize(dict(scored.results))
         if output is not None:

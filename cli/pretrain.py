@@ -9,7 +9,7 @@ from auglik.cli.options import config_option, given, options, take
 from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
-from auglik.pretraining import PretrainConfig, execute, make_job
+from auglik.pretraining import PretrainConfig, execute, make_job, threads_of
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.run import Results, finished
@@ -17,6 +17,7 @@ from auglik.settings.fields import settings_of
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores
 from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
 
 
@@ -50,7 +51,8 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
         raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
     try:
-        with stop_on_signals() as stop, bar("pretraining") as progress:
+        state = process_state(threads_of(job, restart), job.run.shared.device)
+        with state, stop_on_signals() as stop, bar("pretraining") as progress:
             results = execute(job, restart=restart, stop=stop, progress=progress)
     except Interrupted:
         click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")

@@ -14,9 +14,10 @@ from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
+from auglik.experiments.engines.local import state_of
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.objectives import InputError
-from auglik.pretraining import PretrainConfig, execute
+from auglik.pretraining import PretrainConfig, execute, threads_of
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
@@ -30,6 +31,7 @@ from auglik.settings.names import look_up
 from auglik.system.devices import available_cores
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
+from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
 
 
@@ -130,13 +132,14 @@ def pretrain_cells(
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
-        return say_estimate(estimate_pretraining(todo.values()), 1, "the probes")
+        return say_estimate(estimate_pretraining(todo.values(), within=state_of), 1, "the probes")
     check_files([output / PRETRAINING_CSV])
     ensure_writable(output)
     try:
         with whoever_reads(), stop_on_signals() as stop, bar("pretraining") as tell:
             for done, job in enumerate(todo.values()):
-                execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
+                with process_state(threads_of(job), job.run.shared.device):
+                    execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:
         click.echo("interrupted; the same command goes on from here")
         raise SystemExit(128 + (stop.signal or 0)) from None

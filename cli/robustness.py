@@ -17,11 +17,12 @@ from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
 from auglik.runs.evaluation import Progress
-from auglik.runs.run import CONFIG, RESULTS
+from auglik.runs.run import CONFIG, RESULTS, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.settings.fields import settings_of
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.process import process_state
 
 
 @click.command()
@@ -118,7 +119,8 @@ def score_all(
     scores = {}
     for index, (run, dataset) in enumerate(datasets.items()):
         try:
-            scores[run] = evaluate_robustness(run, suites[dataset], device, part_of(tell, index, len(datasets)))
+            with process_state(threads_of_finished(run), choose_device(device) if device else read_run(run)[0].device):
+                scores[run] = evaluate_robustness(run, suites[dataset], device, part_of(tell, index, len(datasets)))
         except InputError as error:
             failed.append(str(error))
         tell((index + 1) / len(datasets))

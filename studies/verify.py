@@ -39,15 +39,15 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
 
     matplotlib.use("Agg")
     import jax
-    import torch
 
     jax.config.update("jax_enable_x64", True)
-    torch.set_num_threads(1)
     from auglik.studies.registry import STUDIES
+    from auglik.system.process import process_state
 
     began = time.monotonic()
     try:
-        findings = STUDIES[name](context)
+        with process_state(threads=1):
+            findings = STUDIES[name](context)
         (folder / name).mkdir(parents=True, exist_ok=True)
         files = [str(path.relative_to(folder)) for path in save(findings, folder / name, name)]
     except Exception as error:

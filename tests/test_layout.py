@@ -56,6 +56,27 @@ def test_every_room_is_named_and_nothing_lies_about() -> None:
     assert {path.name for path in (ROOT / "auglik").glob("*.py")} == {"__init__.py", "__main__.py", "version.py"}
 
 
+OF_THE_PROCESS = {
+    "set_num_threads", "set_num_interop_threads", "set_float32_matmul_precision", "use_deterministic_algorithms",
+    "set_default_dtype", "set_default_device", "set_deterministic_debug_mode", "set_flush_denormal",
+}  # fmt: skip
+"""torch's setters that reach beyond the work that calls them."""
+
+
+def sets_the_process(node: ast.AST) -> bool:
+    """A call of such a setter or of compiler.reset, or an assignment to torch.backends."""
+    if isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        return called.split(".")[-1] in OF_THE_PROCESS or called.endswith(("compiler.reset", "_dynamo.reset"))
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+    return any("backends." in ast.unparse(target) for target in targets)
+
+
+def test_one_module_alone_sets_what_is_of_the_whole_process() -> None:
+    found = {path for path in modules() for node in ast.walk(ast.parse(path.read_text())) if sets_the_process(node)}
+    assert found == {ROOT / "auglik" / "system" / "process.py"}
+
+
 def test_no_file_is_longer_than_a_reader_wants() -> None:
     long = {path.relative_to(ROOT): path.read_text().count("\n") for path in modules()}
     assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}

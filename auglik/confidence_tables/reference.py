@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from auglik.data import Arrays, Source, first, split_validation
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
@@ -39,27 +37,21 @@ def held_out(run: ResolvedRun, source: Source) -> Arrays:
     return validation
 
 
-def train_reference(
-    run: ResolvedRun,
-    source: Source,
-    facts: Facts,
-    folder: Path,
-    data_dir: Path,
-    *,
-    stop: StopRequest,
-    progress: Callable[[float], None],
-) -> None:
-    """Trains a run in `folder`, or goes on with it; `load_reference` then loads its network.
+def reference_job(run: ResolvedRun, facts: Facts, folder: Path, data_dir: Path, threads: int) -> Job:
+    """The run that is measured, to be trained in `folder` by `train_reference`."""
+    return Job("reference", run, settings_hash(run, facts.digest), folder, data_dir, threads)
+
+
+def train_reference(job: Job, source: Source, *, stop: StopRequest, progress: Callable[[float], None]) -> None:
+    """Trains the reference model, or goes on with it; `load_reference` then loads its network.
 
     Raises InputError, Interrupted and NonFiniteLossError as `train` does.
     """
-    ensure_writable(folder)
-    settings = settings_hash(run, facts.digest)
-    job = Job("reference", run, settings, folder, data_dir, threads=torch.get_num_threads())
+    ensure_writable(job.folder)
     resume = find_checkpoint(job)
-    write_toml(folder / CONFIG, flatten(run.config))
-    data = load_training(run, source)
-    train(run, data, settings, folder, threads=job.threads, resume=resume, stop=stop, progress=progress)
+    write_toml(job.folder / CONFIG, flatten(job.config))
+    data = load_training(job.run, source)
+    train(job.run, data, job.settings, job.folder, resume=resume, stop=stop, progress=progress)
 
 
 def load_reference(folder: Path, run: ResolvedRun, facts: Facts, training_images: int) -> Reference:

@@ -3,7 +3,7 @@
 from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, resolved, settings_hash
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
-from auglik.pretraining.runs import PretrainJob, execute, make_job
+from auglik.pretraining.runs import PretrainJob, execute, make_job, threads_of
 from auglik.pretraining.simsiam import SimSiam, build_simsiam, pair_losses
 from auglik.pretraining.training import Pretrained, pretrain
 
@@ -26,4 +26,5 @@ __all__ = [
     "resolve",
     "resolved",
     "settings_hash",
+    "threads_of",
 ]

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from auglik.data import absent_classes, digest, open_dataset
 from auglik.objectives import InputError
 from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, settings_hash
@@ -14,6 +12,7 @@ from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_ac
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
 from auglik.runs.run import CONFIG, RESULTS, Results, finished, provenance
 from auglik.settings.fields import read_toml
@@ -73,6 +72,17 @@ def check_vacant(job: PretrainJob) -> None:
     checkpoints.find(job.folder, job.settings)
 
 
+def find_checkpoint(job: PretrainJob, restart: bool) -> Checkpoint | None:
+    """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
+    return None if restart else checkpoints.find(job.folder, job.settings)
+
+
+def threads_of(job: PretrainJob, restart: bool = False) -> int:
+    """The threads to run a job on: those of the checkpoint that it goes on from, if any, as sums then round alike."""
+    found = find_checkpoint(job, restart)
+    return found.threads if found is not None else job.threads
+
+
 def execute(
     job: PretrainJob,
     *,
@@ -82,19 +92,17 @@ def execute(
 ) -> Results:
     """Pretrains, probes and writes one run, from its checkpoint where there is one unless `restart` is set.
 
+    It runs on the threads that torch has, and records them: a command gives it `threads_of` the job.
     Raises InputError, Interrupted and NonFiniteLossError as `pretrain` does.
     """
     ensure_writable(job.folder)
-    resume = None if restart else checkpoints.find(job.folder, job.settings)
-    threads = resume.threads if resume is not None else job.threads
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
+    resume = find_checkpoint(job, restart)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
     data = load_training(run.shared, source)
     write_toml(job.folder / CONFIG, config.flat())
     trained = pretrain(
         run, data, job.settings, job.folder,
-        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
+        tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
     )  # fmt: skip
     began = time.monotonic()
     test = source.test()
@@ -118,7 +126,7 @@ def execute(
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
         "test_digest": digest(test),
-        **provenance(job.settings, threads, run.shared.device),
+        **provenance(job.settings, run.shared.device),
     }
     write_json(job.folder / RESULTS, results)
     return results

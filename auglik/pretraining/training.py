@@ -43,7 +43,6 @@ def pretrain(
     settings: str,
     folder: Path,
     *,
-    threads: int = 1,
     tensorboard: bool = False,
     resume: Checkpoint | None = None,
     stop: StopRequest | None = None,
@@ -68,7 +67,7 @@ def pretrain(
     )
     loop = Loop(
         shared, data, model, optimizer, ("loss", "similarity", "output_std"), 2,
-        settings=settings, folder=folder, threads=threads, resume=resume, stop=stop,
+        settings=settings, folder=folder, resume=resume, stop=stop,
     )  # fmt: skip
     B, _, steps_per_epoch, steps = loop.lengths
     drawn_epoch = -1

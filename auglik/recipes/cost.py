@@ -6,10 +6,10 @@ The steps and the scoring are those of a run, on its training images; nothing is
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
 
 from auglik.data import first, open_dataset, opened
 from auglik.experiments.plan import cost
@@ -41,6 +41,7 @@ SAME_COST = (
 """Settings in which runs of one kind may differ: next to the network they cost little."""
 
 Clock = Callable[[], float]
+Within = Callable[[Job], AbstractContextManager[None]]
 R = TypeVar("R")
 
 
@@ -82,10 +83,16 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    jobs: Sequence[Job], clock: Clock = time.perf_counter, progress: Callable[[float], None] = lambda share: None
+    jobs: Sequence[Job],
+    clock: Clock = time.perf_counter,
+    progress: Callable[[float], None] = lambda share: None,
+    within: Within = lambda job: nullcontext(),
 ) -> Estimate:
-    """Times each kind of run once; test images are counted, not looked at. Raises InputError as `execute` does."""
-    began, threads = clock(), torch.get_num_threads()
+    """Times each kind of run once, `within` what its engine runs it in; test images are counted, not looked at.
+
+    Raises InputError as `execute` does.
+    """
+    began = clock()
     rates: dict[tuple[object, ...], Rates] = {}
     tested: dict[str, int] = {}
     images, times, left_out = 0, list[Time](), 0
@@ -98,20 +105,22 @@ def estimate(
             if clock() - began > TOO_LONG:
                 left_out += 1
                 continue
-            rates[kind] = rates_of(job, clock)
+            with within(job):
+                rates[kind] = rates_of(job, clock)
         if job.scored and config.dataset not in tested:
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
         times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
-    torch.set_num_threads(threads)
     return Estimate(images, cost(jobs).steps, times, left_out, any(job.config.compile for job in jobs))
 
 
-def estimate_pretraining(jobs: Iterable[PretrainJob], clock: Clock = time.perf_counter) -> Estimate:
+def estimate_pretraining(
+    jobs: Iterable[PretrainJob], clock: Clock = time.perf_counter, within: Within = lambda job: nullcontext()
+) -> Estimate:
     """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all; without its probes."""
     supervised = [
         Job("", job.run.shared, job.settings, job.folder, job.data_dir, job.threads, scored=False) for job in jobs
     ]
-    return estimate(supervised, clock)
+    return estimate(supervised, clock, within=within)
 
 
 def kind_of(job: Job) -> tuple[object, ...]:
@@ -138,8 +147,6 @@ def rates_of(job: Job, clock: Clock) -> Rates:
     asked, images = job.config.views, job.config.images_per_step()
     views = min(asked, MOST_VIEWS)
     run = job.run.change(compile=False, budget="images", batch_size=images, views=views)
-    torch.set_num_threads(job.threads)
-    torch.backends.cudnn.benchmark = run.device.type == "cuda"
     opening, data = timed(lambda: load_training(run, open_dataset(job.config.dataset, job.data_dir)), clock)
     learner = begin(run, data)
     draws, step = step_rate(learner, run, data, clock)

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from auglik.data import some
@@ -33,8 +32,9 @@ def evaluate_robustness(
     """The scores of the finished run in `folder` under every condition of the suite, and their means.
 
     They are written to robustness.csv in the run's folder, what was measured to robustness.json; where these hold the
-    same conditions already, nothing is computed. Raises InputError for an unfinished run, a checkpoint that does not
-    belong to it, one of other data than the suite's, and damaged files.
+    same conditions already, nothing is computed. On the run's own threads, `threads_of_finished`, its clean scores are
+    the run's. Raises InputError for an unfinished run, a checkpoint that does not belong to it, one of other data than
+    the suite's, and damaged files.
     """
     run, settings = read_run(folder)
     if settings_hash(run, suite.training_digest) != settings:
@@ -49,7 +49,6 @@ def evaluate_robustness(
     if trained.class_names and trained.class_names != suite.class_names:
         raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
     run = run.change(device=str(choose_device(device))) if device is not None else run
-    torch.set_num_threads(trained.threads)
     scores = network_scores(run, trained_network(run, trained, suite), trained.mean, trained.std, suite, progress)
     measured = {**suite.measured, "settings": settings, "seconds": time.monotonic() - began, "auglik": __version__}
     write_scores(folder, scores, measured)

@@ -71,7 +71,6 @@ class Loop:
         *,
         settings: str,
         folder: Path,
-        threads: int,
         resume: Checkpoint | None,
         stop: StopRequest | None,
     ) -> None:
@@ -90,7 +89,7 @@ class Loop:
         """The first step whose loss was not finite, or -1; on the device."""
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
         self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
-        self._settings, self._threads, self._stop = settings, threads, stop
+        self._settings, self._stop = settings, stop
         self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
 
     def chain(self, batches: NDArray[np.int64], views: list[str]) -> None:
@@ -140,7 +139,7 @@ class Loop:
             mean=self._data.mean,
             std=self._data.std,
             train_seconds=self.seconds(),
-            threads=self._threads,
+            threads=torch.get_num_threads(),
             online_labels=online_labels,
             class_names=self._data.class_names,
         )

@@ -64,6 +64,7 @@ class Job(NamedTuple):
     folder: Path
     data_dir: Path
     threads: int
+    """For a run that begins."""
     tensorboard: bool = False
     resume: bool = True
     """Go on from a checkpoint where there is one; else start anew."""
@@ -79,19 +80,19 @@ class Job(NamedTuple):
 def execute(
     job: Job, stop: StopRequest | None = None, progress: Callable[[float], None] = lambda share: None
 ) -> Results:
-    """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does."""
+    """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does.
+
+    It runs on the threads that torch has, and records them: an engine gives it `threads_of` the job.
+    """
     ensure_writable(job.folder)
     resume = find_checkpoint(job)
-    threads = resume.threads if resume is not None else job.threads
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = job.config.device.startswith("cuda")
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
     data = load_training(run, source)
     write_toml(job.folder / CONFIG, flatten(config))
     training = training_share(run, len(data.training.labels))
     trained = train(
         run, data, job.settings, job.folder,
-        threads=threads, tensorboard=job.tensorboard, resume=resume, stop=stop,
+        tensorboard=job.tensorboard, resume=resume, stop=stop,
         progress=lambda share: progress(share * training),
     )  # fmt: skip
     began = time.monotonic()
@@ -135,7 +136,7 @@ def execute(
         "batches_digest": trained.digests[0],
         "view_digests": trained.digests[1:],
         "pipeline": training_pipeline(run, data.training.gallery.shape, data.classes).describe(),
-        **provenance(job.settings, threads, run.device),
+        **provenance(job.settings, run.device),
     }
     write_json(job.folder / RESULTS, results)
     return results
@@ -162,6 +163,18 @@ def find_checkpoint(job: Job) -> Checkpoint | None:
     """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
     found = checkpoints.find(job.folder, job.settings)
     return found if job.resume else None
+
+
+def threads_of(job: Job) -> int:
+    """The threads to run a job on: those of the checkpoint that it goes on from, if any, as sums then round alike."""
+    found = find_checkpoint(job)
+    return found.threads if found is not None else job.threads
+
+
+def threads_of_finished(folder: Path) -> int:
+    """The threads of the run in `folder`; torch's where it has not ended. Raises InputError as `finished` does."""
+    results = finished(folder) or {}
+    return int(str(results.get("threads", torch.get_num_threads())))
 
 
 def finished(folder: Path) -> Results | None:
@@ -191,6 +204,7 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     `run` may name another data set than `trained` does; of the same one, the test images must be those that the run
     was scored on. Classes are matched by name. Raises InputError where they are not the run's, where the images are
     not, where the run has not ended, where its checkpoint is missing or damaged, and for images of other channels.
+    On the run's own threads, `threads_of_finished`, it gives the run's own scores.
     """
     results = finished(folder)
     if results is None:
@@ -214,17 +228,16 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     if absent := absent_classes(known, test.labels):
         say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(run, Shape(c, H, W))
-    torch.set_num_threads(found.threads)
     network = make_network(run, c, classes)
     network.load_state_dict(found.network)
     return evaluate(run, network, place(test, found.mean, found.std, run.device), indices)
 
 
-def provenance(settings: str, threads: int, device: torch.device) -> Results:
+def provenance(settings: str, device: torch.device) -> Results:
     """What was run, and what it was run on."""
     return {
         "settings": settings,
-        "threads": threads,
+        "threads": torch.get_num_threads(),
         "device": device_name(device),
         "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }

@@ -59,7 +59,6 @@ def begin(run: ResolvedRun, data: TrainingData) -> Learner:
     )
     if not run.config.compile:
         return Learner(objective, network, optimizer, pipeline, network, objective.loss)
-    torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
     compiled = torch.compile(network), torch.compile(objective.loss)
     return Learner(objective, network, optimizer, pipeline.compiled(), *compiled)
 

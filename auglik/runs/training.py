@@ -43,7 +43,6 @@ def train(
     settings: str,
     folder: Path,
     *,
-    threads: int = 1,
     tensorboard: bool = False,
     resume: Checkpoint | None = None,
     stop: StopRequest | None = None,
@@ -65,7 +64,7 @@ def train(
         online = OnlineLabels.begin(data.classes, device, config.online_labels)
     loop = Loop(
         run, data, network, optimizer, ("loss", "negative_share"), K,
-        settings=settings, folder=folder, threads=threads, resume=resume, stop=stop,
+        settings=settings, folder=folder, resume=resume, stop=stop,
     )  # fmt: skip
     B, steps_per_pass, steps_per_epoch, steps = loop.lengths
     if online is not None and resume is not None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from auglik import Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.local import attempt
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.run import Job
+from auglik.system.process import process_state
 from auglik.system.stop import StopRequest, stop_on_signals
 from tests import tiny
 
@@ -39,10 +41,29 @@ def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
         }
 
 
+def test_a_run_leaves_its_process_as_it_was_and_its_engine_gives_it_threads(tmp_path: Path) -> None:
+    """Those of the checkpoint, where it goes on from one: sums then round as before."""
+    job = tiny.job(tmp_path / "run")._replace(threads=3)
+    with process_state(2, torch.device("cuda")):
+        state = torch.get_num_threads(), torch.backends.cudnn.benchmark
+        assert execute(job._replace(folder=tmp_path / "own"))["threads"] == 2
+        assert (torch.get_num_threads(), torch.backends.cudnn.benchmark) == state == (2, True)
+        assert attempt(job, tiny.StopAt(5), lambda share: None).interrupted
+        found = attempt(job._replace(threads=1), StopRequest(), lambda share: None).results
+        assert found is not None
+        assert found["threads"] == 3
+        assert "does not" in str(attempt(broken(job), StopRequest(), lambda share: None).error)
+        assert (torch.get_num_threads(), torch.backends.cudnn.benchmark) == state
+
+
+def broken(job: Job) -> Job:
+    return job._replace(run=job.run.change(dataset="missing.npz"), resume=False)
+
+
 @pytest.mark.parametrize("engine", [Local(1), Local(2)])
 def test_a_run_that_fails_takes_no_other_with_it(tmp_path: Path, engine: Local) -> None:
     good, bad, other = jobs(tmp_path, 3)
-    bad = bad._replace(run=bad.run.change(dataset="missing.npz"))
+    bad = broken(bad)
     outcomes = {outcome.job: outcome for outcome in engine.execute([good, bad, other], StopRequest(), quiet)}
     assert "does not exist" in str(outcomes[bad].error)
     assert outcomes[good].results is not None

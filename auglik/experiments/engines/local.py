@@ -13,14 +13,16 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple, Protocol
 
 from auglik.objectives import InputError
-from auglik.runs.run import Job, Results, execute
+from auglik.runs.run import Job, Results, execute, threads_of
 from auglik.system.files import StorageError
+from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, StopRequest
 
 Progress = Callable[[Job, float], None]
@@ -69,10 +71,16 @@ class Local:
             yield attempt(job, stop, functools.partial(progress, job))
 
 
+def state_of(job: Job) -> AbstractContextManager[None]:
+    """What a run asks of its process. Raises InputError for a damaged checkpoint."""
+    return process_state(threads_of(job), job.run.device, compiles=job.config.compile)
+
+
 def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
     """One job, whatever happens in it."""
     try:
-        return Outcome(job, results=execute(job, stop, progress))
+        with state_of(job):
+            return Outcome(job, results=execute(job, stop, progress))
     except Interrupted:
         return Outcome(job)
     except Exception as error:

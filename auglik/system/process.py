@@ -1,0 +1,27 @@
+"""What work asks of the whole process: set by engines and commands, never by the work itself, and put back after it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = False) -> Iterator[None]:
+    """torch on that many threads; on a CUDA device cudnn tries its kernels and keeps the fastest.
+
+    With `compiles` what was compiled before is forgotten, for good: else runs in one process exhaust the number of
+    versions that are kept of a function.
+    """
+    before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    if compiles:
+        torch.compiler.reset()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.benchmark = before[1]
