@@ -77,6 +77,46 @@ def test_one_module_alone_sets_what_is_of_the_whole_process() -> None:
     assert found == {ROOT / "auglik" / "system" / "process.py"}
 
 
+def test_one_module_alone_drives_the_sampler() -> None:
+    drivers = ("numpyro.infer.hmc", "NUTS", "MCMC")
+    found = {
+        path
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module in drivers or {alias.name for alias in node.names} & set(drivers))
+    }
+    assert found == {ROOT / "auglik" / "inference" / "chains.py"}
+
+
+CONCRETE = (
+    "auglik.views.augmentations", "auglik.views.policies", "auglik.views.mixing", "auglik.objectives.likelihoods",
+    "auglik.objectives.aggregators", "auglik.data.image_folder", "auglik.data.npy_folder", "auglik.data.npz",
+    "auglik.data.stored", "auglik.data.tiny_imagenet", "auglik.data.torchvision_sets",
+)  # fmt: skip
+"""Where the classes behind the names of augmentations, mixings, objectives and data sets are defined."""
+
+
+def concrete_names() -> set[str]:
+    folders = {folder.replace("auglik.objectives", "objectives").replace(".", "/") for folder in CONCRETE}
+    files = [path for folder in folders for path in ((ROOT / folder).rglob("*.py"), [ROOT / f"{folder}.py"])]
+    trees = [ast.parse(path.read_text()) for paths in files for path in paths if path.is_file()]
+    return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def test_nothing_asks_which_one_a_thing_is() -> None:
+    """What differs is a member of the contract: another augmentation, objective or data set needs no change here."""
+    concrete = concrete_names() - {"Mixing"}  # a contract, beside its registry
+    assert {"FlipCropRotate", "AugMix", "Smoothed", "Jensen", "ImageFolder", "NpyFolder"} <= concrete
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+                asked = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+                assert not asked & (concrete - own), f"{path}: {ast.unparse(node)}"
+
+
 def test_no_file_is_longer_than_a_reader_wants() -> None:
     long = {path.relative_to(ROOT): path.read_text().count("\n") for path in modules()}
     assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}

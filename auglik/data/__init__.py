@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from auglik.data.arrays import (
@@ -25,12 +24,11 @@ from auglik.data.images import Images, LazyImages
 from auglik.data.listing import folders, named
 from auglik.data.npy_folder import NpyFolder
 from auglik.data.npz import Npz
-from auglik.data.source import Source, Traits, one_line, opened
-from auglik.data.stored import Stored
+from auglik.data.source import ConfigurableSource, Source, Traits, one_line, opened
 from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
 from auglik.objectives.errors import InputError
-from auglik.settings.names import nearest, parse
+from auglik.settings.names import nearest
 
 __all__ = [
     "DATASETS",
@@ -90,10 +88,8 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     source = _open(text, data_dir, download)
     if not settings:
         return source
-    if isinstance(source, ImageFolder):
-        return replace(source, settings=parse("image settings", f"images:{settings[1:]}", {"images": source.settings}))
-    if isinstance(source, Stored):
-        return replace(source, settings=parse("array settings", f"arrays:{settings[1:]}", {"arrays": source.settings}))
+    if isinstance(source, ConfigurableSource):
+        return source.configured(settings[1:])
     raise InputError(f"data set {name!r}: expected settings of image files or of arrays alone, got them of {text}")
 
 

@@ -1,8 +1,9 @@
 """Image files in a folder for each class (ImageNet-1K, ImageNet-V2), decoded and resized on the fly."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Self
 
 from auglik.data.arrays import Arrays, LazyArrays
 from auglik.data.class_names import ClassNames, class_numbers
@@ -10,6 +11,7 @@ from auglik.data.decoding import resize_and_crop
 from auglik.data.image_files import Files, class_folders, list_files
 from auglik.data.source import Part, Traits
 from auglik.objectives.errors import InputError
+from auglik.settings.names import parse
 
 TEST_PARTS = ("val", "test")
 SMALLEST = 8
@@ -52,6 +54,10 @@ class ImageFolder:
     settings: ImageSettings = field(default_factory=ImageSettings)
     published: str = ""
     expected: int | None = None
+
+    def configured(self, settings: str) -> Self:
+        """Raises InputError for settings that are unknown or out of range."""
+        return replace(self, settings=parse("image settings", f"images:{settings}", {"images": self.settings}))
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """What a data set must offer, whatever it is read from."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from auglik.data.arrays import Arrays, LazyArrays
@@ -51,6 +52,22 @@ class FileSource(Source, Protocol):
     """A `Source` of image files; `test_files` [N] are the names of the test images, without folder and ending."""
 
     def test_files(self) -> list[str]: ...
+
+
+@runtime_checkable
+class ConfigurableSource(Source, Protocol):
+    """A `Source` with settings of how its files are read; `configured` takes them as text, `size=64,resize=73`."""
+
+    def configured(self, settings: str) -> Source: ...
+
+
+@runtime_checkable
+class CorruptedSource(Source, Protocol):
+    """A `Source` with corrupted test images beside it in `path`; `corruptions` are their files by name."""
+
+    @property
+    def path(self) -> Path: ...
+    def corruptions(self) -> dict[str, Path]: ...
 
 
 def opened(source: Source, part: Part) -> Arrays | LazyArrays:

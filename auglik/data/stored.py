@@ -2,11 +2,11 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, ClassVar, NamedTuple
+from typing import IO, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -17,6 +17,7 @@ from auglik.data.class_names import ClassNames
 from auglik.data.label_values import ArraySettings, label_values, numbered
 from auglik.data.source import Part, Traits, one_line
 from auglik.objectives.errors import InputError
+from auglik.settings.names import parse
 
 # NumPy tokenizes a header that it cannot evaluate, as Python 2 may have written it
 HEADER_DAMAGE = (ValueError, TypeError, KeyError, EOFError, SyntaxError, TokenError)
@@ -61,6 +62,10 @@ class Stored(ABC):
     @abstractmethod
     def read_names(self) -> NDArray[np.generic] | None:
         """The names of the classes, where there are any."""
+
+    def configured(self, settings: str) -> Self:
+        """Raises InputError for settings that are unknown or out of range."""
+        return replace(self, settings=parse("array settings", f"arrays:{settings}", {"arrays": self.settings}))
 
     @property
     def name(self) -> str:

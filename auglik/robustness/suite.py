@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data import Arrays, ClassNames, NpyFolder, Source, absent_classes, digest, open_dataset
+from auglik.data import Arrays, ClassNames, Source, absent_classes, digest, open_dataset
 from auglik.data.listing import arrays_in
-from auglik.data.source import FileSource
+from auglik.data.source import CorruptedSource, FileSource
 from auglik.objectives import InputError
 from auglik.robustness.arrays import clean_condition, mollified_conditions, noise_key, occlusion_conditions
 from auglik.robustness.human import load_human_labels
@@ -142,7 +142,7 @@ def find_corruptions(asked: str, dataset: str, source: Source, data_dir: Path) -
         if not folder.is_dir():
             raise InputError(f"corruptions: expected auto, made, none or a -C folder, got {asked!r}: no such folder")
         return folder
-    if isinstance(source, NpyFolder) and set(source.corruptions()) & set(CORRUPTIONS):
+    if isinstance(source, CorruptedSource) and set(source.corruptions()) & set(CORRUPTIONS):
         return source.path
     if dataset not in PUBLISHED:
         return "made"

@@ -1,7 +1,7 @@
 """What one augmentation of a pipeline must offer: parameters per view, drawn on the host; pixels, on the device."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,4 +102,23 @@ class Augmentation(Protocol):
 
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
         """The views [V,c,H,W], of the same dtype and shape; `images` may be overwritten."""
+        ...
+
+
+@runtime_checkable
+class Gathered(Augmentation, Protocol):
+    """An `Augmentation` that maps pixels to pixels: the first of a pipeline, it is read from the gallery in one go."""
+
+    @property
+    def gather(self) -> tuple[str, ...]:
+        """The names of its parameters that `fcr.fetch` and `fcr.levels` take, in their order."""
+        ...
+
+
+@runtime_checkable
+class Compilable(Augmentation, Protocol):
+    """An `Augmentation` with kernels that can be compiled."""
+
+    def compiled(self) -> Self:
+        """The same with its kernels run through torch.compile."""
         ...

@@ -13,12 +13,11 @@ from auglik.objectives import ROLES
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
 from auglik.system.splitmix import streams
-from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Parameters, Shape
-from auglik.views.augmentations.fcr import PARAMETERS, FlipCropRotate, fetch, levels
+from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Compilable, Drawn, Gathered, Parameters, Shape
+from auglik.views.augmentations.fcr import fetch, levels
 from auglik.views.draws import Draws, Mixed, Views
 from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
-from auglik.views.policies import with_compiled
 from auglik.views.store import Gallery
 
 CHUNK = 256
@@ -74,7 +73,7 @@ class Pipeline:
 
     def compiled(self) -> "Pipeline":
         """The same with its gathers and its policies' operations compiled."""
-        steps = tuple(step._replace(augmentation=with_compiled(step.augmentation)) for step in self.steps)
+        steps = tuple(Step(name, one.compiled() if isinstance(one, Compilable) else one) for name, one in self.steps)
         return replace(self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels))
 
     def describe(self) -> str:
@@ -200,27 +199,24 @@ class Pipeline:
     def _gathered(self, gallery: Gallery, index: Tensor, host: Parameters, device: Mapping[str, Tensor]) -> Tensor:
         """Standardized images [V,c,H,W] of the images `index` [V], with all augmentations of their levels."""
         steps = [step for step in self.steps if step.augmentation.domain == "levels"]
-        others = steps[1:] if self._starts_as_gather(steps) else steps
+        gathered = steps[0].augmentation if steps else None
+        gather = gathered.gather if isinstance(gathered, Gathered) else ()
+        others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
         size = V if whole else min(CHUNK, V)
         parts = []
         for start in range(0, V, size):
             chunk = slice(start, start + size)
-            if len(others) == len(steps):
+            if not gather:
                 images = gallery.levels(index[chunk]) if steps else gallery.clean(index[chunk])
             else:
-                arguments = (device[f"{steps[0].name}.{name}"][chunk] for name in PARAMETERS)
+                arguments = (device[f"{steps[0].name}.{name}"][chunk] for name in gather)
                 images = (self.levels if others else self.fetch)(gallery, index[chunk], *arguments)
             for step in others:
                 images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk)))
             parts.append(gallery.standardize(images) if others else images)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    @staticmethod
-    def _starts_as_gather(steps: Sequence[Step]) -> bool:
-        """Whether the first step can be read from the gallery in one go."""
-        return bool(steps) and isinstance(steps[0].augmentation, FlipCropRotate)
 
 
 def of_step(

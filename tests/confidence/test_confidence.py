@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import auglik.cli.confidence as command
 from auglik.cli.confidence import confidence
 from auglik.confidence import (
     MAPS,
@@ -43,7 +45,7 @@ from auglik.confidence_tables.similarity import (
 from auglik.data import by_number, open_dataset
 from auglik.objectives import InputError
 from auglik.views.augmentation import OPERATIONS, Applied
-from tests.tiny import SETTINGS
+from tests.tiny import SETTINGS, StopAt
 
 C = 10
 
@@ -504,6 +506,19 @@ def test_accuracy_is_measured_on_validation_images_and_taken_by_rules(tmp_path: 
     assert parse_table(again.read_bytes(), "again").operations["rotate"].value.tolist() == (
         table.operations["rotate"].value.tolist()
     )
+
+
+def test_an_interrupted_reference_goes_on_with_the_threads_of_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    arguments = ["--output", tmp_path / "table.json", "--points", 2, "--operations", "flip", *tiny(epochs=2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "stop_on_signals", lambda: nullcontext(StopAt(3)))
+        assert "interrupted" in invoke(*arguments, "--threads", 2).output
+    assert invoke(*arguments, "--threads", 1).exit_code == 0
+    assert torch.load(tmp_path / "table-reference" / "checkpoint.pt", weights_only=True)["threads"] == 2
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("measure", ["ms-ssim", "uqi", "ncc", "scc"])

@@ -19,9 +19,9 @@ from torchvision.transforms.v2 import AutoAugmentPolicy, InterpolationMode
 from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views import OPERATIONS, Augmentation, Drawn, Shape
-from auglik.views.augmentation import Parameters
+from auglik.views.augmentation import Compilable, Parameters
 from auglik.views.operations import BATCHED, BILINEAR, as_is
-from auglik.views.policies import POLICIES, AugMix, Policy, with_compiled
+from auglik.views.policies import POLICIES, AugMix
 from auglik.views.policies.trivial_augment import WIDE
 from tests.levels import among, cut, outcomes
 
@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     theirs: v2.Transform
 
     @property
-    def ours(self) -> Policy:
+    def ours(self) -> Augmentation:
         return parse("augmentation", self.name, POLICIES)
 
 
@@ -238,7 +238,8 @@ def test_the_range_of_a_single_operation() -> None:
 
 def test_compiled_policies_keep_their_settings() -> None:
     policy = parse("augmentation", "rand-augment:operations=1", POLICIES)
-    compiled = with_compiled(policy)
+    assert isinstance(policy, Compilable)
+    compiled = policy.compiled()
     assert replace(compiled, run=as_is) == policy != compiled  # type: ignore[type-var]
 
 

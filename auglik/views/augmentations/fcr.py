@@ -30,6 +30,7 @@ class FlipCropRotate:
     padding: int = 4
     degrees: float = 15.0
     domain: ClassVar[Literal["levels"]] = "levels"
+    gather: ClassVar[tuple[str, ...]] = ("flip", "top", "left", "cos", "sin")
     noisy: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -72,11 +73,7 @@ class FlipCropRotate:
         """The views of levels [V,c,H,W]."""
         gallery = packed(images)
         index = torch.arange(len(images), device=images.device)
-        return levels(gallery, index, *(drawn.device[name] for name in PARAMETERS))
-
-
-PARAMETERS = ("flip", "top", "left", "cos", "sin")
-"""The parameters of a view in the order that `fetch` and `levels` take them."""
+        return levels(gallery, index, *(drawn.device[name] for name in self.gather))
 
 
 def fetch(gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

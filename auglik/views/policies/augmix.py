@@ -1,15 +1,15 @@
 """AugMix (Hendrycks et al. 2020): an image mixed with several chains of operations on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.augmentations.settings import expect
-from auglik.views.operations import BATCHED, Run, as_is, done_by, operate
+from auglik.views.operations import BATCHED, Run, as_is, compiled, done_by, operate
 from auglik.views.operations.mixture import mixture
 from auglik.views.policies.space import GROUPINGS, Space, check_size, operations_of
 
@@ -58,6 +58,9 @@ class AugMix:
         expect(self.width >= 1, "augmix width", "1 or more", self.width)
         expect(self.depth == -1 or self.depth >= 1, "augmix depth", "1 or more, or -1 for one to three", self.depth)
         expect(0 < self.alpha < np.inf, "augmix alpha", "a positive number", self.alpha)
+
+    def compiled(self) -> Self:
+        return replace(self, run=compiled)
 
     def check(self, shape: Shape) -> None:
         check_size("augmix", shape)

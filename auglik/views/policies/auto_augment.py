@@ -1,15 +1,15 @@
 """AutoAugment (Cubuk et al. 2019): one of 25 learned pairs of operations, each with a chance and a strength."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor
 
 from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.operations import Run, as_is
+from auglik.views.operations import Run, as_is, compiled
 from auglik.views.policies.learned import LEARNED
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
@@ -49,6 +49,9 @@ class AutoAugment:
 
     def __post_init__(self) -> None:
         look_up("auto-augment policy", self.policy, LEARNED)
+
+    def compiled(self) -> Self:
+        return replace(self, run=compiled)
 
     def check(self, shape: Shape) -> None:
         check_size("auto-augment", shape)

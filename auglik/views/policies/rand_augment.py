@@ -1,15 +1,15 @@
 """RandAugment (Cubuk et al. 2019): several operations in turn, all at one strength."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.augmentations.settings import expect
-from auglik.views.operations import Run, as_is
+from auglik.views.operations import Run, as_is, compiled
 from auglik.views.policies.auto_augment import ranges
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
@@ -34,6 +34,9 @@ class RandAugment:
         expect(self.operations >= 1, "rand-augment operations", "1 or more", self.operations)
         expect(self.bins >= 2, "rand-augment bins", "2 or more", self.bins)
         expect(0 <= self.magnitude < self.bins, "rand-augment magnitude", f"0..{self.bins - 1}", self.magnitude)
+
+    def compiled(self) -> Self:
+        return replace(self, run=compiled)
 
     def check(self, shape: Shape) -> None:
         check_size("rand-augment", shape)

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor
@@ -12,7 +12,7 @@ from auglik.objectives import InputError
 from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.augmentations.settings import expect
-from auglik.views.operations import BATCHED, Run, as_is
+from auglik.views.operations import BATCHED, Run, as_is, compiled
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
 from auglik.views.policies.trivial_augment import WIDE
@@ -50,6 +50,9 @@ class Single:
         if found is None:
             raise InputError(f"single range: expected wide or LOW..HIGH, e.g. 0..30, got {self.range!r}")
         return float(found[1]), float(found[2])
+
+    def compiled(self) -> Self:
+        return replace(self, run=compiled)
 
     def check(self, shape: Shape) -> None:
         check_size("single", shape)

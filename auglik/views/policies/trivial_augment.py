@@ -1,15 +1,15 @@
 """TrivialAugment, wide space (Müller and Hutter 2021): one operation, one strength, both uniform."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from torch import Tensor
 
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.augmentations.settings import expect
-from auglik.views.operations import Run, as_is
+from auglik.views.operations import Run, as_is, compiled
 from auglik.views.policies.rendering import in_turn
 from auglik.views.policies.space import Space, check_size, reported
 
@@ -44,6 +44,9 @@ class TrivialAugmentWide:
 
     def __post_init__(self) -> None:
         expect(self.bins >= 2, "trivial-augment bins", "2 or more", self.bins)
+
+    def compiled(self) -> Self:
+        return replace(self, run=compiled)
 
     def check(self, shape: Shape) -> None:
         check_size("trivial-augment", shape)
