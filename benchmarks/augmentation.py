@@ -19,20 +19,8 @@ from torchvision.transforms import v2
 
 from auglik.data import channel_statistics
 from auglik.objectives import Schedule
-from auglik.views import FlipCropRotate, Mollification, Pipeline, Step
-from benchmarks.timing import (
-    BATCH,
-    CPU,
-    Row,
-    Timed,
-    batches,
-    gallery_of,
-    interleaved,
-    median_of,
-    parse_arguments,
-    print_table,
-    seconds_of,
-)
+from auglik.views import Augmentation, FlipCropRotate, Mollification, Pipeline, Step
+from benchmarks import timing
 
 OURS_PER_ROUND, THEIRS_PER_ROUND = 100, 15
 
@@ -80,12 +68,12 @@ def pil_transform(mean: list[float], std: list[float], *policy: torch.nn.Module)
     )
 
 
-def loader(dataset: Transformed, rounds: int) -> tuple[Timed, Iterator[Tensor]]:
+def loader(dataset: Transformed, rounds: int) -> tuple[timing.Timed, Iterator[Tensor]]:
     """The mean time per batch of one worker; the iterator is to be kept until the end."""
     prefetched = 3
-    count = (rounds * (THEIRS_PER_ROUND + prefetched) + prefetched) * BATCH
+    count = (rounds * (THEIRS_PER_ROUND + prefetched) + prefetched) * timing.BATCH
     sampler = RandomSampler(dataset, replacement=True, num_samples=count, generator=torch.Generator().manual_seed(0))
-    stream = iter(DataLoader(dataset, BATCH, sampler=sampler, num_workers=1))
+    stream = iter(DataLoader(dataset, timing.BATCH, sampler=sampler, num_workers=1))
     next(stream)
 
     def seconds() -> float:
@@ -99,27 +87,34 @@ def loader(dataset: Transformed, rounds: int) -> tuple[Timed, Iterator[Tensor]]:
         time.sleep(prefetched * each)
         return each
 
-    return Timed(seconds, THEIRS_PER_ROUND), stream
+    return timing.Timed(seconds, THEIRS_PER_ROUND), stream
 
 
-def ours(images: NDArray[np.uint8], compiled: bool) -> Timed:
-    """The time of rendering a batch and of its share of the epoch's draws."""
-    gallery, N = gallery_of(images), len(images)
-    pipeline = Pipeline(gallery.shape, (Step("fcr", FlipCropRotate()),), Mollification(Schedule(noise=0, blur=0)))
+def ours(
+    images: NDArray[np.uint8],
+    compiled: bool,
+    *policies: Augmentation,
+    calls: int = OURS_PER_ROUND,
+    warm_up: int = 3,
+) -> timing.Timed:
+    """The time of rendering a batch in flip, crop, rotation and policies, and of its share of the epoch's draws."""
+    gallery, N = timing.gallery_of(images), len(images)
+    steps = tuple(Step(f"step {place}", one) for place, one in enumerate((FlipCropRotate(), *policies)))
+    pipeline = Pipeline(gallery.shape, steps, Mollification(Schedule(noise=0, blur=0)))
     if compiled:
         pipeline = pipeline.compiled()
-    draws = pipeline.draw(0, 0, 1, N, CPU)
-    following = batches(N)
-    rendering = median_of(lambda: pipeline.render(gallery, draws, following()), OURS_PER_ROUND)
+    draws = pipeline.draw(0, 0, 1, N, timing.CPU)
+    following = timing.batches(N)
+    rendering = timing.median_of(lambda: pipeline.render(gallery, draws, following()), calls, warm_up)
 
     def seconds() -> float:
-        return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N
+        return rendering.seconds() + timing.seconds_of(lambda: pipeline.draw(0, 1, 1, N, timing.CPU)) * timing.BATCH / N
 
-    return Timed(seconds, OURS_PER_ROUND)
+    return timing.Timed(seconds, calls)
 
 
 def main() -> None:
-    images, images_are, rounds = parse_arguments("Flip, crop and rotation", rounds=9)
+    images, images_are, rounds = timing.parse_arguments("Flip, crop and rotation", rounds=9)
     mean, std = channel_statistics(images)
     pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     v2_tensors, v2_stream = loader(Transformed(pixels, tensor_transform(mean, std), pil=False), rounds)
@@ -130,14 +125,16 @@ def main() -> None:
         "torchvision v2": v2_tensors,
         "PIL": pil,
     }
-    seconds = interleaved(timed, rounds)
+    seconds = timing.interleaved(timed, rounds)
     rows = [
-        Row("FCR", "compiled", "torchvision v2", goal=50),
-        Row("FCR", "compiled", "PIL", goal=25),
-        Row("FCR", "eager", "torchvision v2"),
-        Row("FCR", "eager", "PIL"),
+        timing.Row("FCR", "compiled", "torchvision v2", goal=50),
+        timing.Row("FCR", "compiled", "PIL", goal=25),
+        timing.Row("FCR", "eager", "torchvision v2"),
+        timing.Row("FCR", "eager", "PIL"),
     ]
-    print_table(f"Batches of {BATCH} images, {images_are}; peers: DataLoader, one worker", rows, timed, seconds)
+    timing.print_table(
+        f"Batches of {timing.BATCH} images, {images_are}; peers: DataLoader, one worker", rows, timed, seconds
+    )
     del v2_stream, pil_stream
 
 

@@ -17,17 +17,7 @@ from auglik.objectives import Schedule
 from auglik.system.splitmix import streams
 from auglik.views import Mollification
 from auglik.views.mollification import blur, heat_time, mollify
-from benchmarks.timing import (
-    BATCH,
-    Row,
-    Timed,
-    gallery_of,
-    interleaved,
-    median_of,
-    parse_arguments,
-    print_table,
-    seconds_of,
-)
+from benchmarks import timing
 
 SIZE = 32
 BLURS_PER_ROUND = 30
@@ -60,54 +50,58 @@ class LinearBlur:
         return torch_dct.apply_linear_2d(spectrum * heat, self.backward)
 
 
-def mollification(images: Tensor, count: int) -> Timed:
+def mollification(images: Tensor, count: int) -> timing.Timed:
     """The time of mollifying a batch, a third of it in each role, with its share of an epoch's draws of `count`."""
     views = Mollification(Schedule())
     role, temperature = views.draw(np.random.default_rng(0), count)
-    role, at = role[None, :BATCH], torch.from_numpy(temperature[None, :BATCH])
+    role, at = role[None, : timing.BATCH], torch.from_numpy(temperature[None, : timing.BATCH])
     step = itertools.count()
 
     def once() -> None:
-        mollify(images.clone(), role, at, streams(next(step), torch.arange(BATCH)))
+        mollify(images.clone(), role, at, streams(next(step), torch.arange(timing.BATCH)))
 
     def drawing() -> None:
         views.decay(*views.draw(np.random.default_rng(0), count))
 
-    mollifying = median_of(once, BLURS_PER_ROUND)
-    return Timed(lambda: mollifying.seconds() + seconds_of(drawing) * BATCH / count, BLURS_PER_ROUND)
+    mollifying = timing.median_of(once, BLURS_PER_ROUND)
+    return timing.Timed(
+        lambda: mollifying.seconds() + timing.seconds_of(drawing) * timing.BATCH / count, BLURS_PER_ROUND
+    )
 
 
 def main() -> None:
-    images, images_are, rounds = parse_arguments("Data mollification", rounds=15)
-    clean = gallery_of(images).clean(slice(BATCH)).contiguous()
-    temperature = torch.from_numpy(np.random.default_rng(0).beta(1, 2, BATCH).astype(np.float32))
+    images, images_are, rounds = timing.parse_arguments("Data mollification", rounds=15)
+    clean = timing.gallery_of(images).clean(slice(timing.BATCH)).contiguous()
+    temperature = torch.from_numpy(np.random.default_rng(0).beta(1, 2, timing.BATCH).astype(np.float32))
     Lambda, linear = eigenvalues(), LinearBlur()
     network = build_network("preact-resnet-18", 3, 10, 10, 0).to(memory_format=torch.channels_last)
-    ready, labels = clean.contiguous(memory_format=torch.channels_last), torch.arange(BATCH) % 10
+    ready, labels = clean.contiguous(memory_format=torch.channels_last), torch.arange(timing.BATCH) % 10
 
     with torch.no_grad():
         expected = blur_by_fft(clean, temperature, Lambda)
         for found in (blur(clean, temperature), linear(clean, temperature, Lambda)):
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
         timed = {
-            "blur": median_of(lambda: blur(clean, temperature), BLURS_PER_ROUND),
-            "dct_2d/idct_2d": median_of(lambda: blur_by_fft(clean, temperature, Lambda), BLURS_PER_ROUND),
-            "LinearDCT": median_of(lambda: linear(clean, temperature, Lambda), BLURS_PER_ROUND),
+            "blur": timing.median_of(lambda: blur(clean, temperature), BLURS_PER_ROUND),
+            "dct_2d/idct_2d": timing.median_of(lambda: blur_by_fft(clean, temperature, Lambda), BLURS_PER_ROUND),
+            "LinearDCT": timing.median_of(lambda: linear(clean, temperature, Lambda), BLURS_PER_ROUND),
         }
-        seconds = interleaved(timed, rounds)
+        seconds = timing.interleaved(timed, rounds)
 
     whole = {
         "mollify": mollification(clean, len(images)),
-        "preact-resnet-18": median_of(lambda: cross_entropy(network(ready), labels).backward(), 1, warm_up=1),
+        "preact-resnet-18": timing.median_of(lambda: cross_entropy(network(ready), labels).backward(), 1, warm_up=1),
     }
     timed |= whole
-    seconds |= interleaved(whole, min(rounds, NETWORK_ROUNDS))
+    seconds |= timing.interleaved(whole, min(rounds, NETWORK_ROUNDS))
     rows = [
-        Row("blur 32x32", "blur", "dct_2d/idct_2d", goal=8),
-        Row("blur 32x32", "blur", "LinearDCT", goal=1.6),
-        Row("all of mollification", "mollify", "preact-resnet-18", goal=0.01, costs=True, percent=True),
+        timing.Row("blur 32x32", "blur", "dct_2d/idct_2d", goal=8),
+        timing.Row("blur 32x32", "blur", "LinearDCT", goal=1.6),
+        timing.Row("all of mollification", "mollify", "preact-resnet-18", goal=0.01, costs=True, percent=True),
     ]
-    print_table(f"Batches of {BATCH} images, {images_are}; network: forward and backward", rows, timed, seconds)
+    timing.print_table(
+        f"Batches of {timing.BATCH} images, {images_are}; network: forward and backward", rows, timed, seconds
+    )
 
 
 if __name__ == "__main__":

@@ -17,25 +17,14 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 from auglik.data import channel_statistics
-from auglik.objectives import Schedule
-from auglik.views import FlipCropRotate, Mollification, Pipeline, Step
-from auglik.views.policies import AugMix, AutoAugment, Policy, RandAugment, TrivialAugmentWide
-from benchmarks.augmentation import Transformed, loader, pil_transform, tensor_transform
-from benchmarks.timing import (
-    BATCH,
-    CPU,
-    Row,
-    Timed,
-    batches,
-    gallery_of,
-    interleaved,
-    median_of,
-    parse_arguments,
-    print_table,
-    seconds_of,
-)
+from auglik.views import Augmentation
+from auglik.views.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+from benchmarks import timing
+from benchmarks.augmentation import Transformed, loader, ours, pil_transform, tensor_transform
 
 OURS_PER_ROUND = 50
+WARM_UP = 8
+"""Calls, enough to compile each kernel: a batch may lack an operation."""
 
 
 class Goals(NamedTuple):
@@ -49,7 +38,7 @@ class Goals(NamedTuple):
 class Contest(NamedTuple):
     """A policy, that of the peers, and the goals."""
 
-    ours: tuple[Policy, ...]
+    ours: tuple[Augmentation, ...]
     torchvision: tuple[v2.Transform, ...]
     pil: tuple[torch.nn.Module, ...]
     kornia: str
@@ -70,25 +59,7 @@ CONTESTS: dict[str, Contest] = {
 }
 
 
-def ours(images: NDArray[np.uint8], policies: tuple[Policy, ...], compiled: bool) -> Timed:
-    """The time of rendering a batch and of its share of the epoch's draws."""
-    gallery, N = gallery_of(images), len(images)
-    steps = tuple(Step(f"step {place}", one) for place, one in enumerate((FlipCropRotate(), *policies)))
-    pipeline = Pipeline(gallery.shape, steps, Mollification(Schedule(noise=0, blur=0)))
-    if compiled:
-        pipeline = pipeline.compiled()
-    draws = pipeline.draw(0, 0, 1, N, CPU)
-    following = batches(N)
-    # Enough to compile each kernel: a batch may lack an operation.
-    rendering = median_of(lambda: pipeline.render(gallery, draws, following()), OURS_PER_ROUND, warm_up=8)
-
-    def seconds() -> float:
-        return rendering.seconds() + seconds_of(lambda: pipeline.draw(0, 1, 1, N, CPU)) * BATCH / N
-
-    return Timed(seconds, OURS_PER_ROUND)
-
-
-def kornia_batches(images: NDArray[np.uint8], policy: str) -> Timed:
+def kornia_batches(images: NDArray[np.uint8], policy: str) -> timing.Timed:
     """The time of a batch through kornia, from the images in memory."""
     from kornia.augmentation import Normalize, RandomCrop, RandomHorizontalFlip, RandomRotation, auto
 
@@ -106,42 +77,42 @@ def kornia_batches(images: NDArray[np.uint8], policy: str) -> Timed:
         *policies[policy],
         Normalize(mean, std),
     )
-    levels, following = torch.from_numpy(images), batches(len(images))
+    levels, following = torch.from_numpy(images), timing.batches(len(images))
 
     def batch() -> Tensor:
         return transform(levels[torch.from_numpy(following())].float().div_(255))
 
-    return median_of(batch, OURS_PER_ROUND)
+    return timing.median_of(batch, OURS_PER_ROUND)
 
 
 def main() -> None:
-    images, images_are, rounds = parse_arguments("Policies", rounds=7)
+    images, images_are, rounds = timing.parse_arguments("Policies", rounds=7)
     mean, std = channel_statistics(images)
     pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    timed: dict[str, Timed] = {}
-    rows: list[Row] = []
+    timed: dict[str, timing.Timed] = {}
+    rows: list[timing.Row] = []
     streams: list[Iterator[Tensor]] = []
 
-    def add(what: str, peer: str, goal: float, theirs: Timed) -> None:
+    def add(what: str, peer: str, goal: float, theirs: timing.Timed) -> None:
         timed[f"{peer} {what}"] = theirs
-        rows.append(Row(what, f"compiled {what}", f"{peer} {what}", goal=goal))
+        rows.append(timing.Row(what, f"compiled {what}", f"{peer} {what}", goal=goal))
 
-    def loaded(transform: Callable[[object], Tensor], pil: bool) -> Timed:
+    def loaded(transform: Callable[[object], Tensor], pil: bool) -> timing.Timed:
         one, stream = loader(Transformed(pixels, transform, pil), rounds)
         streams.append(stream)
         return one
 
     for what, contest in CONTESTS.items():
-        timed[f"compiled {what}"] = ours(images, contest.ours, compiled=True)
-        timed[f"eager {what}"] = ours(images, contest.ours, compiled=False)
+        timed[f"compiled {what}"] = ours(images, True, *contest.ours, calls=OURS_PER_ROUND, warm_up=WARM_UP)
+        timed[f"eager {what}"] = ours(images, False, *contest.ours, calls=OURS_PER_ROUND, warm_up=WARM_UP)
         goals = contest.goals
         add(what, "torchvision v2", goals.torchvision, loaded(tensor_transform(mean, std, *contest.torchvision), False))
         add(what, "PIL", goals.pil, loaded(pil_transform(mean, std, *contest.pil), True))
         if goals.kornia is not None and find_spec("kornia") is not None:
             add(what, "kornia", goals.kornia, kornia_batches(images, contest.kornia))
-        rows.append(Row(what, f"eager {what}", f"torchvision v2 {what}"))
-    seconds = interleaved(timed, rounds)
-    print_table(f"Batches of {BATCH} images, {images_are}", rows, timed, seconds)
+        rows.append(timing.Row(what, f"eager {what}", f"torchvision v2 {what}"))
+    seconds = timing.interleaved(timed, rounds)
+    timing.print_table(f"Batches of {timing.BATCH} images, {images_are}", rows, timed, seconds)
 
 
 if __name__ == "__main__":

@@ -16,22 +16,9 @@ from auglik.objectives import negative_share, view_gradients
 from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
 from auglik.runs.step import make_network
 from auglik.system.devices import autocast
-from benchmarks.timing import (
-    BATCH,
-    CPU,
-    Row,
-    Timed,
-    batches,
-    gallery_of,
-    interleaved,
-    median_of,
-    parse_arguments,
-    print_table,
-    run_of,
-    seconds_of,
-)
+from benchmarks import timing
 
-RUN = run_of(network="preact-resnet-18", views=1, device="cpu", precision="bf16")
+RUN = timing.run_of(network="preact-resnet-18", views=1, device="cpu", precision="bf16")
 CONFIG = RUN.config
 STEPS = 10**6
 """The length of the learning rate's schedule."""
@@ -41,7 +28,7 @@ class Step:
     """The parts of a training step, in the order of `auglik.runs.training.train`."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
-        self.gallery, self.count = gallery_of(images), len(images)
+        self.gallery, self.count = timing.gallery_of(images), len(images)
         self.labels = torch.arange(self.count) % 10
         self.objective, self.pipeline = RUN.objective, RUN.training_views.pipeline(self.gallery.shape)
         self.network = make_network(RUN, 3, 10)
@@ -49,10 +36,10 @@ class Step:
             self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True
         )
         self.loss_sum, self.negative_sum, self.first_bad_step = torch.tensor([0, 0, -1], dtype=torch.float64).unbind()
-        self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, CPU)
-        self.following = batches(self.count)
+        self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, timing.CPU)
+        self.following = timing.batches(self.count)
         self.steps: Iterator[int] = iter(range(STEPS))
-        self.ready_logits = torch.randn(BATCH, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
+        self.ready_logits = torch.randn(timing.BATCH, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
 
     def whole(self) -> None:
         self.once(self.network)
@@ -71,9 +58,9 @@ class Step:
         if network is None:
             logits = self.ready_logits.clone().requires_grad_()
         else:
-            with autocast(CPU, RUN.precision):
+            with autocast(timing.CPU, CONFIG.precision):
                 logits = network(images)
-        logits = logits.unflatten(0, (CONFIG.views, BATCH))
+        logits = logits.unflatten(0, (CONFIG.views, timing.BATCH))
         loss = self.objective.loss(logits, views.decay, labels)
         if network is not None:
             self.optimizer.zero_grad(set_to_none=True)
@@ -87,15 +74,15 @@ class Step:
             self.negative_sum.add_(shares)
 
     def draw(self) -> None:
-        self.pipeline.draw(0, 1, CONFIG.views, self.count, CPU)
+        self.pipeline.draw(0, 1, CONFIG.views, self.count, timing.CPU)
 
 
-def with_share_of_draws(step: Step, timed: Timed) -> Timed:
+def with_share_of_draws(step: Step, timed: timing.Timed) -> timing.Timed:
     """Adds a step's share of its epoch's draws."""
-    return Timed(lambda: timed.seconds() + seconds_of(step.draw) * BATCH / step.count, timed.n)
+    return timing.Timed(lambda: timed.seconds() + timing.seconds_of(step.draw) * timing.BATCH / step.count, timed.n)
 
 
-def bare(network: nn.Module, images: Tensor, labels: Tensor) -> Timed:
+def bare(network: nn.Module, images: Tensor, labels: Tensor) -> timing.Timed:
     """The float32 step on a ready tensor."""
     optimizer = torch.optim.SGD(
         network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay
@@ -106,24 +93,26 @@ def bare(network: nn.Module, images: Tensor, labels: Tensor) -> Timed:
         cross_entropy(network(images), labels).backward()
         optimizer.step()
 
-    return median_of(once, 1, warm_up=1)
+    return timing.median_of(once, 1, warm_up=1)
 
 
 def main() -> None:
-    images, images_are, rounds = parse_arguments("A training step", rounds=7, threads=2)
+    images, images_are, rounds = timing.parse_arguments("A training step", rounds=7, threads=2)
     step = Step(images)
     default_layout = make_network(RUN, 3, 10).to(memory_format=torch.contiguous_format)
     timed = {
-        "step, bf16": with_share_of_draws(step, median_of(step.whole, 2, warm_up=1)),
-        "not network or optimizer": with_share_of_draws(step, median_of(step.without_network, 2 * INTERVAL)),
-        "step, fp32": bare(default_layout, step.gallery.clean(slice(BATCH)).contiguous(), step.labels[:BATCH]),
+        "step, bf16": with_share_of_draws(step, timing.median_of(step.whole, 2, warm_up=1)),
+        "not network or optimizer": with_share_of_draws(step, timing.median_of(step.without_network, 2 * INTERVAL)),
+        "step, fp32": bare(
+            default_layout, step.gallery.clean(slice(timing.BATCH)).contiguous(), step.labels[: timing.BATCH]
+        ),
     }
-    seconds = interleaved(timed, rounds)
+    seconds = timing.interleaved(timed, rounds)
     rows = [
-        Row("whole step", "step, bf16", "step, fp32", goal=2),
-        Row("overhead", "not network or optimizer", "step, bf16", goal=0.03, costs=True, percent=True),
+        timing.Row("whole step", "step, bf16", "step, fp32", goal=2),
+        timing.Row("overhead", "not network or optimizer", "step, bf16", goal=0.03, costs=True, percent=True),
     ]
-    print_table(f"preact-resnet-18, batches of {BATCH} images, {images_are}, K = 1", rows, timed, seconds)
+    timing.print_table(f"preact-resnet-18, batches of {timing.BATCH} images, {images_are}, K = 1", rows, timed, seconds)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import xarray
 from auglik.inference.differences.verdict import p_text
 from auglik.inference.law import Law, below, interval, p_of_none
 from auglik.inference.posterior import targets_tree
+from auglik.inference.references import compared
 from auglik.inference.rule import outcome
-from auglik.objectives.errors import InputError
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN, Score
 from auglik.scoring.intervals import holm, standard_errors
@@ -144,12 +144,7 @@ def infer_cells(
     left_out: list[str] = []
     paired_cells: dict[str, tuple[int, ...]] = {}
     differences: dict[str, dict[str, dict[str, Floats]]] = {}
-    for cell in runs:
-        reference = references.get(cell)
-        if reference is None or reference not in references:
-            raise InputError(f"expected a reference among the cells for {cell!r}, got {reference!r}: is it misspelt?")
-        if cell == reference:
-            continue
+    for cell, reference in compared(runs, references, references):
         seeds, unpaired = paired(runs[cell], runs.get(reference, {}))
         said = f"{cell} against {reference} under corruption: "
         if unpaired and seeds:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from auglik.networks.network import Network
-from auglik.networks.randomness import Dropout, StochasticDepth
+from auglik.networks.randomness import Dropout
 from auglik.objectives.errors import InputError
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -113,9 +113,9 @@ def keyed(body: nn.Module) -> nn.Module:
         if type(layer).__name__ == "Dropout" and layer.p > 0:
             body.set_submodule(name, Dropout(layer.p))
         elif type(layer).__name__ == "StochasticDepth" and layer.p > 0:
-            body.set_submodule(name, StochasticDepth(layer.p))
+            body.set_submodule(name, Dropout(layer.p, by_image=True))
         elif type(layer).__name__ == "DropPath" and layer.drop_prob > 0:
-            body.set_submodule(name, StochasticDepth(layer.drop_prob))
+            body.set_submodule(name, Dropout(layer.drop_prob, by_image=True))
     return body
 
 

@@ -38,34 +38,27 @@ class Uniforms(nn.Module):
 
 
 class Dropout(nn.Module):
-    """x / (1-p) with probability 1-p for each element of [B,C,...], else 0; the identity in evaluation."""
+    """x / (1-p) with probability 1-p for each element of [B,C,...], else 0; the identity in evaluation.
 
-    def __init__(self, p: float) -> None:
+    `by_image` leaves out whole images: of the branch of a residual block, stochastic depth (Huang et al. 2016,
+    arXiv:1603.09382).
+    """
+
+    def __init__(self, p: float, *, by_image: bool = False) -> None:
         super().__init__()
         self.p = p
+        self.by_image = by_image
         self.uniforms = Uniforms()
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
         B, C, *sides = x.shape
-        drawn = self.uniforms(B, *sides, C).movedim(-1, 1)  # the order of channels_last
+        if self.by_image:
+            drawn = self.uniforms(B).view(-1, *[1] * (x.ndim - 1))
+        else:
+            drawn = self.uniforms(B, *sides, C).movedim(-1, 1)  # the order of channels_last
         return x * ((drawn >= self.p) / (1 - self.p)).to(x.dtype)
-
-
-class StochasticDepth(nn.Module):
-    """A branch of a residual block that whole images skip with probability p (Huang et al. 2016, arXiv:1603.09382)."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-        self.uniforms = Uniforms()
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        kept = self.uniforms(len(x)) >= self.p
-        return x * (kept / (1 - self.p)).to(x.dtype).view(-1, *[1] * (x.ndim - 1))
 
 
 def dropout(p: float) -> list[nn.Module]:

@@ -6,8 +6,9 @@ Then the objectives as a whole: losses at observed labels, predictions, and the 
 Sources: DESIGN of auglik, section 3; Heinonen et al. 2025; Kapoor et al. 2022; Durbin & Koopman 1997.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from auglik.studies.objectives.cases import (
     ROUNDINGS,
     AggregatorCase,
     LikelihoodCase,
+    Pair,
     Worst,
     aggregator_cases,
     extreme_batch,
@@ -62,39 +64,49 @@ def _of_likelihood(case: LikelihoodCase, classes: Sequence[int], seed: int) -> l
     """The table and its gradient in the logits, on ordinary and extreme logits."""
     batches = [draw(case, C, seed) for C in classes for draw in (ordinary_batch, extreme_batch)]
     exact = [twin_table(case, batch) for batch in batches]
-    found: list[Agreement] = []
-    for name, dtype in DTYPES.items():
-        values, gradients = [], []
-        for batch, twin in zip(batches, exact, strict=True):
-            ours = torch_table(case, batch, dtype)
-            magnitude = magnitude_of_terms(case, twin.value)
-            steepness = 1 + np.abs(twin.gradient).max(-1, keepdims=True)
-            values.append(worst(ours.value, twin.value, magnitude, dtype))
-            gradients.append(worst(ours.gradient, twin.gradient, magnitude * steepness, dtype))
-        found += [
-            Agreement(f"likelihood {case.label}", "table", name, quantity, worst_of(several))
-            for quantity, several in zip(QUANTITIES, (values, gradients), strict=True)
-        ]
-    return found
+    magnitudes = [magnitude_of_terms(case, twin.value) for twin in exact]
+    steepness = [
+        magnitude * (1 + np.abs(twin.gradient).max(-1, keepdims=True))
+        for magnitude, twin in zip(magnitudes, exact, strict=True)
+    ]
+    ours = partial(torch_table, case)
+    return _agreements(f"likelihood {case.label}", "table", ours, batches, exact, magnitudes, steepness)
 
 
 def _of_aggregator(case: AggregatorCase, classes: Sequence[int], seed: int) -> list[Agreement]:
     """The fold and its gradient in the table: of plain views, of weighted ones and of ones from a proposal."""
     batches = [folded_batch(case, setting, C, seed) for C in classes for setting in ("plain", "weight", "importance")]
     exact = [twin_fold(case, batch) for batch in batches]
+    magnitudes = [1 + np.abs(batch.table.numpy()).max((0, 2))[:, None] for batch in batches]
+    steepness = [
+        magnitude * (1 + np.abs(twin.gradient).max((0, 2))[:, None])
+        for magnitude, twin in zip(magnitudes, exact, strict=True)
+    ]
+    ours = partial(torch_fold, case)
+    return _agreements(f"aggregator {case.label}", "fold", ours, batches, exact, magnitudes, steepness)
+
+
+B = TypeVar("B")
+
+
+def _agreements(
+    label: str,
+    kind: str,
+    ours: Callable[[B, torch.dtype], Pair],
+    batches: Sequence[B],
+    exact: Sequence[Pair],
+    *magnitudes: Sequence[np.ndarray],
+) -> list[Agreement]:
+    """The worst of all batches in each dtype, by the magnitudes of the terms of the value and of its gradient."""
     found: list[Agreement] = []
     for name, dtype in DTYPES.items():
-        values, gradients = [], []
-        for batch, twin in zip(batches, exact, strict=True):
-            ours = torch_fold(case, batch, dtype)
-            magnitude = 1 + np.abs(batch.table.numpy()).max((0, 2))[:, None]
-            steepness = 1 + np.abs(twin.gradient).max((0, 2))[:, None]
-            values.append(worst(ours.value, twin.value, magnitude, dtype))
-            gradients.append(worst(ours.gradient, twin.gradient, magnitude * steepness, dtype))
-        found += [
-            Agreement(f"aggregator {case.label}", "fold", name, quantity, worst_of(several))
-            for quantity, several in zip(QUANTITIES, (values, gradients), strict=True)
-        ]
+        computed = [ours(batch, dtype) for batch in batches]
+        for place, (quantity, scales) in enumerate(zip(QUANTITIES, magnitudes, strict=True)):
+            several = [
+                worst(one[place], twin[place], scale, dtype)
+                for one, twin, scale in zip(computed, exact, scales, strict=True)
+            ]
+            found.append(Agreement(label, kind, name, quantity, worst_of(several)))
     return found
 
 

@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, batch_norm, conv2d, cross_entropy, l
 
 from auglik.networks import NETWORKS, build_network, canonical_network, find_network
 from auglik.networks.pyramidnet import shake_drop
-from auglik.networks.randomness import Dropout, StochasticDepth, Uniforms
+from auglik.networks.randomness import Dropout, Uniforms
 from auglik.objectives.errors import InputError
 
 SMALL = [
@@ -385,7 +385,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
 
 
 def test_stochastic_depth_keeps_or_drops_whole_images() -> None:
-    layer, p, n = StochasticDepth(0.2), 0.2, 20_000
+    layer, p, n = Dropout(0.2, by_image=True), 0.2, 20_000
     layer.uniforms.reset(0, "d")
     y = layer(torch.ones(n, 2, 1, 1))
     assert torch.equal(y[:, 0], y[:, 1])
@@ -417,9 +417,9 @@ def test_shake_drop_has_in_evaluation_its_mean_factor() -> None:
 def test_library_models_draw_by_key_too() -> None:
     network = build("torchvision:mobilenet_v3_small", 1)
     assert not any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
-    kinds = [type(module) for module in build("efficientnet-b0").modules()]
-    assert kinds.count(Dropout) == 1
-    assert kinds.count(StochasticDepth) == 15  # all blocks but the first, whose rate is 0
+    by_image = [module.by_image for module in build("efficientnet-b0").modules() if isinstance(module, Dropout)]
+    assert by_image.count(False) == 1
+    assert by_image.count(True) == 15  # all blocks but the first, whose rate is 0
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from auglik.objectives.errors import InputError
+from auglik.inference.references import compared
 from auglik.scoring.predictions import Predictions
 
 Runs = Mapping[str, Mapping[int, Predictions]]
@@ -27,12 +27,7 @@ def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[s
     """
     digests = {cell: {seed: run.images_digest for seed, run in of_cell.items()} for cell, of_cell in runs.items()}
     found, warnings = [], []
-    for cell in runs:
-        reference = references.get(cell)
-        if reference is None or reference not in runs:
-            raise InputError(f"expected a reference among the cells for {cell!r}, got {reference!r}: is it misspelt?")
-        if cell == reference:
-            continue
+    for cell, reference in compared(runs, references, runs):
         pair, said = _pair(cell, reference, digests[cell], digests[reference])
         warnings += said
         if pair:
