@@ -48,7 +48,7 @@ def compiled(function: Callable[Arguments, Found], options: Mapping[str, str] = 
 
     def in_double_precision(*arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
         with double_precision():
-            return jax.tree.map(np.asarray, run(*arguments, **named))  # type: ignore[no-any-return]
+            return jax.tree.map(np.asarray, run(*arguments, **named))
 
     return in_double_precision
 

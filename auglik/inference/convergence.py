@@ -72,7 +72,9 @@ def worst(
                    for pick, column in zip((np.max, np.min, np.min), columns, strict=True)))  # fmt: skip
 
 
-def diagnose(draws: Mapping[str, npt.NDArray[np.float64]], diverging: npt.NDArray[np.bool_]) -> Diagnostics:
+def diagnose(
+    draws: Mapping[str, npt.NDArray[np.float64]], diverging: npt.NDArray[np.bool_] | npt.NDArray[np.float64]
+) -> Diagnostics:
     """Of draws [chain,draw,...] of every quantity that was sampled, and of transitions [chain,draw,...]."""
     data = from_dict({"posterior": dict(draws)})["posterior"].to_dataset()
 

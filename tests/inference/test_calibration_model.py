@@ -16,7 +16,7 @@ from auglik.inference.calibration import Calibration, calibrate, save, summary
 from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.inference.calibration.data import shared_luck
 from auglik.inference.calibration.model import beta_binomial, log_gamma
-from auglik.inference.calibration.sampling import double_precision
+from auglik.inference.chains import double_precision
 from auglik.objectives.errors import InputError
 from auglik.scoring.predictions import Predictions
 

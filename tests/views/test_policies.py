@@ -163,7 +163,7 @@ def in_steps(image: Tensor, steps: Steps, mode: str) -> Tensor:
 @pytest.mark.parametrize("bilinear", [False, True])
 def test_rendered_views_are_the_operations_in_turn(name: str, channels: int, bilinear: bool) -> None:
     """Bit for bit our own, which are torchvision's wherever no tie decides."""
-    policy, shape = replace(POLICIES[name], bilinear=bilinear), Shape(channels, 16, 16)
+    policy, shape = parse("augmentation", f"{name}:bilinear={str(bilinear).lower()}", POLICIES), Shape(channels, 16, 16)
     images, parameters = images_of(60, shape), draw(policy, 60, shape)
     found = policy.render(images.clone(), drawn(parameters))
     branches = policy.applied(parameters, shape)

@@ -115,7 +115,7 @@ def _chains(
     z, *traces = over_chains(keys, first, data, mode, root)
     drawn = np.asarray(mode)[:, None, None] + z.swapaxes(0, 1) @ np.asarray(root)[:, None].swapaxes(-1, -2)
     return jnp.asarray(drawn.reshape(M, -1, size)), {
-        name: trace.swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
+        name: np.asarray(trace).swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
     }
 
 

@@ -274,9 +274,9 @@ def _sampler(calibration: Calibration) -> Table:
     found, quantities = calibration.diagnostics, summary(calibration)
     rows = []
     for name, values in quantities.data_vars.items():
-        columns = (values.sel(summary=one) for one in Worst._fields)
-        r_hat, *least = worst(*columns, present=values.sel(summary="mean").notnull())
-        rows.append(Row(str(name), (number(r_hat, 4), *map(count, least), words(""))))
+        r_hat, bulk, tail, mean = (values.sel(summary=one) for one in (*Worst._fields, "mean"))
+        found_r_hat, *least = worst(r_hat, bulk, tail, present=mean.notnull())
+        rows.append(Row(str(name), (number(found_r_hat, 4), *map(count, least), words(""))))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(
         "sampler-calibration",
