@@ -10,9 +10,9 @@ from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job
+from auglik.pretraining.results import PretrainResults, finished
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError
-from auglik.runs.run import Results, finished
 from auglik.settings.fields import settings_of
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores
@@ -61,14 +61,10 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
     click.echo(f"wrote {job.folder}")
 
 
-def summarize(results: Results) -> None:
+def summarize(results: PretrainResults) -> None:
     """What the features know, beside those of the same network before training."""
     for name, label in (("knn_accuracy", "neighbours"), ("linear_accuracy", "linear")):
-        click.echo(f"  {label:<12}test accuracy {results[name]:.4f} (untrained {results[f'untrained_{name}']:.4f})")
-    click.echo(
-        f"  pairs       weight {results['last_epoch_pair_weight']:.4f}, IoU {results['last_epoch_pair_iou']:.4f}"
-    )
-    click.echo(
-        f"  output      std {results['last_epoch_output_std']:.4f}; 0 is a collapse,"
-        f" {int(str(results['projection'])) ** -0.5:.4f} is none"
-    )
+        click.echo(f"  {label:<12}test accuracy {results.scores[name]:.4f} (untrained {results.untrained[name]:.4f})")
+    last = results.last_epoch
+    click.echo(f"  pairs       weight {last['pair_weight']:.4f}, IoU {last['pair_iou']:.4f}")
+    click.echo(f"  output      std {last['output_std']:.4f}; 0 is a collapse, {results.projection**-0.5:.4f} is none")

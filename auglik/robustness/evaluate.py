@@ -20,7 +20,8 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Progress, predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
-from auglik.runs.run import CONFIG, RESULTS, finished, load_run
+from auglik.runs.results import RESULTS, finished
+from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.system.devices import choose_device
 from auglik.version import __version__
@@ -59,7 +60,7 @@ def evaluate_robustness(
 def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
     """The scores in a run's folder where they are of the suite's conditions. Raises InputError for damaged ones."""
     measured = load_measured(folder)
-    if measured is None or measured.get("identity") != suite.measured["identity"]:
+    if measured is None or measured.identity != suite.measured["identity"]:
         return None
     return load_scores(folder)
 
@@ -71,7 +72,7 @@ def read_run(folder: Path) -> tuple[ResolvedRun, str]:
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
-    return load_run(folder), str(results["settings"])
+    return load_run(folder), results.settings
 
 
 def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:

@@ -3,8 +3,8 @@
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from auglik.objectives import InputError
 from auglik.scoring import metrics
 from auglik.system.files import write_csv, write_json
+from auglik.system.records import read_record
 
 SCORES, MEASURED = "robustness.csv", "robustness.json"
 MEAN, ALL = "mean", "all"
@@ -38,6 +39,18 @@ class Score(NamedTuple):
     """How many predictions were scored."""
     covered: float | None = None
     """The share of the area that was really hidden, in whole pixels, of occlusion (its mean in a mean); else None."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What is asked of robustness.json, which says more."""
+
+    identity: str
+    """Of the conditions: a digest of all that decides them."""
+    corruptions: str
+    """The name of their set."""
+    scores_sha256: str
+    """Of robustness.csv."""
 
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
@@ -87,18 +100,9 @@ def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, o
     write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
 
 
-def load_measured(folder: Path) -> dict[str, object] | None:
+def load_measured(folder: Path) -> Measured | None:
     """What robustness.json says, or None where there is none. Raises InputError for a damaged one."""
-    path = folder / MEASURED
-    if not path.exists():
-        return None
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to measure again") from None
-    if not isinstance(measured, dict) or "scores_sha256" not in measured:
-        raise InputError(f"{path}: expected what was measured of a run, got something else; delete it to measure again")
-    return measured
+    return read_record(Measured, folder / MEASURED, "delete it to measure again")
 
 
 def load_scores(folder: Path) -> list[Score] | None:
@@ -111,7 +115,7 @@ def load_scores(folder: Path) -> list[Score] | None:
         return None
     path = folder / SCORES
     content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != measured["scores_sha256"]:
+    if hashlib.sha256(content).hexdigest() != measured.scores_sha256:
         got = "other content" if content else "no such file"
         raise InputError(f"{path}: expected the scores that {MEASURED} was written with, got {got}; measure again")
     try:

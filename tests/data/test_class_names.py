@@ -26,7 +26,8 @@ from auglik.robustness.human import load_human_labels
 from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import read_facts, resolve
-from auglik.runs.run import RESULTS, execute, finished
+from auglik.runs.results import RESULTS, finished
+from auglik.runs.run import execute
 from auglik.runs.settings import RunConfig, change
 from auglik.system.notices import say_once
 from tests.tiny import job, options
@@ -294,9 +295,9 @@ def evaluate(run: Path, dataset: Path, *extra: str) -> str:
 def test_a_run_keeps_its_class_names(trained: Path) -> None:
     results = finished(trained)
     assert results is not None
-    assert results["class_names"] == WORDS.tolist()
-    assert results["absent_classes"] == []
-    kept = checkpoints.load(trained / checkpoints.NAME, str(results["settings"]))
+    assert results.class_names == tuple(WORDS.tolist())
+    assert results.absent_classes == ()
+    kept = checkpoints.load(trained / checkpoints.NAME, results.settings)
     assert kept.class_names == tuple(WORDS.tolist())
 
 
@@ -310,10 +311,10 @@ def test_a_run_is_scored_on_another_data_set_by_names(
     place = np.argsort(order)
     other = {"train_labels": place[source.train().labels], "test_labels": place[source.test().labels]}
     renumbered = digits_npz(tmp_path / "letters.npz", class_names=WORDS[order], **other)
-    assert float(evaluate(trained, renumbered)) == results["clean_error"]
+    assert float(evaluate(trained, renumbered)) == results.scores["clean_error"]
 
     with caplog.at_level(logging.WARNING, "auglik"):
-        assert float(evaluate(trained, digits_npz(tmp_path / "numbers.npz"))) == results["clean_error"]
+        assert float(evaluate(trained, digits_npz(tmp_path / "numbers.npz"))) == results.scores["clean_error"]
     assert "numbers.npz: classes matched" in caplog.text
     capitals = digits_npz(tmp_path / "capitals.npz", class_names=np.char.capitalize(WORDS))
     assert "Zero, One, Two, Three, Four and 5 more which it lacks, and no zero" in evaluate(trained, capitals)
@@ -332,8 +333,8 @@ def test_a_run_from_before_names_were_kept_is_matched_by_number(trained: Path, t
     torch.save(payload, run / checkpoints.NAME)
     results = finished(run)
     assert results is not None
-    assert checkpoints.load(run / checkpoints.NAME, str(results["settings"])).class_names == ()
-    assert float(evaluate(run, digits_npz(tmp_path / "numbers.npz"))) == results["clean_error"]
+    assert checkpoints.load(run / checkpoints.NAME, results.settings).class_names == ()
+    assert float(evaluate(run, digits_npz(tmp_path / "numbers.npz"))) == results.scores["clean_error"]
 
 
 def test_robustness_refuses_a_data_set_whose_names_have_changed(trained: Path, tmp_path: Path) -> None:
@@ -344,7 +345,7 @@ def test_robustness_refuses_a_data_set_whose_names_have_changed(trained: Path, t
     results = finished(run)
     assert results is not None
     suite = suite._replace(training_digest=read_facts(open_dataset(str(path))).digest)
-    settings = results["settings"]
+    settings = results.settings
     assert settings  # of the same images: the digest does not see names
     refused(lambda: evaluate_robustness(run, suite), "expected its classes")
 

@@ -32,7 +32,8 @@ from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
 from auglik.robustness.score import MEASURED, SCORES, means, scored, write_scores
 from auglik.robustness.stream import predicted, prefetched
-from auglik.runs.run import RESULTS, execute
+from auglik.runs.results import RESULTS
+from auglik.runs.run import execute
 from auglik.scoring import metrics
 from auglik.system.files import json_text, write_csv
 from auglik.views.mollification import blur
@@ -253,7 +254,9 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     text = "kind,name\nclean,clean\n"
     (tmp_path / SCORES).write_text(text)
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    (tmp_path / MEASURED).write_text(json.dumps({"scores_sha256": checksum}))
+    (tmp_path / MEASURED).write_text(
+        json.dumps({"identity": "suite", "corruptions": "none", "scores_sha256": checksum})
+    )
     with pytest.raises(InputError, match="expected the columns kind, name, category"):
         load_scores(tmp_path)
     (tmp_path / SCORES).unlink()

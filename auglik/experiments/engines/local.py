@@ -19,7 +19,8 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple, Protocol
 
 from auglik.objectives import InputError
-from auglik.runs.run import Job, Results, execute
+from auglik.runs.results import Results
+from auglik.runs.run import Job, execute
 from auglik.system.files import StorageError
 from auglik.system.stop import Interrupted, StopRequest
 

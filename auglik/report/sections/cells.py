@@ -1,7 +1,6 @@
 """What the cells are: objective, views, how soft their labels were, and whether their settings were tuned."""
 
 import csv
-import typing
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -77,8 +76,8 @@ def _objectives(collected: Collected) -> Table:
                 words(cell.config.likelihood),
                 words(cell.config.aggregator),
                 count(cell.config.views),
-                over_seeds(cell.scores("last_epoch_label_entropy"), 3),
-                over_seeds(cell.scores("last_epoch_negative_share"), 2, 100),
+                over_seeds(cell.last_epoch("label_entropy"), 3),
+                over_seeds(cell.last_epoch("negative_share"), 2, 100),
                 number(cell.config.learning_rate or float("nan"), 4),
                 words(", ".join(map(str, cell.runs))),
             ),
@@ -105,7 +104,7 @@ def _views(collected: Collected) -> Table:
                 words(cell.config.dataset),
                 words(cell.config.network),
                 count(cell.config.epochs or 0),
-                words(first(cell, "pipeline")),
+                words(cell.first.pipeline),
                 words(pairing(cell, collected.cells[collected.references[name]])),
             ),
         )
@@ -130,7 +129,7 @@ def pairing(cell: Cell, reference: Cell) -> str:
         return "no seed"
 
     def same(key: str) -> bool:
-        return all(own.results.get(key) == other.results.get(key) for own, other in shared)
+        return all(getattr(own.results, key) == getattr(other.results, key) for own, other in shared)
 
     scored = {"test images": "test_digest", "evaluation views": "evaluation_views_digest"}
     batches = ["batches"] if same("batches_digest") else []
@@ -139,16 +138,11 @@ def pairing(cell: Cell, reference: Cell) -> str:
 
 def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:
     """Of the views of training: all, the first few where cells differ in their number, or none."""
-    pairs = [[typing.cast(list[str], run.results.get("view_digests", [])) for run in pair] for pair in shared]
+    pairs = [[run.results.view_digests for run in pair] for pair in shared]
     counts = {len(list(takewhile(lambda same: same, map(str.__eq__, *pair)))) for pair in pairs}
     most = max(len(digests) for pair in pairs for digests in pair)
     count = min(counts)
     return [] if count == 0 else ["views"] if count == most else [f"the first {count} of {most} views"]
-
-
-def first(cell: Cell, key: str) -> str:
-    """What the first seed's results say."""
-    return str(next(iter(cell.runs.values())).results.get(key, ""))
 
 
 def _tuning(rows: Sequence[Tried]) -> Table:

@@ -29,9 +29,9 @@ def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]
     """Of the runs and cells that were scored under corruption."""
     found = {
         name: {
-            seed: under_corruption(run.robustness, str(run.measured.get("identity")))
+            seed: under_corruption(run.robustness, run.measured.identity)
             for seed, run in cell.runs.items()
-            if run.robustness
+            if run.measured
         }
         for name, cell in collected.cells.items()
     }

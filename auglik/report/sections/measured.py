@@ -88,7 +88,7 @@ def measured(cells: Mapping[str, Cell]) -> Measured | None:
         found.setdefault(name, []).append({score[:4]: score for score in run.robustness})
     left_out = tuple(f"{name}, seed {run.seed}" for name, run in runs if _suite(run) != suite)
     first = kept[0][1]
-    return Measured(found, str(first.measured.get("corruptions")), first.robustness[0].images, left_out)
+    return Measured(found, first.measured.corruptions if first.measured else "", first.robustness[0].images, left_out)
 
 
 def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
@@ -100,4 +100,4 @@ def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
 
 
 def _suite(run: Run) -> object:
-    return run.measured.get("identity")
+    return run.measured.identity if run.measured else None

@@ -1,7 +1,6 @@
 """The papers' figures beside ours, where data set, network and augmentation match, and what else differs."""
 
 import csv
-import math
 from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
@@ -198,7 +197,7 @@ def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
 def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
     config, theirs = cell.config, PROTOCOLS[figure.source]
-    images = int(float(str(next(iter(cell.runs.values())).results.get("training_images", math.nan))))
+    images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"
     as_theirs = config.likelihood in ("smoothed", *(() if soft else ("categorical",))) and config.aggregator == "jensen"
@@ -218,8 +217,8 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     if figure.split not in ("clean",) and figure.metric == "ece":
         said.append("ECE: over all images, theirs over batches of 100")
     if figure.split not in ("clean",):
-        corruptions = next(iter(cell.runs.values())).measured.get("corruptions")
-        said.append(f"corruptions: {corruptions}")
+        suite = next(iter(cell.runs.values())).measured
+        said.append(f"corruptions: {suite.corruptions if suite else None}")
     return said or ["as published"]
 
 

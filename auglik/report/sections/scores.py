@@ -44,7 +44,7 @@ def scored_on(collected: Collected) -> list[str]:
     for what, key in (("test images", "test_digest"), ("evaluation views", "evaluation_views_digest")):
         by_data: dict[str, dict[object, list[str]]] = {}
         for name, cell in collected.cells.items():
-            found = next(iter(cell.runs.values())).results.get(key)
+            found = getattr(cell.first, key)
             by_data.setdefault(cell.config.dataset, {}).setdefault(found, []).append(name)
         several = [groups for groups in by_data.values() if len(groups) > 1]
         if not several:

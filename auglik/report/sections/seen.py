@@ -54,7 +54,7 @@ def seen(collected: Collected, data_dir: Path) -> Section:
 
 def _identity(cell: Cell) -> object:
     """What views depend on: the digests of the draws of every seed, and the data."""
-    return cell.config.dataset, *((seed, run.results.get("views_digest")) for seed, run in cell.runs.items())
+    return cell.config.dataset, *((seed, run.results.views_digest) for seed, run in cell.runs.items())
 
 
 def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, list[Datum]]:
@@ -62,7 +62,7 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     config, trained = run.config, resolved(run.config)
     source = open_dataset(config.dataset, data_dir)
     arrays = opened(source, "train")
-    if isinstance(arrays, Arrays) and settings_hash(trained, digest(arrays)) != run.results.get("settings"):
+    if isinstance(arrays, Arrays) and settings_hash(trained, digest(arrays)) != run.results.settings:
         raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
     data = load_training(trained.change(device="cpu"), source)
     gallery, labels = data.training.gallery, data.training.labels.numpy()

@@ -71,8 +71,7 @@ def _score(run: Run, part: str, metric: Column) -> float:
             getattr(score, metric.name) for score in run.robustness if score[:4] == ("corruption", MEAN, ALL, None)
         ]
         return metric.scale * float(found[0]) if found else float("nan")
-    value = run.results.get(f"{part}_{metric.name}")
-    return metric.scale * float(str(value)) if value is not None else float("nan")
+    return metric.scale * run.results.score(f"{part}_{metric.name}")
 
 
 def _data(panel: Scatter, cells: Mapping[str, Cell]) -> list[Datum]:
