@@ -109,7 +109,16 @@ def confidence(
         settings |= {key: flatten(config)[key] for key in DATA_SETTINGS}
     with bar("measuring") as tell:
         curves = measure(probes, pixels, score, tell)
-    table = Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves, facts.class_names)
+    table = Table(
+        measure=measured,
+        dataset=source.name,
+        digest=facts.digest,
+        classes=facts.classes,
+        images=len(pixels),
+        settings=settings,
+        operations=curves,
+        class_names=facts.class_names,
+    )
     write_table(output, table)
     summarize(table)
     compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"

@@ -1,5 +1,6 @@
 """`auglik pretrain`: SimSiam without labels, then what its features know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -42,7 +43,7 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
         config, Path(place.output), Path(place.data_dir),
         threads=1, download=place.download, tensorboard=place.tensorboard,
     )  # fmt: skip
-    job = job._replace(threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
+    job = replace(job, threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
     before = finished(job.folder)
     if before is not None:
         click.echo(f"{job.folder} holds this run, finished:")

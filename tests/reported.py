@@ -90,8 +90,8 @@ def write_run(
         "effective_views": marginal.effective_views,
     }
     results = tiny.results(
-        cell,
-        seed,
+        cell=cell,
+        seed=seed,
         test_digest=f"images-{images}",
         last_epoch_label_entropy=0.25,
         last_epoch_negative_share=0.0,
@@ -126,7 +126,10 @@ def robustness_scores(
     def at(kind: str, name: str, category: str, severity: float | None, level: float) -> Score:
         nll = 1 + level + nll_shift + noise * rng.normal()
         covered = None if kind != "occlusion" else 0.95 * float(severity or 0)
-        return Score(kind, name, category, severity, 0.1 + level + shift, nll, 0.2 + level, 0.05 + level, 100, covered)
+        return Score(
+            kind=kind, name=name, category=category, severity=severity, error=0.1 + level + shift, nll=nll,
+            brier=0.2 + level, ece=0.05 + level, images=100, covered=covered,
+        )  # fmt: skip
 
     conditions = [
         at("corruption", name, category, severity, 0.01 * severity + 0.001 * place)

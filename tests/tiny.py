@@ -51,17 +51,20 @@ def job(folder: Path, **changes: object) -> Job:
     """A tiny run that goes into `folder`."""
     chosen = run(**changes)
     digest = read_facts(open_dataset("digits")).digest
-    return Job("cell", chosen, settings_hash(chosen, digest), folder, Path("data"), threads=1)
+    return Job(
+        cell="cell", run=chosen, settings=settings_hash(chosen, digest), folder=folder, data_dir=Path("data"),
+        threads=1,
+    )  # fmt: skip
 
 
-def results(cell: str = "cell", seed: int = 0, **said: object) -> Results:
+def results(**said: object) -> Results:
     """What a run says of itself, whatever it was."""
     found: dict[str, object] = {
-        "cell": cell,
+        "cell": "cell",
         "likelihood": "smoothed",
         "aggregator": "jensen",
         "views": 2,
-        "seed": seed,
+        "seed": 0,
         "test_digest": "images",
         "evaluation_views_digest": "views",
         "train_seconds": 1.5,
@@ -70,8 +73,8 @@ def results(cell: str = "cell", seed: int = 0, **said: object) -> Results:
         "training_images": 160,
         "validation_images": 40,
         "parameters": 1234,
-        "views_digest": f"views-{seed}",
-        "batches_digest": f"batches-{seed}",
+        "views_digest": f"views-{said.get('seed')}",
+        "batches_digest": f"batches-{said.get('seed')}",
         "view_digests": [],
         "pipeline": "FlipCropRotate -> mollification",
         "settings": "settings",

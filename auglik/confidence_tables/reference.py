@@ -55,7 +55,9 @@ def train_reference(
     """
     ensure_writable(folder)
     settings = settings_hash(run, facts.digest)
-    job = Job("reference", run, settings, folder, data_dir, threads=torch.get_num_threads())
+    job = Job(
+        cell="reference", run=run, settings=settings, folder=folder, data_dir=data_dir, threads=torch.get_num_threads()
+    )
     resume = find_checkpoint(job)
     write_toml(folder / CONFIG, flatten(run.config))
     data = load_training(run, source)

@@ -3,8 +3,9 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from auglik.runs.results import Results
 from auglik.scoring.columns import ABSENT, PART_TITLES, PRINTED, Column, text_table
@@ -30,7 +31,8 @@ RunsOfCells = Mapping[str, Sequence[Results]]
 """The finished runs of every cell, in the order of the plan and of the seeds."""
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
     """How a cell differs from its reference in one metric, paired by seed; its interval is that of this cell alone."""
 
     cell: str
@@ -60,7 +62,7 @@ def differences(
     adjusted = {
         metric: iter(holm([*values, *[math.nan] * (family - len(values))])) for metric, values in p_values.items()
     }
-    found = [one._replace(p_adjusted=float(next(adjusted[one.metric]))) for one in found]
+    found = [replace(one, p_adjusted=float(next(adjusted[one.metric]))) for one in found]
     return [_primary(one, by_cell.get(one.cell)) if one.metric == PRIMARY else one for one in found]
 
 
@@ -68,8 +70,12 @@ def _primary(one: Difference, row: "Primary | None") -> Difference:
     if row is None:
         return one
     lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (math.nan,) * 3
-    interval = Interval(row.mean, row.new_seeds.standard_error, lower, upper, len(row.seeds))
-    return Difference(row.cell, row.reference, PRIMARY, interval, p, True)
+    interval = Interval(
+        mean=row.mean, standard_error=row.new_seeds.standard_error, lower=lower, upper=upper, n=len(row.seeds)
+    )
+    return Difference(
+        cell=row.cell, reference=row.reference, metric=PRIMARY, interval=interval, p_adjusted=p, primary=True
+    )
 
 
 def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
@@ -85,8 +91,11 @@ def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference
             if not pairs:
                 continue
             values, compared_with = ([run.score(metric) for run in side] for side in zip(*pairs, strict=True))
-            interval = paired_difference(values, compared_with)
-            found.append(Difference(cell, reference, metric, interval, p_of(interval), False))
+            one = paired_difference(values, compared_with)
+            row = Difference(
+                cell=cell, reference=reference, metric=metric, interval=one, p_adjusted=p_of(one), primary=False
+            )
+            found.append(row)
     return found
 
 
@@ -101,7 +110,7 @@ def write_comparison(
 
     `named` has, by cell, what stands in a row beside the results: the data set and the network.
     """
-    rows = [to_json(run) | named[cell] for cell, of_cell in runs.items() for run in of_cell]
+    rows = [{**to_json(run), **named[cell]} for cell, of_cell in runs.items() for run in of_cell]
     scalars = {name for run in rows for name, value in run.items() if not isinstance(value, list | dict)}
     ordered = [name for run in rows[:1] for name in run if name in scalars and name not in FIRST_COLUMNS]
     columns = [*FIRST_COLUMNS, *ordered, *sorted(scalars - {*FIRST_COLUMNS, *ordered})]

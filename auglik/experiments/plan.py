@@ -95,15 +95,15 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
             threads = place.threads or (1 if run.is_small() else available_cores())
             jobs.append(
                 Job(
-                    cell.name,
-                    seeded,
-                    settings,
-                    folder,
-                    Path(place.data_dir).absolute(),
-                    threads,
-                    place.tensorboard,
-                    place.resume,
-                    scored,
+                    cell=cell.name,
+                    run=seeded,
+                    settings=settings,
+                    folder=folder,
+                    data_dir=Path(place.data_dir).absolute(),
+                    threads=threads,
+                    tensorboard=place.tensorboard,
+                    resume=place.resume,
+                    scored=scored,
                 )
             )
     done = find_finished(output)

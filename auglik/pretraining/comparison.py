@@ -2,9 +2,8 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from auglik.experiments.cells import Cell, folder_name
 from auglik.pretraining.config import PretrainConfig
@@ -17,7 +16,8 @@ from auglik.system.files import write_csv
 PRETRAINING_CSV = "pretraining.csv"
 
 
-class PretrainRow(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainRow:
     """A cell on a data set: a metric over seeds, and its paired difference to the reference there."""
 
     dataset: str
@@ -64,7 +64,9 @@ def compared(results: Mapping[tuple[str, str, int], PretrainResults], reference:
                     [results[dataset, cell, seed].scores[metric] for seed in paired],
                     [results[dataset, reference, seed].scores[metric] for seed in paired],
                 )
-            rows.append(PretrainRow(dataset, cell, metric, summary(values), difference))
+            rows.append(
+                PretrainRow(dataset=dataset, cell=cell, metric=metric, value=summary(values), difference=difference)
+            )
     return rows
 
 

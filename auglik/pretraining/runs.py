@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -24,7 +24,8 @@ from auglik.system.records import to_json
 from auglik.system.stop import StopRequest
 
 
-class PretrainJob(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainJob:
     """A run and where it goes."""
 
     run: ResolvedPretraining
@@ -59,7 +60,10 @@ def make_job(
     source = open_dataset(config.dataset, data_dir, download)
     facts = facts if facts is not None else read_facts(source)
     run = resolve(config, source, facts)
-    job = PretrainJob(run, settings_hash(run, facts.digest), folder, data_dir, threads, download, tensorboard)
+    job = PretrainJob(
+        run=run, settings=settings_hash(run, facts.digest), folder=folder, data_dir=data_dir,
+        threads=threads, download=download, tensorboard=tensorboard,
+    )  # fmt: skip
     check_vacant(job)
     return job
 
@@ -109,7 +113,7 @@ def execute(
         scores=test_scores(trained.model, data, held_out, run),
         untrained=test_scores(untrained, data, held_out, run),
         last_epoch=trained.last_epoch,
-        projection=trained.model.predictor[-1].out_features,
+        projection=trained.model.width,
         train_seconds=trained.train_seconds,
         evaluation_seconds=time.monotonic() - began,
         training_images=len(data.training.labels),

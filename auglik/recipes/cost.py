@@ -6,6 +6,7 @@ The steps and the scoring are those of a run, on its training images; nothing is
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -63,7 +64,8 @@ class Time(NamedTuple):
     evaluation: float
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
     """What runs take on this device, one at a time; a report or robustness scores come on top."""
 
     images: int
@@ -103,13 +105,25 @@ def estimate(
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
         times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
     torch.set_num_threads(threads)
-    return Estimate(images, cost(jobs).steps, times, left_out, any(job.config.compile for job in jobs))
+    return Estimate(
+        images=images, steps=cost(jobs).steps, times=times, left_out=left_out,
+        compiled=any(job.config.compile for job in jobs),
+    )  # fmt: skip
 
 
 def estimate_pretraining(jobs: Iterable[PretrainJob], clock: Clock = time.perf_counter) -> Estimate:
     """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all; without its probes."""
     supervised = [
-        Job("", job.run.shared, job.settings, job.folder, job.data_dir, job.threads, scored=False) for job in jobs
+        Job(
+            cell="",
+            run=job.run.shared,
+            settings=job.settings,
+            folder=job.folder,
+            data_dir=job.data_dir,
+            threads=job.threads,
+            scored=False,
+        )
+        for job in jobs
     ]
     return estimate(supervised, clock)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class Epoch:
     """NaN where they were not finite."""
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
     """A finished run."""
 
     folder: Path
@@ -65,7 +66,10 @@ def read_run(folder: Path) -> Run:
     predictions = load_predictions(folder)
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
-    return Run(folder, config.seed, config, results, predictions, scores, measured, read_epochs(folder / METRICS))
+    return Run(
+        folder=folder, seed=config.seed, config=config, results=results, predictions=predictions, robustness=scores,
+        measured=measured, epochs=read_epochs(folder / METRICS),
+    )  # fmt: skip
 
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def network_scores(
     scores = list(_scored_meanwhile(looked, suite, progress))
     clean = scores[0]
     found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))
-    unoccluded = [clean._replace(kind="occlusion", name=OCCLUDER, covered=0.0)] if suite.occlusion else []
+    unoccluded = [replace(clean, kind="occlusion", name=OCCLUDER, covered=0.0)] if suite.occlusion else []
     return [*scores, *unoccluded, *found]
 
 
@@ -117,6 +118,7 @@ def _scored_meanwhile(looked: Iterator[tuple[Condition, Tensor]], suite: Suite, 
 def _scores_of(condition: Condition, log_p: Tensor, suite: Suite) -> list[Score]:
     on_host = log_p.cpu().numpy()
     kind, name, category, severity = condition.kind, condition.name, condition.category, condition.severity
-    of_labels = scored(kind, name, category, severity, on_host, condition.labels)._replace(covered=condition.covered)
+    of_labels = scored(kind, name, category, severity, on_host, condition.labels)
+    of_labels = replace(of_labels, covered=condition.covered)
     of_people = human_scores(on_host, suite.human) if condition.kind == "clean" and suite.human is not None else []
     return [of_labels, *of_people]

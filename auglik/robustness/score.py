@@ -4,9 +4,8 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,12 @@ from auglik.system.records import read_record
 SCORES, MEASURED = "robustness.csv", "robustness.json"
 MEAN, ALL = "mean", "all"
 
+Named = tuple[str, str, str, float | None]
+"""A condition, or conditions that a mean is over: kind, name, category, severity."""
 
-class Score(NamedTuple):
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
     """A row of robustness.csv: one condition, or a mean of conditions with equal weights."""
 
     kind: str
@@ -40,6 +43,15 @@ class Score(NamedTuple):
     covered: float | None = None
     """The share of the area that was really hidden, in whole pixels, of occlusion (its mean in a mean); else None."""
 
+    @property
+    def condition(self) -> Named:
+        """kind, name, category, severity."""
+        return self.kind, self.name, self.category, self.severity
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+"""Of robustness.csv."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
@@ -56,16 +68,10 @@ class Measured:
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
     """The metrics of log-probabilities [N,C] at labels [N]; the ECE's bins are filled with all N images."""
     return Score(
-        kind,
-        name,
-        category,
-        severity,
-        metrics.error(log_p, labels),
-        metrics.nll(log_p, labels),
-        metrics.brier(log_p, labels),
-        metrics.expected_calibration_error(log_p, labels),
-        len(np.asarray(labels)),
-    )
+        kind=kind, name=name, category=category, severity=severity, error=metrics.error(log_p, labels),
+        nll=metrics.nll(log_p, labels), brier=metrics.brier(log_p, labels),
+        ece=metrics.expected_calibration_error(log_p, labels), images=len(np.asarray(labels)),
+    )  # fmt: skip
 
 
 def means(scores: Iterable[Score]) -> list[Score]:
@@ -73,9 +79,9 @@ def means(scores: Iterable[Score]) -> list[Score]:
 
     A mean of ECEs is the mean over conditions, each an ECE over all its images (Heinonen et al. 2025, Table 2).
     """
-    groups: dict[tuple[str, str, str, float | None], list[Score]] = {}
+    groups: dict[Named, list[Score]] = {}
     for score in scores:
-        keys: list[tuple[str, str, str, float | None]] = [(score.kind, score.name, score.category, None)]
+        keys: list[Named] = [(score.kind, score.name, score.category, None)]
         if score.kind == "corruption":
             keys += [(score.kind, MEAN, score.category, None), (score.kind, MEAN, ALL, score.severity)]
             keys += [(score.kind, MEAN, ALL, None)]
@@ -85,17 +91,21 @@ def means(scores: Iterable[Score]) -> list[Score]:
     return [_mean(key, groups[key]) for key in ordered]
 
 
-def _mean(key: tuple[str, str, str, float | None], scores: Sequence[Score]) -> Score:
+def _mean(key: Named, scores: Sequence[Score]) -> Score:
     columns = zip(*((score.error, score.nll, score.brier, score.ece) for score in scores), strict=True)
     error, nll, brier, ece = (sum(column) / len(scores) for column in columns)
     hidden = [score.covered for score in scores if score.covered is not None]
     covered = sum(hidden) / len(hidden) if hidden else None
-    return Score(*key, error, nll, brier, ece, sum(score.images for score in scores), covered)
+    kind, name, category, severity = key
+    return Score(
+        kind=kind, name=name, category=category, severity=severity, error=error, nll=nll, brier=brier, ece=ece,
+        images=sum(score.images for score in scores), covered=covered,
+    )  # fmt: skip
 
 
 def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
     """robustness.csv, then robustness.json with what was measured and the checksum of the former."""
-    write_csv(folder / SCORES, [score._asdict() for score in scores], Score._fields)
+    write_csv(folder / SCORES, [asdict(score) for score in scores], COLUMNS)
     checksum = hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()
     write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
 
@@ -121,9 +131,7 @@ def load_scores(folder: Path) -> list[Score] | None:
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
     except (KeyError, ValueError, TypeError):
-        raise InputError(
-            f"{path}: expected the columns {', '.join(Score._fields)}, got others; measure again"
-        ) from None
+        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}, got others; measure again") from None
 
 
 def _score(row: Mapping[str, str]) -> Score:
@@ -131,5 +139,6 @@ def _score(row: Mapping[str, str]) -> Score:
     error, nll, brier, ece = (float(row[name]) for name in ("error", "nll", "brier", "ece"))
     covered = float(row["covered"]) if row.get("covered") else None  # files of earlier versions have no such column
     return Score(
-        row["kind"], row["name"], row["category"], severity, error, nll, brier, ece, int(row["images"]), covered
-    )
+        kind=row["kind"], name=row["name"], category=row["category"], severity=severity, error=error, nll=nll,
+        brier=brier, ece=ece, images=int(row["images"]), covered=covered,
+    )  # fmt: skip

@@ -8,8 +8,8 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ from auglik.views import Shape
 CONFIG = "config.toml"
 
 
-class Job(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
     """A run and where it goes: all that an engine needs, picklable."""
 
     cell: str

@@ -57,11 +57,15 @@ def begin(run: ResolvedRun, data: TrainingData) -> Learner:
         nesterov=run.nesterov,
         fused=True,
     )
+    learner = Learner(
+        objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
+        loss_of=objective.loss,
+    )  # fmt: skip
     if not run.config.compile:
-        return Learner(objective, network, optimizer, pipeline, network, objective.loss)
+        return learner
     torch.compiler.reset()  # else runs in one process exhaust the number of versions that are kept of a function
-    compiled = torch.compile(network), torch.compile(objective.loss)
-    return Learner(objective, network, optimizer, pipeline.compiled(), *compiled)
+    forward, loss_of = torch.compile(network), torch.compile(objective.loss)
+    return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
 
 
 def take_step(

@@ -7,7 +7,7 @@ Sources: DESIGN of auglik, section 3; Heinonen et al. 2025; Kapoor et al. 2022; 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,7 +43,8 @@ ARITHMETIC = ("log-mean", "durbin-koopman", "power-mean", "jackknife")
 """The aggregators that predict with the mean of the views' probabilities; the others with their geometric mean."""
 
 
-class Agreement(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
     """What an objective's torch code is off by in a dtype."""
 
     label: str
@@ -72,7 +73,9 @@ def _of_likelihood(case: LikelihoodCase, classes: Sequence[int], seed: int) -> l
             values.append(worst(ours.value, twin.value, magnitude, dtype))
             gradients.append(worst(ours.gradient, twin.gradient, magnitude * steepness, dtype))
         found += [
-            Agreement(f"likelihood {case.label}", "table", name, quantity, worst_of(several))
+            Agreement(
+                label=f"likelihood {case.label}", kind="table", dtype=name, quantity=quantity, worst=worst_of(several)
+            )
             for quantity, several in zip(QUANTITIES, (values, gradients), strict=True)
         ]
     return found
@@ -92,7 +95,9 @@ def _of_aggregator(case: AggregatorCase, classes: Sequence[int], seed: int) -> l
             values.append(worst(ours.value, twin.value, magnitude, dtype))
             gradients.append(worst(ours.gradient, twin.gradient, magnitude * steepness, dtype))
         found += [
-            Agreement(f"aggregator {case.label}", "fold", name, quantity, worst_of(several))
+            Agreement(
+                label=f"aggregator {case.label}", kind="fold", dtype=name, quantity=quantity, worst=worst_of(several)
+            )
             for quantity, several in zip(QUANTITIES, (values, gradients), strict=True)
         ]
     return found

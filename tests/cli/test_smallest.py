@@ -78,7 +78,7 @@ def results(cell: str, seed: int, run: Predictions) -> Results:
     found = scores(run.log_probabilities, run.labels)._asdict()
     parts = ("clean", "folded", "mollified")
     values = {f"{part}_{name}": value for part in parts for name, value in found.items() if math.isfinite(value)}
-    return tiny.results(cell, seed, **values)
+    return tiny.results(cell=cell, seed=seed, **values)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -111,8 +111,13 @@ def test_a_comparison_of_one_cell_and_of_none_finished(tmp_path: Path) -> None:
 
 
 def test_robustness_of_one_run_of_one_image_and_of_cells_on_other_data() -> None:
-    clean = Score("clean", "clean", "", 0.0, 1.0, math.inf, 2.0, 1.0, 1)
-    corrupted = Score("corruption", "fog", "weather", 3.0, 0.0, 0.5, 0.2, 0.1, 1)
+    clean = Score(
+        kind="clean", name="clean", category="", severity=0.0, error=1.0, nll=math.inf, brier=2.0, ece=1.0, images=1
+    )
+    corrupted = Score(
+        kind="corruption", name="fog", category="weather", severity=3.0, error=0.0, nll=0.5, brier=0.2, ece=0.1,
+        images=1,
+    )  # fmt: skip
     shown = robustness_table({"a": [[clean]], "b": [[clean, *means([corrupted])]]})
     corruptions = shown.partition("Corruptions")[2]
     assert corruptions.split("\n")[2].split() == ["a", "\u2013", "\u2013", "\u2013", "\u2013"]

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -213,9 +214,9 @@ def test_wnids_in_another_order_beside_classes_without_names_are_refused(tmp_pat
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
     folder = corrupted(tmp_path / "C", tree(tmp_path / "val", ["n01", "n02"]))
     dataset = str(tmp_path / "mine.npz")
-    assert suite_of(dataset, folder, tmp_path)  # by number, which is said
+    assert suite_of(dataset, folder, tmp_path).conditions  # by number, which is said
     (folder / "wnids.txt").write_text("n01\nn02\n")
-    assert suite_of(dataset, folder, tmp_path)
+    assert suite_of(dataset, folder, tmp_path).conditions
     (folder / "wnids.txt").write_text("n02\nn01\n")
     refused(lambda: suite_of(dataset, folder, tmp_path), "wnids.txt", "have no names")
 
@@ -344,7 +345,7 @@ def test_robustness_refuses_a_data_set_whose_names_have_changed(trained: Path, t
     suite = open_suite(str(path), tmp_path, RobustnessConfig(corruptions="none", occlusion=False, mollified=False))
     results = finished(run)
     assert results is not None
-    suite = suite._replace(training_digest=read_facts(open_dataset(str(path))).digest)
+    suite = replace(suite, training_digest=read_facts(open_dataset(str(path))).digest)
     settings = results.settings
     assert settings  # of the same images: the digest does not see names
     refused(lambda: evaluate_robustness(run, suite), "expected its classes")
@@ -448,7 +449,16 @@ def test_human_labels_in_another_order_of_classes_are_refused(tmp_path: Path) ->
 def test_a_confidence_table_of_other_classes_is_refused(tmp_path: Path) -> None:
     path, one = tmp_path / "table.json", np.ones(1)
     curve = MeasuredCurve("magnitude", one - 1, one, one - 1)
-    table = Table("accuracy", "pets", "abc", 3, 50, {}, {"identity": curve, "crop": curve}, ("cat", "dog", "owl"))
+    table = Table(
+        measure="accuracy",
+        dataset="pets",
+        digest="abc",
+        classes=3,
+        images=50,
+        settings={},
+        operations={"identity": curve, "crop": curve},
+        class_names=("cat", "dog", "owl"),
+    )
     rules = parse_rules(f"crop:measured:table={path}")
     write_table(path, table)
     assert list(parse_table(path.read_bytes(), "table").class_names) == ["cat", "dog", "owl"]

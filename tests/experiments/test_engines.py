@@ -1,5 +1,6 @@
 """The local engine: processes of their own, failures that stay alone, and stopping."""
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -31,14 +32,14 @@ def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
     for outcome in outcomes:
         assert outcome.error is None
         assert outcome.results is not None
-        expected = execute(outcome.job._replace(folder=tmp_path / "here" / str(outcome.job.config.seed)))
+        expected = execute(dataclasses.replace(outcome.job, folder=tmp_path / "here" / str(outcome.job.config.seed)))
         assert tiny.without_times(outcome.results) == tiny.without_times(expected)
 
 
 @pytest.mark.parametrize("engine", [Local(1), Local(2)])
 def test_a_run_that_fails_takes_no_other_with_it(tmp_path: Path, engine: Local) -> None:
     good, bad, other = jobs(tmp_path, 3)
-    bad = bad._replace(run=bad.run.change(dataset="missing.npz"))
+    bad = dataclasses.replace(bad, run=bad.run.change(dataset="missing.npz"))
     outcomes = {outcome.job: outcome for outcome in engine.execute([good, bad, other], StopRequest(), quiet)}
     assert "does not exist" in str(outcomes[bad].error)
     assert outcomes[good].results is not None
@@ -56,7 +57,7 @@ class Gone(NamedTuple):
 
 def test_a_run_that_its_process_cannot_read_is_one_failed_run(tmp_path: Path) -> None:
     good, bad = jobs(tmp_path, 2, epochs=1)
-    bad = bad._replace(run=Gone(bad.config))  # type: ignore[arg-type]
+    bad = dataclasses.replace(bad, run=Gone(bad.config))  # type: ignore[arg-type]
     outcomes = {outcome.job.folder: outcome for outcome in Local(2).execute([good, bad], StopRequest(), quiet)}
     assert str(outcomes[bad.folder].error).startswith("flip: expected a value")
     assert outcomes[bad.folder].details is None

@@ -210,7 +210,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     ),
     "other test images": lambda run: damage(run, indices=np.arange(1, N + 1)),
     "expected clean_error as a number": lambda run: state(run, clean_error="abc"),
-    "expected settings, which is missing": lambda run: (run / "results.json").write_text('{"cell": "a"}'),
+    "expected likelihood, which is missing": lambda run: (run / "results.json").write_text('{"cell": "a"}'),
     "expected test_digest as text": lambda run: state(run, test_digest=[1]),
     "config.toml: unknown setting": lambda run: (run / "config.toml").write_text("epoch = 3"),
     "cannot read the configuration": lambda run: (run / "config.toml").unlink(),
@@ -395,7 +395,9 @@ def test_long_curves_are_thinned_and_gaps_left_open() -> None:
     x = list(range(1, 301))
     y = [1 / one if one < 150 or one > 200 else float("nan") for one in x]
     curve = Curve(x, y, [value * 0.9 for value in y], [value * 1.1 for value in y])
-    body = lines(Panel("", "epoch", "NLL", {"cell": curve}, log=True), styles(["cell"], []), "NLL").body
+    body = lines(
+        Panel(title="", x_title="epoch", y_title="NLL", curves={"cell": curve}, log=True), styles(["cell"], []), "NLL"
+    ).body
     paths = re.findall(r'class="line" d="M([^"]+)"', body)
     assert len(paths) == 2
     assert 40 < sum(path.count("L") + 1 for path in paths) <= 60

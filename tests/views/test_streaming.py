@@ -172,8 +172,17 @@ def outcome(dataset: str, folder: Path, **changes: object) -> tuple[dict[str, to
     source = open_dataset(dataset)
     facts = read_facts(source)
     asked = change(RunConfig(), {**SETTINGS, "device": "cpu", "dataset": dataset, **changes})
-    config = resolve(asked, source, facts)
-    results = execute(Job("cell", config, settings_hash(config, facts.digest), folder, Path("data"), threads=1))
+    run = resolve(asked, source, facts)
+    results = execute(
+        Job(
+            cell="cell",
+            run=run,
+            settings=settings_hash(run, facts.digest),
+            folder=folder,
+            data_dir=Path("data"),
+            threads=1,
+        )
+    )
     weights = torch.load(folder / "checkpoint.pt", weights_only=False)["network"]
     return weights, tiny.without_times(results)
 

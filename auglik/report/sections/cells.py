@@ -2,9 +2,9 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from auglik.experiments.cells import remarks
 from auglik.experiments.tuning import TUNING_CSV
@@ -15,7 +15,8 @@ from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 
 
-class Tried(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
     """A row of tuning.csv."""
 
     cell: str
@@ -49,7 +50,10 @@ def read_tuning(folder: Path) -> list[Tried]:
 
 def _tried(row: Mapping[str, str]) -> Tried:
     nll = float(row["validation_nll"] or "inf")
-    return Tried(row["cell"], row["setting"], float(row["value"]), nll, int(row["seeds"]), row["chosen"] == "True")
+    return Tried(
+        cell=row["cell"], setting=row["setting"], value=float(row["value"]), validation_nll=nll,
+        seeds=int(row["seeds"]), chosen=row["chosen"] == "True",
+    )  # fmt: skip
 
 
 def tuning_warning(collected: Collected) -> str | None:
@@ -85,13 +89,13 @@ def _objectives(collected: Collected) -> Table:
         for name, cell in collected.cells.items()
     )
     return Table(
-        "objectives",
-        "Objectives, and what their labels were like in the last epoch",
-        ("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
+        key="objectives",
+        caption="Objectives, and what their labels were like in the last epoch",
+        columns=("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
          "learning rate", "seeds"),
-        rows,
-        "Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, used "
-        "or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
+        rows=rows,
+        note="Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, "
+        "used or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
         "difference isn't one of the coupling between view and label alone.",
     )  # fmt: skip
 
@@ -111,12 +115,12 @@ def _views(collected: Collected) -> Table:
         for name, cell in collected.cells.items()
     )
     return Table(
-        "pipelines",
-        "Views",
-        ("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
-        rows,
-        "By the digests of every seed's draws: whether the same images came together in every step, in the same views, "
-        "and whether the scores are of the same test images and evaluation views.",
+        key="pipelines",
+        caption="Views",
+        columns=("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
+        rows=rows,
+        note="By the digests of every seed's draws: whether the same images came together in every step, in the same "
+        "views, and whether the scores are of the same test images and evaluation views.",
     )
 
 
@@ -147,10 +151,10 @@ def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:
 
 def _tuning(rows: Sequence[Tried]) -> Table:
     return Table(
-        "tuning",
-        f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
-        ("trial", "validation NLL", "seeds", "chosen"),
-        tuple(
+        key="tuning",
+        caption=f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
+        columns=("trial", "validation NLL", "seeds", "chosen"),
+        rows=tuple(
             Row(
                 f"{row.cell}, {row.value:g}",
                 (number(row.validation_nll, 4), count(row.seeds), words("yes" if row.chosen else "no")),

@@ -2,8 +2,8 @@
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
 
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, number, words
@@ -17,7 +17,8 @@ from auglik.settings.names import names
 PUBLISHED = "published_results.csv"
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
     """A row of the published tables."""
 
     source: str
@@ -33,7 +34,8 @@ class Figure(NamedTuple):
     note: str
 
 
-class Protocol(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
     """How the papers trained; None where they don't say."""
 
     epochs: int
@@ -46,8 +48,12 @@ class Protocol(NamedTuple):
 
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
 PROTOCOLS = {
-    "heinonen2025": Protocol(300, None, SMALL, 128, "cross-entropy with smoothed labels"),
-    "liu2023": Protocol(500, 3, SMALL, None, "cross-entropy with softened labels"),
+    "heinonen2025": Protocol(
+        epochs=300, seeds=None, images=SMALL, batch=128, soft_objective="cross-entropy with smoothed labels"
+    ),
+    "liu2023": Protocol(
+        epochs=500, seeds=3, images=SMALL, batch=None, soft_objective="cross-entropy with softened labels"
+    ),
 }
 NETWORKS = {
     "preact_resnet50": "preact-resnet-50",
@@ -92,7 +98,10 @@ def published(collected: Collected) -> Section:
     columns = ("cell and figure", "published", "ours", "ours less theirs", "what differs in protocol")
     note = "ECE of Heinonen et al. is averaged over batches of 100 images, ours on clean images likewise."
     return Section(
-        "published", title, (sentence,), (Table("published", "Theirs and ours", columns, tuple(rows), note),)
+        "published",
+        title,
+        (sentence,),
+        (Table(key="published", caption="Theirs and ours", columns=columns, rows=tuple(rows), note=note),),
     )
 
 
@@ -174,7 +183,7 @@ def _is_split(score: Score, split: str) -> bool:
     if split.startswith("occluded_"):
         return score.kind == "occlusion" and score.severity == int(split.removeprefix("occluded_")) / 100
     if split in ("corrupted", "mean"):
-        return score[:4] == ("corruption", MEAN, ALL, None)
+        return score.condition == ("corruption", MEAN, ALL, None)
     return score.kind == "corruption" and score.name == split and score.severity is None
 
 

@@ -30,7 +30,7 @@ def _cell(cell: Cell) -> Details:
     )  # fmt: skip
     rows = tuple(Row(f"{cell.name}, seed {seed}", _run(run)) for seed, run in cell.runs.items())
     settings = {key: value for key, value in flatten(cell.config).items() if key != "seed" and value is not None}
-    table = Table(f"runs-{cell.name}", f"The runs of {cell.name}", columns, rows)
+    table = Table(key=f"runs-{cell.name}", caption=f"The runs of {cell.name}", columns=columns, rows=rows)
     seeds = f"{len(cell.runs)} seed{'s' * (len(cell.runs) != 1)}"
     return Details(
         f"{cell.name}: {cell.config.likelihood} + {cell.config.aggregator}, {seeds}", (table,), tomli_w.dumps(settings)

@@ -47,7 +47,9 @@ def seen(collected: Collected, data_dir: Path) -> Section:
         "Views of the first epoch and the first seed: each image as it is, then what it was trained on; its role, "
         "temperature t and label decay γ."
     )
-    figures = (Figure("views-seen", caption, tuple(drawings), tuple(data)),) if drawings else ()
+    figures = (
+        (Figure(key="views-seen", caption=caption, drawings=tuple(drawings), data=tuple(data)),) if drawings else ()
+    )
     first = "Drawn again from the keys that the runs drew from: cells whose digests of views agree share a sheet."
     return Section("seen", "What the networks saw", (first, *said) if drawings else tuple(said), figures)
 

@@ -17,8 +17,16 @@ from auglik.scoring.intervals import summary
 def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
     """Validation NLL and error against the epoch; seconds, steps, parameters."""
     panels = [
-        Panel("", "epoch", "validation NLL, nats", _curves(collected, "validation_nll", 1), log=True),
-        Panel("", "epoch", "validation error, %", _curves(collected, "validation_error", 100)),
+        Panel(
+            title="",
+            x_title="epoch",
+            y_title="validation NLL, nats",
+            curves=_curves(collected, "validation_nll", 1),
+            log=True,
+        ),
+        Panel(
+            title="", x_title="epoch", y_title="validation error, %", curves=_curves(collected, "validation_error", 100)
+        ),
     ]
     drawn = [panel for panel in panels if panel.curves]
     caption = "Validation scores while training: means over seeds, bands of ± one standard error."
@@ -43,7 +51,12 @@ def curves_figure(key: str, caption: str, panels: Sequence[Panel], styles: Mappi
         for part, value in zip(("", ": lower", ": upper"), values, strict=True)
     )
     shown = {cell: styles[cell] for cell in cells}
-    return Figure(key, caption, (*drawings, legend(shown, "The cells")) if len(cells) > 1 else tuple(drawings), data)
+    return Figure(
+        key=key,
+        caption=caption,
+        drawings=(*drawings, legend(shown, "The cells")) if len(cells) > 1 else tuple(drawings),
+        data=data,
+    )
 
 
 def over_runs(rows: Sequence[Sequence[float]], x: Sequence[float], scale: float = 1) -> Curve:
@@ -85,5 +98,9 @@ def _cost(collected: Collected) -> Table:
         "cell", "training, s", "scoring, s", "steps", "training images", "validation images", "parameters", "device",
     )  # fmt: skip
     return Table(
-        "cost", "What a run cost", columns, tuple(rows), "Runs share the machine, so seconds are only a guide."
+        key="cost",
+        caption="What a run cost",
+        columns=columns,
+        rows=tuple(rows),
+        note="Runs share the machine, so seconds are only a guide.",
     )
