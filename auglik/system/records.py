@@ -72,7 +72,8 @@ def from_json(kind: type[R], said: object, where: str, cure: str = "") -> R:
             raise InputError(f"{where}: expected {item.name}, which is missing{cure}")
     for prefix, item in sorted(by_prefix.items(), reverse=True):
         names = [name for name in left if name.startswith(prefix)]
-        values = {name.removeprefix(prefix): _value(float, left.pop(name), name, where, cure) for name in names}
+        why = cure if prefix else f": damaged, or of a later version{cure}"
+        values = {name.removeprefix(prefix): _value(float, left.pop(name), name, where, why) for name in names}
         if missing := [name for name in item.metadata["names"] if name not in values]:
             raise InputError(f"{where}: expected {prefix}{missing[0]}, which is missing{cure}")
         found[item.name] = values

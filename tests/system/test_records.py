@@ -56,7 +56,7 @@ def test_what_is_none_is_left_out() -> None:
         ({"steps": 3.0}, "walk: expected steps as a whole number, got 3.0; walk again"),
         ({"steps": True}, "walk: expected steps as a whole number, got True; walk again"),
         ({"metres": "2"}, "walk: expected metres as a number, got '2'; walk again"),
-        ({"height": [1]}, r"walk: expected height as a number, got \[1\]; walk again"),
+        ({"height": [1]}, r"walk: expected height as a number, got \[1\]: damaged, or of a later version; walk again"),
         ({"on_land": "x"}, "walk: expected on_land as a number, got 'x'; walk again"),
         ({"stops": ["a", 1]}, r"walk: expected stops as a list of texts, got \['a', 1\]; walk again"),
         ({"names": {"a": 1}}, "walk: expected names as texts by name, got {'a': 1}; walk again"),
