@@ -88,7 +88,15 @@ def random_suite(folder: Path, given: Given) -> Suite:
         np.save(folder / f"{name}.npy", drawn.integers(256, size=shape, dtype=np.uint8))
     chosen = np.arange(given.images)
     conditions = npy_conditions(folder, test, chosen, SEVERITIES, allow_missing=True)
-    return Suite([clean_condition(test), *conditions], None, False, by_number(CLASSES), Shape(3, 32, 32), "", {})
+    return Suite(
+        conditions=[clean_condition(test), *conditions],
+        human=None,
+        occlusion=False,
+        class_names=by_number(CLASSES),
+        shape=Shape(3, 32, 32),
+        training_digest="",
+        measured={},
+    )
 
 
 def pair(name: str, suite: Suite, given: Given) -> dict[str, Timed]:

@@ -58,7 +58,7 @@ def run_comparison(
     with stop_on_signals() as stop, shown(plan.todo, "training") as progress:
         outcomes = carry_out(plan, Local(jobs), stop, progress, report_failure, fail_fast)
     runs = collect(plan, outcomes)
-    found = write(output, planned, runs, reference)
+    found = write(output, plan, planned, runs, reference)
     if stop.signal is not None:
         click.echo(f"interrupted; the same command goes on from here (finished runs and checkpoints are in {output})")
         raise SystemExit(128 + stop.signal)

@@ -130,7 +130,16 @@ def measured_table(
         settings |= {key: flatten(config)[key] for key in DATA_SETTINGS}
     with bar("measuring") as tell:
         curves = measure(probes, pixels, score, tell)
-    return Table(measured, source.name, facts.digest, facts.classes, len(pixels), settings, curves, facts.class_names)
+    return Table(
+        measure=measured,
+        dataset=source.name,
+        digest=facts.digest,
+        classes=facts.classes,
+        images=len(pixels),
+        settings=settings,
+        operations=curves,
+        class_names=facts.class_names,
+    )
 
 
 def reference_beside(output: Path) -> Path:

@@ -53,13 +53,13 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         with process_state(threads_of_finished(folder), run.device):
             scored = evaluate_again(folder, trained, run, data_dir)
         click.echo(f"{folder}")
-        summarize(dict(scored.results))
+        summarize(scored.scores)
         if output is not None:
             target = target_of(output, folder)
             target.mkdir(parents=True, exist_ok=True)
             evaluation = {key: flatten(run.config)[key] for key in SETTINGS if key == "dataset" or key in EVALUATION}
             write_npz(target / "predictions.npz", **scored.arrays)
-            write_json(target / "evaluation.json", {**scored.results, **evaluation})
+            write_json(target / "evaluation.json", {**scored.scores, **evaluation})
             click.echo(f"wrote {target}")
 
 

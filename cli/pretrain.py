@@ -1,5 +1,6 @@
 """`auglik pretrain`: SimSiam without labels, then what its features know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,9 +11,9 @@ from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job, threads_of
+from auglik.pretraining.results import PretrainResults, finished
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError
-from auglik.runs.run import Results, finished
 from auglik.settings.fields import settings_of
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores
@@ -43,7 +44,7 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
         config, Path(place.output), Path(place.data_dir),
         threads=1, download=place.download, tensorboard=place.tensorboard,
     )  # fmt: skip
-    job = job._replace(threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
+    job = replace(job, threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
     before = finished(job.folder)
     if before is not None:
         click.echo(f"{job.folder} holds this run, finished:")
@@ -63,14 +64,10 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
     click.echo(f"wrote {job.folder}")
 
 
-def summarize(results: Results) -> None:
+def summarize(results: PretrainResults) -> None:
     """What the features know, beside those of the same network before training."""
     for name, label in (("knn_accuracy", "neighbours"), ("linear_accuracy", "linear")):
-        click.echo(f"  {label:<12}test accuracy {results[name]:.4f} (untrained {results[f'untrained_{name}']:.4f})")
-    click.echo(
-        f"  pairs       weight {results['last_epoch_pair_weight']:.4f}, IoU {results['last_epoch_pair_iou']:.4f}"
-    )
-    click.echo(
-        f"  output      std {results['last_epoch_output_std']:.4f}; 0 is a collapse,"
-        f" {int(str(results['projection'])) ** -0.5:.4f} is none"
-    )
+        click.echo(f"  {label:<12}test accuracy {results.scores[name]:.4f} (untrained {results.untrained[name]:.4f})")
+    last = results.last_epoch
+    click.echo(f"  pairs       weight {last['pair_weight']:.4f}, IoU {last['pair_iou']:.4f}")
+    click.echo(f"  output      std {last['output_std']:.4f}; 0 is a collapse, {results.projection**-0.5:.4f} is none")

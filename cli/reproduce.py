@@ -19,12 +19,12 @@ from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
+from auglik.pretraining.results import finished
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
 from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
-from auglik.runs.run import finished
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, settings_of
 from auglik.settings.names import look_up

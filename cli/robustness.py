@@ -17,7 +17,8 @@ from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
 from auglik.runs.evaluation import Progress
-from auglik.runs.run import CONFIG, RESULTS, threads_of_finished
+from auglik.runs.results import RESULTS
+from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.settings.fields import settings_of
 from auglik.system.devices import choose_device
@@ -140,11 +141,11 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
     width = max((len(cell) for cell in cells), default=0) + 2
     lines = []
     found = (score for of_runs in cells.values() for of_run in of_runs for score in of_run if _is_summary(score))
-    for key, shown in {score[:4]: score for score in found}.items():
+    for key, shown in {score.condition: score for score in found}.items():
         columns = PRINTED if shown.covered is None else (*PRINTED, COVERED)
         rows = {}
         for cell, of_runs in cells.items():
-            same = [score for of_run in of_runs for score in of_run if score[:4] == key]
+            same = [score for of_run in of_runs for score in of_run if score.condition == key]
             rows[cell] = [column.mean([getattr(score, column.name) for score in same]) for column in columns]
         lines += ["", _title(shown), *text_table([column.title for column in columns], rows, width)]
     if any(ABSENT in line for line in lines):

@@ -1,6 +1,7 @@
 """`auglik train`: one run."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from auglik.experiments.plan import Place, carry_out, make_plan
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
-from auglik.runs.run import Results
+from auglik.runs.results import Results
 from auglik.runs.settings import SETTINGS
 from auglik.scoring.columns import PRINTED
 from auglik.scoring.predictions import PARTS
@@ -40,7 +41,7 @@ def train(config_file: Path | None, resume: bool, restart: bool, **command_line:
     (job,) = planned.jobs
     if not planned.todo:
         click.echo(f"{job.folder} holds this run, finished:")
-        return summarize(planned.done[job.settings])
+        return summarize_run(planned.done[job.settings])
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
         raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
 
@@ -55,25 +56,33 @@ def train(config_file: Path | None, resume: bool, restart: bool, **command_line:
         if outcome.details is not None:
             click.echo(outcome.details, err=True)
         raise UserError(str(outcome.error))
-    summarize(outcome.results)
+    summarize_run(outcome.results)
     click.echo(f"wrote {job.folder}")
 
 
-def summarize(results: Results) -> None:
-    """The scores of a run, a line each part."""
+def summarize_run(results: Results) -> None:
+    """The scores of a run, and which classes its test images lack."""
+    summarize(results.scores)
+    say_absent([results])
+
+
+def summarize(scores: Mapping[str, float]) -> None:
+    """A line each part."""
+
+    def score(name: str) -> float:
+        return scores.get(name, math.nan)
+
     for part in PARTS:
-        values = [f"{column.name} {results[f'{part}_{column.name}']:.4f}" for column in PRINTED]
+        values = [f"{column.name} {score(f'{part}_{column.name}'):.4f}" for column in PRINTED]
         click.echo(f"  {part:<10}" + ", ".join(values))
     click.echo(
-        f"  marginal   log-likelihood {results['marginal_log_likelihood']:.4f} (bias-corrected"
-        f" {results['marginal_log_likelihood_corrected']:.4f}) ± {results['marginal_standard_error']:.4f},"
-        f" {results['effective_views']:.1f} effective views"
+        f"  marginal   log-likelihood {score('marginal_log_likelihood'):.4f} (bias-corrected"
+        f" {score('marginal_log_likelihood_corrected'):.4f}) ± {score('marginal_standard_error'):.4f},"
+        f" {score('effective_views'):.1f} effective views"
     )
-    say_absent([results])
 
 
 def say_absent(runs: Iterable[Results]) -> None:
     """Says which classes the test images of the runs lack, each lack once."""
-    for absent in dict.fromkeys(tuple(names) for run in runs if isinstance(names := run.get("absent_classes"), list)):
-        if absent:
-            click.echo(absent_line(absent))
+    for absent in dict.fromkeys(run.absent_classes for run in runs if run.absent_classes):
+        click.echo(absent_line(absent))

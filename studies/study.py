@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,7 +12,8 @@ from matplotlib.figure import Figure
 from auglik.system.files import atomic_write
 
 
-class Claim(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
     """A statement about one number: `value` is within `tolerance` of `reference`, in the sense of `relation`.
 
     `reference` comes from a computation that shares no formula with that of `value`, or from the statement itself (a
@@ -45,22 +47,22 @@ class Claim(NamedTuple):
 
 def equal(text: str, value: float, reference: float, tolerance: float) -> Claim:
     """`value` is `reference`, to within `tolerance`."""
-    return Claim(text, "=", float(value), float(reference), float(tolerance))
+    return Claim(text=text, relation="=", value=float(value), reference=float(reference), tolerance=float(tolerance))
 
 
 def at_most(text: str, value: float, bound: float, tolerance: float = 0.0) -> Claim:
     """`value` is `bound` or less, to within `tolerance`."""
-    return Claim(text, "<=", float(value), float(bound), float(tolerance))
+    return Claim(text=text, relation="<=", value=float(value), reference=float(bound), tolerance=float(tolerance))
 
 
 def at_least(text: str, value: float, bound: float, tolerance: float = 0.0) -> Claim:
     """`value` is `bound` or more, to within `tolerance`."""
-    return Claim(text, ">=", float(value), float(bound), float(tolerance))
+    return Claim(text=text, relation=">=", value=float(value), reference=float(bound), tolerance=float(tolerance))
 
 
 def true(text: str, holds: bool) -> Claim:
     """A statement that is true or false, as 1 or 0."""
-    return Claim(text, "=", float(holds), 1.0, 0.0)
+    return Claim(text=text, relation="=", value=float(holds), reference=1.0, tolerance=0.0)
 
 
 class Context(NamedTuple):

@@ -6,9 +6,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Queue
-from typing import NamedTuple
 
 from auglik.studies.study import Claim, Context, save
 from auglik.system.files import write_json
@@ -18,7 +18,8 @@ Progress = Callable[[str, float], None]
 """Told, now and then, the share of a study that is done."""
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
     """One study, as it ended; `error` and no claims where it broke."""
 
     study: str
@@ -52,8 +53,14 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
         files = [str(path.relative_to(folder)) for path in save(findings, folder / name, name)]
     except Exception as error:
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Report(name, [], traceback.format_exc().splitlines(), [], time.monotonic() - began, text)
-    return Report(name, list(findings.claims), list(findings.remarks), files, time.monotonic() - began)
+        return Report(
+            study=name, claims=[], remarks=traceback.format_exc().splitlines(), files=[],
+            seconds=time.monotonic() - began, error=text,
+        )  # fmt: skip
+    return Report(
+        study=name, claims=list(findings.claims), remarks=list(findings.remarks), files=files,
+        seconds=time.monotonic() - began,
+    )  # fmt: skip
 
 
 def run(
@@ -91,7 +98,7 @@ def write_report(folder: Path, reports: Sequence[Report], quick: bool, seed: int
             "holds": report.holds,
             "error": report.error,
             "seconds": report.seconds,
-            "claims": [{**claim._asdict(), "holds": claim.holds} for claim in report.claims],
+            "claims": [{**asdict(claim), "holds": claim.holds} for claim in report.claims],
             "remarks": report.remarks,
             "files": report.files,
         }

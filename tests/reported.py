@@ -14,6 +14,7 @@ from auglik.runs.resolved import resolved, settings_hash
 from auglik.runs.settings import flatten
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
+from auglik.system.records import to_json
 from tests import tiny
 
 Array = NDArray[np.floating] | NDArray[np.int64]
@@ -82,35 +83,23 @@ def write_run(
             "validation_error": 0.5 / epoch,
         }
         append_line(folder / "metrics.jsonl", json_text(line))
-    write_json(
-        folder / "results.json",
-        {
-            "cell": cell,
-            "seed": seed,
-            **found,
-            "marginal_log_likelihood": marginal.plain,
-            "marginal_log_likelihood_corrected": marginal.corrected,
-            "marginal_monte_carlo_error": marginal.monte_carlo_error,
-            "effective_views": marginal.effective_views,
-            "test_digest": f"images-{images}",
-            "evaluation_views_digest": "views",
-            "views_digest": f"views-{seed}",
-            "batches_digest": f"batches-{seed}",
-            "last_epoch_label_entropy": 0.25,
-            "last_epoch_negative_share": 0.0,
-            "train_seconds": 1.5,
-            "evaluation_seconds": 0.5,
-            "steps": 12,
-            "training_images": 160,
-            "validation_images": V,
-            "parameters": 1234,
-            "pipeline": "FlipCropRotate -> mollification",
-            "settings": settings_hash(resolved(chosen), _digits()),
-            "threads": 1,
-            "device": "cpu",
-            "versions": {"auglik": "0", "torch": "0"},
-        },
+    found |= {
+        "marginal_log_likelihood": marginal.plain,
+        "marginal_log_likelihood_corrected": marginal.corrected,
+        "marginal_monte_carlo_error": marginal.monte_carlo_error,
+        "effective_views": marginal.effective_views,
+    }
+    results = tiny.results(
+        cell=cell,
+        seed=seed,
+        test_digest=f"images-{images}",
+        last_epoch_label_entropy=0.25,
+        last_epoch_negative_share=0.0,
+        validation_images=V,
+        settings=settings_hash(resolved(chosen), _digits()),
+        **found,
     )
+    write_json(folder / "results.json", to_json(results))
     return folder
 
 
@@ -137,7 +126,10 @@ def robustness_scores(
     def at(kind: str, name: str, category: str, severity: float | None, level: float) -> Score:
         nll = 1 + level + nll_shift + noise * rng.normal()
         covered = None if kind != "occlusion" else 0.95 * float(severity or 0)
-        return Score(kind, name, category, severity, 0.1 + level + shift, nll, 0.2 + level, 0.05 + level, 100, covered)
+        return Score(
+            kind=kind, name=name, category=category, severity=severity, error=0.1 + level + shift, nll=nll,
+            brier=0.2 + level, ece=0.05 + level, images=100, covered=covered,
+        )  # fmt: skip
 
     conditions = [
         at("corruption", name, category, severity, 0.01 * severity + 0.001 * place)

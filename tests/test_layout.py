@@ -120,3 +120,67 @@ def test_nothing_asks_which_one_a_thing_is() -> None:
 def test_no_file_is_longer_than_a_reader_wants() -> None:
     long = {path.relative_to(ROOT): path.read_text().count("\n") for path in modules()}
     assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
+
+
+MOST_BY_POSITION = 4
+
+
+def records() -> dict[str, set[str]]:
+    """The modules of every NamedTuple and dataclass, by its name."""
+    found: dict[str, set[str]] = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                marks = {ast.unparse(mark).partition("(")[0] for mark in (*node.bases, *node.decorator_list)}
+                if marks & {"NamedTuple", "dataclass"}:
+                    found.setdefault(node.name, set()).add(module_of(path))
+    return found
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join((*(() if parts[0] == "auglik" else ("auglik",)), *parts)).removesuffix(".__init__")
+
+
+def names_in(path: Path) -> dict[str, tuple[str, str]]:
+    """What a name of a module stands for: where it was imported from and its name there."""
+    tree, own = ast.parse(path.read_text()), module_of(path)
+    found = {node.name: (own, node.name) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: (str(node.module), alias.name) for alias in node.names}
+    return found
+
+
+def by_position(path: Path, known: dict[str, set[str]]) -> list[str]:
+    """Where a module makes a record of over MOST_BY_POSITION arguments without names; a starred one counts once."""
+    names, found = names_in(path), []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and len(node.args) > MOST_BY_POSITION:
+            called = ast.unparse(node.func)
+            module, name = names.get(called, ("auglik", called.rpartition(".")[2]))
+            if any(f"{home}.".startswith(f"{module}.") for home in known.get(name, ())):
+                found.append(f"{path}:{node.lineno}: {name}")
+    return found
+
+
+def test_what_has_many_fields_is_made_by_their_names() -> None:
+    """Two of five values in each other's places are seen by nobody."""
+    known = records()
+    assert {"Results", "RunConfig", "Score", "Claim"} <= known.keys()
+    assert [place for path in modules() for place in by_position(path, known)] == []
+
+
+def test_a_record_that_is_made_by_position_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_layout.ROOT", tmp_path)
+    (tmp_path / "cli").mkdir()
+    path = tmp_path / "cli" / "made.py"
+    lines = (
+        "from auglik.runs import run",
+        "from auglik.runs import Job as Task",
+        "Task(1, 2, 3, 4, 5)",
+        "run.Job(1, 2, 3, 4, *x)",
+    )
+    path.write_text("\n".join(lines))
+    known = {"Job": {"auglik.runs.run"}}
+    assert [line.rpartition("made.py:")[2] for line in by_position(path, known)] == ["3: Job", "4: Job"]

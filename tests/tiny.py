@@ -1,12 +1,15 @@
 """Runs of a second: few real images, a narrow network, few evaluation views."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from auglik import RunConfig, change, open_dataset, read_facts, resolve
 from auglik.pretraining import PretrainConfig, ResolvedPretraining
 from auglik.pretraining import resolve as resolve_pretraining
 from auglik.runs.resolved import ResolvedRun, settings_hash
+from auglik.runs.results import Results
 from auglik.runs.run import Job
+from auglik.system.records import from_json
 from auglik.system.stop import StopRequest
 
 SETTINGS: dict[str, object] = {
@@ -48,7 +51,43 @@ def job(folder: Path, **changes: object) -> Job:
     """A tiny run that goes into `folder`."""
     chosen = run(**changes)
     digest = read_facts(open_dataset("digits")).digest
-    return Job("cell", chosen, settings_hash(chosen, digest), folder, Path("data"), threads=1)
+    return Job(
+        cell="cell", run=chosen, settings=settings_hash(chosen, digest), folder=folder, data_dir=Path("data"),
+        threads=1,
+    )  # fmt: skip
+
+
+def results(**said: object) -> Results:
+    """What a run says of itself, whatever it was."""
+    found: dict[str, object] = {
+        "cell": "cell",
+        "likelihood": "smoothed",
+        "aggregator": "jensen",
+        "views": 2,
+        "seed": 0,
+        "test_digest": "images",
+        "evaluation_views_digest": "views",
+        "train_seconds": 1.5,
+        "evaluation_seconds": 0.5,
+        "steps": 12,
+        "training_images": 160,
+        "validation_images": 40,
+        "parameters": 1234,
+        "views_digest": f"views-{said.get('seed')}",
+        "batches_digest": f"batches-{said.get('seed')}",
+        "view_digests": [],
+        "pipeline": "FlipCropRotate -> mollification",
+        "settings": "settings",
+        "threads": 1,
+        "device": "cpu",
+        "versions": {"auglik": "0", "torch": "0"},
+    }
+    return from_json(Results, found | said, "results of a test")
+
+
+def without_times(results: Results) -> Results:
+    """All that two runs of the same settings have in common."""
+    return replace(results, train_seconds=0.0, evaluation_seconds=0.0)
 
 
 class StopAt(StopRequest):

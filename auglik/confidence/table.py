@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ class MeasuredCurve(NamedTuple):
     """Of that mean [m]."""
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
     """What was measured, on what, and the curves by operation; "identity" is always among them."""
 
     measure: str
@@ -50,7 +52,8 @@ class Table(NamedTuple):
 def write_table(path: Path, table: Table) -> None:
     """Raises InputError where the system refuses."""
     operations = {name: curve._asdict() for name, curve in table.operations.items()}
-    write_json(path, {"format": FORMAT, **table._asdict(), "part": "validation", "operations": operations})
+    said = {field.name: getattr(table, field.name) for field in fields(table)}
+    write_json(path, {"format": FORMAT, **said, "part": "validation", "operations": operations})
 
 
 def read_bytes(path: Path) -> bytes:
@@ -70,8 +73,8 @@ def parse_table(content: bytes, where: str) -> Table:
         if data["format"] != FORMAT:
             raise InputError(f"{where}: expected format {FORMAT} of a confidence table, got {data['format']}")
         operations = {name: _curve(entry) for name, entry in data["operations"].items()}
-        present = [name for name in Table._fields if name in data or name not in Table._field_defaults]
-        rest = {name: data[name] for name in present if name != "operations"}
+        needed = [field.name for field in fields(Table) if field.name in data or field.default is MISSING]
+        rest = {name: data[name] for name in needed if name != "operations"}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -39,7 +39,8 @@ def held_out(run: ResolvedRun, source: Source) -> Arrays:
 
 def reference_job(run: ResolvedRun, facts: Facts, folder: Path, data_dir: Path, threads: int) -> Job:
     """The run that is measured, to be trained in `folder` by `train_reference`."""
-    return Job("reference", run, settings_hash(run, facts.digest), folder, data_dir, threads)
+    settings = settings_hash(run, facts.digest)
+    return Job(cell="reference", run=run, settings=settings, folder=folder, data_dir=data_dir, threads=threads)
 
 
 def train_reference(job: Job, source: Source, *, stop: StopRequest, progress: Callable[[float], None]) -> None:

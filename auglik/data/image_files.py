@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from auglik.data.source import one_line
 from auglik.objectives.errors import InputError
 
 
-class Files(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Files:
     """N image files, in order of class folder and name."""
 
     root: Path
@@ -96,7 +97,9 @@ def list_files(root: Path, labels: Mapping[str, int], below: str = "") -> Files:
     counts = [len(entries) for entries in found]
     names, sizes, times = zip(*(entry for entries in found for entry in entries), strict=True)
     of_file = np.repeat(np.fromiter(labels.values(), np.int64), counts)
-    return Files(root, list(names), np.array(sizes, np.int64), np.array(times, np.int64), of_file)
+    return Files(
+        root=root, names=list(names), sizes=np.array(sizes, np.int64), times=np.array(times, np.int64), labels=of_file
+    )
 
 
 def labelled(files: Files, labels: Mapping[str, int], where: str) -> Files:
@@ -108,7 +111,7 @@ def labelled(files: Files, labels: Mapping[str, int], where: str) -> Files:
         for name in names:
             if name not in others:
                 raise InputError(f"{files.root / name}: {problem}")
-    return files._replace(labels=np.array([labels[name] for name in files.names], np.int64))
+    return replace(files, labels=np.array([labels[name] for name in files.names], np.int64))
 
 
 def _of_class(root: Path, below: str, name: str) -> list[tuple[str, int, int]]:

@@ -3,14 +3,16 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from auglik.runs.run import Results
+from auglik.runs.results import Results
 from auglik.scoring.columns import ABSENT, PART_TITLES, PRINTED, Column, text_table
 from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference
 from auglik.scoring.metrics import PRIMARY, Scores
 from auglik.system.files import write_csv
+from auglik.system.records import to_json
 
 if TYPE_CHECKING:
     from auglik.inference.differences.rows import Primary
@@ -29,7 +31,8 @@ RunsOfCells = Mapping[str, Sequence[Results]]
 """The finished runs of every cell, in the order of the plan and of the seeds."""
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
     """How a cell differs from its reference in one metric, paired by seed; its interval is that of this cell alone."""
 
     cell: str
@@ -59,7 +62,7 @@ def differences(
     adjusted = {
         metric: iter(holm([*values, *[math.nan] * (family - len(values))])) for metric, values in p_values.items()
     }
-    found = [one._replace(p_adjusted=float(next(adjusted[one.metric]))) for one in found]
+    found = [replace(one, p_adjusted=float(next(adjusted[one.metric]))) for one in found]
     return [_primary(one, by_cell.get(one.cell)) if one.metric == PRIMARY else one for one in found]
 
 
@@ -67,8 +70,12 @@ def _primary(one: Difference, row: "Primary | None") -> Difference:
     if row is None:
         return one
     lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (math.nan,) * 3
-    interval = Interval(row.mean, row.new_seeds.standard_error, lower, upper, len(row.seeds))
-    return Difference(row.cell, row.reference, PRIMARY, interval, p, True)
+    interval = Interval(
+        mean=row.mean, standard_error=row.new_seeds.standard_error, lower=lower, upper=upper, n=len(row.seeds)
+    )
+    return Difference(
+        cell=row.cell, reference=row.reference, metric=PRIMARY, interval=interval, p_adjusted=p, primary=True
+    )
 
 
 def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
@@ -83,26 +90,27 @@ def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference
             pairs = [(run, other[_pairing(run, metric)]) for run in own if _pairing(run, metric) in other]
             if not pairs:
                 continue
-            values, compared_with = ([number(run, metric) for run in side] for side in zip(*pairs, strict=True))
-            interval = paired_difference(values, compared_with)
-            found.append(Difference(cell, reference, metric, interval, p_of(interval), False))
+            values, compared_with = ([run.score(metric) for run in side] for side in zip(*pairs, strict=True))
+            one = paired_difference(values, compared_with)
+            row = Difference(
+                cell=cell, reference=reference, metric=metric, interval=one, p_adjusted=p_of(one), primary=False
+            )
+            found.append(row)
     return found
 
 
 def _pairing(run: Results, metric: str) -> tuple[object, ...]:
-    views = () if metric.startswith("clean_") else (run.get("evaluation_views_digest"),)
-    return run["seed"], run["test_digest"], *views
+    return run.seed, run.test_digest, None if metric.startswith("clean_") else run.evaluation_views_digest
 
 
-def number(run: Results, metric: str) -> float:
-    """A score of a run; one that was not finite is null in its file."""
-    value = run.get(metric)
-    return float(value) if isinstance(value, int | float) else math.nan
+def write_comparison(
+    folder: Path, runs: RunsOfCells, found: Sequence[Difference], named: Mapping[str, Mapping[str, object]]
+) -> None:
+    """runs.csv, one row a run, and comparison.csv, one row a cell and metric: paired differences to the reference.
 
-
-def write_comparison(folder: Path, runs: RunsOfCells, found: Sequence[Difference]) -> None:
-    """runs.csv, one row a run, and comparison.csv, one row a cell and metric: paired differences to the reference."""
-    rows = [run for cell in runs.values() for run in cell]
+    `named` has, by cell, what stands in a row beside the results: the data set and the network.
+    """
+    rows = [{**to_json(run), **named[cell]} for cell, of_cell in runs.items() for run in of_cell]
     scalars = {name for run in rows for name, value in run.items() if not isinstance(value, list | dict)}
     ordered = [name for run in rows[:1] for name in run if name in scalars and name not in FIRST_COLUMNS]
     columns = [*FIRST_COLUMNS, *ordered, *sorted(scalars - {*FIRST_COLUMNS, *ordered})]
@@ -130,7 +138,7 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
     lines = [f"{PART_TITLES[part]}: mean ± standard error over {seeds}"]
     names = [f"{part}_{column.name}" for column in PRINTED]
     means = {
-        cell: [column.mean([number(run, name) for run in of_cell]) for column, name in zip(PRINTED, names, strict=True)]
+        cell: [column.mean([run.score(name) for run in of_cell]) for column, name in zip(PRINTED, names, strict=True)]
         for cell, of_cell in runs.items()
         if of_cell
     }

@@ -14,7 +14,8 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
-from auglik.runs.run import CONFIG, RESULTS, Job, Results, finished
+from auglik.runs.results import RESULTS, Results, finished
+from auglik.runs.run import CONFIG, Job
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
@@ -94,15 +95,15 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
             threads = place.threads or (1 if run.is_small() else available_cores())
             jobs.append(
                 Job(
-                    cell.name,
-                    seeded,
-                    settings,
-                    folder,
-                    Path(place.data_dir).absolute(),
-                    threads,
-                    place.tensorboard,
-                    place.resume,
-                    scored,
+                    cell=cell.name,
+                    run=seeded,
+                    settings=settings,
+                    folder=folder,
+                    data_dir=Path(place.data_dir).absolute(),
+                    threads=threads,
+                    tensorboard=place.tensorboard,
+                    resume=place.resume,
+                    scored=scored,
                 )
             )
     done = find_finished(output)
@@ -138,15 +139,14 @@ def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
 
 def find_finished(output: Path) -> dict[str, Results]:
     """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
-    return {str(results["settings"]): results for _, results in finished_runs(output)}
+    return {results.settings: results for _, results in finished_runs(output)}
 
 
 def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
     """What the runs of every cell predicted, by seed, from their folders. Raises InputError where one is damaged."""
-    folders = {results["settings"]: folder for folder, results in finished_runs(output)}
+    folders = {results.settings: folder for folder, results in finished_runs(output)}
     return {
-        cell: {int(str(run["seed"])): load_predictions(folders[run["settings"]]) for run in of_cell}
-        for cell, of_cell in runs.items()
+        cell: {run.seed: load_predictions(folders[run.settings]) for run in of_cell} for cell, of_cell in runs.items()
     }
 
 
@@ -201,17 +201,19 @@ def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
     runs: dict[str, list[Results]] = {job.cell: [] for job in plan.jobs}
     for job in plan.jobs:
         if job.settings in results:
-            names = {"cell": job.cell, "dataset": job.config.dataset, "network": job.config.network}
-            runs[job.cell].append({**results[job.settings], **names})
+            runs[job.cell].append(replace(results[job.settings], cell=job.cell))
     return runs
 
 
-def write(output: Path, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None) -> list[Difference]:
+def write(
+    output: Path, plan: Plan, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None
+) -> list[Difference]:
     """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
     from auglik.inference import primary_differences  # here, as its package brings xarray, which training does without
 
     references, predictions = reference_of(cells, reference), predictions_of(output, runs)
     found = differences(runs, references, primary_differences(predictions, references))
-    write_comparison(output, runs, found)
+    named = {job.cell: {"dataset": job.config.dataset, "network": job.config.network} for job in plan.jobs}
+    write_comparison(output, runs, found, named)
     write_ensembles(output, predictions)
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from auglik.experiments.cells import Planned, folder_name
-from auglik.experiments.differences import RunsOfCells, number
+from auglik.experiments.differences import RunsOfCells
 from auglik.objectives import InputError
 from auglik.runs.settings import SETTINGS, change, coerced
 from auglik.settings.names import nearest
@@ -83,7 +83,7 @@ def chosen(
         found[cell.name] = {}
         for value in grid.values:
             finished = runs.get(trial_name(cell.name, grid, value), ())
-            of_seed = {int(str(run["seed"])): number(run, "last_epoch_validation_nll") for run in finished}
+            of_seed = {run.seed: run.last_epoch.get("validation_nll", math.nan) for run in finished}
             found[cell.name][value] = {seed: of_seed.get(seed, math.nan) for seed in seeds}
     return choose(found)
 

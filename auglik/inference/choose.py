@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.objectives.errors import InputError
@@ -10,7 +11,8 @@ ValidationNLL = Mapping[str, Mapping[float, Mapping[int, float]]]
 """cell -> value of the grid -> seed -> validation NLL in nats."""
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
     """One line of the table: the mean validation NLL of a cell at a value, inf where a run failed."""
 
     cell: str
@@ -53,7 +55,14 @@ def choose(validation_nll: ValidationNLL) -> tuple[dict[str, Choice], list[Trial
         at_edge = len(means) > 1 and best in (min(means), max(means))
         choices[cell] = Choice(cell, best, means[best], at_edge)
         table += [
-            Trial(cell, value, mean, len(seeds), _failed(grid[value], seeds), value == best)
+            Trial(
+                cell=cell,
+                value=value,
+                mean_nll=mean,
+                seeds=len(seeds),
+                failed=_failed(grid[value], seeds),
+                chosen=value == best,
+            )
             for value, mean in means.items()
         ]
     return choices, table

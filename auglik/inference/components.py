@@ -4,6 +4,7 @@ Per-image differences d[s,i] = mu + seed_s + image_i + residual_si, all effects 
 Unbiased method of moments for the two-way layout without replication (Searle, Casella & McCulloch 1992, ch. 4).
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from auglik.scoring.intervals import ROUNDING
 Array = npt.NDArray[np.float64]
 
 
-class Bounds(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
     """An estimate with its interval: mean +- t_{degrees_of_freedom} standard_error.
 
     NaN where the data can't tell: nothing to take a spread from, or values without any.
@@ -37,7 +39,8 @@ class MeanSquares(NamedTuple):
     residual: float
 
 
-class Components(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Components:
     """Mean and variances of one cell's paired difference; an estimate below zero is set to 0 and named in `clamped`.
 
     With one seed or one image all three variances are NaN: seeds, images and residual can't be told apart.
@@ -66,7 +69,10 @@ def components(differences: npt.ArrayLike) -> Components:
     S, N = d.shape
     if not np.isfinite(d).all():
         nan = float("nan")
-        return Components(nan, nan, nan, nan, (), MeanSquares(nan, nan, nan), S, N)
+        return Components(
+            mean=nan, seed_variance=nan, image_variance=nan, residual_variance=nan, clamped=(),
+            mean_squares=MeanSquares(nan, nan, nan), seeds=S, images=N,
+        )  # fmt: skip
     squares = MeanSquares(*map(float, mean_squares(d)))
     raw = {
         "seeds": (squares.seeds - squares.residual) / N,
@@ -74,7 +80,10 @@ def components(differences: npt.ArrayLike) -> Components:
     }
     clamped = tuple(name for name, variance in raw.items() if variance < 0)
     seed, image = (0.0 if name in clamped else variance for name, variance in raw.items())
-    return Components(float(d.mean()), seed, image, squares.residual, clamped, squares, S, N)
+    return Components(
+        mean=float(d.mean()), seed_variance=seed, image_variance=image, residual_variance=squares.residual,
+        clamped=clamped, mean_squares=squares, seeds=S, images=N,
+    )  # fmt: skip
 
 
 def new_seeds(found: Components, level: float = 0.95) -> Bounds:
@@ -98,10 +107,14 @@ def student_quantile(degrees_of_freedom: float, level: float) -> float:
 
 def _bounds(mean: float, variance: float, degrees_of_freedom: float, level: float) -> Bounds:
     if degrees_of_freedom == 0 or not variance > (ROUNDING * mean) ** 2 or np.isinf(variance):
-        return Bounds(mean, float("nan"), float("nan"), float("nan"), float("nan"))
+        nan = float("nan")
+        return Bounds(mean=mean, standard_error=nan, degrees_of_freedom=nan, lower=nan, upper=nan)
     error = float(np.sqrt(variance))
     half_width = student_quantile(degrees_of_freedom, level) * error
-    return Bounds(mean, error, degrees_of_freedom, mean - half_width, mean + half_width)
+    return Bounds(
+        mean=mean, standard_error=error, degrees_of_freedom=degrees_of_freedom, lower=mean - half_width,
+        upper=mean + half_width,
+    )  # fmt: skip
 
 
 def mean_squares(d: Array) -> tuple[Array, Array, Array]:

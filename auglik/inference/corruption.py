@@ -8,6 +8,7 @@ corruptions; categories; single corruptions; severities; occluded shares; temper
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,8 @@ class UnderCorruption(NamedTuple):
     profile: Profile
 
 
-class Posited(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Posited:
     """One difference in NLL for new seeds on these images, in nats, less is better; NaN where the data cannot tell."""
 
     mean: float
@@ -58,7 +60,8 @@ class Posited(NamedTuple):
         return outcome(self.p_adjusted, 1.0, self.mean)
 
 
-class CorruptedCell(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorruptedCell:
     """A cell less its reference, on the seeds that both were measured with under the same conditions."""
 
     cell: str
@@ -108,7 +111,7 @@ def under_corruption(scores: Iterable[Score], conditions: str) -> UnderCorruptio
 
 def _target(score: Score) -> tuple[str, str] | None:
     """The family and target that a score is of, None for one that is of none: a part of a mean, or not changed."""
-    kind, name, category, severity = score[:4]
+    kind, name, category, severity = score.condition
     if kind == "corruption" and name == MEAN:
         if severity is not None:
             return SEVERITIES, f"{severity:g}"
@@ -162,7 +165,13 @@ def infer_cells(
     }
     told, sizes = _told(laws, sum(references[cell] != cell for cell in runs))
     rows = [
-        CorruptedCell(cell, references[cell], seeds, told[cell], corruption_verdict(cell, references[cell], told[cell]))
+        CorruptedCell(
+            cell=cell,
+            reference=references[cell],
+            seeds=seeds,
+            families=told[cell],
+            verdict=corruption_verdict(cell, references[cell], told[cell]),
+        )
         for cell, seeds in paired_cells.items()
     ]
     return rows, left_out, sizes, laws
@@ -184,7 +193,10 @@ def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[st
 
 def _law(values: Floats) -> Law:
     with np.errstate(invalid="ignore"):
-        return Law(float(values.mean()), float(standard_errors(values)), 0.0, len(values), 2)
+        return Law(
+            mean=float(values.mean()), seed_error=float(standard_errors(values)), image_error=0.0, seeds=len(values),
+            images=2,
+        )  # fmt: skip
 
 
 def _told(
@@ -204,7 +216,9 @@ def _told(
         p[: len(keys)] = p_of_none(stacked)
         columns = zip(stacked.mean, *interval(stacked), below(stacked, 0.0), holm(p), strict=False)  # type: ignore[arg-type]
         for (cell, name), column in zip(keys, columns, strict=True):
-            told[cell].setdefault(family, {})[name] = Posited(*map(float, column))
+            mean, lower, upper, better, adjusted = map(float, column)
+            posited = Posited(mean=mean, lower=lower, upper=upper, p_better=better, p_adjusted=adjusted)
+            told[cell].setdefault(family, {})[name] = posited
     return told, sizes
 
 

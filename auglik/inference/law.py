@@ -42,7 +42,10 @@ def law_of(differences: Floats) -> Law:
     S, N = differences.shape[-2:]
     _, images, residual = mean_squares(differences)
     image_error = np.sqrt(np.maximum(images - residual, 0) / (S * N))
-    return Law(differences.mean((-2, -1)), standard_errors(differences.mean(-1)), image_error, S, N)
+    return Law(
+        mean=differences.mean((-2, -1)), seed_error=standard_errors(differences.mean(-1)), image_error=image_error,
+        seeds=S, images=N,
+    )  # fmt: skip
 
 
 def below(law: Law, x: Numbers) -> Floats:

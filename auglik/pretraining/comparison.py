@@ -2,24 +2,22 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from auglik.experiments.cells import Cell, folder_name
-from auglik.experiments.differences import number
 from auglik.pretraining.config import PretrainConfig
+from auglik.pretraining.results import METRICS, PretrainResults
 from auglik.pretraining.runs import PretrainJob, make_job
 from auglik.runs.resolve import Facts
-from auglik.runs.run import Results
 from auglik.scoring.intervals import Interval, paired_difference, summary
 from auglik.system.files import write_csv
 
 PRETRAINING_CSV = "pretraining.csv"
-METRICS = ("linear_accuracy", "knn_accuracy")
 
 
-class PretrainRow(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainRow:
     """A cell on a data set: a metric over seeds, and its paired difference to the reference there."""
 
     dataset: str
@@ -52,21 +50,23 @@ def jobs_of(
     return jobs
 
 
-def compared(results: Mapping[tuple[str, str, int], Results], reference: str) -> list[PretrainRow]:
+def compared(results: Mapping[tuple[str, str, int], PretrainResults], reference: str) -> list[PretrainRow]:
     """Every cell on every data set, over the seeds that it and its reference have finished."""
     rows = []
     for dataset, cell in dict.fromkeys(key[:2] for key in results):
         seeds = [key[2] for key in results if key[:2] == (dataset, cell)]
         paired = [seed for seed in seeds if (dataset, reference, seed) in results]
         for metric in METRICS:
-            values = [number(results[dataset, cell, seed], metric) for seed in seeds]
+            values = [results[dataset, cell, seed].scores[metric] for seed in seeds]
             difference = None
             if cell != reference and paired:
                 difference = paired_difference(
-                    [number(results[dataset, cell, seed], metric) for seed in paired],
-                    [number(results[dataset, reference, seed], metric) for seed in paired],
+                    [results[dataset, cell, seed].scores[metric] for seed in paired],
+                    [results[dataset, reference, seed].scores[metric] for seed in paired],
                 )
-            rows.append(PretrainRow(dataset, cell, metric, summary(values), difference))
+            rows.append(
+                PretrainRow(dataset=dataset, cell=cell, metric=metric, value=summary(values), difference=difference)
+            )
     return rows
 
 

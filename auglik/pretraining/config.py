@@ -126,12 +126,12 @@ def resolved(config: PretrainConfig) -> ResolvedPretraining:
         shared=resolved_run(config.run()),
         pair_weight=config.pair_weight(),
         views=PairViews(
-            config.smallest_crop,
-            given("flip", config.flip),
-            config.jitter,
-            config.jitter_strength,
-            config.jitter_hue,
-            config.grey,
+            smallest_crop=config.smallest_crop,
+            flip=given("flip", config.flip),
+            jitter=config.jitter,
+            jitter_strength=config.jitter_strength,
+            jitter_hue=config.jitter_hue,
+            grey=config.grey,
         ),
         neighbours=given("neighbours", config.neighbours),
     )

@@ -2,25 +2,31 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+
+import torch
 
 from auglik.data import absent_classes, digest, open_dataset
 from auglik.objectives import InputError
 from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, settings_hash
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
+from auglik.pretraining.results import PretrainResults, finished
 from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
-from auglik.runs.run import CONFIG, RESULTS, Results, finished, provenance
+from auglik.runs.results import RESULTS
+from auglik.runs.run import CONFIG, device_name, versions
 from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_toml
+from auglik.system.records import to_json
 from auglik.system.stop import StopRequest
 
 
-class PretrainJob(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainJob:
     """A run and where it goes."""
 
     run: ResolvedPretraining
@@ -55,7 +61,10 @@ def make_job(
     source = open_dataset(config.dataset, data_dir, download)
     facts = facts if facts is not None else read_facts(source)
     run = resolve(config, source, facts)
-    job = PretrainJob(run, settings_hash(run, facts.digest), folder, data_dir, threads, download, tensorboard)
+    job = PretrainJob(
+        run=run, settings=settings_hash(run, facts.digest), folder=folder, data_dir=data_dir,
+        threads=threads, download=download, tensorboard=tensorboard,
+    )  # fmt: skip
     check_vacant(job)
     return job
 
@@ -66,7 +75,7 @@ def check_vacant(job: PretrainJob) -> None:
     before, now = read_toml(settings) if settings.exists() else job.config.flat(), job.config.flat()
     keys = [key for key in {**now, **before} if before.get(key) != now.get(key) and key != "dataset"]
     changed = [f"{key} {before.get(key)}, now {now.get(key)}" for key in keys]
-    if changed or (results is not None and results["settings"] != job.settings):
+    if changed or (results is not None and results.settings != job.settings):
         what = "; ".join(changed[:4]) or "its data set has other images"
         raise InputError(f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it")
     checkpoints.find(job.folder, job.settings)
@@ -89,7 +98,7 @@ def execute(
     restart: bool = False,
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
-) -> Results:
+) -> PretrainResults:
     """Pretrains, probes and writes one run, from its checkpoint where there is one unless `restart` is set.
 
     It runs on the threads that torch has, and records them: a command gives it `threads_of` the job.
@@ -108,27 +117,30 @@ def execute(
     test = source.test()
     held_out = place(test, data.mean, data.std, run.shared.device)
     untrained = make_model(run, data.training.gallery.channels)
-    results: Results = {
-        "soften": config.soften,
-        "seed": config.seed,
-        **test_scores(trained.model, data, held_out, run),
-        **{f"untrained_{name}": value for name, value in test_scores(untrained, data, held_out, run).items()},
-        **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
-        "projection": trained.model.predictor[-1].out_features,
-        "train_seconds": trained.train_seconds,
-        "evaluation_seconds": time.monotonic() - began,
-        "training_images": len(data.training.labels),
-        "validation_images": len(data.validation.labels),
-        "test_images": len(test.labels),
-        "class_names": list(data.class_names),
-        "absent_classes": absent_classes(data.class_names, test.labels),
-        "backbone_parameters": sum(parameter.numel() for parameter in trained.model.backbone.parameters()),
-        "batches_digest": trained.digests[0],
-        "view_digests": trained.digests[1:],
-        "test_digest": digest(test),
-        **provenance(job.settings, run.shared.device),
-    }
-    write_json(job.folder / RESULTS, results)
+    results = PretrainResults(
+        soften=config.soften,
+        seed=config.seed,
+        scores=test_scores(trained.model, data, held_out, run),
+        untrained=test_scores(untrained, data, held_out, run),
+        last_epoch=trained.last_epoch,
+        projection=trained.model.width,
+        train_seconds=trained.train_seconds,
+        evaluation_seconds=time.monotonic() - began,
+        training_images=len(data.training.labels),
+        validation_images=len(data.validation.labels),
+        test_images=len(test.labels),
+        class_names=tuple(data.class_names),
+        absent_classes=tuple(absent_classes(data.class_names, test.labels)),
+        backbone_parameters=sum(parameter.numel() for parameter in trained.model.backbone.parameters()),
+        batches_digest=trained.digests[0],
+        view_digests=tuple(trained.digests[1:]),
+        test_digest=digest(test),
+        settings=job.settings,
+        threads=torch.get_num_threads(),
+        device=device_name(run.shared.device),
+        versions=versions(),
+    )
+    write_json(job.folder / RESULTS, to_json(results))
     return results
 
 

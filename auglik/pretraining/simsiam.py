@@ -33,6 +33,8 @@ class SimSiam(nn.Module):
             nn.Linear(projection, projection, bias=False),
             nn.BatchNorm1d(projection, affine=False),
         )
+        self.width = projection
+        """Of the outputs."""
         self.predictor = nn.Sequential(*layer(projection, bottleneck), nn.Linear(bottleneck, projection))
 
     def forward(self, first: Tensor, second: Tensor) -> Outputs:

@@ -6,6 +6,7 @@ where it differs from the text.
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple
 
@@ -34,7 +35,8 @@ class Scale(NamedTuple):
     """What it leaves out of the published experiment."""
 
 
-class Recipe(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
     """One published experiment."""
 
     name: str
@@ -91,9 +93,13 @@ def parse_recipe(name: str, text: str) -> Recipe:
         full, quick = table["full"], {**table["full"], **small, **table.get("quick", {})}
         scales = {"full": _scale(full, read), "quick": _scale(quick, read)}
         recipe = Recipe(
-            name, table["title"], table["source"], table["question"], cells, table["reference"], scales,
-            read(table.get("code", {})), pretrains,
-        )  # fmt: skip
+            name=name,
+            **{key: table[key] for key in ("title", "source", "question", "reference")},
+            cells=cells,
+            scales=scales,
+            code=read(table.get("code", {})),
+            pretrains=pretrains,
+        )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise InputError(
             f"recipe {name}: expected title, source, question, reference, full and cells: {error}"

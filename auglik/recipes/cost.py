@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -64,7 +65,8 @@ class Time(NamedTuple):
     evaluation: float
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
     """What runs take on this device, one at a time; a report or robustness scores come on top."""
 
     images: int
@@ -110,7 +112,10 @@ def estimate(
         if job.scored and config.dataset not in tested:
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
         times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
-    return Estimate(images, cost(jobs).steps, times, left_out, any(job.config.compile for job in jobs))
+    return Estimate(
+        images=images, steps=cost(jobs).steps, times=times, left_out=left_out,
+        compiled=any(job.config.compile for job in jobs),
+    )  # fmt: skip
 
 
 def estimate_pretraining(
@@ -118,7 +123,16 @@ def estimate_pretraining(
 ) -> Estimate:
     """The same for SimSiam, of two views and of the backbone's time alone, which is nearly all; without its probes."""
     supervised = [
-        Job("", job.run.shared, job.settings, job.folder, job.data_dir, job.threads, scored=False) for job in jobs
+        Job(
+            cell="",
+            run=job.run.shared,
+            settings=job.settings,
+            folder=job.folder,
+            data_dir=job.data_dir,
+            threads=job.threads,
+            scored=False,
+        )
+        for job in jobs
     ]
     return estimate(supervised, clock, within=within)
 

@@ -1,8 +1,8 @@
 """All that a report consists of, in memory: read, inferred, drawn and written as text."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,8 @@ READ, INFERRED, CALIBRATED, DRAWN = 0.05, 0.4, 0.85, 0.95
 """Shares of the time after each part."""
 
 
-class Built(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
     """The page, and its files by name: texts, the rows of tables.csv, and what writes NetCDF."""
 
     page: Page
@@ -54,7 +55,7 @@ def build(folder: Path, settings: ReportSettings, progress: Callable[[float], No
         trees["corruptions.nc"] = lambda path: corrupted.data.to_netcdf(path, engine="h5netcdf")
     if calibration is not None:
         trees["calibration.nc"] = lambda path: save(calibration, path)
-    return Built(shown, texts, list(long_rows(shown)), COLUMNS, trees)
+    return Built(page=shown, texts=texts, rows=list(long_rows(shown)), columns=COLUMNS, trees=trees)
 
 
 def _calibration(

@@ -1,14 +1,16 @@
 """What a comparison left in its folder: finished runs that can be compared, and what was left out and why."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.experiments.differences import COMPARISON_CSV, number, order_of, read_rows
+from auglik.experiments.differences import COMPARISON_CSV, order_of, read_rows
 from auglik.objectives import InputError
 from auglik.report.run_files import Run, read_run
-from auglik.runs.run import CONFIG, RESULTS
+from auglik.runs.results import RESULTS, Results
+from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, flatten
 from auglik.scoring.predictions import Predictions
 from auglik.settings.fields import Scalar
@@ -26,9 +28,18 @@ class Cell(NamedTuple):
         """Of the first seed."""
         return next(iter(self.runs.values())).config
 
+    @property
+    def first(self) -> Results:
+        """Of the first seed."""
+        return next(iter(self.runs.values())).results
+
     def scores(self, metric: str) -> list[float]:
         """A score of results.json over the seeds."""
-        return [number(run.results, metric) for run in self.runs.values()]
+        return [run.results.score(metric) for run in self.runs.values()]
+
+    def last_epoch(self, name: str) -> list[float]:
+        """What was seen of the last epoch over the seeds."""
+        return [run.results.last_epoch.get(name, math.nan) for run in self.runs.values()]
 
 
 class Collected(NamedTuple):
@@ -92,7 +103,7 @@ def _test_set(run: Run) -> tuple[object, ...]:
     """The images and their views by the digests of the run and its predictions, and the counts of classes and views."""
     found = run.predictions
     shape = found.mollified_log_probabilities.shape
-    return run.results["test_digest"], found.images_digest, found.evaluation_views_digest, shape
+    return run.results.test_digest, found.images_digest, found.evaluation_views_digest, shape
 
 
 def _settings(config: RunConfig) -> tuple[tuple[str, Scalar], ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.report.figures.svg import Drawing, svg_file
@@ -27,7 +28,8 @@ class Row(NamedTuple):
     entries: tuple[Shown, ...]
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
     """A table; `columns` has a title for the rows' names first."""
 
     key: str
@@ -51,7 +53,8 @@ class Datum(NamedTuple):
     """Its text, where the figure has one."""
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
     """Drawings side by side, as many in a row as there is room for, and all their numbers."""
 
     key: str

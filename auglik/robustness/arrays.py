@@ -23,7 +23,9 @@ TOLERANCE = 0.025
 
 def clean_condition(test: Arrays) -> Condition:
     """The test images as they are."""
-    return Condition("clean", "clean", "", 0.0, test.labels, _reader(test.images))
+    return Condition(
+        kind="clean", name="clean", category="", severity=0.0, labels=test.labels, read=_reader(test.images)
+    )
 
 
 def occlusion_conditions(
@@ -41,7 +43,17 @@ def occlusion_conditions(
     for share in shares:
         height, width = occluding_sides(share, H, W)
         read, covered = _occluding_reader(test.images, (height, width), relative), height * width / (H * W)
-        found.append(Condition("occlusion", OCCLUDER, "", share, test.labels, read, covered=covered))
+        found.append(
+            Condition(
+                kind="occlusion",
+                name=OCCLUDER,
+                category="",
+                severity=share,
+                labels=test.labels,
+                read=read,
+                covered=covered,
+            )
+        )
     return found
 
 
@@ -55,7 +67,7 @@ def mollified_conditions(
     read = _reader(test.images)
     changes = {"noise": lambda t: _noise(t, noise_key(seed), places), "blur": _blur}
     return [
-        Condition("mollified", role, "", t, test.labels, read, change(t))
+        Condition(kind="mollified", name=role, category="", severity=t, labels=test.labels, read=read, change=change(t))
         for role, change in changes.items()
         for t in temperatures
     ]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Progress, predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
-from auglik.runs.run import CONFIG, RESULTS, finished, load_run
+from auglik.runs.results import RESULTS, finished
+from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.system.devices import choose_device
 from auglik.version import __version__
@@ -58,7 +60,7 @@ def evaluate_robustness(
 def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
     """The scores in a run's folder where they are of the suite's conditions. Raises InputError for damaged ones."""
     measured = load_measured(folder)
-    if measured is None or measured.get("identity") != suite.measured["identity"]:
+    if measured is None or measured.identity != suite.measured["identity"]:
         return None
     return load_scores(folder)
 
@@ -70,7 +72,7 @@ def read_run(folder: Path) -> tuple[ResolvedRun, str]:
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
-    return load_run(folder), str(results["settings"])
+    return load_run(folder), results.settings
 
 
 def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:
@@ -95,7 +97,7 @@ def network_scores(
     scores = list(_scored_meanwhile(looked, suite, progress))
     clean = scores[0]
     found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))
-    unoccluded = [clean._replace(kind="occlusion", name=OCCLUDER, covered=0.0)] if suite.occlusion else []
+    unoccluded = [replace(clean, kind="occlusion", name=OCCLUDER, covered=0.0)] if suite.occlusion else []
     return [*scores, *unoccluded, *found]
 
 
@@ -115,6 +117,7 @@ def _scored_meanwhile(looked: Iterator[tuple[Condition, Tensor]], suite: Suite, 
 def _scores_of(condition: Condition, log_p: Tensor, suite: Suite) -> list[Score]:
     on_host = log_p.cpu().numpy()
     kind, name, category, severity = condition.kind, condition.name, condition.category, condition.severity
-    of_labels = scored(kind, name, category, severity, on_host, condition.labels)._replace(covered=condition.covered)
+    of_labels = scored(kind, name, category, severity, on_host, condition.labels)
+    of_labels = replace(of_labels, covered=condition.covered)
     of_people = human_scores(on_host, suite.human) if condition.kind == "clean" and suite.human is not None else []
     return [of_labels, *of_people]

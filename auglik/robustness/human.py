@@ -73,8 +73,9 @@ def human_scores(log_p: NDArray[np.floating], human: Array) -> list[Score]:
 
     def row(name: str, error: Array, nll: Array, brier: Array) -> Score:
         return Score(
-            "human", name, "", None, float(error.mean()), float(nll.mean()), float(brier.mean()), ece, len(human)
-        )
+            kind="human", name=name, category="", severity=None, error=float(error.mean()), nll=float(nll.mean()),
+            brier=float(brier.mean()), ece=ece, images=len(human),
+        )  # fmt: skip
 
     return [
         row("expected", 1 - correct, cross_entropy, own_brier + distance),

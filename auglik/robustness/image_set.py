@@ -67,12 +67,12 @@ def image_conditions(
     kept = [files[index] for index in chosen]
     return [
         Condition(
-            "corruption",
-            name,
-            CORRUPTIONS[name],
-            severity,
-            labels[chosen],
-            _reader(folder / name / str(severity), kept, shape),
+            kind="corruption",
+            name=name,
+            category=CORRUPTIONS[name],
+            severity=severity,
+            labels=labels[chosen],
+            read=_reader(folder / name / str(severity), kept, shape),
         )
         for name in names
         for severity in severities

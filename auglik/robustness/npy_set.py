@@ -42,7 +42,14 @@ def npy_conditions(
     _check_labels(folder, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
     maps = {name: _open(found[name], test.images) for name in names}
     return [
-        Condition("corruption", name, CORRUPTIONS[name], severity, test.labels[chosen], _reader(maps[name], rows))
+        Condition(
+            kind="corruption",
+            name=name,
+            category=CORRUPTIONS[name],
+            severity=severity,
+            labels=test.labels[chosen],
+            read=_reader(maps[name], rows),
+        )
         for name in names
         for severity in severities
         for rows in [chosen + (severity - 1) * len(test.labels)]

@@ -3,10 +3,9 @@
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,17 @@ import numpy.typing as npt
 from auglik.objectives import InputError
 from auglik.scoring import metrics
 from auglik.system.files import write_csv, write_json
+from auglik.system.records import read_record
 
 SCORES, MEASURED = "robustness.csv", "robustness.json"
 MEAN, ALL = "mean", "all"
 
+Named = tuple[str, str, str, float | None]
+"""A condition, or conditions that a mean is over: kind, name, category, severity."""
 
-class Score(NamedTuple):
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
     """A row of robustness.csv: one condition, or a mean of conditions with equal weights."""
 
     kind: str
@@ -39,20 +43,35 @@ class Score(NamedTuple):
     covered: float | None = None
     """The share of the area that was really hidden, in whole pixels, of occlusion (its mean in a mean); else None."""
 
+    @property
+    def condition(self) -> Named:
+        """kind, name, category, severity."""
+        return self.kind, self.name, self.category, self.severity
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+"""Of robustness.csv."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What is asked of robustness.json, which says more."""
+
+    identity: str
+    """Of the conditions: a digest of all that decides them."""
+    corruptions: str
+    """The name of their set."""
+    scores_sha256: str
+    """Of robustness.csv."""
+
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
     """The metrics of log-probabilities [N,C] at labels [N]; the ECE's bins are filled with all N images."""
     return Score(
-        kind,
-        name,
-        category,
-        severity,
-        metrics.error(log_p, labels),
-        metrics.nll(log_p, labels),
-        metrics.brier(log_p, labels),
-        metrics.expected_calibration_error(log_p, labels),
-        len(np.asarray(labels)),
-    )
+        kind=kind, name=name, category=category, severity=severity, error=metrics.error(log_p, labels),
+        nll=metrics.nll(log_p, labels), brier=metrics.brier(log_p, labels),
+        ece=metrics.expected_calibration_error(log_p, labels), images=len(np.asarray(labels)),
+    )  # fmt: skip
 
 
 def means(scores: Iterable[Score]) -> list[Score]:
@@ -60,9 +79,9 @@ def means(scores: Iterable[Score]) -> list[Score]:
 
     A mean of ECEs is the mean over conditions, each an ECE over all its images (Heinonen et al. 2025, Table 2).
     """
-    groups: dict[tuple[str, str, str, float | None], list[Score]] = {}
+    groups: dict[Named, list[Score]] = {}
     for score in scores:
-        keys: list[tuple[str, str, str, float | None]] = [(score.kind, score.name, score.category, None)]
+        keys: list[Named] = [(score.kind, score.name, score.category, None)]
         if score.kind == "corruption":
             keys += [(score.kind, MEAN, score.category, None), (score.kind, MEAN, ALL, score.severity)]
             keys += [(score.kind, MEAN, ALL, None)]
@@ -72,33 +91,28 @@ def means(scores: Iterable[Score]) -> list[Score]:
     return [_mean(key, groups[key]) for key in ordered]
 
 
-def _mean(key: tuple[str, str, str, float | None], scores: Sequence[Score]) -> Score:
+def _mean(key: Named, scores: Sequence[Score]) -> Score:
     columns = zip(*((score.error, score.nll, score.brier, score.ece) for score in scores), strict=True)
     error, nll, brier, ece = (sum(column) / len(scores) for column in columns)
     hidden = [score.covered for score in scores if score.covered is not None]
     covered = sum(hidden) / len(hidden) if hidden else None
-    return Score(*key, error, nll, brier, ece, sum(score.images for score in scores), covered)
+    kind, name, category, severity = key
+    return Score(
+        kind=kind, name=name, category=category, severity=severity, error=error, nll=nll, brier=brier, ece=ece,
+        images=sum(score.images for score in scores), covered=covered,
+    )  # fmt: skip
 
 
 def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
     """robustness.csv, then robustness.json with what was measured and the checksum of the former."""
-    write_csv(folder / SCORES, [score._asdict() for score in scores], Score._fields)
+    write_csv(folder / SCORES, [asdict(score) for score in scores], COLUMNS)
     checksum = hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()
     write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
 
 
-def load_measured(folder: Path) -> dict[str, object] | None:
+def load_measured(folder: Path) -> Measured | None:
     """What robustness.json says, or None where there is none. Raises InputError for a damaged one."""
-    path = folder / MEASURED
-    if not path.exists():
-        return None
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to measure again") from None
-    if not isinstance(measured, dict) or "scores_sha256" not in measured:
-        raise InputError(f"{path}: expected what was measured of a run, got something else; delete it to measure again")
-    return measured
+    return read_record(Measured, folder / MEASURED, "delete it to measure again")
 
 
 def load_scores(folder: Path) -> list[Score] | None:
@@ -111,15 +125,13 @@ def load_scores(folder: Path) -> list[Score] | None:
         return None
     path = folder / SCORES
     content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != measured["scores_sha256"]:
+    if hashlib.sha256(content).hexdigest() != measured.scores_sha256:
         got = "other content" if content else "no such file"
         raise InputError(f"{path}: expected the scores that {MEASURED} was written with, got {got}; measure again")
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
     except (KeyError, ValueError, TypeError):
-        raise InputError(
-            f"{path}: expected the columns {', '.join(Score._fields)}, got others; measure again"
-        ) from None
+        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}, got others; measure again") from None
 
 
 def _score(row: Mapping[str, str]) -> Score:
@@ -127,5 +139,6 @@ def _score(row: Mapping[str, str]) -> Score:
     error, nll, brier, ece = (float(row[name]) for name in ("error", "nll", "brier", "ece"))
     covered = float(row["covered"]) if row.get("covered") else None  # files of earlier versions have no such column
     return Score(
-        row["kind"], row["name"], row["category"], severity, error, nll, brier, ece, int(row["images"]), covered
-    )
+        kind=row["kind"], name=row["name"], category=row["category"], severity=severity, error=error, nll=nll,
+        brier=brier, ece=ece, images=int(row["images"]), covered=covered,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,7 +34,8 @@ PUBLISHED = {
 """The published -C sets by data set; the folder is looked for in the data folder."""
 
 
-class Suite(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suite:
     """What every run on one data set is scored under."""
 
     conditions: list[Condition]
@@ -88,14 +90,10 @@ def open_suite(
         "conditions": len(conditions),
     }
     return Suite(
-        conditions,
-        human,
-        config.occlusion,
-        source.class_names,
-        Shape(*test.images.shape[1:]),
-        read_facts(source).digest,
-        {"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
-    )
+        conditions=conditions, human=human, occlusion=config.occlusion, class_names=source.class_names,
+        shape=Shape(*test.images.shape[1:]), training_digest=read_facts(source).digest,
+        measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
+    )  # fmt: skip
 
 
 def _corruptions(

@@ -32,7 +32,7 @@ Progress = Callable[[float], None]
 class Evaluation(NamedTuple):
     """Scores by name, the arrays that they were computed from, and a digest of the draws of all evaluation views."""
 
-    results: dict[str, float]
+    scores: dict[str, float]
     arrays: dict[str, NDArray[np.generic]]
     views_digest: str
 
@@ -91,8 +91,8 @@ def evaluate(
         "folded": scores(folded, labels),
         "mollified": scores(each_view, np.tile(labels, F)),
     }
-    results = {f"{part}_{name}": value for part, found in parts.items() for name, value in found._asdict().items()}
-    results |= {
+    found = {f"{part}_{name}": value for part, of_part in parts.items() for name, value in of_part._asdict().items()}
+    found |= {
         "marginal_log_likelihood": marginal.plain,
         "marginal_log_likelihood_corrected": marginal.corrected,
         "marginal_standard_error": marginal.standard_error,
@@ -108,7 +108,7 @@ def evaluate(
         "view_log_likelihoods": host(augmented.at_label),
     }
     views_digest = hashlib.sha256("".join(augmented.digests + mollified.digests).encode()).hexdigest()
-    return Evaluation(results, arrays, views_digest)
+    return Evaluation(found, arrays, views_digest)
 
 
 def on_validation(run: ResolvedRun, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:

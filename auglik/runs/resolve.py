@@ -80,7 +80,10 @@ def read_facts(source: Source) -> Facts:
     source.check()
     arrays = opened(source, "train")
     N, c, H, W = arrays.images.shape
-    return Facts(digest(arrays), N, c, H, W, source.classes, source.class_names, least_images(arrays.labels))
+    return Facts(
+        digest=digest(arrays), images=N, channels=c, height=H, width=W, classes=source.classes,
+        class_names=source.class_names, least_images=least_images(arrays.labels),
+    )  # fmt: skip
 
 
 def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
@@ -178,7 +181,10 @@ def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
         into = run.config.soften_into
         composed = ", p multiplied as published" if compose == "published" else ""
         text = f"softening of {'target and weight' if into == 'both' else into} ({run.config.soften}{composed})"
-        softening = Softening(decay, classes, into in ("target", "both"), into in ("weight", "both"), text)
+        softening = Softening(
+            decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"),
+            text=text,
+        )  # fmt: skip
     return run.training_views.pipeline(shape, softening)
 
 

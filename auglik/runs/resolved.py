@@ -30,7 +30,7 @@ class ViewDistribution(NamedTuple):
 
     def pipeline(self, shape: Shape, softening: Softening | None = None) -> Pipeline:
         """The views of images of that shape."""
-        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening)
+        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening=softening)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,11 @@ whole, so a folder that has one holds a finished run.
 """
 
 import hashlib
-import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +36,7 @@ from auglik.runs.evaluation import Evaluation, evaluate, on_validation
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.step import make_network
 from auglik.runs.training import train
@@ -44,17 +44,16 @@ from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.system.notices import say_once
+from auglik.system.records import to_json
 from auglik.system.stop import Interrupted, StopRequest
 from auglik.version import __version__
 from auglik.views import Shape
 
-CONFIG, RESULTS = "config.toml", "results.json"
-
-Results = dict[str, object]
-"""What results.json holds: scores by name and what identifies the run."""
+CONFIG = "config.toml"
 
 
-class Job(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
     """A run and where it goes: all that an engine needs, picklable."""
 
     cell: str
@@ -102,7 +101,9 @@ def execute(
             raise Interrupted("stopped while scoring; the training is in the checkpoint")
         progress(training + (1 - training) * share)
 
-    scores: dict[str, object] = {}
+    scores: Mapping[str, float] = {}
+    digests: dict[str, str] = {}
+    tested = absent = None
     if job.scored:
         test, indices = test_images(run, source)
         split = place(test, data.mean, data.std, run.device)
@@ -110,35 +111,38 @@ def execute(
         validation = on_validation(run, trained.network, data)
         digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
         write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **as_arrays(digests))
-        scores = {
-            **scored.results,
-            "test_images": len(test.labels),
-            **digests,
-            "absent_classes": absent_classes(data.class_names, test.labels),
-        }
+        scores, tested = scored.scores, len(test.labels)
+        absent = tuple(absent_classes(data.class_names, test.labels))
     count = lengths(run, len(data.training.labels))
-    results: Results = {
-        "cell": job.cell,
-        "likelihood": config.likelihood,
-        "aggregator": config.aggregator,
-        "views": config.views,
-        "seed": config.seed,
-        **scores,
-        **{f"last_epoch_{name}": value for name, value in trained.last_epoch.items()},
-        "train_seconds": trained.train_seconds,
-        "evaluation_seconds": time.monotonic() - began,
-        "steps": count.steps,
-        "training_images": len(data.training.labels),
-        "validation_images": len(data.validation.labels),
-        "class_names": list(data.class_names),
-        "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
-        "views_digest": hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
-        "batches_digest": trained.digests[0],
-        "view_digests": trained.digests[1:],
-        "pipeline": training_pipeline(run, data.training.gallery.shape, data.classes).describe(),
-        **provenance(job.settings, run.device),
-    }
-    write_json(job.folder / RESULTS, results)
+    results = Results(
+        cell=job.cell,
+        likelihood=config.likelihood,
+        aggregator=config.aggregator,
+        views=config.views,
+        seed=config.seed,
+        scores=scores,
+        test_images=tested,
+        test_digest=digests.get("test_digest"),
+        evaluation_views_digest=digests.get("evaluation_views_digest"),
+        absent_classes=absent,
+        last_epoch=trained.last_epoch,
+        train_seconds=trained.train_seconds,
+        evaluation_seconds=time.monotonic() - began,
+        steps=count.steps,
+        training_images=len(data.training.labels),
+        validation_images=len(data.validation.labels),
+        class_names=tuple(data.class_names),
+        parameters=sum(parameter.numel() for parameter in trained.network.parameters()),
+        views_digest=hashlib.sha256("".join(trained.digests).encode()).hexdigest(),
+        batches_digest=trained.digests[0],
+        view_digests=tuple(trained.digests[1:]),
+        pipeline=training_pipeline(run, data.training.gallery.shape, data.classes).describe(),
+        settings=job.settings,
+        threads=torch.get_num_threads(),
+        device=device_name(run.device),
+        versions=versions(),
+    )
+    write_json(job.folder / RESULTS, to_json(results))
     return results
 
 
@@ -173,22 +177,8 @@ def threads_of(job: Job) -> int:
 
 def threads_of_finished(folder: Path) -> int:
     """The threads of the run in `folder`; torch's where it has not ended. Raises InputError as `finished` does."""
-    results = finished(folder) or {}
-    return int(str(results.get("threads", torch.get_num_threads())))
-
-
-def finished(folder: Path) -> Results | None:
-    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
-    path = folder / RESULTS
-    if not path.exists():
-        return None
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; delete it to run again") from None
-    if not isinstance(results, dict) or "settings" not in results:
-        raise InputError(f"{path}: expected the results of a run, got something else; delete it to run again")
-    return results
+    results = finished(folder)
+    return results.threads if results is not None else torch.get_num_threads()
 
 
 def load_run(folder: Path) -> ResolvedRun:
@@ -209,11 +199,11 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder} holds a run that has not ended: finish it first")
-    found = checkpoints.load(folder / checkpoints.NAME, str(results["settings"]))
+    found = checkpoints.load(folder / checkpoints.NAME, results.settings)
     dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
     source = open_dataset(dataset, data_dir)
     source.check()
-    if same and digest(test_images(trained, source)[0]) != results.get("test_digest"):
+    if same and digest(test_images(trained, source)[0]) != results.test_digest:
         raise InputError(f"{folder}: expected the test images that it was scored on, got others in {dataset}")
     test, indices = test_images(run, source)
     _, c, H, W = test.images.shape
@@ -233,14 +223,9 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     return evaluate(run, network, place(test, found.mean, found.std, run.device), indices)
 
 
-def provenance(settings: str, device: torch.device) -> Results:
-    """What was run, and what it was run on."""
-    return {
-        "settings": settings,
-        "threads": torch.get_num_threads(),
-        "device": device_name(device),
-        "versions": {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()},
-    }
+def versions() -> dict[str, str]:
+    """Of what a run's numbers depend on."""
+    return {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def device_name(device: torch.device) -> str:

@@ -57,10 +57,14 @@ def begin(run: ResolvedRun, data: TrainingData) -> Learner:
         nesterov=run.nesterov,
         fused=True,
     )
+    learner = Learner(
+        objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
+        loss_of=objective.loss,
+    )  # fmt: skip
     if not run.config.compile:
-        return Learner(objective, network, optimizer, pipeline, network, objective.loss)
-    compiled = torch.compile(network), torch.compile(objective.loss)
-    return Learner(objective, network, optimizer, pipeline.compiled(), *compiled)
+        return learner
+    forward, loss_of = torch.compile(network), torch.compile(objective.loss)
+    return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
 
 
 def take_step(

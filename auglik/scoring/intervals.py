@@ -98,7 +98,10 @@ def _interval(values: Vector, level: float) -> Interval:
     with np.errstate(invalid="ignore"):
         mean = float(values.mean())
     half_width = float(special.stdtrit(values.size - 1, (1 + level) / 2) * standard_errors(values))
-    return Interval(mean, standard_error(values), mean - half_width, mean + half_width, values.size)
+    return Interval(
+        mean=mean, standard_error=standard_error(values), lower=mean - half_width, upper=mean + half_width,
+        n=values.size,
+    )  # fmt: skip
 
 
 def _vector(name: str, values: npt.ArrayLike) -> Vector:

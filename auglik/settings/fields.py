@@ -7,9 +7,8 @@ import types
 import typing
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from auglik.objectives import InputError
 from auglik.settings.names import nearest
@@ -36,7 +35,8 @@ def check_choices(config: object) -> None:
             )
 
 
-class Setting(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
     """One setting: its flat name, its place in RunConfig, and what the command line says of it."""
 
     key: str
@@ -63,7 +63,13 @@ def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> I
         optional = types.NoneType in members
         help_, choices = item.metadata["help"], item.metadata["choices"]
         yield Setting(
-            prefix + item.name, (*path, item.name), kind, optional, typing.cast(Scalar, item.default), help_, choices
+            key=prefix + item.name,
+            path=(*path, item.name),
+            type=kind,
+            optional=optional,
+            default=typing.cast(Scalar, item.default),
+            help=help_,
+            choices=choices,
         )
 
 

@@ -1,6 +1,7 @@
 """What is drawn for K views of N images, and the views of B of them."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch import Tensor
 from auglik.views.mixing.contract import soft_labels
 
 
-class Draws(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draws:
     """What was drawn for K views of N images in one epoch: arrays on the host, copies of some on the device."""
 
     role: NDArray[np.uint8]
@@ -58,7 +60,8 @@ class Mixed(NamedTuple):
     share: Tensor
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Views:
     """K views of B images: standardized [K,B,c,H,W], decay and weight [K,B], places in the gallery [B]."""
 
     images: Tensor

@@ -44,7 +44,8 @@ class Step(NamedTuple):
         return host_generator(seed, purpose, key, epoch, view)
 
 
-class Softening(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Softening:
     """How the labels of transformed views are softened."""
 
     decay: Callable[[Sequence[Sequence[Applied]]], NDArray[np.float32]]
@@ -129,7 +130,10 @@ class Pipeline:
             name: np.array([stream_key(seed, purpose, key, epoch, view) for view in range(views)])
             for name, key in stages.items()
         }
-        return Draws(role, temperature, decay, weight, parameters, mixing, noise, sent)
+        return Draws(
+            role=role, temperature=temperature, decay=decay, weight=weight, parameters=parameters, mixing=mixing,
+            noise=noise, device=sent,
+        )  # fmt: skip
 
     def _softened(
         self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]
@@ -184,7 +188,10 @@ class Pipeline:
         role = draws.role[:, batch]
         if role.any():
             mollify(images, role, drawn["temperature"], noise.get(MOLLIFICATION))
-        return Views(images.unflatten(0, (K, B)), drawn["decay"], drawn.get("weight"), positions, mixed)
+        return Views(
+            images=images.unflatten(0, (K, B)), decay=drawn["decay"], weight=drawn.get("weight"),
+            positions=positions, mixed=mixed,
+        )  # fmt: skip
 
     def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:
         """The batches that will be rendered from now on, in order: a streamed gallery reads them ahead."""

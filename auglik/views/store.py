@@ -37,7 +37,7 @@ class Gallery:
         mean_, std_ = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
         scale, shift = (values.float().to(device) for values in (1 / (255 * std_), -mean_ / std_))
         _, c, H, W = images.shape
-        return Gallery(_placed(images, device), c, H, W, scale, shift)
+        return Gallery(pixels=_placed(images, device), channels=c, height=H, width=W, scale=scale, shift=shift)
 
     def announce(self, batches: Iterable[NDArray[np.int64]]) -> None:
         """Which images will be asked for from now on, batch by batch: those of a streamed gallery are read ahead."""
@@ -80,7 +80,7 @@ def packed(levels: Tensor) -> Gallery:
     """Images uint8 [V,c,H,W] as a gallery that leaves levels as they are."""
     _, c, H, W = levels.shape
     ones, zeros = torch.ones(c, device=levels.device), torch.zeros(c, device=levels.device)
-    return Gallery(pack(levels), c, H, W, ones, zeros)
+    return Gallery(pixels=pack(levels), channels=c, height=H, width=W, scale=ones, shift=zeros)
 
 
 def _placed(images: Images, device: torch.device) -> Tensor | StreamedPixels:

@@ -48,11 +48,14 @@ def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> 
     """
     omega, log_omega, mean_weight = _omega(weight, views)
     if log_importance is None:
-        return Shares(omega, log_omega, mean_weight, None, None)
+        return Shares(omega=omega, log_omega=log_omega, mean_weight=mean_weight, log_importance=None, outside=None)
     i = at_least_float32(log_importance)[..., None]
     without = (log_omega + i == -math.inf).all(0)
     outside = without if weight is None else without & (mean_weight > 0)
-    return Shares(omega, log_omega, mean_weight, i.masked_fill(without, 0.0), outside)
+    return Shares(
+        omega=omega, log_omega=log_omega, mean_weight=mean_weight, log_importance=i.masked_fill(without, 0.0),
+        outside=outside,
+    )  # fmt: skip
 
 
 def _omega(weight: Tensor | None, views: int) -> tuple[Tensor | float, Tensor | float, Tensor | float]:

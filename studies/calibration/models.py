@@ -23,7 +23,11 @@ ENOUGH = 30
 def predictions(log_p: NDArray[np.float32], labels: NDArray[np.intp]) -> Predictions:
     """Of a run without validation images."""
     places = np.arange(len(labels))
-    return Predictions(log_p, labels, places, log_p, log_p[None], log_p[None, :, 0], log_p[:0], labels[:0], places[:0])
+    return Predictions(
+        log_probabilities=log_p, labels=labels, indices=places, folded_log_probabilities=log_p,
+        mollified_log_probabilities=log_p[None], view_log_likelihoods=log_p[None, :, 0],
+        validation_log_probabilities=log_p[:0], validation_labels=labels[:0], validation_indices=places[:0],
+    )  # fmt: skip
 
 
 def model_claims(seed: int) -> list[Claim]:

@@ -39,16 +39,12 @@ def beta(a: float, b: float) -> Law:
     odds = np.arange(-40 / min(a, b), 40 / min(a, b), 0.1)
     density = np.exp(-a * np.log1p(np.exp(-odds)) - b * np.log1p(np.exp(odds)))
     return Law(
-        f"Beta({a:g},{b:g}) views",
-        float(np.log(a / (a + b))),
-        float(digamma(a) - digamma(a + b)),
-        float(np.sqrt(polygamma(1, a) - polygamma(1, a + b))),
-        b / (a * (a + b + 1)),
-        -np.log1p(np.exp(-odds)),
-        density / density.sum(),
-        lambda generator, shape: np.log(generator.beta(a, b, shape)),
-        True,
-    )
+        title=f"Beta({a:g},{b:g}) views", log_integral=float(np.log(a / (a + b))),
+        mean_log=float(digamma(a) - digamma(a + b)),
+        deviation_log=float(np.sqrt(polygamma(1, a) - polygamma(1, a + b))), relative_variance=b / (a * (a + b + 1)),
+        atoms=-np.log1p(np.exp(-odds)), weights=density / density.sum(),
+        draw=lambda generator, shape: np.log(generator.beta(a, b, shape)), probabilities=True,
+    )  # fmt: skip
 
 
 def log_normal(mean: float, deviation: float) -> Law:
@@ -56,16 +52,11 @@ def log_normal(mean: float, deviation: float) -> Law:
     z = np.arange(-12, 12, 0.05)
     density = np.exp(-(z**2) / 2)
     return Law(
-        f"log-normal({mean:g}, {deviation:g}) views",
-        mean + deviation**2 / 2,
-        mean,
-        deviation,
-        float(np.expm1(deviation**2)),
-        mean + deviation * z,
-        density / density.sum(),
-        lambda generator, shape: mean + deviation * generator.standard_normal(shape),
-        False,
-    )
+        title=f"log-normal({mean:g}, {deviation:g}) views", log_integral=mean + deviation**2 / 2, mean_log=mean,
+        deviation_log=deviation, relative_variance=float(np.expm1(deviation**2)), atoms=mean + deviation * z,
+        weights=density / density.sum(),
+        draw=lambda generator, shape: mean + deviation * generator.standard_normal(shape), probabilities=False,
+    )  # fmt: skip
 
 
 def two_point(low: float, high: float, share: float) -> Law:
@@ -73,13 +64,11 @@ def two_point(low: float, high: float, share: float) -> Law:
     mean, spread = share * high + (1 - share) * low, high - low
     log_low, log_high = float(np.log(low)), float(np.log(high))
     return Law(
-        f"two-point views ({low:g} or {high:g})",
-        float(np.log(mean)),
-        share * log_high + (1 - share) * log_low,
-        float(np.sqrt(share * (1 - share))) * (log_high - log_low),
-        share * (1 - share) * spread**2 / mean**2,
-        np.array([log_low, log_high]),
-        np.array([1 - share, share]),
-        lambda generator, shape: np.where(generator.random(shape) < share, log_high, log_low),
-        True,
-    )
+        title=f"two-point views ({low:g} or {high:g})", log_integral=float(np.log(mean)),
+        mean_log=share * log_high + (1 - share) * log_low,
+        deviation_log=float(np.sqrt(share * (1 - share))) * (log_high - log_low),
+        relative_variance=share * (1 - share) * spread**2 / mean**2, atoms=np.array([log_low, log_high]),
+        weights=np.array([1 - share, share]),
+        draw=lambda generator, shape: np.where(generator.random(shape) < share, log_high, log_low),
+        probabilities=True,
+    )  # fmt: skip

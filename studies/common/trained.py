@@ -5,6 +5,7 @@ finite set of equally likely views the integral log I is a mean that can be comp
 """
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ class Offset(NamedTuple):
     flip: bool
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
     """A trained network in float64, batch norms at their running statistics, and the orbit of its test images."""
 
     dataset: str
@@ -96,4 +98,7 @@ def trained(dataset: str, images: int, quick: bool, seed: int) -> Trained:
     pixels, labels = test.images[:images], torch.from_numpy(test.labels[:images].copy())
     offsets = offsets_of(source.traits.flip)
     views = orbit_views(Gallery.pack(pixels, data.mean, data.std, torch.device("cpu")), offsets)
-    return Trained(Path(dataset).stem, network, pixels, labels, data.mean, data.std, offsets, views)
+    return Trained(
+        dataset=Path(dataset).stem, network=network, pixels=pixels, labels=labels, mean=data.mean, std=data.std,
+        offsets=offsets, views=views,
+    )  # fmt: skip

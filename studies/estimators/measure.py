@@ -90,7 +90,10 @@ def moments(means: np.ndarray, products: np.ndarray, count: int) -> Measured:
     """From the means [3,n] of error, its square and the reduced error, and the reduced errors' products [n,n]."""
     mean, square, reduced = means
     covariance = (products - np.outer(reduced, reduced)) / count
-    return Measured(reduced, np.sqrt(np.diag(covariance)), covariance, np.sqrt(square - mean**2), np.sqrt(square))
+    return Measured(
+        bias=reduced, standard_error=np.sqrt(np.diag(covariance)), covariance=covariance,
+        deviation=np.sqrt(square - mean**2), rmse=np.sqrt(square),
+    )  # fmt: skip
 
 
 def by_summing(law: Law) -> dict[str, Measured]:
@@ -106,7 +109,10 @@ def by_summing(law: Law) -> dict[str, Measured]:
             rows.append((pmf @ error, pmf @ error**2))
         mean, square = np.array(rows).T
         none = np.zeros_like(mean)
-        found[name] = Measured(mean, none, np.diag(none), np.sqrt(square - mean**2), np.sqrt(square))
+        found[name] = Measured(
+            bias=mean, standard_error=none, covariance=np.diag(none), deviation=np.sqrt(square - mean**2),
+            rmse=np.sqrt(square),
+        )  # fmt: skip
     return found
 
 

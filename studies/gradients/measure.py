@@ -91,7 +91,10 @@ def orbit_under(
     (of_logits,) = torch.autograd.grad(at_label.sum(), logits)
     gradients = np.ascontiguousarray((of_logits.numpy()[..., None, :] @ jacobian)[..., 0, :].swapaxes(0, 1))
     log_p = at_label.detach().numpy().T.copy()
-    return Orbit(objective_of, logits.detach(), decay, found.labels, log_p, jacobian, gradients)
+    return Orbit(
+        objective_of=objective_of, logits=logits.detach(), decay=decay, labels=found.labels, log_p=log_p,
+        jacobian=jacobian, gradients=gradients,
+    )  # fmt: skip
 
 
 class Picked(NamedTuple):

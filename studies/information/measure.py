@@ -130,7 +130,7 @@ def measure(images: Bytes, t: Floats) -> Iterator[Measured | float]:
                 lost += decoded_differs(encoded, view)
         yield (column + 1) / len(t)
     unblurred = np.array([len(png(image)) for image in images])
-    yield Measured(t, sizes, unblurred, len(png(one_colour(images))), lost)
+    yield Measured(t=t, bytes=sizes, unblurred=unblurred, one_colour=len(png(one_colour(images))), lost=lost)
 
 
 def best_power(t: Floats, decay: Floats) -> float:

@@ -6,7 +6,7 @@ likelihood as logits grow on a clean label. Sources: Heinonen et al. 2025, Eq. 1
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -48,7 +48,8 @@ EXPONENTS = (0.5, 1.0, 2.0)
 Form = Callable[[Tensor], Tensor]
 
 
-class Compared(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
     """log Z and its gradient by torch and by a reference: logits [N,C], values [N], gradients [N,C]."""
 
     value: np.ndarray
@@ -94,7 +95,9 @@ def by_torch(form: Form, logits: np.ndarray, dtype: torch.dtype) -> tuple[np.nda
 def _compared(form: Form, logits: np.ndarray, exact: Sequence[Normalizer], name: str) -> Compared:
     values, slopes = np.array([one.value for one in exact]), np.array([one.gradient for one in exact])
     dtype = DTYPES[name]
-    return Compared(*by_torch(form, logits, dtype), values, slopes, ROUNDINGS[name] * torch.finfo(dtype).eps)
+    value, gradient = by_torch(form, logits, dtype)
+    rounding = ROUNDINGS[name] * torch.finfo(dtype).eps
+    return Compared(value=value, gradient=gradient, exact_value=values, exact_gradient=slopes, rounding=rounding)
 
 
 def uniform_level(context: Context) -> tuple[list[Claim], xarray.Dataset]:

@@ -7,8 +7,9 @@ Sources: DESIGN of auglik, section 3; Heinonen et al. 2025; Kapoor et al. 2022; 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -45,7 +46,8 @@ ARITHMETIC = ("log-mean", "durbin-koopman", "power-mean", "jackknife")
 """The aggregators that predict with the mean of the views' probabilities; the others with their geometric mean."""
 
 
-class Agreement(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
     """What an objective's torch code is off by in a dtype."""
 
     label: str
@@ -106,7 +108,7 @@ def _agreements(
                 worst(one[place], twin[place], scale, dtype)
                 for one, twin, scale in zip(computed, exact, scales, strict=True)
             ]
-            found.append(Agreement(label, kind, name, quantity, worst_of(several)))
+            found.append(Agreement(label=label, kind=kind, dtype=name, quantity=quantity, worst=worst_of(several)))
     return found
 
 

@@ -1,5 +1,6 @@
 """Every aggregator on random views of an orbit, and on all pairs of them."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ MIXES_LABELS = "geometric-normalized"
 MIXED_UP_TO = 16
 
 
-class Tables(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tables:
     """The categorical likelihood on the orbit of N images, m views each."""
 
     log_f: np.ndarray
@@ -53,7 +55,10 @@ def tables_of(found: Trained, logits: np.ndarray) -> Tables:
     weights = np.full(len(logits), 1 / len(logits))
     log_p = log_f[:, np.arange(len(labels)), labels].T
     integral = p @ weights
-    return Tables(log_f, log_p, np.log(integral), (p**2) @ weights / integral**2 - 1, weights)
+    return Tables(
+        log_f=log_f, log_p=log_p, log_integral=np.log(integral),
+        relative_variance=(p**2) @ weights / integral**2 - 1, weights=weights,
+    )  # fmt: skip
 
 
 def fold(name: str, tables: Tables, labels: np.ndarray, picks: np.ndarray) -> np.ndarray:

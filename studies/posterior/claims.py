@@ -1,6 +1,7 @@
 """What is claimed of the posteriors."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -42,7 +43,8 @@ class Refit(NamedTuple):
     by_sampling: tuple[float, float]
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
     """The temperature T at which `categorical + geometric:T` is as concentrated as a pair is at T = 1."""
 
     T: float

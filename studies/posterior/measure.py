@@ -1,7 +1,7 @@
 """What is read off a posterior: held-out log-likelihood, concentration, leave-one-out scores, and their errors."""
 
 import warnings
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ DELTA = 0.05
 """Doublings of the likelihood's power on either side of none, for a difference quotient."""
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
     """Figures of a posterior, each with its Monte Carlo standard error."""
 
     held_out: float
@@ -52,13 +53,15 @@ def read_draws(problem: Problem, draws: Draws, log_likelihood: Floats) -> Readin
     square = ((draws.phi - draws.phi.mean((0, 1))) ** 2).mean(-1) / PRIOR**2
     spread = float(np.sqrt(square.mean()))
     return Reading(
-        float(np.log(mean).mean()),
-        monte_carlo_error((f / mean).mean(-1)),
-        np.log(mean),
-        spread,
-        monte_carlo_error(square) / (2 * spread),
-        (scaled_mean(score, log_likelihood, DELTA) - scaled_mean(score, log_likelihood, -DELTA)) / (2 * DELTA),
-        np.log(2) * monte_carlo_error((score - score.mean()) * (log_likelihood - log_likelihood.mean())),
+        held_out=float(np.log(mean).mean()),
+        held_out_error=monte_carlo_error((f / mean).mean(-1)),
+        by_image=np.log(mean),
+        spread=spread,
+        spread_error=monte_carlo_error(square) / (2 * spread),
+        power_slope=(scaled_mean(score, log_likelihood, DELTA) - scaled_mean(score, log_likelihood, -DELTA))
+        / (2 * DELTA),
+        power_slope_error=np.log(2)
+        * monte_carlo_error((score - score.mean()) * (log_likelihood - log_likelihood.mean())),
     )
 
 
@@ -77,14 +80,11 @@ def read_sample(problem: Problem, setting: Setting, sample: posterior_torch.Samp
     square = ((sample.phi - w @ sample.phi) ** 2).mean(1) / PRIOR**2
     spread = float(np.sqrt(w @ square))
     return Reading(
-        float(np.log(mean).mean()),
-        weighted_error(w, (f / mean).mean(1)),
-        np.log(mean),
-        spread,
-        weighted_error(w, square) / (2 * spread),
-        float(np.log(2) * (w @ products)),
-        float(np.log(2) * weighted_error(w, products)),
-    )
+        held_out=float(np.log(mean).mean()), held_out_error=weighted_error(w, (f / mean).mean(1)),
+        by_image=np.log(mean), spread=spread, spread_error=weighted_error(w, square) / (2 * spread),
+        power_slope=float(np.log(2) * (w @ products)),
+        power_slope_error=float(np.log(2) * weighted_error(w, products)),
+    )  # fmt: skip
 
 
 def weighted_error(weight: Floats, values: Floats) -> float:

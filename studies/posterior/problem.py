@@ -105,13 +105,9 @@ def make_problem() -> Problem:
 
     unseen = _flat(Gallery.pack(test.images, mean, std, cpu).clean(slice(None)))
     return Problem(
-        features(_flat(rendered.images)),
-        rendered.decay.double().numpy(),
-        train.labels,
-        features(clean),
-        features(unseen),
-        test.labels,
-    )
+        views=features(_flat(rendered.images)), decay=rendered.decay.double().numpy(), labels=train.labels,
+        clean=features(clean), test=features(unseen), test_labels=test.labels,
+    )  # fmt: skip
 
 
 def _chosen(arrays: Arrays) -> Arrays:

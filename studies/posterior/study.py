@@ -93,7 +93,7 @@ def match(problem: Problem, number: int, posteriors: Posteriors, draw: Callable[
     error = T * abs(slope) * float(np.hypot(target.reading.spread_error, reading.spread_error))
     here, there = (phi.reshape(-1, SIZE) for phi in (draws.phi, target.draws.phi))
     shift = np.sqrt(np.mean((here.mean(0) - there.mean(0)) ** 2 / there.var(0)))
-    return Match(T, error, target.reading, reading, float(shift))
+    return Match(T=T, T_error=error, target=target.reading, reading=reading, shift=float(shift))
 
 
 def refit(

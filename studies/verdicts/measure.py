@@ -1,6 +1,7 @@
 """How often the product says what is not so, in worlds whose truth is known."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ CHUNK = 250_000
 """Differences of one cell at a time: a batch of experiments."""
 
 
-class Rates(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
     """Of one world at one number of seeds, over E experiments of C cells."""
 
     word: float
@@ -52,13 +54,10 @@ def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, 
         covered.append(np.abs(below(law, effects) - 0.5) <= 0.475)
     every = np.concatenate(told)
     return Rates(
-        float(every.mean()),
-        float(every.any(1).mean()),
-        np.concatenate(right).mean(0),
-        float(np.concatenate(equal).any(1).mean()),
-        np.concatenate(covered).mean(0),
-        experiments,
-    )
+        word=float(every.mean()), family=float(every.any(1).mean()), right=np.concatenate(right).mean(0),
+        equal=float(np.concatenate(equal).any(1).mean()), coverage=np.concatenate(covered).mean(0),
+        experiments=experiments,
+    )  # fmt: skip
 
 
 class CorruptedRates(NamedTuple):
@@ -102,7 +101,8 @@ def _profile(nll: Floats) -> Profile:
     }
 
 
-class Assured(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assured:
     """Of what undecided cells are told of the seeds that they need, when their true difference is 2 sds."""
 
     undecided: int
@@ -122,20 +122,29 @@ def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: floa
     needed = verdicts_worlds.seeds_that_tell(effect, CELLS)
     held, lost, over, told = [], [], [], []
     for y in rng.normal(effect, 1, (experiments, seeds)):
-        law = Law(float(y.mean()), float(y.std(ddof=1) / np.sqrt(seeds)), 0.0, seeds, 2)
+        law = Law(
+            mean=float(y.mean()), seed_error=float(y.std(ddof=1) / np.sqrt(seeds)), image_error=0.0, seeds=seeds,
+            images=2,
+        )  # fmt: skip
         found = seeds_needed(law, CELLS, rng)
         lower, upper = found.lower or np.inf, found.upper or np.inf
         held.append(lower <= needed <= upper)
         lost.append(found.lower is None)
         over.append(found.lower is not None and found.upper is None)
-        padded = Law(np.r_[law.mean, np.zeros(CELLS - 1)], np.r_[law.seed_error, np.ones(CELLS - 1)], 0.0, seeds, 2)
+        padded = Law(
+            mean=np.r_[law.mean, np.zeros(CELLS - 1)], seed_error=np.r_[law.seed_error, np.ones(CELLS - 1)],
+            image_error=0.0, seeds=seeds, images=2,
+        )  # fmt: skip
         told.append(bool(decide(padded, 0.0).told[0]))
     undecided = ~np.array(told)
 
     def share(of: Sequence[bool]) -> float:
         return float(np.mean(np.array(of)[undecided])) if undecided.any() else float("nan")
 
-    return Assured(int(undecided.sum()), share(held), float(np.mean(held)), share(lost), share(over), experiments)
+    return Assured(
+        undecided=int(undecided.sum()), holds=share(held), holds_any=float(np.mean(held)), beyond=share(lost),
+        open=share(over), experiments=experiments,
+    )  # fmt: skip
 
 
 def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> float:
@@ -181,4 +190,14 @@ def _predictions(nll: Floats) -> Predictions:
     none = log_p[:0].astype(np.float32)
     views = np.repeat(-nll[None], 3, 0)
     places = np.arange(len(nll))
-    return Predictions(log_p, labels, places, log_p, log_p[None], views, none, labels[:0], places[:0])  # type: ignore[arg-type]
+    return Predictions(
+        log_probabilities=log_p,
+        labels=labels,
+        indices=places,
+        folded_log_probabilities=log_p,
+        mollified_log_probabilities=log_p[None],
+        view_log_likelihoods=views,  # type: ignore[arg-type]  # float64, so that nothing is rounded
+        validation_log_probabilities=none,
+        validation_labels=labels[:0],
+        validation_indices=places[:0],
+    )

@@ -241,7 +241,10 @@ def test_runs_are_counted_by_what_became_of_them(compared: Path, tmp_path: Path)
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run takes no time to time anything."""
-    monkeypatch.setattr("auglik.recipes.cost.estimate", lambda *arguments, **options: Estimate(0, 0, [], 0, False))
+    monkeypatch.setattr(
+        "auglik.recipes.cost.estimate",
+        lambda *arguments, **options: Estimate(images=0, steps=0, times=[], left_out=0, compiled=False),
+    )
 
 
 @pytest.mark.usefixtures("untimed")

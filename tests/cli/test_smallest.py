@@ -12,9 +12,11 @@ from auglik.cli.robustness import table as robustness_table
 from auglik.experiments.differences import differences, table, write_comparison
 from auglik.inference.calibration import calibrate, temperature_scaling
 from auglik.robustness.score import Score, means
+from auglik.runs.results import Results
 from auglik.scoring.ensembles import score, write_ensembles
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.scoring.predictions import Predictions
+from tests import tiny
 
 PROBABILITIES = {"uniform": 0.5, "right": 0.95, "wrong": 0.05, "certain": 1.0, "certainly wrong": 0.0}
 """Of the label, at two classes."""
@@ -69,13 +71,14 @@ def test_calibration_of_one_image_and_of_identical_cells() -> None:
         assert cell.temperature == (None, None)
 
 
-def results(cell: str, seed: int, run: Predictions) -> dict[str, object]:
+NAMED = {cell: {"dataset": "digits", "network": "small-cnn"} for cell in ("a", "b")}
+
+
+def results(cell: str, seed: int, run: Predictions) -> Results:
     found = scores(run.log_probabilities, run.labels)._asdict()
-    return {
-        "cell": cell, "seed": seed, "test_digest": "same",
-        **{f"{part}_{name}": value if math.isfinite(value) else None
-           for part in ("clean", "folded", "mollified") for name, value in found.items()},
-    }  # fmt: skip
+    parts = ("clean", "folded", "mollified")
+    values = {f"{part}_{name}": value for part in parts for name, value in found.items() if math.isfinite(value)}
+    return tiny.results(cell=cell, seed=seed, **values)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -87,7 +90,7 @@ def test_a_comparison_of_identical_cells_of_one_image(tmp_path: Path, seeds: int
     clean = {item.metric: item.interval for item in found}
     assert clean["clean_error"].mean == 0
     assert math.isnan(clean["clean_error"].lower)  # seeds that do not differ tell nothing of how seeds do
-    write_comparison(tmp_path, runs, found)
+    write_comparison(tmp_path, runs, found, NAMED)
     write_ensembles(tmp_path, {cell: dict.fromkeys(range(seeds), run) for cell in runs})
     shown = table(runs, found, "clean")
     assert f"over {seeds} seed{'s' * (seeds == 2)}\n" in shown
@@ -100,16 +103,21 @@ def test_a_comparison_of_one_cell_and_of_none_finished(tmp_path: Path) -> None:
     run = predictions(2, "right", 1)
     one = {"a": [results("a", 0, run)]}
     assert "Paired" not in table(one, differences(one, {"a": "a"}), "clean")
-    none: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
-    write_comparison(tmp_path, none, differences(none, {"a": "a", "b": "a"}))
+    none: dict[str, list[Results]] = {"a": [], "b": []}
+    write_comparison(tmp_path, none, differences(none, {"a": "a", "b": "a"}), NAMED)
     write_ensembles(tmp_path, {"a": {}, "b": {}})
     uneven = {"a": [results("a", 0, run)], "b": [results("b", seed, run) for seed in range(3)]}
     assert "over 1 to 3 seeds" in table(uneven, differences(uneven, {"a": "a", "b": "a"}), "clean")
 
 
 def test_robustness_of_one_run_of_one_image_and_of_cells_on_other_data() -> None:
-    clean = Score("clean", "clean", "", 0.0, 1.0, math.inf, 2.0, 1.0, 1)
-    corrupted = Score("corruption", "fog", "weather", 3.0, 0.0, 0.5, 0.2, 0.1, 1)
+    clean = Score(
+        kind="clean", name="clean", category="", severity=0.0, error=1.0, nll=math.inf, brier=2.0, ece=1.0, images=1
+    )
+    corrupted = Score(
+        kind="corruption", name="fog", category="weather", severity=3.0, error=0.0, nll=0.5, brier=0.2, ece=0.1,
+        images=1,
+    )  # fmt: skip
     shown = robustness_table({"a": [[clean]], "b": [[clean, *means([corrupted])]]})
     corruptions = shown.partition("Corruptions")[2]
     assert corruptions.split("\n")[2].split() == ["a", "\u2013", "\u2013", "\u2013", "\u2013"]

@@ -303,7 +303,15 @@ def test_unusable_rules_are_refused_in_one_line(text: str, says: str) -> None:
 
 
 def table_with(operations: dict[str, MeasuredCurve]) -> Table:
-    return Table("accuracy", "digits", "abc", C, 50, {"points": 3}, operations)
+    return Table(
+        measure="accuracy",
+        dataset="digits",
+        digest="abc",
+        classes=C,
+        images=50,
+        settings={"points": 3},
+        operations=operations,
+    )
 
 
 def curve(at_: list[float], value: list[float], axis: str = "magnitude") -> MeasuredCurve:

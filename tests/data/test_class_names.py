@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from auglik.robustness.human import load_human_labels
 from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import read_facts, resolve
-from auglik.runs.run import RESULTS, execute, finished
+from auglik.runs.results import RESULTS, finished
+from auglik.runs.run import execute
 from auglik.runs.settings import RunConfig, change
 from auglik.system.notices import say_once
 from tests.tiny import job, options
@@ -212,9 +214,9 @@ def test_wnids_in_another_order_beside_classes_without_names_are_refused(tmp_pat
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
     folder = corrupted(tmp_path / "C", tree(tmp_path / "val", ["n01", "n02"]))
     dataset = str(tmp_path / "mine.npz")
-    assert suite_of(dataset, folder, tmp_path)  # by number, which is said
+    assert suite_of(dataset, folder, tmp_path).conditions  # by number, which is said
     (folder / "wnids.txt").write_text("n01\nn02\n")
-    assert suite_of(dataset, folder, tmp_path)
+    assert suite_of(dataset, folder, tmp_path).conditions
     (folder / "wnids.txt").write_text("n02\nn01\n")
     refused(lambda: suite_of(dataset, folder, tmp_path), "wnids.txt", "have no names")
 
@@ -294,9 +296,9 @@ def evaluate(run: Path, dataset: Path, *extra: str) -> str:
 def test_a_run_keeps_its_class_names(trained: Path) -> None:
     results = finished(trained)
     assert results is not None
-    assert results["class_names"] == WORDS.tolist()
-    assert results["absent_classes"] == []
-    kept = checkpoints.load(trained / checkpoints.NAME, str(results["settings"]))
+    assert results.class_names == tuple(WORDS.tolist())
+    assert results.absent_classes == ()
+    kept = checkpoints.load(trained / checkpoints.NAME, results.settings)
     assert kept.class_names == tuple(WORDS.tolist())
 
 
@@ -310,10 +312,10 @@ def test_a_run_is_scored_on_another_data_set_by_names(
     place = np.argsort(order)
     other = {"train_labels": place[source.train().labels], "test_labels": place[source.test().labels]}
     renumbered = digits_npz(tmp_path / "letters.npz", class_names=WORDS[order], **other)
-    assert float(evaluate(trained, renumbered)) == results["clean_error"]
+    assert float(evaluate(trained, renumbered)) == results.scores["clean_error"]
 
     with caplog.at_level(logging.WARNING, "auglik"):
-        assert float(evaluate(trained, digits_npz(tmp_path / "numbers.npz"))) == results["clean_error"]
+        assert float(evaluate(trained, digits_npz(tmp_path / "numbers.npz"))) == results.scores["clean_error"]
     assert "numbers.npz: classes matched" in caplog.text
     capitals = digits_npz(tmp_path / "capitals.npz", class_names=np.char.capitalize(WORDS))
     assert "Zero, One, Two, Three, Four and 5 more which it lacks, and no zero" in evaluate(trained, capitals)
@@ -332,8 +334,8 @@ def test_a_run_from_before_names_were_kept_is_matched_by_number(trained: Path, t
     torch.save(payload, run / checkpoints.NAME)
     results = finished(run)
     assert results is not None
-    assert checkpoints.load(run / checkpoints.NAME, str(results["settings"])).class_names == ()
-    assert float(evaluate(run, digits_npz(tmp_path / "numbers.npz"))) == results["clean_error"]
+    assert checkpoints.load(run / checkpoints.NAME, results.settings).class_names == ()
+    assert float(evaluate(run, digits_npz(tmp_path / "numbers.npz"))) == results.scores["clean_error"]
 
 
 def test_robustness_refuses_a_data_set_whose_names_have_changed(trained: Path, tmp_path: Path) -> None:
@@ -343,8 +345,8 @@ def test_robustness_refuses_a_data_set_whose_names_have_changed(trained: Path, t
     suite = open_suite(str(path), tmp_path, RobustnessConfig(corruptions="none", occlusion=False, mollified=False))
     results = finished(run)
     assert results is not None
-    suite = suite._replace(training_digest=read_facts(open_dataset(str(path))).digest)
-    settings = results["settings"]
+    suite = replace(suite, training_digest=read_facts(open_dataset(str(path))).digest)
+    settings = results.settings
     assert settings  # of the same images: the digest does not see names
     refused(lambda: evaluate_robustness(run, suite), "expected its classes")
 
@@ -447,7 +449,16 @@ def test_human_labels_in_another_order_of_classes_are_refused(tmp_path: Path) ->
 def test_a_confidence_table_of_other_classes_is_refused(tmp_path: Path) -> None:
     path, one = tmp_path / "table.json", np.ones(1)
     curve = MeasuredCurve("magnitude", one - 1, one, one - 1)
-    table = Table("accuracy", "pets", "abc", 3, 50, {}, {"identity": curve, "crop": curve}, ("cat", "dog", "owl"))
+    table = Table(
+        measure="accuracy",
+        dataset="pets",
+        digest="abc",
+        classes=3,
+        images=50,
+        settings={},
+        operations={"identity": curve, "crop": curve},
+        class_names=("cat", "dog", "owl"),
+    )
     rules = parse_rules(f"crop:measured:table={path}")
     write_table(path, table)
     assert list(parse_table(path.read_bytes(), "table").class_names) == ["cat", "dog", "owl"]

@@ -13,17 +13,18 @@ from auglik import RunConfig, change, plan
 from auglik.cli.main import auglik
 from auglik.experiments.tuning import FIRST_SEED, Grid, chosen, parse_grid, trial_name, trials, tuned
 from auglik.objectives import InputError
+from auglik.runs.results import Results
 from auglik.scoring.predictions import load_predictions
-from tests.tiny import options
+from tests import tiny
 
 GRID = Grid("learning_rate", (0.01, 0.1, 0.3))
 CELLS = plan(RunConfig(), {"aggregator": ["jensen", "log-mean"]})
 
 
-def runs(scores: dict[float, list[float]], cell: str) -> dict[str, list[dict[str, object]]]:
+def runs(scores: dict[float, list[float]], cell: str) -> dict[str, list[Results]]:
     return {
         trial_name(cell, GRID, value): [
-            {"seed": FIRST_SEED + i, "last_epoch_validation_nll": nll} for i, nll in enumerate(of_value)
+            tiny.results(seed=FIRST_SEED + i, last_epoch_validation_nll=nll) for i, nll in enumerate(of_value)
         ]
         for value, of_value in scores.items()
     }
@@ -69,7 +70,7 @@ def test_tuning_needs_validation_images() -> None:
 def test_a_tuned_comparison(tmp_path: Path) -> None:
     output = tmp_path / "results"
     arguments = [
-        "compare", "--no-report", "--output", str(output), "--seeds", "2", "--jobs", "1", *options(device="cpu"),
+        "compare", "--no-report", "--output", str(output), "--seeds", "2", "--jobs", "1", *tiny.options(device="cpu"),
         "--aggregator", "jensen", "--aggregator", "log-mean", "--tune", "learning-rate=0.0001,0.1", "--tune-seeds", "1",
     ]  # fmt: skip
     result = CliRunner().invoke(auglik, arguments)

@@ -28,7 +28,7 @@ def test_one_seed_leaves_no_degree_of_freedom(rng: np.random.Generator) -> None:
     d = rng.normal(0.3, 1, (1, 20))
     bounds = new_seeds(components(d))
     assert bounds.mean == pytest.approx(d.mean())
-    assert np.isnan(bounds[1:]).all()
+    assert np.isnan([bounds.standard_error, bounds.degrees_of_freedom, bounds.lower, bounds.upper]).all()
     assert math.isfinite(new_images(components(d)).upper)
 
 

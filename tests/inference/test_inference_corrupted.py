@@ -190,7 +190,7 @@ def test_the_report_shows_differences_under_corruption(tmp_path: Path) -> None:
     assert table.rows[0].entries[0].numbers[0][1] == row.overall.mean
     assert table.rows[0].entries[table.columns.index("P(better) %") - 1].numbers[0][1] == 100 * row.overall.p_better
     bounds = dict(table.rows[0].entries[table.columns.index("weather [95%]") - 1].numbers)
-    assert (bounds["lower"], bounds["upper"]) == row.categories["weather"][1:3]
+    assert (bounds["lower"], bounds["upper"]) == (row.categories["weather"].lower, row.categories["weather"].upper)
     assert all(title in figure.svg.lower() for title in ("all corruptions", "noise", "blur", "weather", "digital"))
     tables = next(item for item in section.items if isinstance(item, Details)).tables
     assert [len(one.columns) for one in tables] == [16, 4, 3, 5, 1 + 1 + 4 + 15 + 3 + 2 + 4]

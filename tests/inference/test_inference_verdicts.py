@@ -1,6 +1,7 @@
 """`infer` from predictions to verdicts, at every size."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_the_smallest_sizes_have_an_answer(seeds: int, images: int) -> None:
     assert np.isfinite(cell.mean)
     if min(seeds, images) > 1:
         assert cell.effect is not None
-        assert np.isfinite(cell.effect).all()
+        assert np.isfinite(list(asdict(cell.effect).values())).all()
         assert "nan" not in cell.verdict
         return
     assert cell.effect is None
@@ -212,19 +213,21 @@ def test_seeds_without_spread_are_no_proof() -> None:
 
 
 def test_sentences() -> None:
-    effect = Effect(-0.02, -0.035, -0.005, 0.99, 0.02, 0.07, 1.0)
-    needed = SeedsNeeded(4, 9, 20, {}, 0.0, "4 to 20 seeds")
+    effect = Effect(
+        mean=-0.02, lower=-0.035, upper=-0.005, p_better=0.99, p_in_rope=0.02, p_adjusted=0.07, p_equal_adjusted=1.0
+    )
+    needed = SeedsNeeded(lower=4, median=9, upper=20, assurance={}, images_limit=0.0, sentence="4 to 20 seeds")
     assert verdict("a", "b", "undecided", effect, 0.001, 8, needed) == (
         "The data cannot tell a from b: -0.0200 nats, 95% interval of this cell alone [-0.0350, -0.0050], p = 0.070 "
         "after allowing for 8 comparisons; 4 to 20 seeds."
     )
-    told = effect._replace(p_adjusted=0.0004)
+    told = replace(effect, p_adjusted=0.0004)
     assert verdict("a", "b", "better", told, 0.01, 1, None) == (
         "a is better than b: -0.0200 nats, 95% interval [-0.0350, -0.0050], p < 0.001, though it may be practically "
         "nothing (±0.01)."
     )
     nan = float("nan")
-    nothing = Bounds(0.1, nan, nan, nan, nan)
+    nothing = Bounds(mean=0.1, standard_error=nan, degrees_of_freedom=nan, lower=nan, upper=nan)
     one = unknown_verdict("a", "b", 0.1, nothing, nothing, 1, 1)
     assert one.startswith(
         "One seed says nothing about other seeds: these two networks of a and b differ by +0.1000 nats;"

@@ -18,7 +18,6 @@ from auglik.objectives import InputError
 from auglik.report.collect import collect
 from auglik.report.sections.cells import pairing
 from auglik.report.sections.scores import scored_on
-from auglik.runs.run import Results
 from auglik.scoring.ensembles import ensemble
 from auglik.scoring.predictions import Predictions
 from auglik.system.files import write_npz
@@ -59,8 +58,8 @@ def test_on_other_evaluation_views_only_clean_scores_are_paired() -> None:
     means = {row.metric: row.mean for row in found.metrics}
     assert {name.partition("_")[0] for name, mean in means.items() if np.isfinite(mean)} == {"clean"}
 
-    results: list[Results] = [
-        {"seed": seed, "test_digest": "images", "evaluation_views_digest": views, **dict.fromkeys(COMPARED, 0.5)}
+    results = [
+        tiny.results(seed=seed, evaluation_views_digest=views, **dict.fromkeys(COMPARED, 0.5))
         for views in ("some", "others")
         for seed in (0, 1)
     ]

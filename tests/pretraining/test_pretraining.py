@@ -39,6 +39,7 @@ from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import load_training
 from auglik.settings.names import parse
 from auglik.system.keys import host_generator
+from auglik.system.records import to_json
 from auglik.system.stop import Interrupted
 from auglik.views import Gallery, Shape
 from tests import tiny
@@ -304,7 +305,7 @@ def test_weights_of_pairs_change_neither_views_nor_batches(finished: Path, tmp_p
     for soften, rate in (("none", 0.2), ("sa2", 0.1)):
         other = job(tmp_path / soften, soften=soften)
         assert other.config.learning_rate == rate
-        found, expected = execute(other), results_of(finished)
+        found, expected = to_json(execute(other)), results_of(finished)
         assert found["view_digests"] == expected["view_digests"]
         assert found["batches_digest"] == expected["batches_digest"]
         assert found["untrained_linear_accuracy"] == expected["untrained_linear_accuracy"]
@@ -335,7 +336,7 @@ def test_pretraining_beats_the_untrained_network(tmp_path: Path) -> None:
     changes = {"train_images": None, "projection": 128, "smallest_crop": 0.6, "epochs": 10, "probe_every": 100}
     results = execute(job(tmp_path, **changes))
     for name in ("knn_accuracy", "linear_accuracy"):
-        assert float(str(results[name])) > float(str(results[f"untrained_{name}"])) + 0.02, name
+        assert results.scores[name] > results.untrained[name] + 0.02, name
 
 
 def test_colour_images_pretrain(tmp_path: Path) -> None:
@@ -348,10 +349,10 @@ def test_colour_images_pretrain(tmp_path: Path) -> None:
         test_labels=np.arange(30) % 3,
     )
     one = job(tmp_path / "run", dataset=str(tmp_path / "photographs.npz"), train_images=None, batch_size=40, epochs=1)
-    assert execute(one)["last_epoch_step"] == 2
+    assert execute(one).last_epoch["step"] == 2
     settings = dict.fromkeys(("jitter", "grey"), 0.0)
     plain = job(tmp_path / "plain", **{**one.config.flat(), **settings})
-    assert execute(plain)["last_epoch_loss"] != execute(one)["last_epoch_loss"]
+    assert execute(plain).last_epoch["loss"] != execute(one).last_epoch["loss"]
 
 
 def invoke(*arguments: object) -> Result:

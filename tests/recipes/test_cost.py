@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_run_takes_what_its_parts_take() -> None:
     assert time_of(job, rates, 500) == Time(1000 + 2 * 100 + 10 * 10 + 2 * 20 * 0.5, (500 * 7 + 20) * 0.5)
     few = tiny.job(Path("unwritten"), evaluation_images=30)
     assert time_of(few, rates, 500).evaluation == (30 * 7 + 20) * 0.5
-    assert time_of(job._replace(scored=False), rates, 500).evaluation == 0
+    assert time_of(replace(job, scored=False), rates, 500).evaluation == 0
 
 
 def test_each_kind_is_timed_once_and_nothing_is_written(

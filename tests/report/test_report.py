@@ -211,11 +211,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     ),
     "other test images": lambda run: damage(run, indices=np.arange(1, N + 1)),
     "expected clean_error as a number": lambda run: state(run, clean_error="abc"),
+    "expected likelihood, which is missing": lambda run: (run / "results.json").write_text('{"cell": "a"}'),
     "expected test_digest as text": lambda run: state(run, test_digest=[1]),
     "config.toml: unknown setting": lambda run: (run / "config.toml").write_text("epoch = 3"),
     "cannot read the configuration": lambda run: (run / "config.toml").unlink(),
-    "in line 1": lambda run: (run / "metrics.jsonl").write_text('{"validation_nll": 1.0}\n'),
-    "got something else in line 2": lambda run: (run / "metrics.jsonl").write_text('{"epoch": 1}\n[1, 2]\n'),
+    "line 1: expected epoch": lambda run: (run / "metrics.jsonl").write_text('{"validation_nll": 1.0}\n'),
+    "line 2: expected an object with epoch": lambda run: (run / "metrics.jsonl").write_text('{"epoch": 1}\n[1, 2]\n'),
 }
 
 
@@ -379,7 +380,7 @@ def test_the_views_shown_are_those_that_were_trained_on(tmp_path: Path) -> None:
     gallery = load_training(job.run, open_dataset("digits")).training.gallery
     pipeline = training_pipeline(job.run, gallery.shape, 10)
     draws = pipeline.draw(job.config.seed, 0, 2, len(gallery), torch.device("cpu"))
-    assert results["view_digests"] == [sha256(digest.encode()).hexdigest() for digest in draws.view_digests()]
+    assert results.view_digests == tuple(sha256(digest.encode()).hexdigest() for digest in draws.view_digests())
     shown = {(one.row, one.column): one.value for one in figure.data}
     for image in range(4):
         for view in range(2):
@@ -396,7 +397,9 @@ def test_long_curves_are_thinned_and_gaps_left_open() -> None:
     x = list(range(1, 301))
     y = [1 / one if one < 150 or one > 200 else float("nan") for one in x]
     curve = Curve(x, y, [value * 0.9 for value in y], [value * 1.1 for value in y])
-    body = lines(Panel("", "epoch", "NLL", {"cell": curve}, log=True), styles(["cell"], []), "NLL").body
+    body = lines(
+        Panel(title="", x_title="epoch", y_title="NLL", curves={"cell": curve}, log=True), styles(["cell"], []), "NLL"
+    ).body
     paths = re.findall(r'class="line" d="M([^"]+)"', body)
     assert len(paths) == 2
     assert 40 < sum(path.count("L") + 1 for path in paths) <= 60
@@ -432,7 +435,7 @@ def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
         if (one.table, one.dataset, one.augmentation, one.mollification, one.split, one.metric)
         == ("table1", "cifar10", "FCR+TrivAug", "yes", "clean", "error")
     )  # fmt: skip
-    ours = 100 * float(str(next(iter(collected.cells["ours"].runs.values())).results["clean_error"]))
+    ours = 100 * collected.cells["ours"].first.scores["clean_error"]
     assert row.entries[0].numbers[0][1] == theirs
     assert row.entries[2].numbers[0][1] == pytest.approx(ours - theirs)
     assert "epochs: 7, theirs 300" in row.entries[3].text

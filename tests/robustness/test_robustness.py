@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ from auglik.robustness.arrays import (
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
-from auglik.robustness.score import MEASURED, SCORES, means, scored, write_scores
+from auglik.robustness.score import COLUMNS, MEASURED, SCORES, means, scored, write_scores
 from auglik.robustness.stream import predicted, prefetched
-from auglik.runs.run import RESULTS, execute
+from auglik.runs.results import RESULTS
+from auglik.runs.run import execute
 from auglik.scoring import metrics
 from auglik.system.files import json_text, write_csv
 from auglik.views.mollification import blur
@@ -217,9 +219,23 @@ def test_human_labels_of_another_test_set_are_refused(tmp_path: Path, rng: np.ra
         load_human_labels(tmp_path / "absent.npy", labels, by_number(10))
 
 
+def measures(score: Score) -> tuple[float, ...]:
+    return score.error, score.nll, score.brier, score.ece
+
+
 def conditions_of(rng: np.random.Generator) -> list[Score]:
     return [
-        Score("corruption", name, category, severity, rng.random(), rng.random(), rng.random(), rng.random(), 10)
+        Score(
+            kind="corruption",
+            name=name,
+            category=category,
+            severity=severity,
+            error=rng.random(),
+            nll=rng.random(),
+            brier=rng.random(),
+            ece=rng.random(),
+            images=10,
+        )
         for name, category in CORRUPTIONS.items()
         for severity in range(1, 6)
     ]
@@ -229,21 +245,34 @@ def test_means_are_over_corruptions_categories_and_severities(rng: np.random.Gen
     scores = conditions_of(rng)
     found = {(score.name, score.category, score.severity): score for score in means(scores)}
     assert len(found) == 15 + 4 + 5 + 1
-    array = np.array([score[4:8] for score in scores]).reshape(15, 5, 4)
+    array = np.array([measures(score) for score in scores]).reshape(15, 5, 4)
     category = np.array(list(CORRUPTIONS.values()))
-    np.testing.assert_allclose(found["fog", "weather", None][4:8], array[list(CORRUPTIONS).index("fog")].mean(0))
-    np.testing.assert_allclose(found["mean", "digital", None][4:8], array[category == "digital"].mean((0, 1)))
-    np.testing.assert_allclose(found["mean", "all", 4.0][4:8], array[:, 3].mean(0))
-    np.testing.assert_allclose(found["mean", "all", None][4:8], array.mean((0, 1)))
+    np.testing.assert_allclose(measures(found["fog", "weather", None]), array[list(CORRUPTIONS).index("fog")].mean(0))
+    np.testing.assert_allclose(measures(found["mean", "digital", None]), array[category == "digital"].mean((0, 1)))
+    np.testing.assert_allclose(measures(found["mean", "all", 4.0]), array[:, 3].mean(0))
+    np.testing.assert_allclose(measures(found["mean", "all", None]), array.mean((0, 1)))
     assert found["mean", "all", None].images == 750
 
 
 def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Generator) -> None:
     assert load_scores(tmp_path) is None
     scores = conditions_of(rng)
-    scores += [*means(scores), Score("clean", "clean", "", 0.0, 0.1, float("inf"), 0.2, 0.3, 10)]
-    scores.append(Score("occlusion", "rectangle", "", 0.2, 0.1, 0.5, 0.2, 0.3, 10, 0.19))
-    write_scores(tmp_path, scores, {"identity": "x"})
+    scores += [
+        *means(scores),
+        Score(
+            kind="clean",
+            name="clean",
+            category="",
+            severity=0.0,
+            error=0.1,
+            nll=float("inf"),
+            brier=0.2,
+            ece=0.3,
+            images=10,
+        ),
+    ]
+    scores.append(replace(scores[-1], kind="occlusion", name="rectangle", severity=0.2, nll=0.5, covered=0.19))
+    write_scores(tmp_path, scores, {"identity": "x", "corruptions": "none"})
     assert load_scores(tmp_path) == scores
     assert {score.covered for score in load_scores(tmp_path) or ()} == {None, 0.19}
     lines = (tmp_path / SCORES).read_text().splitlines()
@@ -253,7 +282,9 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     text = "kind,name\nclean,clean\n"
     (tmp_path / SCORES).write_text(text)
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    (tmp_path / MEASURED).write_text(json.dumps({"scores_sha256": checksum}))
+    (tmp_path / MEASURED).write_text(
+        json.dumps({"identity": "suite", "corruptions": "none", "scores_sha256": checksum})
+    )
     with pytest.raises(InputError, match="expected the columns kind, name, category"):
         load_scores(tmp_path)
     (tmp_path / SCORES).unlink()
@@ -268,8 +299,8 @@ def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """They have no column of what was covered, and their occlusion was another."""
-    columns = Score._fields[:-1]
-    rows = [dict(zip(columns, score, strict=False)) for score in conditions_of(rng)]
+    columns = COLUMNS[:-1]
+    rows = [{name: getattr(score, name) for name in columns} for score in conditions_of(rng)]
     write_csv(tmp_path / SCORES, rows, columns)
     config = RobustnessConfig(corruptions="none", mollified=False)
     suite = open_suite("digits", tmp_path, config)
@@ -316,9 +347,9 @@ def test_a_run_is_scored_under_every_condition_and_once(runs: Path, digits_c: Pa
     for name in ("error", "nll", "brier", "ece"):
         assert getattr(clean, name) == pytest.approx(results[f"clean_{name}"], rel=1e-4)
     by_key = {(score.kind, score.name, score.severity): score for score in scores}
-    assert by_key["corruption", "snow", 3][4:8] == pytest.approx(clean[4:8])
+    assert measures(by_key["corruption", "snow", 3]) == pytest.approx(measures(clean))
     assert by_key["corruption", "fog", 3].nll > clean.nll + 0.01
-    assert by_key["occlusion", "rectangle", 0.0][4:8] == clean[4:8]
+    assert measures(by_key["occlusion", "rectangle", 0.0]) == measures(clean)
     covered = {severity: score.covered for (kind, _, severity), score in by_key.items() if kind == "occlusion"}
     assert covered == {0: 0, 0.2: 12 / 64, 0.4: 25 / 64, 0.6: 40 / 64, 0.8: 49 / 64, None: pytest.approx(126 / 256)}
     assert all(score.covered is None for score in scores if score.kind != "occlusion")
@@ -344,7 +375,7 @@ def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs / "sink" / "seed-0", run)
     with pytest.raises(InputError, match="got other training images"):
-        evaluate_robustness(run, suite._replace(training_digest="0"))
+        evaluate_robustness(run, replace(suite, training_digest="0"))
     (run / RESULTS).unlink()
     with pytest.raises(InputError, match="expected a finished run"):
         evaluate_robustness(run, suite)

@@ -23,7 +23,7 @@ def scored(**changes: object) -> tuple[dict[str, float], dict[str, np.ndarray[tu
     images, labels = open_dataset("digits").test()
     test = Arrays(images[:96], labels[:96])
     found = evaluate(run, network, place(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
-    return found.results, found.arrays
+    return found.scores, found.arrays
 
 
 def test_training_settings_change_no_score_but_the_folded_ones() -> None:
@@ -61,7 +61,7 @@ def test_the_evaluation_seed_draws_other_views() -> None:
 
 def test_scoring_can_be_on_a_part_of_the_test_images(tmp_path: Path) -> None:
     job = tiny.job(tmp_path / "run", evaluation_images=60)
-    assert execute(job)["test_images"] == 60
+    assert execute(job).test_images == 60
     test = open_dataset("digits").test()
     with np.load(job.folder / "predictions.npz") as arrays:
         np.testing.assert_array_equal(np.bincount(arrays["labels"]), np.full(10, 6))
@@ -102,10 +102,10 @@ def test_no_test_image_is_read_before_training_has_ended(tmp_path: Path, monkeyp
         return read(self)
 
     monkeypatch.setattr(Digits, "test", watched)
-    assert execute(job)["test_images"] == 500
+    assert execute(job).test_images == 500
 
 
 def test_training_learns_what_scoring_sees(tmp_path: Path) -> None:
     results = execute(tiny.job(tmp_path / "run", train_images=1297, epochs=6, network="small-cnn"))
-    assert float(str(results["clean_error"])) < 0.1
-    assert float(str(results["clean_nll"])) < float(str(results["mollified_nll"]))
+    assert results.scores["clean_error"] < 0.1
+    assert results.scores["clean_nll"] < results.scores["mollified_nll"]

@@ -15,12 +15,14 @@ from auglik import RunConfig, change, open_dataset, read_facts, resolve
 from auglik.data.images import LazyImages
 from auglik.objectives import InputError, Schedule
 from auglik.runs.resolved import settings_hash
+from auglik.runs.results import Results
 from auglik.runs.run import Job, execute
 from auglik.views import Gallery, Mollification, Pipeline
 from auglik.views.augmentations.fcr import FlipCropRotate, fetch
 from auglik.views.memory import fits, free_bytes
 from auglik.views.registry import read_augmentations
 from auglik.views.streaming import AHEAD, ReadAhead, StreamedPixels
+from tests import tiny
 from tests.tiny import SETTINGS
 
 CPU = torch.device("cpu")
@@ -165,20 +167,29 @@ def made_folder(root: Path) -> Path:
     return root
 
 
-def outcome(dataset: str, folder: Path, **changes: object) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+def outcome(dataset: str, folder: Path, **changes: object) -> tuple[dict[str, torch.Tensor], Results]:
     """The weights of a tiny run, and what it says of itself but its times."""
     source = open_dataset(dataset)
     facts = read_facts(source)
     asked = change(RunConfig(), {**SETTINGS, "device": "cpu", "dataset": dataset, **changes})
-    config = resolve(asked, source, facts)
-    results = execute(Job("cell", config, settings_hash(config, facts.digest), folder, Path("data"), threads=1))
+    run = resolve(asked, source, facts)
+    results = execute(
+        Job(
+            cell="cell",
+            run=run,
+            settings=settings_hash(run, facts.digest),
+            folder=folder,
+            data_dir=Path("data"),
+            threads=1,
+        )
+    )
     weights = torch.load(folder / "checkpoint.pt", weights_only=False)["network"]
-    return weights, {name: value for name, value in results.items() if not name.endswith("seconds")}
+    return weights, tiny.without_times(results)
 
 
 @pytest.mark.parametrize("augment", ["fcr", "mixup,fcr"])
 def test_a_streamed_run_is_the_same_run(tmp_path: Path, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[Callable[[Path], tuple[dict[str, torch.Tensor], dict[str, object]]]] = [
+    compared: list[Callable[[Path], tuple[dict[str, torch.Tensor], Results]]] = [
         lambda folder: outcome("digits", folder, augment=augment, validation_fraction=0.1),
         lambda folder: outcome(
             f"{made_folder(tmp_path / 'made')}:size=16", folder,

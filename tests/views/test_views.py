@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -378,7 +379,8 @@ def equal_draws(one: Draws, other: Draws) -> bool:
 
 
 def first(draws: Draws, views: int) -> Draws:
-    return draws._replace(
+    return replace(
+        draws,
         role=draws.role[:views],
         temperature=draws.temperature[:views],
         noise={name: keys[:views] for name, keys in draws.noise.items()},
@@ -461,7 +463,7 @@ def test_the_key_of_noise_is_in_the_digest_of_views_that_may_have_noise() -> Non
     blur_only, noisy = (fcr(Schedule(noise=noise, both=0)).draw(0, 0, 2, 9, CPU) for noise in (0, 1))
     assert not blur_only.noise
     key = noisy.noise["mollification"]
-    other = noisy._replace(noise={"mollification": key + np.array([0, 1])})
+    other = replace(noisy, noise={"mollification": key + np.array([0, 1])})
     assert other.view_digests()[0] == noisy.view_digests()[0]
     assert other.view_digests()[1] != noisy.view_digests()[1]
 

@@ -20,7 +20,8 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple, Protocol
 
 from auglik.objectives import InputError
-from auglik.runs.run import Job, Results, execute, threads_of
+from auglik.runs.results import Results
+from auglik.runs.run import Job, execute, threads_of
 from auglik.system.files import StorageError
 from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, StopRequest

@@ -62,7 +62,7 @@ def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Array]:
 def band(draws: Array) -> Band:
     """Over the first two axes, chains and draws."""
     lower_95, lower_50, upper_50, upper_95 = np.quantile(draws, [0.025, 0.25, 0.75, 0.975], axis=(0, 1))
-    return Band(draws.mean((0, 1)), lower_50, upper_50, lower_95, upper_95)
+    return Band(mean=draws.mean((0, 1)), lower_50=lower_50, upper_50=upper_50, lower_95=lower_95, upper_95=upper_95)
 
 
 def tree(

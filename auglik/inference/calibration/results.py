@@ -1,6 +1,7 @@
 """What a calibration says of each cell."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import xarray
@@ -11,7 +12,8 @@ from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import Diagnostics
 
 
-class Band(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
     """A posterior's mean and the bounds of its central 50% and 95%, of one quantity [] or several [n]."""
 
     mean: Array

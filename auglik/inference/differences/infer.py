@@ -44,8 +44,9 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
         seed,
     )
     return Inference(
-        primary, _metrics(runs, found, primary, family), rope, family, tree, warnings + _warnings(primary, family)
-    )
+        primary=primary, metrics=_metrics(runs, found, primary, family), rope=rope, family=family, data=tree,
+        warnings=warnings + _warnings(primary, family),
+    )  # fmt: skip
 
 
 def primary_differences(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
@@ -76,7 +77,7 @@ def decided(
     """The rows of the primary endpoint, from per-image differences [S,N] of each pair."""
     if not rope >= 0:
         raise InputError(f"expected a region of practical equivalence of half-width >= 0, got {rope}")
-    unknown = Law(NAN, NAN, NAN, 1, 1)
+    unknown = Law(mean=NAN, seed_error=NAN, image_error=NAN, seeds=1, images=1)
     each = [law_of(d) if np.isfinite(d).all() else unknown for d in differences]
     each += [unknown] * (family - len(each))  # cells that are not paired are of the family all the same
     if not each:
@@ -86,7 +87,18 @@ def decided(
     undecided = max(1, family - int(decision.told.sum()))
     inside = below(laws, rope) - below(laws, -rope)
     columns = (laws.mean, *interval(laws), below(laws, 0.0), inside, decision.p_none, decision.p_more)
-    effects = [Effect._make(map(float, row)) for row in np.stack([np.asarray(column) for column in columns], -1)]
+    effects = [
+        Effect(
+            mean=mean,
+            lower=lower,
+            upper=upper,
+            p_better=better,
+            p_in_rope=equal,
+            p_adjusted=p,
+            p_equal_adjusted=p_equal,
+        )
+        for mean, lower, upper, better, equal, p, p_equal in np.stack([np.asarray(one) for one in columns], -1).tolist()
+    ]
     return [
         _row(pair, d, law, effect, rope, family, undecided, seed)
         for pair, d, law, effect in zip(found, differences, each, effects, strict=False)
@@ -109,23 +121,12 @@ def _row(
             needed = seeds_needed(law, undecided, host_generator(seed, "seeds needed", pair.cell))
         sentence = verdict(pair.cell, pair.reference, kind, effect, rope, family, needed)
     return Primary(
-        pair.cell,
-        pair.reference,
-        pair.seeds,
-        N,
-        mean,
-        parts,
-        float(np.sqrt(parts.seed_variance)),
-        float(np.sqrt(parts.image_variance)),
-        float(np.sqrt(parts.residual_variance)),
-        over_seeds,
-        over_images,
-        None if kind == "unknown" else effect,
-        needed,
-        S > 1,
-        kind,
-        sentence,
-    )
+        cell=pair.cell, reference=pair.reference, seeds=pair.seeds, images=N, mean=mean, components=parts,
+        seed_sd=float(np.sqrt(parts.seed_variance)), image_sd=float(np.sqrt(parts.image_variance)),
+        residual_sd=float(np.sqrt(parts.residual_variance)), new_seeds=over_seeds, new_images=over_images,
+        effect=None if kind == "unknown" else effect, seeds_needed=needed, between_seeds=S > 1, outcome=kind,
+        verdict=sentence,
+    )  # fmt: skip
 
 
 def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], family: int) -> list[Metric]:
@@ -149,7 +150,18 @@ def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], fami
         intervals = [summary(values) for values in d]
         adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))
         of_metric[metric] = [
-            Metric(row.cell, row.reference, metric, True, *one[:4], float(p), len(row.seeds))
+            Metric(
+                cell=row.cell,
+                reference=row.reference,
+                metric=metric,
+                exploratory=True,
+                mean=one.mean,
+                standard_error=one.standard_error,
+                lower=one.lower,
+                upper=one.upper,
+                p_adjusted=float(p),
+                seeds=len(row.seeds),
+            )
             for row, one, p in zip(primary, intervals, adjusted, strict=False)
         ]
     return [rows[place] for place in range(len(primary)) for rows in of_metric.values()]
@@ -163,8 +175,9 @@ def _of_primary(row: Primary) -> Metric:
     lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (NAN, NAN, NAN)
     mean = row.mean if np.isfinite(row.mean) else NAN
     return Metric(
-        row.cell, row.reference, PRIMARY, False, mean, row.new_seeds.standard_error, lower, upper, p, len(row.seeds)
-    )
+        cell=row.cell, reference=row.reference, metric=PRIMARY, exploratory=False, mean=mean,
+        standard_error=row.new_seeds.standard_error, lower=lower, upper=upper, p_adjusted=p, seeds=len(row.seeds),
+    )  # fmt: skip
 
 
 def _warnings(primary: Sequence[Primary], family: int) -> list[str]:

@@ -8,7 +8,7 @@ Assurance is the mean over the draws of the chance to decide (O'Hagan, Stevens &
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -25,7 +25,8 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
 SHOWN = (5, 10, 20, 50, CAP)
 
 
-class SeedsNeeded(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedsNeeded:
     """How many seeds in all tell with a chance of 80%: 80% interval; None stands for more than 100."""
 
     lower: int | None
@@ -60,8 +61,9 @@ def seeds_needed(law: Law, undecided: int, generator: np.random.Generator) -> Se
     assurance = {n: float(chance(n, theta, sd, image_width, level).mean()) for n in SHOWN}
     limit = float((np.abs(theta) <= image_width).mean())
     return SeedsNeeded(
-        lower, median, upper, assurance, limit, _sentence(law, lower, upper, assurance, limit, image_width)
-    )
+        lower=lower, median=median, upper=upper, assurance=assurance, images_limit=limit,
+        sentence=_sentence(law, lower, upper, assurance, limit, image_width),
+    )  # fmt: skip
 
 
 def _least(theta: Floats, sd: Floats, image_width: float, level: float) -> Floats:

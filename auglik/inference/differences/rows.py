@@ -1,6 +1,6 @@
 """The rows of an inference: what a report shows."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import xarray
 
@@ -10,7 +10,8 @@ from auglik.inference.differences.power import SeedsNeeded
 OUTCOMES = ("better", "worse", "equal", "undecided", "unknown")
 
 
-class Effect(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
     """One cell's difference for new seeds and new test images, in nats; NaN nowhere."""
 
     mean: float
@@ -27,7 +28,8 @@ class Effect(NamedTuple):
     """Of a difference beyond the region of practical equivalence, by Holm over the family."""
 
 
-class Primary(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Primary:
     """Clean NLL of a cell less that of its reference, in nats a test image, paired by seed and image."""
 
     cell: str
@@ -54,7 +56,8 @@ class Primary(NamedTuple):
     verdict: str
 
 
-class Metric(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
     """A metric's paired difference over seeds.
 
     Exploratory: on these test images, Student's t, Holm over the cells of this metric. Clean NLL: as in `Effect`.
@@ -75,7 +78,8 @@ class Metric(NamedTuple):
     seeds: int
 
 
-class Inference(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inference:
     """All that can be said of the cells; every list in the order of the runs."""
 
     primary: list[Primary]

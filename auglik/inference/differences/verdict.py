@@ -12,7 +12,7 @@ def verdict(
     cell: str, reference: str, outcome: str, effect: Effect, rope: float, family: int, needed: SeedsNeeded | None
 ) -> str:
     """Of an outcome that is not unknown. The interval is the cell's own; p allows for the family."""
-    mean, lower, upper = effect[:3]
+    mean, lower, upper = effect.mean, effect.lower, effect.upper
     numbers = f"{mean:+.4f} nats, 95% interval [{lower:+.4f}, {upper:+.4f}]"
     allowing = f" after allowing for {family} comparisons" if family > 1 else ""
     better = "better" if mean < 0 else "worse"

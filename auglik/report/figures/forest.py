@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from auglik.report.figures.frame import LETTER, WIDTH
 from auglik.report.figures.outcome import OUTCOMES
@@ -16,7 +16,8 @@ FAR = 4.0
 """Intervals are cut where they are so many times longer than most, or than the greatest difference."""
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
     """A cell's difference and the bounds of its interval, NaN where there is none; and what is known by it."""
 
     label: str
@@ -28,7 +29,8 @@ class Line(NamedTuple):
     """The difference in words."""
 
 
-class Forest(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forest:
     """One panel; less is better."""
 
     title: str
@@ -93,7 +95,7 @@ def _axis(panel: Forest) -> Scale:
 
 def _likelihood(x: Scale, top: float) -> list[str]:
     """The axis above: what a difference in nats is as a change of the likelihood of a test image's label."""
-    inverse = Scale(percent(x.high), percent(x.low), x.end, x.start)
+    inverse = Scale(low=percent(x.high), high=percent(x.low), start=x.end, end=x.start)
     ticks = [tick for tick in inverse.ticks(4) if tick > -100]
     parts = [text(LEFT, top - 26, "likelihood of the right label, change in %", "faint")]
     for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):

@@ -1,7 +1,7 @@
 """A panel with axes, and the legend beside it."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from auglik.report.figures.scale import Scale, tick_texts
 from auglik.report.figures.style import Style
@@ -12,7 +12,8 @@ WIDTH, LETTER = 360.0, 6.6
 BIG, LITTLE = "big", "little"
 
 
-class Axes(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axes:
     """What a panel is drawn in: two scales and what they mean. The vertical one's meaning is the panel's title."""
 
     x: Scale

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.report.figures.frame import WIDTH, Axes, framed
@@ -23,7 +24,8 @@ class Curve(NamedTuple):
     upper: Sequence[float]
 
 
-class Panel(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Panel:
     """One panel: a curve for every cell that has one."""
 
     title: str
@@ -43,7 +45,7 @@ def lines(panel: Panel, styles: Mapping[str, Style], label: str) -> Drawing:
         for cell, curve in sorted(curves.items(), key=lambda item: styles[item[0]].colour == "black")
     ]
     title = f"{panel.title}: {panel.y_title}" if panel.title else panel.y_title
-    return framed(Axes(x, y, title, panel.x_title), inside, label)
+    return framed(Axes(x=x, y=y, title=title, x_title=panel.x_title), inside, label)
 
 
 def _curve(curve: Curve, style: Style, x: Scale, y: Scale) -> list[str]:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from auglik.report.figures.frame import WIDTH
 from auglik.report.figures.scale import covering, tick_texts
@@ -13,7 +13,8 @@ from auglik.report.figures.svg import Drawing, group, line, mark, text
 LEFT, TOP, ROW = 118.0, 26.0, 22.0
 
 
-class Profile(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
     """A panel: conditions by group, and every cell's score under each, in that order; NaN where there is none."""
 
     title: str

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from auglik.report.figures.frame import Axes, framed
 from auglik.report.figures.scale import Scale
@@ -12,7 +12,8 @@ from auglik.report.figures.svg import Drawing, area, group, line, mark, rect
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 250.0, 26.0, 150.0
 
 
-class Reliability(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reliability:
     """A cell's bins that have images: mean confidence, accuracy and images, each [B], and bands of the accuracy."""
 
     confidence: Sequence[float]
@@ -35,8 +36,8 @@ def reliability(name: str, cell: Reliability, style: Style, extent: tuple[float,
     The gap is drawn in place of the accuracy: a gap of 2% is invisible beside a diagonal. Points grow with the share of
     images in their bin.
     """
-    x = Scale(0.0, 1.0, LEFT, RIGHT)
-    y = Scale(max(-1.0, extent[0]) - 0.02, min(1.0, extent[1]) + 0.02, BOTTOM, TOP)
+    x = Scale(low=0.0, high=1.0, start=LEFT, end=RIGHT)
+    y = Scale(low=max(-1.0, extent[0]) - 0.02, high=min(1.0, extent[1]) + 0.02, start=BOTTOM, end=TOP)
     total, drawn = sum(cell.counts), list[str]()
     for lower, upper in cell.bands:
         below = [
@@ -52,7 +53,7 @@ def reliability(name: str, cell: Reliability, style: Style, extent: tuple[float,
         size = 1.5 + 5 * math.sqrt(count / total)
         drawn.append(mark(style.marker, x.at(c), y.at(accuracy - c), size, "mark open", f"{count:,.0f} images"))
     inside = [line([(LEFT, y.at(0.0)), (RIGHT, y.at(0.0))], "zero"), group(drawn, style.colour, name)]
-    return framed(Axes(x, y, name, "confidence", signed=True), inside, label)
+    return framed(Axes(x=x, y=y, title=name, x_title="confidence", signed=True), inside, label)
 
 
 def histogram(
@@ -66,7 +67,10 @@ def histogram(
 ) -> Drawing:
     """The share of images, in %, in every bin of confidence on a logarithmic axis; mean confidence and accuracy."""
     least = min((share for share in shares if share > 0), default=1.0)
-    x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(least / 2, 110.0, BOTTOM, TOP, log=True)
+    x, y = (
+        Scale(low=0.0, high=1.0, start=LEFT, end=RIGHT),
+        Scale(low=least / 2, high=110.0, start=BOTTOM, end=TOP, log=True),
+    )
     bars = [
         rect(x.at(low) + 0.5, y.at(share), x.at(high) - x.at(low) - 1, BOTTOM - y.at(share), "filled", f"{share:.3g}%")
         for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True)
@@ -74,4 +78,4 @@ def histogram(
     ]
     lines = [line([(x.at(confidence), TOP), (x.at(confidence), BOTTOM)], "ink dashed")]
     lines += [line([(x.at(accuracy), TOP), (x.at(accuracy), BOTTOM)], "ink")]
-    return framed(Axes(x, y, name, "confidence"), [group(bars, style.colour, name), *lines], label)
+    return framed(Axes(x=x, y=y, title=name, x_title="confidence"), [group(bars, style.colour, name), *lines], label)

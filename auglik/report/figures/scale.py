@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 FILLED = 0.05
 """Share of an axis that stays free beyond its outermost values."""
@@ -13,7 +13,8 @@ LEAST_SHARE = 1e-9
 """Of the greatest value: a logarithmic axis goes no further down."""
 
 
-class Scale(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
     """An axis from the value `low` at pixel `start` to `high` at `end`; logarithmic where `log`."""
 
     low: float
@@ -53,9 +54,9 @@ def covering(
     low, high = min(found), max(found)
     if log and low > LEAST_SHARE * high > 0:
         factor = max((high / low) ** margin, 1.02)
-        return Scale(low / factor, high * factor, start, end, log=True)
+        return Scale(low=low / factor, high=high * factor, start=start, end=end, log=True)
     room = (high - low) * margin or max(abs(high), 1e-3) * 0.1
-    return Scale(low - room, high + room, start, end)
+    return Scale(low=low - room, high=high + room, start=start, end=end)
 
 
 def tick_texts(ticks: Iterable[float], *, sign: bool = False) -> list[str]:

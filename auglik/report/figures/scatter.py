@@ -52,7 +52,7 @@ def scatter(panel: Scatter, styles: Mapping[str, Style], label: str) -> Drawing:
             drawn += [line([(at[0], y.at(mean_y - error_y)), (at[0], y.at(mean_y + error_y))], "bar")]
             drawn += [mark(styles[cell].marker, *at, 5.5, "mark", cell)]
         inside.append(group(drawn, styles[cell].colour, cell))
-    return framed(Axes(x, y, panel.y_title, panel.x_title), inside, label)
+    return framed(Axes(x=x, y=y, title=panel.y_title, x_title=panel.x_title), inside, label)
 
 
 def _wide(values: Sequence[float]) -> bool:

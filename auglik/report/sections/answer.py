@@ -79,11 +79,11 @@ def _table(collected: Collected, inference: Inference) -> Table:
         "adjusted p", "P(better) %", "P(practically equal) %", "paired seeds", "against",
     )  # fmt: skip
     return Table(
-        "primary",
-        "Clean NLL against the reference, in nats a test image: less is better",
-        columns,
-        tuple(rows),
-        f"Intervals are each cell's own, by its own variance over seeds; the verdict and its p allow for all "
+        key="primary",
+        caption="Clean NLL against the reference, in nats a test image: less is better",
+        columns=columns,
+        rows=tuple(rows),
+        note=f"Intervals are each cell's own, by its own variance over seeds; the verdict and its p allow for all "
         f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats.",
     )
 
@@ -101,4 +101,4 @@ def _differences(row: Primary) -> tuple[Shown, ...]:
 
 def _alone(collected: Collected) -> Table:
     rows = tuple(Row(name, (over_seeds(cell.scores("clean_nll"), 4),)) for name, cell in collected.cells.items())
-    return Table("primary", "Clean NLL", ("cell", "clean NLL"), rows)
+    return Table(key="primary", caption="Clean NLL", columns=("cell", "clean NLL"), rows=rows)

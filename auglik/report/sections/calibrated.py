@@ -82,7 +82,7 @@ def _reliability(cells: Mapping[str, CellCalibration], styles: Mapping[str, Styl
             ("accuracy", "images", "curve", "lower 95%", "upper 95%", "lower 50%", "upper 50%"), values, strict=True
         )
     )
-    return Figure("reliability", CAPTIONS["reliability"], drawings, data)
+    return Figure(key="reliability", caption=CAPTIONS["reliability"], drawings=drawings, data=data)
 
 
 def _seen(curve: Curve) -> Reliability:
@@ -93,9 +93,10 @@ def _seen(curve: Curve) -> Reliability:
     def kept(row: Array) -> list[float]:
         return [float(value) for value in row[seen]]
 
-    rows = (kept(row) for row in (curve.confidence, curve.accuracy, curve.counts, posterior.mean))
-    confidence, accuracy, counts, mean = rows
-    return Reliability(confidence, accuracy, counts, mean, [(kept(lower), kept(upper)) for lower, upper in bands])
+    return Reliability(
+        confidence=kept(curve.confidence), accuracy=kept(curve.accuracy), counts=kept(curve.counts),
+        curve=kept(posterior.mean), bands=[(kept(lower), kept(upper)) for lower, upper in bands],
+    )  # fmt: skip
 
 
 def _ece(cells: Mapping[str, CellCalibration]) -> Figure:
@@ -112,7 +113,7 @@ def _ece(cells: Mapping[str, CellCalibration]) -> Figure:
         for part, value in zip(("", ": lower", ": upper"), one, strict=True)
     )
     drawing = intervals(Intervals("Expected calibration error", "ECE, %", kinds, rows), CAPTIONS["ece"])
-    return Figure("ece", CAPTIONS["ece"], (drawing,), data)
+    return Figure(key="ece", caption=CAPTIONS["ece"], drawings=(drawing,), data=data)
 
 
 def _confidence(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style]) -> Figure:
@@ -134,7 +135,7 @@ def _confidence(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style
             Datum(f"{name}, from {low:.3f}", "images, %", share)
             for low, share in zip(curve.edges[:-1], shares, strict=True)
         ]
-    return Figure("confidence", CAPTIONS["confidence"], tuple(drawings), tuple(data))
+    return Figure(key="confidence", caption=CAPTIONS["confidence"], drawings=tuple(drawings), data=tuple(data))
 
 
 def calibration_warnings(calibration: Calibration) -> list[str]:
@@ -180,7 +181,7 @@ def _errors(cells: Mapping[str, CellCalibration]) -> Table:
         f"hand, in {bins} bins, on other images like these; where it starts at 0 they may be calibrated, and its end "
         "is a 97.5% limit."
     )
-    return Table("ece", "Calibration errors on clean test images", columns, rows, note)
+    return Table(key="ece", caption="Calibration errors on clean test images", columns=columns, rows=rows, note=note)
 
 
 def _lines(cells: Mapping[str, CellCalibration]) -> Table:
@@ -197,11 +198,11 @@ def _lines(cells: Mapping[str, CellCalibration]) -> Table:
         for name, cell in cells.items()
     )
     return Table(
-        "recalibration",
-        "Logistic recalibration: logit p(correct) = intercept + slope logit(confidence)",
-        ("cell", "slope [95%]", "intercept [95%]", "slope says", "seeds' errors on an image correlate"),
-        rows,
-        "Slope 1 and intercept 0 are calibrated; a slope below 1 means that overconfidence grows with confidence.",
+        key="recalibration",
+        caption="Logistic recalibration: logit p(correct) = intercept + slope logit(confidence)",
+        columns=("cell", "slope [95%]", "intercept [95%]", "slope says", "seeds' errors on an image correlate"),
+        rows=rows,
+        note="Slope 1 and intercept 0 are calibrated; a slope below 1 means that overconfidence grows with confidence.",
     )
 
 
@@ -220,11 +221,13 @@ def _temperature(cells: Mapping[str, CellCalibration]) -> Table:
         "cell", "runs", "temperature", "NLL before", "NLL after", "ECE % before", "ECE % after", "runs at a bound",
     )  # fmt: skip
     return Table(
-        "temperature",
-        "Temperature scaling: one temperature a run, chosen on its validation images, scored on the test images",
-        columns,
-        tuple(rows),
-        "A temperature above 1 softens. At a bound: validation NLL still falls there, as with few validation images.",
+        key="temperature",
+        caption="Temperature scaling: one temperature a run, chosen on its validation images, scored on the test "
+        "images",
+        columns=columns,
+        rows=tuple(rows),
+        note="A temperature above 1 softens. At a bound: validation NLL still falls there, as with few validation "
+        "images.",
     )
 
 
@@ -244,28 +247,18 @@ def _curves(cells: Mapping[str, CellCalibration]) -> Details:
     """What the reliability figure shows, in numbers."""
     rows = []
     for name, cell in cells.items():
-        curve = cell.curve
+        curve, posterior = cell.curve, cell.curve.posterior
         for b in np.flatnonzero(curve.counts > 0):
-            entry = interval(
-                100 * curve.posterior.mean[b],
-                100 * curve.posterior.lower_95[b],
-                100 * curve.posterior.upper_95[b],
-                1,
-                sign=False,
+            mean, lower, upper = (100 * row[b] for row in (posterior.mean, posterior.lower_95, posterior.upper_95))
+            entries = (
+                count(curve.counts[b]),
+                number(100 * curve.confidence[b], 1),
+                number(100 * curve.accuracy[b], 1),
+                interval(mean, lower, upper, 1, sign=False),
             )
-            rows.append(
-                Row(
-                    f"{name}, {curve.edges[b]:.2f} to {curve.edges[b + 1]:.2f}",
-                    (
-                        count(curve.counts[b]),
-                        number(100 * curve.confidence[b], 1),
-                        number(100 * curve.accuracy[b], 1),
-                        entry,
-                    ),
-                )
-            )
+            rows.append(Row(f"{name}, {curve.edges[b]:.2f} to {curve.edges[b + 1]:.2f}", entries))
     columns = ("cell and bin", "images, all seeds", "confidence %", "accuracy %", "posterior % [95%]")
-    table = Table("reliability", "Reliability by bin of confidence", columns, tuple(rows))
+    table = Table(key="reliability", caption="Reliability by bin of confidence", columns=columns, rows=tuple(rows))
     return Details("Reliability in numbers, by bin of confidence", (table,))
 
 
@@ -279,10 +272,10 @@ def _sampler(calibration: Calibration) -> Table:
         rows.append(Row(str(name), (number(found_r_hat, 4), *map(count, least), words(""))))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(
-        "sampler-calibration",
-        f"The calibration model's sampler: {found.chains} chains of {found.draws:,} draws a cell",
-        ("quantity", "worst R-hat", "least bulk ESS", "least tail ESS", "divergences"),
-        (*rows, Row("all parameters", everything)),
+        key="sampler-calibration",
+        caption=f"The calibration model's sampler: {found.chains} chains of {found.draws:,} draws a cell",
+        columns=("quantity", "worst R-hat", "least bulk ESS", "least tail ESS", "divergences"),
+        rows=(*rows, Row("all parameters", everything)),
     )
 
 

@@ -1,11 +1,10 @@
 """What the cells are: objective, views, how soft their labels were, and whether their settings were tuned."""
 
 import csv
-import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from auglik.experiments.cells import remarks
 from auglik.experiments.tuning import TUNING_CSV
@@ -16,7 +15,8 @@ from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 
 
-class Tried(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
     """A row of tuning.csv."""
 
     cell: str
@@ -50,7 +50,10 @@ def read_tuning(folder: Path) -> list[Tried]:
 
 def _tried(row: Mapping[str, str]) -> Tried:
     nll = float(row["validation_nll"] or "inf")
-    return Tried(row["cell"], row["setting"], float(row["value"]), nll, int(row["seeds"]), row["chosen"] == "True")
+    return Tried(
+        cell=row["cell"], setting=row["setting"], value=float(row["value"]), validation_nll=nll,
+        seeds=int(row["seeds"]), chosen=row["chosen"] == "True",
+    )  # fmt: skip
 
 
 def tuning_warning(collected: Collected) -> str | None:
@@ -77,8 +80,8 @@ def _objectives(collected: Collected) -> Table:
                 words(cell.config.likelihood),
                 words(cell.config.aggregator),
                 count(cell.config.views),
-                over_seeds(cell.scores("last_epoch_label_entropy"), 3),
-                over_seeds(cell.scores("last_epoch_negative_share"), 2, 100),
+                over_seeds(cell.last_epoch("label_entropy"), 3),
+                over_seeds(cell.last_epoch("negative_share"), 2, 100),
                 number(cell.config.learning_rate or float("nan"), 4),
                 words(", ".join(map(str, cell.runs))),
             ),
@@ -86,13 +89,13 @@ def _objectives(collected: Collected) -> Table:
         for name, cell in collected.cells.items()
     )
     return Table(
-        "objectives",
-        "Objectives, and what their labels were like in the last epoch",
-        ("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
+        key="objectives",
+        caption="Objectives, and what their labels were like in the last epoch",
+        columns=("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
          "learning rate", "seeds"),
-        rows,
-        "Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, used "
-        "or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
+        rows=rows,
+        note="Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, "
+        "used or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
         "difference isn't one of the coupling between view and label alone.",
     )  # fmt: skip
 
@@ -105,19 +108,19 @@ def _views(collected: Collected) -> Table:
                 words(cell.config.dataset),
                 words(cell.config.network),
                 count(cell.config.epochs or 0),
-                words(first(cell, "pipeline")),
+                words(cell.first.pipeline),
                 words(pairing(cell, collected.cells[collected.references[name]])),
             ),
         )
         for name, cell in collected.cells.items()
     )
     return Table(
-        "pipelines",
-        "Views",
-        ("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
-        rows,
-        "By the digests of every seed's draws: whether the same images came together in every step, in the same views, "
-        "and whether the scores are of the same test images and evaluation views.",
+        key="pipelines",
+        caption="Views",
+        columns=("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
+        rows=rows,
+        note="By the digests of every seed's draws: whether the same images came together in every step, in the same "
+        "views, and whether the scores are of the same test images and evaluation views.",
     )
 
 
@@ -130,7 +133,7 @@ def pairing(cell: Cell, reference: Cell) -> str:
         return "no seed"
 
     def same(key: str) -> bool:
-        return all(own.results.get(key) == other.results.get(key) for own, other in shared)
+        return all(getattr(own.results, key) == getattr(other.results, key) for own, other in shared)
 
     scored = {"test images": "test_digest", "evaluation views": "evaluation_views_digest"}
     batches = ["batches"] if same("batches_digest") else []
@@ -139,24 +142,19 @@ def pairing(cell: Cell, reference: Cell) -> str:
 
 def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:
     """Of the views of training: all, the first few where cells differ in their number, or none."""
-    pairs = [[typing.cast(list[str], run.results.get("view_digests", [])) for run in pair] for pair in shared]
+    pairs = [[run.results.view_digests for run in pair] for pair in shared]
     counts = {len(list(takewhile(lambda same: same, map(str.__eq__, *pair)))) for pair in pairs}
     most = max(len(digests) for pair in pairs for digests in pair)
     count = min(counts)
     return [] if count == 0 else ["views"] if count == most else [f"the first {count} of {most} views"]
 
 
-def first(cell: Cell, key: str) -> str:
-    """What the first seed's results say."""
-    return str(next(iter(cell.runs.values())).results.get(key, ""))
-
-
 def _tuning(rows: Sequence[Tried]) -> Table:
     return Table(
-        "tuning",
-        f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
-        ("trial", "validation NLL", "seeds", "chosen"),
-        tuple(
+        key="tuning",
+        caption=f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
+        columns=("trial", "validation NLL", "seeds", "chosen"),
+        rows=tuple(
             Row(
                 f"{row.cell}, {row.value:g}",
                 (number(row.validation_nll, 4), count(row.seeds), words("yes" if row.chosen else "no")),

@@ -21,17 +21,18 @@ from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured
 from auglik.scoring.intervals import FAMILY_WISE
 
+NAN = float("nan")
 EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
-NOTHING = Posited(*(float("nan"),) * 5)
+NOTHING = Posited(mean=NAN, lower=NAN, upper=NAN, p_better=NAN, p_adjusted=NAN)
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:
     """Of the runs and cells that were scored under corruption."""
     found = {
         name: {
-            seed: under_corruption(run.robustness, str(run.measured.get("identity")))
+            seed: under_corruption(run.robustness, run.measured.identity)
             for seed, run in cell.runs.items()
-            if run.robustness
+            if run.measured
         }
         for name, cell in collected.cells.items()
     }
@@ -71,7 +72,11 @@ def corrupted_items(corrupted: Corrupted, found: Measured) -> list[Item]:
     )
     more = [_by_target(rows, found, family) for family in EACH if family in rows[0].families]
     more += [_better(rows, found)]
-    return [Figure(key, caption, drawings, data), _table(rows, found), Details("Differences one by one", tuple(more))]
+    return [
+        Figure(key=key, caption=caption, drawings=drawings, data=data),
+        _table(rows, found),
+        Details("Differences one by one", tuple(more)),
+    ]
 
 
 def _of(corrupted: Corrupted, found: Measured) -> list[CorruptedCell]:
@@ -87,10 +92,19 @@ def _parts(row: CorruptedCell) -> dict[str, Posited]:
 
 def _forest(title: str, rows: Mapping[str, Posited]) -> Forest:
     lines = [
-        Line(cell, one.mean, one.lower, one.upper, one.outcome, in_words(one.mean, likelihood=True))
+        Line(
+            label=cell,
+            mean=one.mean,
+            lower=one.lower,
+            upper=one.upper,
+            outcome=one.outcome,
+            shown=in_words(one.mean, likelihood=True),
+        )
         for cell, one in rows.items()
     ]
-    return Forest(title.capitalize(), "NLL less the reference's, nats", LIKELIHOOD, lines, likelihood=True)
+    return Forest(
+        title=title.capitalize(), axis="NLL less the reference's, nats", unit=LIKELIHOOD, lines=lines, likelihood=True
+    )
 
 
 def _shown(one: Posited | None) -> Shown:
@@ -109,10 +123,12 @@ def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
         "P(better) %",
     )
     return Table(
-        found.key("corrupted"),
-        found.caption("Exploratory: NLL under corruption less the reference's, by category, in nats: less is better"),
-        (*columns, "paired seeds", "against"),
-        tuple(
+        key=found.key("corrupted"),
+        caption=found.caption(
+            "Exploratory: NLL under corruption less the reference's, by category, in nats: less is better"
+        ),
+        columns=(*columns, "paired seeds", "against"),
+        rows=tuple(
             Row(
                 row.cell,
                 (
@@ -124,18 +140,23 @@ def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
             )
             for row in rows
         ),
-        "Means and Student's 95% intervals of one cell and column, for new seeds on these corrupted images; the draw "
-        "of test images is not in them. * marks p < 0.05 by Holm over all cells, for categories over these as well.",
+        note="Means and Student's 95% intervals of one cell and column, for new seeds on these corrupted images; the "
+        "draw of test images is not in them. * marks p < 0.05 by Holm over all cells, for categories over "
+        "these as well.",
     )
 
 
 def _by_target(rows: Sequence[CorruptedCell], found: Measured, family: str) -> Table:
     names = rows[0].families[family]
     return Table(
-        found.key(f"corrupted-{family}"),
-        found.caption(f"Exploratory: NLL less the reference's by {family} [95%], in nats; * p < 0.05 by Holm over all"),
-        ("cell", *(name.replace("_", " ") for name in names)),
-        tuple(Row(row.cell, tuple(_shown(row.families.get(family, {}).get(name)) for name in names)) for row in rows),
+        key=found.key(f"corrupted-{family}"),
+        caption=found.caption(
+            f"Exploratory: NLL less the reference's by {family} [95%], in nats; * p < 0.05 by Holm over all"
+        ),
+        columns=("cell", *(name.replace("_", " ") for name in names)),
+        rows=tuple(
+            Row(row.cell, tuple(_shown(row.families.get(family, {}).get(name)) for name in names)) for row in rows
+        ),
     )
 
 
@@ -143,10 +164,10 @@ def _better(rows: Sequence[CorruptedCell], found: Measured) -> Table:
     keys = [(family, name) for family, targets in rows[0].families.items() for name in targets]
     titles = [family if family == OVERALL else f"{family} {name}".replace("_", " ") for family, name in keys]
     return Table(
-        found.key("corrupted-better"),
-        found.caption("Exploratory: probability in % that NLL is less than the reference's"),
-        ("cell", *titles),
-        tuple(
+        key=found.key("corrupted-better"),
+        caption=found.caption("Exploratory: probability in % that NLL is less than the reference's"),
+        columns=("cell", *titles),
+        rows=tuple(
             Row(
                 row.cell,
                 tuple(

@@ -32,10 +32,10 @@ def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str
         for row in inference.primary
     )
     return Table(
-        f"differences-{part}",
-        f"Differences on {title.lower()} [95% intervals]",
-        ("cell", *(column.title for column in REPORTED)),
-        rows,
+        key=f"differences-{part}",
+        caption=f"Differences on {title.lower()} [95% intervals]",
+        columns=("cell", *(column.title for column in REPORTED)),
+        rows=rows,
     )
 
 
@@ -49,10 +49,10 @@ def _entry(metric: Metric, column: Column) -> Shown:
 def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Table:
     rows = tuple(Row(row.cell, (_entry(by_key[row.cell, MARGINAL.name], MARGINAL),)) for row in inference.primary)
     return Table(
-        "differences-marginal",
-        "Differences of the bias-corrected marginal log-likelihood [95% intervals]: more is better",
-        ("cell", MARGINAL.title),
-        rows,
+        key="differences-marginal",
+        caption="Differences of the bias-corrected marginal log-likelihood [95% intervals]: more is better",
+        columns=("cell", MARGINAL.title),
+        rows=rows,
     )
 
 
@@ -62,13 +62,13 @@ def _components(inference: Inference) -> Table:
         "seeds to tell",
     )  # fmt: skip
     return Table(
-        "components",
-        "Where the uncertainty of clean NLL's difference comes from: seeds and test images crossed",
-        columns,
-        tuple(Row(row.cell, _parts(row)) for row in inference.primary),
-        "Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of moments; 0 "
-        f"where the estimate is negative). The last column: how many seeds in all would tell with a chance of "
-        f"{POWER:.0%}, an {HELD:.0%} interval; it is as wide as few seeds leave it.",
+        key="components",
+        caption="Where the uncertainty of clean NLL's difference comes from: seeds and test images crossed",
+        columns=columns,
+        rows=tuple(Row(row.cell, _parts(row)) for row in inference.primary),
+        note="Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of "
+        f"moments; 0 where the estimate is negative). The last column: how many seeds in all would tell with a chance "
+        f"of {POWER:.0%}, an {HELD:.0%} interval; it is as wide as few seeds leave it.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.inference.corruption import Corrupted, Posited
@@ -17,7 +18,8 @@ NAN = float("nan")
 LIKELIHOOD = "nats (likelihood)"
 
 
-class Endpoint(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
     """A metric of an inference, its title, the unit of its differences, and whether less of it is better."""
 
     metric: str
@@ -29,18 +31,23 @@ class Endpoint(NamedTuple):
 
 UNITS = {"%": "points"}
 """Of the difference of two values in a unit, where they are others."""
-MARGINAL = Endpoint("marginal_log_likelihood_corrected", "marginal", "nats", less=False)
+MARGINAL = Endpoint(metric="marginal_log_likelihood_corrected", title="marginal", unit="nats", less=False)
 PANELS: Mapping[str, tuple[Endpoint, ...]] = {
     title: tuple(
-        Endpoint(f"{part}_{column.name}", column.label, UNITS.get(column.unit, column.unit), column.scale)
+        Endpoint(
+            metric=f"{part}_{column.name}",
+            title=column.label,
+            unit=UNITS.get(column.unit, column.unit),
+            scale=column.scale,
+        )
         for column in PRINTED
     )
     + (MARGINAL,) * (part == "folded")
     for part, title in PART_TITLES.items()
 }
 WEIGHED = (
-    (Endpoint("clean_error", "Clean error", "percentage points", 100.0), False),
-    (Endpoint("mollified_nll", "Mollified NLL", "nats"), True),
+    (Endpoint(metric="clean_error", title="Clean error", unit="percentage points", scale=100.0), False),
+    (Endpoint(metric="mollified_nll", title="Mollified NLL", unit="nats"), True),
 )
 """What stands beside the primary endpoint, and whether it is a likelihood."""
 
@@ -69,7 +76,9 @@ def forests(inference: Inference) -> Iterator[Figure]:
         )
         drawings = tuple(forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels)
         data = tuple(datum for panel in panels for datum in _data(panel))
-        yield Figure("forest" if place == 0 else f"forest-{place + 1}", caption, drawings, data)
+        yield Figure(
+            key="forest" if place == 0 else f"forest-{place + 1}", caption=caption, drawings=drawings, data=data
+        )
 
 
 def overview(inference: Inference, corrupted: Corrupted) -> Figure:
@@ -86,7 +95,9 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
     found = {row.cell: {"all": row.overall, **row.categories} for row in corrupted.cells if row.overall}
     for parts in dict.fromkeys(tuple(of_cell) for of_cell in found.values()):
         tiles = {cell: [_posited(one) for one in by.values()] for cell, by in found.items() if tuple(by) == parts}
-        panels.append(_map("NLL under corruption", [Endpoint(name, name, "nats") for name in parts], tiles))
+        panels.append(
+            _map("NLL under corruption", [Endpoint(metric=name, title=name, unit="nats") for name in parts], tiles)
+        )
     caption = (
         "All endpoints: difference from the reference. Filled tiles with a mark are decided, the deeper the greater "
         "beside the endpoint's greatest; with cut corners, the data cannot tell. All but clean NLL is exploratory."
@@ -95,8 +106,9 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
     shown = [tile.outcome for panel, _ in panels for tiles in panel.tiles.values() for tile in tiles]
     legend = key(shown, "What the tiles' marks mean")
     return Figure(
-        "endpoints", caption, (*drawings, legend), tuple(one for _, data in panels for one in data), columns=2
-    )
+        key="endpoints", caption=caption, drawings=(*drawings, legend),
+        data=tuple(one for _, data in panels for one in data), columns=2,
+    )  # fmt: skip
 
 
 def compact(value: float, unit: str) -> str:
@@ -117,10 +129,20 @@ def _primary(rows: Sequence[Primary], rope: float) -> Forest:
     lines = []
     for row in rows:
         mean, lower, upper = _of_primary(row)
-        lines.append(Line(row.cell, mean, lower, upper, row.outcome, in_words(mean, likelihood=True)))
+        lines.append(
+            Line(
+                label=row.cell,
+                mean=mean,
+                lower=lower,
+                upper=upper,
+                outcome=row.outcome,
+                shown=in_words(mean, likelihood=True),
+            )
+        )
     return Forest(
-        "Clean NLL, the primary endpoint", "NLL less the reference's, nats", LIKELIHOOD, lines, rope, likelihood=True
-    )
+        title="Clean NLL, the primary endpoint", axis="NLL less the reference's, nats", unit=LIKELIHOOD, lines=lines,
+        rope=rope, likelihood=True,
+    )  # fmt: skip
 
 
 def _of_primary(row: Primary) -> tuple[float, float, float]:
@@ -134,11 +156,12 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
     for cell, row in rows.items():
         mean, lower, upper = (endpoint.scale * value for value in (row.mean, row.lower, row.upper))
         said = in_words(mean, likelihood=likelihood)
-        lines.append(Line(cell, mean, lower, upper, _outcome(row), said))
+        lines.append(Line(label=cell, mean=mean, lower=lower, upper=upper, outcome=_outcome(row), shown=said))
     axis = f"{endpoint.title.split()[-1]} less the reference's, {endpoint.unit}"
     return Forest(
-        f"{endpoint.title}, exploratory", axis, LIKELIHOOD if likelihood else "points", lines, likelihood=likelihood
-    )
+        title=f"{endpoint.title}, exploratory", axis=axis, unit=LIKELIHOOD if likelihood else "points", lines=lines,
+        likelihood=likelihood,
+    )  # fmt: skip
 
 
 def in_words(mean: float, *, likelihood: bool) -> str:

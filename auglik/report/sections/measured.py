@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from auglik.experiments.cells import folder_name
 from auglik.report.collect import Cell, Collected
@@ -20,7 +20,8 @@ Condition = tuple[str, str, str, float | None]
 CLEAN: Condition = ("clean", "clean", "", 0.0)
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
     """The scores of every cell's runs by condition; all of the same conditions."""
 
     cells: Mapping[str, Sequence[Mapping[Condition, Score]]]
@@ -85,10 +86,15 @@ def measured(cells: Mapping[str, Cell]) -> Measured | None:
     kept = [(name, run) for name, run in runs if run.robustness and _suite(run) == suite]
     found: dict[str, list[Mapping[Condition, Score]]] = {}
     for name, run in kept:
-        found.setdefault(name, []).append({score[:4]: score for score in run.robustness})
+        found.setdefault(name, []).append({score.condition: score for score in run.robustness})
     left_out = tuple(f"{name}, seed {run.seed}" for name, run in runs if _suite(run) != suite)
     first = kept[0][1]
-    return Measured(found, str(first.measured.get("corruptions")), first.robustness[0].images, left_out)
+    return Measured(
+        cells=found,
+        corruptions=first.measured.corruptions if first.measured else "",
+        images=first.robustness[0].images,
+        left_out=left_out,
+    )
 
 
 def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
@@ -100,4 +106,4 @@ def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
 
 
 def _suite(run: Run) -> object:
-    return run.measured.get("identity")
+    return run.measured.identity if run.measured else None

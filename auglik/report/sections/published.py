@@ -1,10 +1,9 @@
 """The papers' figures beside ours, where data set, network and augmentation match, and what else differs."""
 
 import csv
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
 
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, number, words
@@ -18,7 +17,8 @@ from auglik.settings.names import names
 PUBLISHED = "published_results.csv"
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
     """A row of the published tables."""
 
     source: str
@@ -34,7 +34,8 @@ class Figure(NamedTuple):
     note: str
 
 
-class Protocol(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
     """How the papers trained; None where they don't say."""
 
     epochs: int
@@ -47,8 +48,12 @@ class Protocol(NamedTuple):
 
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
 PROTOCOLS = {
-    "heinonen2025": Protocol(300, None, SMALL, 128, "cross-entropy with smoothed labels"),
-    "liu2023": Protocol(500, 3, SMALL, None, "cross-entropy with softened labels"),
+    "heinonen2025": Protocol(
+        epochs=300, seeds=None, images=SMALL, batch=128, soft_objective="cross-entropy with smoothed labels"
+    ),
+    "liu2023": Protocol(
+        epochs=500, seeds=3, images=SMALL, batch=None, soft_objective="cross-entropy with softened labels"
+    ),
 }
 NETWORKS = {
     "preact_resnet50": "preact-resnet-50",
@@ -93,7 +98,10 @@ def published(collected: Collected) -> Section:
     columns = ("cell and figure", "published", "ours", "ours less theirs", "what differs in protocol")
     note = "ECE of Heinonen et al. is averaged over batches of 100 images, ours on clean images likewise."
     return Section(
-        "published", title, (sentence,), (Table("published", "Theirs and ours", columns, tuple(rows), note),)
+        "published",
+        title,
+        (sentence,),
+        (Table(key="published", caption="Theirs and ours", columns=columns, rows=tuple(rows), note=note),),
     )
 
 
@@ -175,7 +183,7 @@ def _is_split(score: Score, split: str) -> bool:
     if split.startswith("occluded_"):
         return score.kind == "occlusion" and score.severity == int(split.removeprefix("occluded_")) / 100
     if split in ("corrupted", "mean"):
-        return score[:4] == ("corruption", MEAN, ALL, None)
+        return score.condition == ("corruption", MEAN, ALL, None)
     return score.kind == "corruption" and score.name == split and score.severity is None
 
 
@@ -198,7 +206,7 @@ def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
 def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
     config, theirs = cell.config, PROTOCOLS[figure.source]
-    images = int(float(str(next(iter(cell.runs.values())).results.get("training_images", math.nan))))
+    images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"
     as_theirs = config.likelihood in ("smoothed", *(() if soft else ("categorical",))) and config.aggregator == "jensen"
@@ -218,8 +226,8 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     if figure.split not in ("clean",) and figure.metric == "ece":
         said.append("ECE: over all images, theirs over batches of 100")
     if figure.split not in ("clean",):
-        corruptions = next(iter(cell.runs.values())).measured.get("corruptions")
-        said.append(f"corruptions: {corruptions}")
+        suite = next(iter(cell.runs.values())).measured
+        said.append(f"corruptions: {suite.corruptions if suite else None}")
     return said or ["as published"]
 
 

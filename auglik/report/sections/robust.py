@@ -1,6 +1,7 @@
 """Corruptions, occlusion, mollified test sets and human labels, where they were measured."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from auglik.inference.corruption import Corrupted
 from auglik.report.collect import Collected
@@ -29,7 +30,7 @@ def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None
     for data, cells in of_data.items():
         found = measured(cells)
         if found is not None:
-            found = found._replace(data=data if len(of_data) > 1 else "")
+            found = replace(found, data=data if len(of_data) > 1 else "")
             sentences += _conditions(found)
             items += _items(found, styles)
             if corrupted is not None:
@@ -76,8 +77,14 @@ def _corruptions(found: Measured, styles: Styles) -> list[Item]:
 
     categories = [category for category in CATEGORIES if any(CORRUPTIONS[name] == category for name in names)]
     parts = [("all corruptions", categories), *((category, [category]) for category in categories)]
-    errors = [Panel(title, "severity", ERROR.title, found.curves(at(kept), ERROR)) for title, kept in parts]
-    others = [Panel("all corruptions", "severity", one.title, found.curves(at(categories), one)) for one in (NLL, ECE)]
+    errors = [
+        Panel(title=title, x_title="severity", y_title=ERROR.title, curves=found.curves(at(kept), ERROR))
+        for title, kept in parts
+    ]
+    others = [
+        Panel(title="all corruptions", x_title="severity", y_title=one.title, curves=found.curves(at(categories), one))
+        for one in (NLL, ECE)
+    ]
     says = found.caption(
         "Error against the severity of corruption, over all corruptions and by category; NLL and ECE over all."
     )
@@ -103,11 +110,18 @@ def _profiles(found: Measured, styles: Styles, names: Sequence[str]) -> Figure:
             shown = [found.entry(cell, ("corruption", name, CORRUPTIONS[name], None), metric) for name in order]
             scores[cell] = [one.numbers[0][1] if one.numbers else float("nan") for one in shown]
             data += [Datum(cell, f"{name}, {metric.title}", x) for name, x in zip(order, scores[cell], strict=True)]
-        panels.append(Profile(f"{_capital(metric)} by corruption", "mean over severities and seeds", spoken, scores))
+        panels.append(
+            Profile(
+                title=f"{_capital(metric)} by corruption",
+                axis="mean over severities and seeds",
+                groups=spoken,
+                scores=scores,
+            )
+        )
     caption = found.caption("Corruption profiles: where each cell is hurt most. Less is better.")
     drawings = [profile(panel, styles, panel.title) for panel in panels]
     cells = legend({cell: styles[cell] for cell in found.cells}, "The cells")
-    return Figure(found.key("profiles"), caption, (*drawings, cells), tuple(data))
+    return Figure(key=found.key("profiles"), caption=caption, drawings=(*drawings, cells), data=tuple(data))
 
 
 def _by_severity(found: Measured, severities: Sequence[float], metric: Column) -> Table:
@@ -148,10 +162,10 @@ def _along(
             if metric in (ERROR, NLL):
                 panels.append(
                     Panel(
-                        name if len(names) > 1 else "",
-                        axis,
-                        metric.title,
-                        found.curves({x: [one] for x, one in at.items()}, metric),
+                        title=name if len(names) > 1 else "",
+                        x_title=axis,
+                        y_title=metric.title,
+                        curves=found.curves({x: [one] for x, one in at.items()}, metric),
                     )
                 )
     caption, key = found.caption(f"{title}: error and NLL against {axis}."), found.key(kind)
@@ -166,11 +180,12 @@ def _human(found: Measured) -> Table:
         for cell in found.cells
     )
     return Table(
-        found.key("human"),
-        found.caption("Against the answers of people"),
-        ("cell", *(title for title, *_ in columns)),
-        rows,
-        "Expected: over labels drawn from people's answers. Excess: beyond people's own distribution as prediction.",
+        key=found.key("human"),
+        caption=found.caption("Against the answers of people"),
+        columns=("cell", *(title for title, *_ in columns)),
+        rows=rows,
+        note="Expected: over labels drawn from people's answers. Excess: beyond people's own distribution as "
+        "prediction.",
     )
 
 
@@ -178,7 +193,7 @@ def _table(found: Measured, key: str, caption: str, columns: Mapping[str, Condit
     rows = tuple(
         Row(cell, tuple(found.entry(cell, condition, metric) for condition in columns.values())) for cell in found.cells
     )
-    return Table(found.key(key), found.caption(caption), ("cell", *columns), rows)
+    return Table(key=found.key(key), caption=found.caption(caption), columns=("cell", *columns), rows=rows)
 
 
 def _capital(metric: Column) -> str:

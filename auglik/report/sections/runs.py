@@ -1,5 +1,7 @@
 """Every run: its settings, digests and versions, shown on request."""
 
+import math
+
 import tomli_w
 
 from auglik.report.collect import Cell, Collected
@@ -28,7 +30,7 @@ def _cell(cell: Cell) -> Details:
     )  # fmt: skip
     rows = tuple(Row(f"{cell.name}, seed {seed}", _run(run)) for seed, run in cell.runs.items())
     settings = {key: value for key, value in flatten(cell.config).items() if key != "seed" and value is not None}
-    table = Table(f"runs-{cell.name}", f"The runs of {cell.name}", columns, rows)
+    table = Table(key=f"runs-{cell.name}", caption=f"The runs of {cell.name}", columns=columns, rows=rows)
     seeds = f"{len(cell.runs)} seed{'s' * (len(cell.runs) != 1)}"
     return Details(
         f"{cell.name}: {cell.config.likelihood} + {cell.config.aggregator}, {seeds}", (table,), tomli_w.dumps(settings)
@@ -37,17 +39,13 @@ def _cell(cell: Cell) -> Details:
 
 def _run(run: Run) -> tuple[Shown, ...]:
     found = run.results
-    versions = found.get("versions")
+    nll = found.score("clean_nll")
+    digests = found.settings, found.batches_digest, found.views_digest, found.test_digest
     return (
-        number(float(str(found.get("clean_nll"))), 4) if found.get("clean_nll") is not None else words("not finite"),
-        number(100 * float(str(found.get("clean_error"))), 2) if found.get("clean_error") is not None else words(""),
-        *(
-            words(str(found.get(key, ""))[:DIGEST])
-            for key in ("settings", "batches_digest", "views_digest", "test_digest")
-        ),
-        count(float(str(found.get("threads", "nan")))),
-        words(found.get("device", "")),
-        words(
-            ", ".join(f"{name} {version}" for name, version in versions.items()) if isinstance(versions, dict) else ""
-        ),
+        words("not finite") if math.isnan(nll) else number(nll, 4),
+        number(100 * found.score("clean_error"), 2),
+        *(words((digest or "")[:DIGEST]) for digest in digests),
+        count(found.threads),
+        words(found.device),
+        words(", ".join(f"{name} {version}" for name, version in found.versions.items())),
     )

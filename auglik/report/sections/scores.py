@@ -44,7 +44,7 @@ def scored_on(collected: Collected) -> list[str]:
     for what, key in (("test images", "test_digest"), ("evaluation views", "evaluation_views_digest")):
         by_data: dict[str, dict[object, list[str]]] = {}
         for name, cell in collected.cells.items():
-            found = next(iter(cell.runs.values())).results.get(key)
+            found = getattr(cell.first, key)
             by_data.setdefault(cell.config.dataset, {}).setdefault(found, []).append(name)
         several = [groups for groups in by_data.values() if len(groups) > 1]
         if not several:
@@ -71,7 +71,13 @@ def _part(part: str, title: str, collected: Collected) -> Table:
             "calibrated model and may be negative."
         )
     )
-    return Table(f"scores-{part}", title, ("cell", "seeds", *(column.title for column in COLUMNS)), rows, note)
+    return Table(
+        key=f"scores-{part}",
+        caption=title,
+        columns=("cell", "seeds", *(column.title for column in COLUMNS)),
+        rows=rows,
+        note=note,
+    )
 
 
 def _scores(part: str, cell: Cell) -> tuple[Shown, ...]:
@@ -110,12 +116,12 @@ def _marginal(collected: Collected) -> Table:
         "PSIS effective views", "Pareto k > 0.7, % of images",
     )  # fmt: skip
     return Table(
-        "marginal",
-        "Marginal log-likelihood: log of the mean likelihood over the evaluation views, mean over test images",
-        columns,
-        tuple(rows),
-        "The plain estimate is biased downwards, by an amount that differs between cells. PSIS: the views' weights are "
-        "Pareto-smoothed; where k > 0.7 the views at hand have not seen the tail, and more are needed.",
+        key="marginal",
+        caption="Marginal log-likelihood: log of the mean likelihood over the evaluation views, mean over test images",
+        columns=columns,
+        rows=tuple(rows),
+        note="The plain estimate is biased downwards, by an amount that differs between cells. PSIS: the views' "
+        "weights are Pareto-smoothed; where k > 0.7 the views at hand have not seen the tail, and more are needed.",
     )
 
 
@@ -147,4 +153,4 @@ def _ensembles(collected: Collected) -> tuple[Table, ...]:
     )
     caption = "Ensembles: the seeds of a cell as one classifier, by their mean probabilities, on clean test images"
     columns = ("cell", "members", *(column.title for column in REPORTED))
-    return (Table("ensembles", caption, columns, rows),) if rows else ()
+    return (Table(key="ensembles", caption=caption, columns=columns, rows=rows),) if rows else ()

@@ -47,14 +47,16 @@ def seen(collected: Collected, data_dir: Path) -> Section:
         "Views of the first epoch and the first seed: each image as it is, then what it was trained on; its role, "
         "temperature t and label decay γ."
     )
-    figures = (Figure("views-seen", caption, tuple(drawings), tuple(data)),) if drawings else ()
+    figures = (
+        (Figure(key="views-seen", caption=caption, drawings=tuple(drawings), data=tuple(data)),) if drawings else ()
+    )
     first = "Drawn again from the keys that the runs drew from: cells whose digests of views agree share a sheet."
     return Section("seen", "What the networks saw", (first, *said) if drawings else tuple(said), figures)
 
 
 def _identity(cell: Cell) -> object:
     """What views depend on: the digests of the draws of every seed, and the data."""
-    return cell.config.dataset, *((seed, run.results.get("views_digest")) for seed, run in cell.runs.items())
+    return cell.config.dataset, *((seed, run.results.views_digest) for seed, run in cell.runs.items())
 
 
 def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, list[Datum]]:
@@ -62,7 +64,7 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
     config, trained = run.config, resolved(run.config)
     source = open_dataset(config.dataset, data_dir)
     arrays = opened(source, "train")
-    if isinstance(arrays, Arrays) and settings_hash(trained, digest(arrays)) != run.results.get("settings"):
+    if isinstance(arrays, Arrays) and settings_hash(trained, digest(arrays)) != run.results.settings:
         raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
     data = load_training(trained.change(device="cpu"), source)
     gallery, labels = data.training.gallery, data.training.labels.numpy()

@@ -48,7 +48,9 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
     ]
     rows = [datum for panel in panels for datum in _data(panel, cells)]
     key = "tradeoffs" if place == 0 else f"tradeoffs-{place + 1}"
-    return Figure(key, caption, (*drawings, legend(own, "The cells")), tuple(dict.fromkeys(rows)))
+    return Figure(
+        key=key, caption=caption, drawings=(*drawings, legend(own, "The cells")), data=tuple(dict.fromkeys(rows))
+    )
 
 
 def _panel(cells: Mapping[str, Cell], x: tuple[str, Column], y: tuple[str, Column]) -> Scatter:
@@ -68,11 +70,12 @@ def _score(run: Run, part: str, metric: Column) -> float:
     """In the metric's units; NaN where it was not measured."""
     if part == "corrupted":
         found = [
-            getattr(score, metric.name) for score in run.robustness if score[:4] == ("corruption", MEAN, ALL, None)
+            getattr(score, metric.name)
+            for score in run.robustness
+            if score.condition == ("corruption", MEAN, ALL, None)
         ]
         return metric.scale * float(found[0]) if found else float("nan")
-    value = run.results.get(f"{part}_{metric.name}")
-    return metric.scale * float(str(value)) if value is not None else float("nan")
+    return metric.scale * run.results.score(f"{part}_{metric.name}")
 
 
 def _data(panel: Scatter, cells: Mapping[str, Cell]) -> list[Datum]:

@@ -1,5 +1,6 @@
 """How training went: curves of the validation scores, and what runs cost."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,8 +17,16 @@ from auglik.scoring.intervals import summary
 def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
     """Validation NLL and error against the epoch; seconds, steps, parameters."""
     panels = [
-        Panel("", "epoch", "validation NLL, nats", _curves(collected, "validation_nll", 1), log=True),
-        Panel("", "epoch", "validation error, %", _curves(collected, "validation_error", 100)),
+        Panel(
+            title="",
+            x_title="epoch",
+            y_title="validation NLL, nats",
+            curves=_curves(collected, "validation_nll", 1),
+            log=True,
+        ),
+        Panel(
+            title="", x_title="epoch", y_title="validation error, %", curves=_curves(collected, "validation_error", 100)
+        ),
     ]
     drawn = [panel for panel in panels if panel.curves]
     caption = "Validation scores while training: means over seeds, bands of ± one standard error."
@@ -42,7 +51,12 @@ def curves_figure(key: str, caption: str, panels: Sequence[Panel], styles: Mappi
         for part, value in zip(("", ": lower", ": upper"), values, strict=True)
     )
     shown = {cell: styles[cell] for cell in cells}
-    return Figure(key, caption, (*drawings, legend(shown, "The cells")) if len(cells) > 1 else tuple(drawings), data)
+    return Figure(
+        key=key,
+        caption=caption,
+        drawings=(*drawings, legend(shown, "The cells")) if len(cells) > 1 else tuple(drawings),
+        data=data,
+    )
 
 
 def over_runs(rows: Sequence[Sequence[float]], x: Sequence[float], scale: float = 1) -> Curve:
@@ -65,25 +79,28 @@ def _curves(collected: Collected, name: str, scale: float) -> dict[str, Curve]:
 def _values(cell: Cell, name: str) -> tuple[list[list[float]], list[float]]:
     """Values [run][epoch] of the epochs that all runs of the cell have."""
     of_runs = [
-        {one["epoch"]: one[name] for one in run.epochs if one.get(name) is not None} for run in cell.runs.values()
+        {one.epoch: one.scores[name] for one in run.epochs if not math.isnan(one.scores.get(name, math.nan))}
+        for run in cell.runs.values()
     ]
     epochs = sorted(set.intersection(*(set(run) for run in of_runs)))
-    return [[float(run[epoch]) for epoch in epochs] for run in of_runs], [float(epoch) for epoch in epochs]
+    return [[run[epoch] for epoch in epochs] for run in of_runs], [float(epoch) for epoch in epochs]
 
 
 def _cost(collected: Collected) -> Table:
     rows = []
     for name, cell in collected.cells.items():
-        results = next(iter(cell.runs.values())).results
-        counts = [
-            float(str(results.get(key, "nan")))
-            for key in ("steps", "training_images", "validation_images", "parameters")
-        ]
-        seconds = [over_seeds(cell.scores(f"{part}_seconds"), 1) for part in ("train", "evaluation")]
-        rows.append(Row(name, (*seconds, *map(count, counts), words(results.get("device", "")))))
+        first, runs = cell.first, [run.results for run in cell.runs.values()]
+        counts = first.steps, first.training_images, first.validation_images, first.parameters
+        seconds = [[run.train_seconds for run in runs], [run.evaluation_seconds for run in runs]]
+        shown = (over_seeds(values, 1) for values in seconds)
+        rows.append(Row(name, (*shown, *map(count, counts), words(first.device))))
     columns = (
         "cell", "training, s", "scoring, s", "steps", "training images", "validation images", "parameters", "device",
     )  # fmt: skip
     return Table(
-        "cost", "What a run cost", columns, tuple(rows), "Runs share the machine, so seconds are only a guide."
+        key="cost",
+        caption="What a run cost",
+        columns=columns,
+        rows=tuple(rows),
+        note="Runs share the machine, so seconds are only a guide.",
     )

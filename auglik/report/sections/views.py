@@ -22,7 +22,12 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
     if not groups:
         return None
     panels = [
-        Panel("", "views K", f"clean {metric.title}", {cells[0].name: _curve(cells, metric) for cells in groups})
+        Panel(
+            title="",
+            x_title="views K",
+            y_title=f"clean {metric.title}",
+            curves={cells[0].name: _curve(cells, metric) for cells in groups},
+        )
         for metric in METRICS
     ]
     caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
@@ -40,7 +45,12 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
         (),
         (
             curves_figure("views", caption, panels, styles),
-            Table("views", caption, ("cell", *(f"clean {metric.title}" for metric in METRICS)), rows),
+            Table(
+                key="views",
+                caption=caption,
+                columns=("cell", *(f"clean {metric.title}" for metric in METRICS)),
+                rows=rows,
+            ),
         ),
     )
 

@@ -102,8 +102,8 @@ GEOMETRIC: dict[str, Operation] = {
     "rotate": Operation("degrees", (-180, 180), nearest, rotate),
     "shear-x": Operation("tangent of the angle", (-10, 10), nearest, shear_x),
     "shear-y": Operation("tangent of the angle", (-10, 10), nearest, shear_y),
-    "translate-x": Operation("pixels", (-10_000, 10_000), nearest, translate_x, seen_along_x, whole=True),
-    "translate-y": Operation("pixels", (-10_000, 10_000), nearest, translate_y, seen_along_y, whole=True),
+    "translate-x": Operation("pixels", (-10_000, 10_000), nearest, translate_x, visibility=seen_along_x, whole=True),
+    "translate-y": Operation("pixels", (-10_000, 10_000), nearest, translate_y, visibility=seen_along_y, whole=True),
 }
 EXCHANGES: dict[str, Operation] = {
     "identity": Operation("none", (0, 0), unchanged),

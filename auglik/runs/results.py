@@ -1,0 +1,57 @@
+"""What results.json says of a finished run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from auglik.system.records import numbers, read_record
+
+RESULTS = "results.json"
+AGAIN = "delete it to run again"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """The scores of a run and what identifies it; a score that was not finite is NaN once it is read."""
+
+    cell: str
+    likelihood: str
+    aggregator: str
+    views: int
+    seed: int
+    scores: Mapping[str, float] = numbers()
+    """Of the test images, by name as in `Evaluation`; empty where the run was not scored."""
+    test_images: int | None = None
+    test_digest: str | None = None
+    """None where the run was not scored."""
+    evaluation_views_digest: str | None = None
+    absent_classes: tuple[str, ...] | None = None
+    """Which the test images lack."""
+    last_epoch: Mapping[str, float] = numbers("last_epoch_")
+    """The last line of metrics.jsonl."""
+    train_seconds: float
+    evaluation_seconds: float
+    steps: int
+    training_images: int
+    validation_images: int
+    class_names: tuple[str, ...] | None = None
+    parameters: int
+    views_digest: str
+    batches_digest: str
+    view_digests: tuple[str, ...]
+    pipeline: str
+    settings: str
+    """The hash of all settings and the training data."""
+    threads: int
+    device: str
+    versions: Mapping[str, str]
+
+    def score(self, name: str) -> float:
+        """NaN where the run was not given it, or where it was not finite."""
+        return self.scores.get(name, math.nan)
+
+
+def finished(folder: Path) -> Results | None:
+    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
+    return read_record(Results, folder / RESULTS, AGAIN)
