@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset, TensorDataset
 
 import auglik
@@ -140,7 +140,9 @@ class Pairs(Dataset[tuple[torch.Tensor, int]]):
 
 def test_arrays_and_torch_data_sets_are_the_data_set_of_the_same_images(comparison: Comparison, tmp_path: Path) -> None:
     train, test = digits()
-    named = dict(zip(("train_images", "train_labels", "test_images", "test_labels"), (*train, *test), strict=True))
+    named: dict[str, ArrayLike] = dict(
+        zip(("train_images", "train_labels", "test_images", "test_labels"), (*train, *test), strict=True)
+    )
     tensors = [TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)) for images, labels in (train, test)]
     nll = comparison.runs[(comparison.runs.cell == "reference") & (comparison.runs.seed == 3)].clean_nll.tolist()
     ways: list[Images] = [(train, test), named, tensors, [Pairs(*train), Pairs(*test)]]
