@@ -1,3 +1,5 @@
+from .comparison.compare import compare
+from .comparison.comparison import Comparison, load
 from .data import DATASETS, Arrays, Source, open_dataset
 from .experiments.cells import MAIN_CELLS, Cell, plan
 from .experiments.differences import differences, table
@@ -15,6 +17,7 @@ from .objectives import (
     negative_share,
     view_gradients,
 )
+from .report import Report, ReportSettings, write_report
 from .runs.evaluation import Evaluation, evaluate
 from .runs.resolve import load_training, pipeline_of, read_facts, resolve, training_pipeline
 from .runs.resolved import ResolvedRun, resolved
@@ -41,6 +44,7 @@ __all__ = [
     "Arrays",
     "Augmentation",
     "Cell",
+    "Comparison",
     "Engine",
     "Evaluation",
     "EvaluationConfig",
@@ -58,6 +62,8 @@ __all__ = [
     "Pipeline",
     "Place",
     "Predictions",
+    "Report",
+    "ReportSettings",
     "ResolvedRun",
     "RunConfig",
     "Schedule",
@@ -70,10 +76,12 @@ __all__ = [
     "carry_out",
     "change",
     "collect",
+    "compare",
     "differences",
     "evaluate",
     "execute",
     "flatten",
+    "load",
     "load_predictions",
     "load_training",
     "make_plan",
@@ -92,4 +100,5 @@ __all__ = [
     "train",
     "training_pipeline",
     "view_gradients",
+    "write_report",
 ]

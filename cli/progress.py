@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from auglik.experiments.engines.local import Progress
-from auglik.runs.loop import lengths
+from auglik.experiments.progress import by_work
 from auglik.runs.run import Job
 
 LINES = 10
@@ -29,12 +29,6 @@ def duration(seconds: float) -> str:
 
 def _two_digits(value: float) -> str:
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
-
-
-def work(job: Job) -> float:
-    """The views that a run trains on: what its time is about proportional to."""
-    count = lengths(job.run, job.run.train_images)
-    return float(count.steps * count.images * job.config.views)
 
 
 @contextmanager
@@ -64,13 +58,5 @@ def _lines(label: str) -> Callable[[float], None]:
 @contextmanager
 def shown(jobs: Sequence[Job], label: str) -> Iterator[Progress]:
     """Shows how much of all jobs' work is done, told by (job, share)."""
-    work_of = {job.folder: work(job) for job in jobs}
-    share_of = dict.fromkeys(work_of, 0.0)
-    total = sum(work_of.values())
     with bar(label) as tell:
-
-        def progress(job: Job, share: float) -> None:
-            share_of[job.folder] = max(share, share_of[job.folder])
-            tell(sum(work_of[folder] * done for folder, done in share_of.items()) / total)
-
-        yield progress
+        yield by_work(jobs, tell)

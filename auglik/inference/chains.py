@@ -108,7 +108,13 @@ def _run(
 ) -> Chain:
     def step(state: HMCState, _: None) -> tuple[HMCState, Chain]:
         state = advance(state)
-        return state, Chain(place(state.z), state.diverging, state.num_steps, state.accept_prob, state.energy)
+        return state, Chain(
+            z=place(state.z),
+            diverging=state.diverging,
+            n_steps=state.num_steps,
+            acceptance_rate=state.accept_prob,
+            energy=state.energy,
+        )
 
     _, chain = jax.lax.scan(step, state, None, length=warmup + draws)
     return Chain(*(column[warmup:] for column in chain))

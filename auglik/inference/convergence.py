@@ -5,6 +5,7 @@ NaN in every draw, have none.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,8 @@ class Worst(NamedTuple):
     ess_tail: float
 
 
-class Diagnostics(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnostics:
     """Of a sampler, over all parameters of all posteriors."""
 
     r_hat: float
@@ -84,4 +86,12 @@ def diagnose(
     present = over_all(data.notnull().any(("chain", "draw"))) > 0
     found = worst(over_all(rhat(data)), over_all(ess(data, method="bulk")), over_all(ess(data, method="tail")), present)
     chains, count, *others = diverging.shape
-    return Diagnostics(*found, int(diverging.sum()), chains, count, int(np.prod(others, initial=1)))
+    return Diagnostics(
+        r_hat=found.r_hat,
+        ess_bulk=found.ess_bulk,
+        ess_tail=found.ess_tail,
+        divergences=int(diverging.sum()),
+        chains=chains,
+        draws=count,
+        posteriors=int(np.prod(others, initial=1)),
+    )

@@ -88,9 +88,10 @@ def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:
     """`text` with only the parameters that differ from the registry's, in the order of the fields."""
     name = text.partition(":")[0]
     chosen, default = parameters(parse(kind, text, registry)), parameters(look_up(kind, name, registry))
-    changed = [f"{key}={_shown(value)}" for key, value in chosen.items() if value != default[key]]
+    changed = [f"{key}={shown(value)}" for key, value in chosen.items() if value != default[key]]
     return f"{name}:{','.join(changed)}" if changed else name
 
 
-def _shown(value: float | str) -> str:
+def shown(value: float | str) -> str:
+    """The value of a parameter as `parse` reads it."""
     return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value:.15g}"

@@ -9,14 +9,16 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import NamedTuple, Protocol
 
 from auglik.objectives import InputError
@@ -153,9 +155,21 @@ def _start_methods() -> list[str]:
 def _start(context: multiprocessing.context.BaseContext, job: Job) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(pickle.dumps(job), theirs), name=f"{job.cell}/seed-{job.config.seed}")  # type: ignore[attr-defined]
-    process.start()
+    with _without_main():
+        process.start()
     theirs.close()
     return _Worker(job, process, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Runs need nothing of the program that starts them; imported again without a guard, it would start them again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome | None:

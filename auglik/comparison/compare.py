@@ -1,0 +1,117 @@
+"""`compare`: a comparison from Python, planned and carried out as `auglik compare` does it."""
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from auglik.comparison.comparison import Comparison
+from auglik.comparison.images import Images, keep_images
+from auglik.comparison.named import text_of
+from auglik.comparison.progress import bar
+from auglik.experiments import cells as cells_
+from auglik.experiments.cells import Cell
+from auglik.experiments.engines.local import Engine, Local, Outcome
+from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time, write
+from auglik.experiments.progress import by_work
+from auglik.objectives import InputError
+from auglik.runs.settings import RunConfig, change
+from auglik.system.files import ensure_writable
+from auglik.system.stop import StopRequest, stop_on_signals
+
+SEEDS = 5
+Settings = Mapping[str, object]
+"""Flat names of settings (those of `RunConfig`) and their values; objectives and networks may be objects."""
+
+
+def compare(
+    cells: Mapping[str, Settings] | Sequence[Cell] | None = None,
+    dataset: str | Path | Images | None = None,
+    seeds: int | Sequence[int] = SEEDS,
+    *,
+    settings: Settings | None = None,
+    reference: str | None = None,
+    output: str | Path = Place.output,
+    data_dir: str | Path = Place.data_dir,
+    download: bool = Place.download,
+    jobs: int | None = Place.jobs,
+    threads: int | None = Place.threads,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    quiet: bool = False,
+) -> Comparison:
+    """Trains cells over seeds and compares each with the reference: all that `auglik compare` does but the report.
+
+    `cells` are settings by the cell's name, the reference first; without them it is the main job, unless `settings`,
+    which all cells share, give several likelihoods or aggregators in a list: their product is then compared, as is
+    any other setting that is given as a list. `seeds` are how many, or which. `dataset` is a name or a path, arrays
+    or two torch data sets, training and test; these are kept in `output`. Finished runs in `output` are not trained
+    again, and calling it again after an interruption goes on.
+
+    Raises InputError for whatever would stop a run before it starts, and where no run ended well; warns of runs that
+    failed. KeyboardInterrupt once an interrupted run has written its checkpoint.
+    """
+    place = Place(output=str(output), data_dir=str(data_dir), download=download, threads=threads, jobs=jobs)
+    ensure_writable(Path(output))
+    shared = {key: _values(key, value) for key, value in (settings or {}).items()}
+    if dataset is not None:
+        if "dataset" in shared:
+            raise InputError("dataset: expected once, got it among the settings too")
+        shared["dataset"] = [str(dataset) if isinstance(dataset, str | Path) else keep_images(dataset, Path(output))]
+    single = {key: values[0] for key, values in shared.items() if len(values) == 1}
+    common = change(RunConfig(), {key: one for key, one in single.items() if key not in ("likelihood", "aggregator")})
+    planned = cells_.plan(common, shared, _cells(cells))
+    planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
+    plan = make_plan(planned, _seeds(seeds), place)
+    engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
+    with _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
+        progress = by_work(plan.todo, tell)
+
+        def ended(outcome: Outcome) -> None:
+            progress(outcome.job, 1.0)
+            _warn(outcome)
+
+        outcomes = carry_out(plan, engine, stop, progress, ended, fail_fast)
+    runs = collect(plan, outcomes)
+    write(Path(output), plan, planned, runs, reference)
+    if stop.signal is not None:
+        raise KeyboardInterrupt(f"interrupted; the same call goes on from here ({output} has what is done)")
+    if not any(runs.values()):
+        raise InputError(f"no run ended well: {outcomes[0].job.cell}: {outcomes[0].error}")
+    return Comparison(Path(output), reference)
+
+
+def _cells(cells: Mapping[str, Settings] | Sequence[Cell] | None) -> list[Cell] | None:
+    if cells is None:
+        return None
+    named = [Cell(name, changes) for name, changes in cells.items()] if isinstance(cells, Mapping) else list(cells)
+    return [Cell(name, {key: text_of(key, value) for key, value in changes.items()}) for name, changes in named]
+
+
+def _values(key: str, value: object) -> list[object]:
+    return [text_of(key, one) for one in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Raises InputError for no seed, one that is given twice or is no integer >= 0."""
+    found = list(range(seeds)) if type(seeds) is int else list(seeds) if isinstance(seeds, Sequence) else []
+    whole = all(type(seed) is int and seed >= 0 for seed in found)
+    if not found or not whole or len(set(found)) < len(found):
+        raise InputError(f"seeds: expected how many (at least 1) or different integers >= 0, got {seeds!r:.60}")
+    return found
+
+
+def _warn(outcome: Outcome) -> None:
+    if outcome.error is not None:
+        warnings.warn(f"{outcome.job.folder} failed: {outcome.error}", RuntimeWarning, stacklevel=5)
+
+
+@contextmanager
+def _stopping() -> Iterator[StopRequest]:
+    """Signals can be heard in the main thread alone."""
+    if threading.current_thread() is threading.main_thread():
+        with stop_on_signals() as stop:
+            yield stop
+    else:
+        yield StopRequest()

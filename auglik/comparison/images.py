@@ -1,0 +1,103 @@
+"""Images that a program holds, kept as a `.npz` file: all runs and whoever repeats them read the same."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auglik.data import Npz, digest
+from auglik.data.arrays import Arrays, check_arrays
+from auglik.data.stored import CLASS_NAMES
+from auglik.objectives import InputError
+from auglik.system.files import ensure_writable, write_npz
+
+FOLDER = "data"
+PARTS = ("train", "test")
+
+
+@runtime_checkable
+class MapDataset(Protocol):
+    """A map-style `torch.utils.data.Dataset`: (image, class number) by place.
+
+    Images are uint8 tensors or arrays, floats in [0,1], or PIL images in L or RGB; without random transforms.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> tuple[ArrayLike, int]: ...
+
+
+Part = tuple[ArrayLike, ArrayLike] | MapDataset
+"""Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of such."""
+Images = Mapping[str, ArrayLike] | Sequence[Part]
+"""train_images, train_labels, test_images, test_labels and perhaps class_names [C]; or the two parts."""
+
+
+def keep_images(images: Images, output: Path) -> str:
+    """The path, below `output`, of the `.npz` file that holds them, named by its content.
+
+    Raises InputError for anything else than `Images`, for images that are no images, and for a data set that gives
+    another image when it is asked for the same one twice.
+    """
+    arrays = _by_name(images)
+    checked = {
+        part: check_arrays(
+            _array(arrays[f"{part}_images"]), _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images"
+        )
+        for part in PARTS
+    }
+    names = np.asarray(arrays[CLASS_NAMES], dtype=np.str_) if CLASS_NAMES in arrays else None
+    marks = [digest(checked[part])[:8] for part in PARTS]
+    path = output / FOLDER / f"{'-'.join(marks)}.npz"
+    if not path.exists():
+        ensure_writable(path.parent)
+        write_npz(path, **_stored(checked, names))
+    return str(path)
+
+
+def _stored(parts: Mapping[str, Arrays], names: NDArray[np.str_] | None) -> dict[str, NDArray[np.generic]]:
+    found: dict[str, NDArray[np.generic]] = {}
+    for part, arrays in parts.items():
+        found |= {f"{part}_images": arrays.images, f"{part}_labels": arrays.labels}
+    return found if names is None else found | {CLASS_NAMES: names}
+
+
+def _by_name(images: Images) -> Mapping[str, ArrayLike]:
+    if isinstance(images, Mapping):
+        missing = [name for name in Npz.entries if name not in images]
+        unknown = [name for name in images if name not in (*Npz.entries, CLASS_NAMES)]
+        if missing or unknown:
+            got = f"no {missing[0]}" if missing else f"{unknown[0]!r} too"
+            raise InputError(f"dataset: expected {', '.join(Npz.entries)} (and class_names), got {got}")
+        return images
+    if not isinstance(images, list | tuple) or len(images) != len(PARTS):
+        raise InputError(
+            "dataset: expected a name, a path, a mapping of arrays, or the training and the test part, got"
+            f" {type(images).__name__}"
+        )
+    found: dict[str, ArrayLike] = {}
+    for name, part in zip(PARTS, images, strict=True):
+        columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
+        found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
+    names = [getattr(part, "classes", None) for part in images]
+    if names[0] is not None and names[0] == names[1]:
+        found[CLASS_NAMES] = [str(name) for name in names[0]]
+    return found
+
+
+def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """All of a data set. Raises InputError as `keep_images` does."""
+    if not isinstance(part, MapDataset) or len(part) == 0:
+        raise InputError(f"dataset, {name}: expected (images, labels) or a data set with images, got {part!r:.60}")
+    pairs = [part[place] for place in range(len(part))]
+    images = [_array(image) for image, _ in pairs]
+    if len({image.shape for image in images}) > 1:
+        raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
+    if not np.array_equal(_array(part[0][0]), images[0], equal_nan=True):
+        raise InputError(f"dataset, {name}: expected images without random transforms, got another one the second time")
+    return np.stack(images), np.array([int(label) for _, label in pairs])
+
+
+def _array(values: ArrayLike) -> NDArray[np.generic]:
+    return np.asarray(values)

@@ -1,0 +1,16 @@
+"""A progress bar of notebooks and terminals."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm.auto import tqdm
+
+UNITS = 1000
+
+
+@contextmanager
+def bar(label: str, hidden: bool) -> Iterator[Callable[[float], None]]:
+    """Shows the share that the yielded function is told: a widget in a notebook, a line on standard error elsewhere."""
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left"
+    with tqdm(total=UNITS, desc=label, disable=hidden, bar_format=layout) as shown:
+        yield lambda done: shown.update(max(0, int(done * UNITS) - shown.n))

@@ -1,0 +1,159 @@
+"""Claims: which process works in a run's folder, so that two commands at once never train a run twice.
+
+A claim is a file that names its holder. It is made whole under another name and linked, which only one of several
+can do, on network file systems too; its holder renews its time of change, which only the file system's clock tells.
+A claim that was not renewed for long, or whose holder was a process of this machine that is gone, is taken over.
+"""
+
+import hashlib
+import json
+import math
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from auglik.objectives import InputError
+from auglik.system.files import ensure_writable, write_json
+
+CLAIM = "claim.json"
+RENEWED = 10.0
+"""Seconds between renewals."""
+STALE = 60.0
+"""Seconds without one after which the holder of another machine is taken for dead."""
+
+
+class Holder(NamedTuple):
+    """A process: `started` tells it from a later one of the same number, and is empty where the system does not say."""
+
+    host: str
+    pid: int
+    started: str
+    mark: str
+    """Of this claim alone."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class ClaimedError(InputError):
+    """Another process works in the folder of a run."""
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Holds the claim to a run's folder. Raises ClaimedError where another living process does."""
+    ensure_writable(folder)
+    path, own = folder / CLAIM, _own()
+    _take(path, own)
+    ended = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(path, ended), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+        if holder(folder) == own:  # else it was taken over, as this process was too long asleep
+            path.unlink(missing_ok=True)
+
+
+def holder(folder: Path) -> Holder | None:
+    """Who holds the claim to a folder, dead or alive; None where nobody does."""
+    try:
+        text = (folder / CLAIM).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError):
+        return Holder("unknown", 0, "", hashlib.sha256(text.encode()).hexdigest())
+
+
+def living_holder(folder: Path) -> Holder | None:
+    """The holder of the claim to a folder if it is alive, as far as that can be told from here."""
+    found = holder(folder)
+    return None if found is None or _is_dead(folder / CLAIM, found) else found
+
+
+def _own() -> Holder:
+    return Holder(socket.gethostname(), os.getpid(), _started(os.getpid()), secrets.token_hex(8))
+
+
+def _take(path: Path, own: Holder) -> None:
+    made = path.with_name(f".partial-{own.mark}.tmp")
+    write_json(made, own._asdict())
+    try:
+        while not _linked(made, path):
+            found = holder(path.parent)
+            if found is None:
+                continue  # it was given up just now
+            if not _is_dead(path, found):
+                raise ClaimedError(f"{path.parent} is being worked on by {found}")
+            _remove(path, found)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _linked(made: Path, path: Path) -> bool:
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _remove(path: Path, dead: Holder) -> None:
+    """Removes a dead holder's claim if it is still there; one of several does, who made the file of its mark first."""
+    removing = path.with_name(f".partial-{dead.mark}-dead.tmp")
+    try:
+        removing.touch(exist_ok=False)
+    except FileExistsError:
+        if _age(removing) > STALE:  # of one that died too
+            removing.unlink(missing_ok=True)
+        return
+    try:
+        if holder(path.parent) == dead:
+            path.unlink(missing_ok=True)
+    finally:
+        removing.unlink(missing_ok=True)
+
+
+def _is_dead(path: Path, found: Holder) -> bool:
+    """Of a process of this machine the system knows; of another's the time since its last renewal tells."""
+    if found.host == socket.gethostname() and found.started:
+        return _started(found.pid) != found.started
+    return _age(path) > STALE
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was changed, by the clock of its file system; endless for none."""
+    probe = path.with_name(f".partial-{secrets.token_hex(8)}.tmp")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _started(pid: int) -> str:
+    """When a process of this machine began, in a unit of the system's; empty for none, and where it does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    state, *rest = text.rpartition(")")[2].split()
+    return "" if state in "ZX" else f"{boot} {rest[18]}"
+
+
+def _renew(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(RENEWED):
+        with suppress(OSError):
+            os.utime(path)

@@ -1,0 +1,218 @@
+"""Comparisons from Python: the same runs and the same numbers as from the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import Dataset, TensorDataset
+
+import auglik
+from auglik import LIKELIHOODS, Comparison, InputError, compare, load, open_dataset
+from auglik.cli.main import auglik as command
+from auglik.comparison.images import Images
+from auglik.experiments.plan import find_finished
+from auglik.objectives.aggregators.geometric import Geometric
+from tests.tiny import SETTINGS, options
+
+CELLS = {"reference": {}, "mean": {"aggregator": "log-mean"}}
+SMALL = {**SETTINGS, "device": "cpu", "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    output = tmp_path_factory.mktemp("comparison") / "results"
+    return compare(CELLS, "digits", seeds=[3, 5], settings=SMALL, output=output, jobs=1, quiet=True)
+
+
+def test_its_runs_are_those_of_the_command_line(comparison: Comparison, tmp_path: Path) -> None:
+    arguments = ["--likelihood", "smoothed", "--aggregator", "jensen", "--aggregator", "log-mean"]
+    found = CliRunner().invoke(
+        command,
+        [
+            "compare",
+            *options(epochs=1, device="cpu"),
+            *arguments,
+            "--seeds",
+            "3,5",
+            "--output",
+            str(tmp_path),
+            "--no-report",
+        ],
+    )
+    assert found.exit_code == 0, found.output
+    ours, theirs = find_finished(comparison.folder), find_finished(tmp_path)
+    assert ours.keys() == theirs.keys()
+    nll = {"reference": "smoothed+jensen", "mean": "smoothed+log-mean"}
+    other = load(tmp_path)
+    for cell, name in nll.items():
+        values = [
+            table.runs[table.runs.cell == one].clean_nll.tolist() for table, one in ((comparison, cell), (other, name))
+        ]
+        assert values[0] == values[1]
+    assert (comparison.folder / "comparison.csv").read_text().replace("mean", "") == (
+        tmp_path / "comparison.csv"
+    ).read_text().replace("smoothed+log-mean", "mean").replace("smoothed+jensen", "reference").replace("mean", "")
+
+
+def test_what_it_says_is_what_the_report_says(comparison: Comparison, tmp_path: Path) -> None:
+    report = comparison.report(tmp_path / "report", auglik.ReportSettings(calibration=False))
+    assert report.sentences[1:] == comparison.verdicts
+    assert report.sentences[0] in repr(comparison)
+    assert "data:image/svg+xml" in comparison._repr_html_()
+    table = comparison.differences()
+    assert table[~table.exploratory].metric.tolist() == ["clean_nll"]
+    assert table.outcome.notna().sum() == 1
+
+
+def test_runs_are_a_table_of_settings_and_scores(comparison: Comparison) -> None:
+    runs = comparison.runs
+    assert runs.cell.tolist() == ["reference", "reference", "mean", "mean"]
+    assert runs.seed.tolist() == [3, 5, 3, 5]
+    assert set(runs.aggregator) == {"jensen", "log-mean"}
+    for row in runs.itertuples():
+        results = json.loads((Path(row.folder) / "results.json").read_text())
+        assert row.clean_nll == results["clean_nll"]
+
+
+def test_the_forest_has_every_cell_and_interval(comparison: Comparison) -> None:
+    import matplotlib.pyplot as plt
+
+    ax = comparison.plot_forest()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["mean"]
+    row = comparison.differences().query("metric == 'clean_nll'").iloc[0]
+    assert [row.lower, row.upper] in [np.asarray(line.get_xdata()).tolist() for line in ax.lines]
+    plt.close("all")
+    with pytest.raises(InputError, match="did you mean 'clean_nll'"):
+        comparison.plot_forest("clean_nl")
+
+
+def test_calibration_is_a_tree_for_arviz(comparison: Comparison) -> None:
+    tree = comparison.calibration(draws=20)
+    assert tree["posterior"].sizes["cell"] == 2
+    assert tree["posterior"].sizes["chain"] == 4
+
+
+def test_finished_runs_are_not_trained_again(comparison: Comparison) -> None:
+    before = {path: path.stat().st_mtime_ns for path in comparison.folder.glob("*/seed-*/results.json")}
+    again = compare(CELLS, "digits", seeds=[3, 5], settings=SMALL, output=comparison.folder, quiet=True)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert again.runs.equals(comparison.runs)
+    assert load(comparison.folder).verdicts == comparison.verdicts
+
+
+def test_objects_are_the_names_that_they_have(tmp_path: Path) -> None:
+    cells: dict[str, dict[str, object]] = {
+        "named": {"aggregator": "geometric:T=2"},
+        "object": {"likelihood": LIKELIHOODS["categorical"], "aggregator": auglik.AGGREGATORS["jensen"]},
+    }
+    found = compare(cells, "digits", 1, settings=SMALL, output=tmp_path, quiet=True)
+    assert found.runs.likelihood.tolist() == ["smoothed", "categorical"]
+    with pytest.raises(InputError, match="aggregator: expected a name or an object of a class that has one"):
+        compare({"a": {"aggregator": object()}}, "digits", 1, settings=SMALL, output=tmp_path)
+
+
+def digits() -> tuple[tuple[NDArray[np.uint8], NDArray[np.int64]], ...]:
+    source = open_dataset("digits")
+    return tuple((part.images[:, 0], part.labels) for part in (source.train(), source.test()))
+
+
+class Pairs(Dataset[tuple[torch.Tensor, int]]):
+    """Images as floats, of named classes."""
+
+    classes: list[str] = ["zero", *"123456789"]  # noqa: RUF012 - as torchvision has it
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], jitter: bool = False) -> None:
+        self.images, self.labels, self.jitter = images, labels, jitter
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
+        noise = torch.rand(()) if self.jitter else torch.tensor(1.0)
+        return torch.from_numpy(self.images[place])[None].float() / 255 * noise, int(self.labels[place])
+
+
+def test_arrays_and_torch_data_sets_are_the_data_set_of_the_same_images(comparison: Comparison, tmp_path: Path) -> None:
+    train, test = digits()
+    named: dict[str, ArrayLike] = dict(
+        zip(("train_images", "train_labels", "test_images", "test_labels"), (*train, *test), strict=True)
+    )
+    tensors = [TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)) for images, labels in (train, test)]
+    nll = comparison.runs[(comparison.runs.cell == "reference") & (comparison.runs.seed == 3)].clean_nll.tolist()
+    ways: list[Images] = [(train, test), named, tensors, [Pairs(*train), Pairs(*test)]]
+    for place, data in enumerate(ways):
+        output = tmp_path / str(place)
+        found = compare({"reference": {"flip": 0.0}}, data, [3], settings=SMALL, output=output, quiet=True)
+        assert found.runs.clean_nll.tolist() == nll, place
+        assert len(list((output / "data").glob("*.npz"))) == 1
+    assert found.runs.dataset.tolist() == [str(next((output / "data").glob("*.npz")))]
+
+
+def test_a_data_set_with_random_transforms_is_refused(tmp_path: Path) -> None:
+    train, test = digits()
+    with pytest.raises(InputError, match="without random transforms"):
+        compare(None, [Pairs(*train, jitter=True), Pairs(*test)], 1, output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"train_images": []}, "got no train_labels"),
+        ([1, 2, 3], "the training and the test part, got list"),
+        ([[], []], r"expected \(images, labels\) or a data set with images"),
+    ],
+)
+def test_what_is_no_data_set_is_refused(data: object, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        compare(None, data, 1, output=tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [1.5], [True]])
+def test_seeds_are_different_whole_numbers(seeds: object, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="seeds: expected"):
+        compare(CELLS, "digits", seeds, settings=SMALL, output=tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_list_multiplies_the_cells(tmp_path: Path) -> None:
+    found = compare(
+        None, "digits", 1, settings={**SMALL, "likelihood": ["smoothed", "tempered"]}, output=tmp_path, quiet=True
+    )
+    assert found.cells == ("smoothed+jensen", "tempered+jensen")
+
+
+def test_a_run_that_fails_is_warned_of_and_none_is_an_error(tmp_path: Path) -> None:
+    diverging = {"reference": {}, "diverged": {"learning_rate": 1e9, "momentum": 0.0}}
+    with pytest.warns(RuntimeWarning, match="diverged.*failed: NonFiniteLossError"):
+        found = compare(diverging, "digits", 1, settings=SMALL, output=tmp_path / "a", quiet=True)
+    assert found.cells == ("reference",)
+    with pytest.warns(RuntimeWarning, match="failed"), pytest.raises(InputError, match="no run ended well: diverged"):
+        compare({"diverged": diverging["diverged"]}, "digits", 1, settings=SMALL, output=tmp_path / "b", quiet=True)
+
+
+def test_a_script_needs_no_main_guard_though_its_runs_have_processes_of_their_own(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import auglik\n"
+        "print('begun', flush=True)\n"
+        f"found = auglik.compare(settings={ {**SMALL, 'likelihood': ['smoothed', 'tempered']}!r}, seeds=1, jobs=2)\n"
+        "print(len(found.runs))\n"
+    )
+    found = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == ["begun", "2"]
+    assert "training: 100%" in found.stderr
+
+
+def test_every_registered_object_has_its_name() -> None:
+    from auglik.comparison.named import KINDS, text_of
+
+    for key, registry in KINDS.items():
+        for name, entry in registry.items():
+            assert text_of(key, entry) == name
+    assert text_of("aggregator", Geometric(T=2.0)) == "geometric:T=2"
