@@ -304,7 +304,7 @@ def test_the_samplers_table_has_a_dash_for_what_one_seed_leaves_out(monkeypatch:
     of_slope = [[np.nan, 1, 1], [np.nan, 1, 1.02], [np.nan, 900, 800], [np.nan, 700, np.nan]]
     some = xarray.Dataset({"slope": (("summary", "other_cell"), np.array(of_slope))}, columns)
     monkeypatch.setattr(calibrated, "summary", lambda calibration: nothing.merge(some))
-    diagnostics = Diagnostics(1.0, 500.0, 600.0, 0, 4, 1000)
+    diagnostics = Diagnostics(r_hat=1.0, ess_bulk=500.0, ess_tail=600.0, divergences=0, chains=4, draws=1000)
     found = calibrated._sampler(calibration_results.Calibration({}, diagnostics, xarray.DataTree()))
     shown = {row.name: [entry.text for entry in row.entries] for row in found.rows}
     assert shown["concentration"][:3] == ["–", "–", "–"]
