@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from auglik.objectives import negative_share, view_gradients
 from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
-from auglik.runs.step import make_network
+from auglik.runs.step import make_network, make_optimizer
 from auglik.system.devices import autocast
 from benchmarks import timing
 
@@ -32,9 +32,7 @@ class Step:
         self.labels = torch.arange(self.count) % 10
         self.objective, self.pipeline = RUN.objective, RUN.training_views.pipeline(self.gallery.shape)
         self.network = make_network(RUN, 3, 10)
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay, fused=True
-        )
+        self.optimizer = make_optimizer(RUN, self.network)
         self.loss_sum, self.negative_sum, self.first_bad_step = torch.tensor([0, 0, -1], dtype=torch.float64).unbind()
         self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, timing.CPU)
         self.following = timing.batches(self.count)
@@ -84,9 +82,7 @@ def with_share_of_draws(step: Step, timed: timing.Timed) -> timing.Timed:
 
 def bare(network: nn.Module, images: Tensor, labels: Tensor) -> timing.Timed:
     """The float32 step on a ready tensor."""
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=0.01, momentum=CONFIG.momentum, weight_decay=CONFIG.weight_decay
-    )
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=RUN.momentum, weight_decay=RUN.weight_decay)
 
     def once() -> None:
         optimizer.zero_grad()

@@ -64,6 +64,7 @@ def run_of(**settings: object) -> ResolvedRun:
     views = {"flip": 0.5, "crop_padding": 4, "clean_share": 1 / 3}
     views |= {f"evaluation_{name}": value for name, value in views.items()}
     training = {"train_images": 50_000, "epochs": 1, "learning_rate": 0.01, "warmup": 0.0, "nesterov": False}
+    training |= {"momentum": 0.9, "weight_decay": 5e-4}
     return resolved(change(RunConfig(), {**views, **training, **settings}))
 
 

@@ -17,7 +17,7 @@ from jax import Array
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
-from auglik.settings.names import parameters, parse
+from auglik.settings.names import Value, parameters, parse
 from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Case(Generic[T]):
     label: str
     name: str
     instance: T
-    parameters: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, Value] = field(default_factory=dict, hash=False)
     center: float = 0.0
 
     def __str__(self) -> str:
@@ -209,6 +209,6 @@ def twin_objective(likelihood: Case[Likelihood], aggregator: Case[Aggregator], v
 
 def images_in_domain(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:
     """Which images [B] of a table [K,B,C] the twin of the aggregator can hold in float64."""
-    rho, T = (float(aggregator.parameters.get(name, 1.0)) for name in ("rho", "T"))
+    rho, T = (float(str(aggregator.parameters.get(name, 1.0))) for name in ("rho", "T"))
     power = max(1.0, abs(rho), 1 / T)
     return power * np.abs(table).max((0, 2)) < DOMAIN

@@ -67,5 +67,5 @@ def load_reference(folder: Path, run: ResolvedRun, facts: Facts, training_images
         raise InputError(f"{folder} holds a run that has not ended (step {found.step} of {steps}): finish it first")
     choose_device(run.config.device)
     network = make_network(run, facts.channels, facts.classes)
-    network.load_state_dict(found.network)
+    network.load_state_dict(found.scored())
     return Reference(predictor(run, network), found.mean, found.std)

@@ -16,7 +16,7 @@ from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.run import CONFIG, Job
-from auglik.runs.settings import RunConfig, change, flatten
+from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, RunConfig, change, flatten
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
@@ -155,7 +155,8 @@ def check_vacant(job: Job) -> None:
     config = job.folder / CONFIG
     if config.exists():
         before, now = read_toml(config), flatten(job.config)
-        other = [key for key in now if before.get(key) != now[key] and key != "dataset"]  # a file may have moved
+        before = {key: SETTINGS[key].default for key in ADDED} | before
+        other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
         if changed or (job.folder / RESULTS).exists():
             what = "; ".join(changed[:4]) or changed_file(job.config)

@@ -13,7 +13,7 @@ from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
 from auglik.runs.resolved import ResolvedRun, given
 from auglik.runs.resolved import resolved as resolved_run
-from auglik.runs.settings import EvaluationConfig, RunConfig, ViewConfig, hash_of
+from auglik.runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, get, hash_of
 from auglik.settings.fields import Scalar, option
 from auglik.settings.names import canonical, parse
 
@@ -79,8 +79,8 @@ class PretrainConfig:
         Its two views are not made by these settings: they are left as they are.
         """
         plain = ViewConfig("none", flip=0.0, crop_padding=0, mollify="none", clean_share=1.0)
-        shared = {name: getattr(self, name) for name in SHARED}
-        return RunConfig(views=2, nesterov=False, view=plain, evaluation=EvaluationConfig(view=plain), **shared)
+        known = RunConfig(views=2, view=plain, evaluation=EvaluationConfig(view=plain))
+        return change(known, {"nesterov": False, **{name: getattr(self, name) for name in SHARED}})
 
     def pair_weight(self) -> PairWeight:
         return parse("soften", self.soften, PAIR_WEIGHTS)
@@ -149,11 +149,11 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
         raise InputError(f"train_images: expected two beside those for validation, got {images}")
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
-    known = {name: getattr(shared.config, name) for name in SHARED}
+    known = {name: get(shared.config, name) for name in SHARED}
     return resolved(
         replace(
             config,
-            **{**known, "network": canonical_network(shared.network_name)},
+            **{**known, "network": canonical_network(shared.network_name)},  # type: ignore[arg-type]
             soften=canonical("soften", config.soften, PAIR_WEIGHTS),
             flip=config.flip if config.flip is not None else 0.5 * source.traits.flip,
             neighbours=config.neighbours or max(1, min(MOST_NEIGHBOURS, images // facts.classes)),

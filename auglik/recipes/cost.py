@@ -36,7 +36,8 @@ TOO_LONG = 60.0
 """Seconds after which no further kind is timed."""
 SAME_COST = (
     "seed", "split_seed", "likelihood", "aggregator", "epochs", "learning_rate", "warmup", "momentum", "nesterov",
-    "weight_decay", "compile", "clean_share", "alpha", "beta", "k_noise", "k_blur", "soften_into", "compose",
+    "weight_decay", "rate_schedule", "gradient_clip", "average", "compile",
+    "clean_share", "alpha", "beta", "k_noise", "k_blur", "soften_into", "compose",
     "online_labels", "evaluation_seed", "evaluation_images",
 )  # fmt: skip
 """Settings in which runs of one kind may differ: next to the network they cost little."""

@@ -40,6 +40,12 @@ class Checkpoint(NamedTuple):
     """What online label smoothing has learned; empty without it."""
     class_names: tuple[str, ...] = ()
     """Of the training images [C]; empty where they were not yet kept."""
+    average: dict[str, Tensor] | None = None
+    """The network at the average of its weights, where that is asked for."""
+
+    def scored(self) -> dict[str, Tensor]:
+        """The state dict of the network that a run ends with: at the averaged weights, where they are kept."""
+        return self.average or self.network
 
 
 class Keeper:

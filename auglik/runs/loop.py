@@ -1,7 +1,6 @@
 """What every training loop does around its steps: rate, sums, digests, looks, resuming, checkpoints, stopping."""
 
 import hashlib
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from auglik.optimization.average import Average
 from auglik.runs.checkpoint import Checkpoint, Keeper
 from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
@@ -45,11 +45,11 @@ def lengths(run: ResolvedRun, images: int) -> Lengths:
 
 
 def learning_rate(run: ResolvedRun, step: int, steps: int) -> float:
-    """The rate at a step: up to its highest along a line over the warm-up, then to zero along half a cosine."""
+    """The rate at a step: up to its highest along a line over the warm-up, then as the schedule has it."""
     rising = round(run.warmup * steps)
     if step < rising:
         return run.learning_rate * (step + 1) / (rising + 1)
-    return run.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+    return run.learning_rate * run.rate_schedule.factor(step - rising, steps - rising)
 
 
 @final
@@ -73,6 +73,7 @@ class Loop:
         folder: Path,
         resume: Checkpoint | None,
         stop: StopRequest | None,
+        average: Average | None = None,
     ) -> None:
         """Goes on from `resume` where it is given."""
         self.lengths = lengths(run, len(data.training.labels))
@@ -82,6 +83,8 @@ class Loop:
         if resume is not None:
             network.load_state_dict(resume.network)
             optimizer.load_state_dict(resume.optimizer)
+            if average is not None:
+                average.network.load_state_dict(resume.average or {})
             meters = resume.meters
             self.first_step, self.digests, self.last_epoch = resume.step, resume.digests, resume.last_epoch
             self._seconds_before = resume.train_seconds
@@ -89,7 +92,7 @@ class Loop:
         """The first step whose loss was not finite, or -1; on the device."""
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
         self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
-        self._settings, self._stop = settings, stop
+        self._settings, self._stop, self._average = settings, stop, average
         self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
 
     def chain(self, batches: NDArray[np.int64], views: list[str]) -> None:
@@ -142,6 +145,7 @@ class Loop:
             threads=torch.get_num_threads(),
             online_labels=online_labels,
             class_names=self._data.class_names,
+            average=self._average.network.state_dict() if self._average is not None else None,
         )
         self._keeper.save(state)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from auglik.confidence import Compose, check_rules, decay_of
 from auglik.data import (
@@ -25,7 +25,8 @@ from auglik.data import (
     split_rows,
     take,
 )
-from auglik.networks import check_images, find_network
+from auglik.networks import build_network, check_images, find_network
+from auglik.networks.weights import begin_from
 from auglik.objectives import InputError
 from auglik.runs.demands import check_memory
 from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
@@ -110,9 +111,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
         config,
         network=network,
         epochs=config.epochs if config.epochs is not None else source.traits.epochs,
-        learning_rate=config.learning_rate if config.learning_rate is not None else entry.learning_rate,
-        warmup=config.warmup if config.warmup is not None else entry.warmup,
-        nesterov=config.nesterov if config.nesterov is not None else entry.nesterov,
+        optimization=config.optimization.resolved(entry),
         train_images=config.train_images if config.train_images is not None else facts.images,
         device=str(device),
         precision=choose_precision(config.precision, device),
@@ -123,7 +122,22 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     _check_views(run, facts)
     check_memory(run, facts.shape(), facts.classes)
     check_images(network, *facts.shape(), config.images_per_step() * config.views)
+    if run.config.optimization.weights is not None:
+        set_weights(run, initial_network(run, facts.channels, facts.classes))
     return run
+
+
+def initial_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
+    """The run's network on the CPU at the initial weights of its seed."""
+    outputs = classes + run.objective.likelihood.extra_outputs
+    return build_network(run.network, channels, classes, outputs, run.config.seed)
+
+
+def set_weights(run: ResolvedRun, network: nn.Module) -> None:
+    """Sets the weights to those of the run's file, where it names one. Raises InputError as `begin_from` does."""
+    chosen = run.config.optimization
+    if chosen.weights is not None:
+        begin_from(network, chosen.weights, chosen.weights_digest, chosen.weights_head)
 
 
 def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:

@@ -10,7 +10,9 @@ import torch
 from auglik.confidence import Rules, parse_rules, rules_identity
 from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
-from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, flatten, get, hash_of
+from auglik.optimization.contract import Optimizer, RateSchedule
+from auglik.optimization.registry import find_optimizer, find_schedule
+from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, get, hash_of, identity_of
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.mixing.contract import Mixing
 
@@ -47,7 +49,12 @@ class ResolvedRun:
     epochs: int
     learning_rate: float
     warmup: float
+    rate_schedule: RateSchedule
+    optimizer: Optimizer
+    momentum: float
+    """This and nesterov are 0 and False where the optimizer does not take them."""
     nesterov: bool
+    weight_decay: float
     network_name: str
     device: torch.device
     precision: str
@@ -88,13 +95,20 @@ def resolved(config: RunConfig) -> ResolvedRun:
     for name in ("flip", "crop_padding", "clean_share"):
         for key in (name, f"evaluation_{name}"):
             given(key, get(config, key))
+    chosen, optimizer = config.optimization, find_optimizer(config.optimization.optimizer)
+    if chosen.weights is not None:
+        given("weights_digest", chosen.weights_digest)
     return ResolvedRun(
         config=config,
         train_images=given("train_images", config.train_images),
         epochs=given("epochs", config.epochs),
-        learning_rate=given("learning_rate", config.learning_rate),
-        warmup=given("warmup", config.warmup),
-        nesterov=given("nesterov", config.nesterov),
+        learning_rate=given("learning_rate", chosen.learning_rate),
+        warmup=given("warmup", chosen.warmup),
+        rate_schedule=find_schedule(chosen.rate_schedule),
+        optimizer=optimizer,
+        momentum=given("momentum", chosen.momentum) if optimizer.takes_momentum else 0.0,
+        nesterov=given("nesterov", chosen.nesterov) if optimizer.takes_momentum else False,
+        weight_decay=given("weight_decay", chosen.weight_decay),
         network_name=given("network", config.network),
         device=torch.device(given("device", config.device)),
         precision=given("precision", config.precision),
@@ -115,7 +129,7 @@ def given(name: str, value: T | None) -> T:
 def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
 
-    The data set enters by its content, so that a file may move; so do the tables of softening.
+    The data set enters by its content, so that a file may move; so do the tables of softening and weights.
     """
     of_data = {"dataset": data_digest, "soften": rules_identity(run.rules)}
-    return hash_of({**flatten(run.config), **of_data, "result_format": RESULT_FORMAT})
+    return hash_of({**identity_of(run.config), **of_data, "result_format": RESULT_FORMAT})

@@ -219,7 +219,7 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
         say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(run, Shape(c, H, W))
     network = make_network(run, c, classes)
-    network.load_state_dict(found.network)
+    network.load_state_dict(found.scored())
     return evaluate(run, network, place(test, found.mean, found.std, run.device), indices)
 
 

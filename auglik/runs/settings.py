@@ -8,20 +8,31 @@ import hashlib
 import json
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar
 
 from auglik.confidence import canonical_rules, parse_rules
 from auglik.networks import canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
+from auglik.optimization.registry import canonical_optimizer, canonical_schedule
+from auglik.optimization.settings import OptimizationConfig
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
 from auglik.settings.names import canonical, nearest, parse
 from auglik.views import FlipCropRotate, Step
 from auglik.views.mixing.contract import Mixing
 from auglik.views.registry import canonical_augmentations, read_augmentations
 
+C = TypeVar("C")
+
 RESULT_FORMAT = 3
 """Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
+
+ADDED = ("optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head")
+"""Settings that came after results of this format: at its default none enters the hash, which is what it was then."""
+
+MOVABLE = ("dataset", "weights")
+"""Settings that name what enters the hash by its content, so that a file may move."""
 
 SOFTENED = ("target", "weight", "both")
 
@@ -112,11 +123,7 @@ class RunConfig:
     budget: str = option(
         "images", "images: K times the cost of one view; views: batch-size/K images a step.", "images", "views"
     )
-    learning_rate: float | None = option(None, "Highest learning rate, falling to zero as a cosine [the network's].")
-    warmup: float | None = option(None, "Share of the steps over which the learning rate rises [the network's].")
-    momentum: float = option(0.9, "Momentum of SGD.")
-    nesterov: bool | None = option(None, "Nesterov's momentum [the network's].")
-    weight_decay: float = option(5e-4, "Weight decay of SGD on all parameters, biases and batch-norm scales too.")
+    optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
     seed: int = option(0, "Seed of weights, batches and views.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
@@ -144,19 +151,13 @@ class RunConfig:
         check(self.views >= 1, "views", "an integer >= 1", self.views)
         check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
-        check(self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
-        check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
         check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
-        check(0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
-        check(self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
         check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
         if self.budget == "views" and self.batch_size % self.views:
             raise InputError(
                 f"budget views: expected a batch size that {self.views} views divide, got {self.batch_size}:"
                 " a step takes batch-size/K images"
             )
-        if self.nesterov and self.momentum == 0:
-            raise InputError("nesterov: expected a momentum > 0, got 0")
         objective = self.objective()
         objective.check_trains()
         objective.check_view_count(self.views)
@@ -214,12 +215,16 @@ def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     flat: dict[str, object] = {**flatten(config)}
     for key, value in changes.items():
         flat[key] = coerced(key, value)
-    nested: dict[str, dict[str, object]] = {"": {}, "view": {}, "evaluation": {}, "evaluation.view": {}}
-    for key, value in flat.items():
-        *parents, name = SETTINGS[key].path
-        nested[".".join(parents)][name] = value
-    evaluation = EvaluationConfig(**nested["evaluation"], view=ViewConfig(**nested["evaluation.view"]))  # type: ignore[arg-type]
-    return RunConfig(**nested[""], view=ViewConfig(**nested["view"]), evaluation=evaluation)  # type: ignore[arg-type]
+    return _nested(RunConfig, flat)
+
+
+def _nested(config: type[C], flat: Mapping[str, object], path: tuple[str, ...] = ()) -> C:
+    """The dataclass of the settings at `path` and below, from all by their flat names."""
+    values = {setting.path[-1]: flat[key] for key, setting in SETTINGS.items() if setting.path[:-1] == path}
+    for item in fields(config):  # type: ignore[arg-type]
+        if item.name not in values:
+            values[item.name] = _nested(typing.cast(type, item.type), flat, (*path, item.name))
+    return config(**values)
 
 
 def coerced(key: str, value: object) -> Scalar:
@@ -234,11 +239,19 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "likelihood": lambda text: canonical("likelihood", text, LIKELIHOODS),
     "aggregator": lambda text: canonical("aggregator", text, AGGREGATORS),
     "network": canonical_network,
+    "optimizer": canonical_optimizer,
+    "rate_schedule": canonical_schedule,
     "augment": canonical_augmentations,
     "evaluation_augment": canonical_augmentations,
     "soften": lambda text: canonical_rules(text) or "none",
 }
 """The one form of settings that are names with parameters, so that equal settings are equal text."""
+
+
+def identity_of(config: RunConfig) -> dict[str, Scalar]:
+    """The settings that enter a run's hash by themselves."""
+    flat = {key: value for key, value in flatten(config).items() if key not in MOVABLE}
+    return {key: value for key, value in flat.items() if key not in ADDED or value != SETTINGS[key].default}
 
 
 def hash_of(identity: Mapping[str, object]) -> str:

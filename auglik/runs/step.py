@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.networks import build_network
 from auglik.objectives import Objective
-from auglik.runs.resolve import TrainingData, training_pipeline
+from auglik.runs.resolve import TrainingData, initial_network, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.system.devices import autocast
 from auglik.views import Draws, Pipeline
@@ -35,13 +34,20 @@ class Taken(NamedTuple):
     hard_labels: Tensor
     arguments: tuple[Tensor, Tensor, Tensor, Tensor | None]
     """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
+    clipped: Tensor
+    """Whether the gradient was longer than the largest norm, and so was shortened: 0-d bool."""
 
 
 def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
     """The run's network at its initial weights, on its device, channels last."""
-    outputs = classes + run.objective.likelihood.extra_outputs
-    network = build_network(run.network, channels, classes, outputs, run.config.seed)
-    return network.to(run.device).to(memory_format=torch.channels_last)
+    return initial_network(run, channels, classes).to(run.device).to(memory_format=torch.channels_last)
+
+
+def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimizer:
+    """The run's optimizer of all parameters."""
+    return run.optimizer.build(
+        network.parameters(), weight_decay=run.weight_decay, momentum=run.momentum, nesterov=run.nesterov
+    )
 
 
 def begin(run: ResolvedRun, data: TrainingData) -> Learner:
@@ -49,14 +55,7 @@ def begin(run: ResolvedRun, data: TrainingData) -> Learner:
     gallery, _ = data.training
     objective, pipeline = run.objective, training_pipeline(run, gallery.shape, data.classes)
     network = make_network(run, gallery.channels, data.classes)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=0.0,
-        momentum=run.config.momentum,
-        weight_decay=run.config.weight_decay,
-        nesterov=run.nesterov,
-        fused=True,
-    )
+    optimizer = make_optimizer(run, network)
     learner = Learner(
         objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
         loss_of=objective.loss,
@@ -97,5 +96,8 @@ def take_step(
     loss = learner.loss_of(logits, views.decay, labels, weight)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    clipped, clip = torch.zeros((), dtype=torch.bool, device=loss.device), run.config.optimization.gradient_clip
+    if clip is not None:
+        clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
-    return Taken(loss.detach(), logits, hard_labels, (logits, views.decay, labels, weight))
+    return Taken(loss.detach(), logits, hard_labels, (logits, views.decay, labels, weight), clipped)

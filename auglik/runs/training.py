@@ -10,27 +10,34 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.objectives import ROLES, Likelihood, negative_share, view_gradients
+from auglik.optimization.average import Average
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.runs.log import Log
 from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError
 from auglik.runs.online_labels import OnlineLabels
-from auglik.runs.resolve import TrainingData
+from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import begin, take_step
 from auglik.scoring.metrics import error, mean_label_entropy, nll
+from auglik.system.devices import autocast
 from auglik.system.keys import host_generator
 from auglik.system.stop import StopRequest
-from auglik.views import Draws, Pipeline
+from auglik.views import Draws, Gallery, Pipeline
+
+MEASURED_VIEWS = 4096
+"""Views, at least, that the averaged network's statistics of batch norm are means over, where a pass has as many."""
 
 
 class Trained(NamedTuple):
     """A trained network, and what was seen of its training."""
 
     network: nn.Module
+    """At the averaged weights, where the settings ask for them."""
     digests: list[str]
     """Chained SHA-256 of the draws: of the batches, then of each view."""
     last_epoch: dict[str, float]
@@ -62,9 +69,15 @@ def train(
     online = None
     if config.online_labels < 1:
         online = OnlineLabels.begin(data.classes, device, config.online_labels)
+    if resume is None:
+        set_weights(run, network)
+    decay = config.optimization.average
+    average = Average(network, decay) if decay is not None else None
+    scored = network if average is None else average.network
+    clipping = ("clipped_share",) if config.optimization.gradient_clip is not None else ()
     loop = Loop(
-        run, data, network, optimizer, ("loss", "negative_share"), K,
-        settings=settings, folder=folder, resume=resume, stop=stop,
+        run, data, network, optimizer, ("loss", "negative_share", *clipping), K,
+        settings=settings, folder=folder, resume=resume, stop=stop, average=average,
     )  # fmt: skip
     B, steps_per_pass, steps_per_epoch, steps = loop.lengths
     if online is not None and resume is not None:
@@ -83,11 +96,15 @@ def train(
                     loop.chain(batches, draws.view_digests())
                 pipeline.announce(gallery, draws, batches[position:])
             taken = take_step(learner, run, data, draws, batches[position], targets, loop.rate(step))
+            if average is not None:
+                average.update(step + 1)
             if online is not None:
                 online.update(objective.likelihood.log_probabilities(taken.logits.detach()), taken.hard_labels)
 
             done = step + 1
             loop.add_loss(step, taken.loss)
+            for name in clipping:
+                loop.sums[name].add_(taken.clipped)
             if loop.look_due(done):
                 loop.sums["negative_share"].add_(negative_share(view_gradients(objective, *taken.arguments)))
                 look(loop, run, pipeline, N)
@@ -96,14 +113,18 @@ def train(
                 if online is not None:
                     online.end_epoch()
                     targets = online.targets()
+                if average is not None:
+                    measure(average, run, pipeline, gallery, draws, batches)
+                    pipeline.announce(gallery, draws, batches[position + 1 :])
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
                     "learning_rate": loop.rate(step),
                     "loss": loop.mean("loss"),
                     "negative_share": float(loop.sums["negative_share"]) / (1 + (steps_per_epoch - 1) // INTERVAL),
+                    **{name: loop.mean(name) for name in clipping},
                     **label_statistics(draws, all_labels, data.classes, objective.likelihood),
-                    **validation_scores(predictor(run, network), data),
+                    **validation_scores(predictor(run, scored), data),
                 }
                 log.write(line)
                 loop.end_epoch(line)
@@ -111,7 +132,18 @@ def train(
                 look(loop, run, pipeline, N)
                 loop.save(done, online.state() if online is not None else {})
             loop.check_stop(done)
-    return Trained(network, loop.digests, loop.last_epoch, loop.seconds())
+    return Trained(scored, loop.digests, loop.last_epoch, loop.seconds())
+
+
+def measure(
+    average: Average, run: ResolvedRun, pipeline: Pipeline, gallery: Gallery, draws: Draws, batches: NDArray[np.int64]
+) -> None:
+    """Measures batch norm under the averaged weights on the views of a pass's first steps, MEASURED_VIEWS at least."""
+    used = batches[: -(-MEASURED_VIEWS // (run.config.views * batches.shape[1]))]
+    pipeline.announce(gallery, draws, used)
+    rendered = (pipeline.render(gallery, draws, batch).images.flatten(0, 1) for batch in used)
+    with autocast(run.device, run.precision):
+        average.measure(views.contiguous(memory_format=torch.channels_last) for views in rendered)
 
 
 def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:

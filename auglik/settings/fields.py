@@ -48,7 +48,7 @@ class Setting:
     choices: tuple[str, ...]
 
 
-PREFIXES = {"view": "", "evaluation": "evaluation_"}
+PREFIXES = {"optimization": "", "view": "", "evaluation": "evaluation_"}
 
 
 def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> Iterator[Setting]:

@@ -1,6 +1,7 @@
 """Names on the command line and in files: `NAME` or `NAME:key=value:key=value`, e.g. `geometric:T=2`.
 
 Parameters may be parted by commas too. Where several names are listed by commas, `names` tells the two apart.
+A parameter of several numbers parts them by slashes, `betas=0.9/0.95`.
 
 An interchangeable object is a frozen dataclass; its fields are its parameters and their defaults its
 default settings. The literal dict that maps names to instances is passed in.
@@ -15,6 +16,7 @@ from typing import TypeVar
 from auglik.objectives.errors import InputError
 
 T = TypeVar("T")
+Value = float | str | tuple[float, ...]
 
 LARGEST = 10_000
 """Of parameters that are whole numbers, widths, depths and counts: more would take longer than anyone waits."""
@@ -39,12 +41,16 @@ def names(text: str) -> list[str]:
     return re.split(r",(?!\w+=)", text)
 
 
-def parameters(entry: object) -> dict[str, float | str]:
-    """The fields of a registered dataclass instance that are numbers or text, by name."""
+def parameters(entry: object) -> dict[str, Value]:
+    """The fields of a registered dataclass instance that are numbers, several numbers or text, by name."""
     if not dataclasses.is_dataclass(entry):
         return {}
     values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
-    return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str) or is_numbers(value)}
+
+
+def is_numbers(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(number, float) for number in value)
 
 
 def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
@@ -56,8 +62,12 @@ def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
     entry = look_up(kind, name, registry)
     if not rest:
         return entry
-    known = parameters(entry)
-    changes: dict[str, float | str] = {}
+    return dataclasses.replace(entry, **read_values(kind, text, rest, parameters(entry)))  # type: ignore[type-var]
+
+
+def read_values(kind: str, text: str, rest: str, known: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters that `rest`, the end of `text`, gives: `known` has every name with a value of its type."""
+    name, changes = text.removesuffix(f":{rest}"), dict[str, Value]()
     for part in re.split(r"[:,](?=\w+=|$)|,", rest):
         key, equals, value = part.partition("=")
         if not equals:
@@ -66,11 +76,16 @@ def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
             hint = nearest(key, known) if known else f"; {name} has none"
             raise InputError(f"{kind} {text!r}: unknown parameter {key!r}{hint}")
         changes[key] = _like(known[key], value, f"{kind} {text!r}: expected {{}} for {key}, got {value!r}")
-    return dataclasses.replace(entry, **changes)  # type: ignore[type-var]
+    return changes
 
 
-def _like(default: float | str, value: str, refusal: str) -> float | str:
+def _like(default: Value, value: str, refusal: str) -> Value:
     """`value` in the type of `default`."""
+    if isinstance(default, tuple):
+        try:
+            return tuple(map(float, value.split("/")))
+        except ValueError:
+            raise InputError(refusal.format("numbers parted by slashes")) from None
     if isinstance(default, bool):
         if value.lower() not in ("true", "false"):
             raise InputError(refusal.format("true or false"))
@@ -88,10 +103,16 @@ def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:
     """`text` with only the parameters that differ from the registry's, in the order of the fields."""
     name = text.partition(":")[0]
     chosen, default = parameters(parse(kind, text, registry)), parameters(look_up(kind, name, registry))
-    changed = [f"{key}={shown(value)}" for key, value in chosen.items() if value != default[key]]
-    return f"{name}:{','.join(changed)}" if changed else name
+    return with_values(name, {key: value for key, value in chosen.items() if value != default[key]})
 
 
-def shown(value: float | str) -> str:
+def with_values(name: str, changed: Mapping[str, Value]) -> str:
+    """NAME:key=value,key=value, as `parse` reads it."""
+    return f"{name}:{','.join(f'{key}={shown(value)}' for key, value in changed.items())}" if changed else name
+
+
+def shown(value: Value) -> str:
     """The value of a parameter as `parse` reads it."""
+    if isinstance(value, tuple):
+        return "/".join(map(shown, value))
     return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value:.15g}"

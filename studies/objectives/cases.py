@@ -14,7 +14,7 @@ from jax import Array
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
-from auglik.settings.names import parameters, parse
+from auglik.settings.names import Value, parameters, parse
 from auglik.studies.common.compiling import QUICKLY
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from auglik.system.keys import host_generator
@@ -39,7 +39,7 @@ class LikelihoodCase(NamedTuple):
     label: str
     likelihood: Likelihood
     twin: Twin
-    parameters: Mapping[str, float | str]
+    parameters: Mapping[str, Value]
 
 
 class AggregatorCase(NamedTuple):
@@ -48,7 +48,7 @@ class AggregatorCase(NamedTuple):
     label: str
     aggregator: Aggregator
     twin: Twin
-    parameters: Mapping[str, float | str]
+    parameters: Mapping[str, Value]
 
 
 def likelihood_cases() -> list[LikelihoodCase]:
@@ -145,7 +145,7 @@ def _with_gradient(twin: Twin) -> Callable[..., tuple[Array, Array]]:
     """(first argument, the others, cotangent, parameters) -> value and gradient in the first argument, compiled."""
 
     def value_and_gradient(
-        x: Array, others: tuple[Array, ...], cotangent: Array, parameters: Mapping[str, float | str]
+        x: Array, others: tuple[Array, ...], cotangent: Array, parameters: Mapping[str, Value]
     ) -> tuple[Array, Array]:
         value, pull = jax.vjp(lambda x: twin(x, *others, **parameters), x)
         return value, pull(cotangent)[0]

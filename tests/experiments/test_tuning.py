@@ -32,7 +32,7 @@ def runs(scores: dict[float, list[float]], cell: str) -> dict[str, list[Results]
 
 def test_every_cell_is_tried_under_every_value_and_takes_the_best() -> None:
     found = trials(CELLS, GRID)
-    assert [(trial.base, trial.config.learning_rate) for trial in found] == [
+    assert [(trial.base, trial.config.optimization.learning_rate) for trial in found] == [
         (cell.name, value) for cell in CELLS for value in GRID.values
     ]
     finished = runs({0.01: [2.0, 2.0], 0.1: [1.0, 1.4], 0.3: [0.9, math.nan]}, CELLS[0].name)
@@ -41,7 +41,7 @@ def test_every_cell_is_tried_under_every_value_and_takes_the_best() -> None:
     assert [choice.value for choice in choices.values()] == [0.1, 0.01]
     assert [choice.at_edge for choice in choices.values()] == [False, True]
     assert len(table) == 6
-    assert [cell.config.learning_rate for cell in tuned(CELLS, GRID, choices)] == [0.1, 0.01]
+    assert [cell.config.optimization.learning_rate for cell in tuned(CELLS, GRID, choices)] == [0.1, 0.01]
 
 
 @pytest.mark.parametrize(

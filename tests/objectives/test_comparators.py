@@ -36,7 +36,12 @@ DECAYS = arrays(np.float64, (2, 3), elements=st.floats(0, 1))
 
 def case(text: str) -> Case[Likelihood]:
     likelihood = parse("likelihood", text, LIKELIHOODS)
-    return Case(text, text.partition(":")[0], likelihood, {key: float(x) for key, x in parameters(likelihood).items()})
+    return Case(
+        text,
+        text.partition(":")[0],
+        likelihood,
+        {key: float(x) for key, x in parameters(likelihood).items() if not isinstance(x, tuple)},
+    )
 
 
 CASES = [

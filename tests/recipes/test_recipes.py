@@ -12,6 +12,7 @@ from auglik.cli.main import auglik
 from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_names
+from auglik.runs.settings import get
 
 NAMES = recipe_names()
 PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
@@ -65,7 +66,7 @@ def test_mollification_s_constants_are_its_paper_s() -> None:
     for cell in found:
         config = cell.config
         assert (config.network, config.epochs, config.batch_size) == ("preact-resnet-50", 300, 128)
-        assert (config.learning_rate, config.weight_decay, config.momentum) == (0.01, 5e-4, 0.9)
+        assert (get(config, "learning_rate"), get(config, "weight_decay"), get(config, "momentum")) == (0.01, 5e-4, 0.9)
         view = config.view
         assert (view.alpha, view.beta, view.k_noise, view.k_blur, view.rotation) == (1.0, 2.0, 1.0, 1.0, 15.0)
 

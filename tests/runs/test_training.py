@@ -11,6 +11,7 @@ from scipy import stats
 from torch.nn.functional import cross_entropy
 
 from auglik import InputError, load_training, open_dataset, train
+from auglik.optimization.torch_optimizers import INSTEAD, classes
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
@@ -64,6 +65,10 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_steps(tmp_path: Path) -> None
         assert line["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+EVERYTHING = {
+    "optimizer": "adamw:betas=0.9/0.99", "rate_schedule": "one-cycle", "gradient_clip": 0.5, "average": 0.9,
+    "budget": "views",
+}  # fmt: skip
 MANY_AUGMENTATIONS = {
     "augment": "fcr,trivial-augment,random-erasing:background=pixel",
     "soften": "all:smoothed",
@@ -78,6 +83,9 @@ MANY_AUGMENTATIONS = {
         (7, {"online_labels": 0.5}),
         (7, {"augment": "cutmix,fcr,augmix"}),
         (4, MANY_AUGMENTATIONS),
+        (3, EVERYTHING),
+        (7, EVERYTHING),
+        *((4, {"optimizer": f"torch:{name}"}) for name in sorted(classes().keys() - INSTEAD.keys())),
     ],
     ids=str,
 )
@@ -97,6 +105,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
         assert (broken.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
     ended = [checkpoints.load(job.folder / checkpoints.NAME, job.settings) for job in (whole, broken)]
     assert ended[0].network.keys() == ended[1].network.keys()
+    assert all(torch.equal(ended[0].scored()[key], ended[1].scored()[key]) for key in ended[0].network)
     assert all(torch.equal(ended[0].network[key], ended[1].network[key]) for key in ended[0].network)
 
 

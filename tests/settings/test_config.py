@@ -1,5 +1,7 @@
 """Settings: flat names, types, ranges, and the hash that tells runs apart."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from auglik import InputError, RunConfig, change, flatten
 from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
 from auglik.runs.resolved import settings_hash
-from auglik.runs.settings import SETTINGS
+from auglik.runs.settings import ADDED, MOVABLE, RESULT_FORMAT, SETTINGS, get
 from auglik.settings.fields import Scalar, read_toml
 from auglik.system.files import write_toml
 from tests import tiny
@@ -19,7 +21,8 @@ OTHER: dict[str, Scalar] = {
     "online_labels": 0.5,
     "evaluation_mollify": "blur", "validation_fraction": 0.3, "momentum": 0.5, "compile": True, "views": 8,
     "flip": 0.25, "evaluation_flip": 0.25, "nesterov": True, "evaluation_images": 100, "warmup": 0.3,
-    "clean_share": 0.7, "evaluation_clean_share": 0.7,
+    "clean_share": 0.7, "evaluation_clean_share": 0.7, "optimizer": "torch:RAdam", "rate_schedule": "constant",
+    "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
 }  # fmt: skip
 
 
@@ -39,16 +42,30 @@ def test_every_setting_round_trips_through_its_flat_name(tmp_path: Path) -> None
 
 def test_a_resolved_config_leaves_nothing_open() -> None:
     still = [key for key, value in flatten(tiny.config()).items() if value is None]
-    assert still == ["evaluation_images"]  # all of them, which no run may count before its training has ended
+    none = ["gradient_clip", "average", "weights", "weights_digest"]
+    assert still == [*none, "evaluation_images"]  # all of them, which no run may count before its training has ended
 
 
 @pytest.mark.parametrize("key", SETTINGS)
 def test_every_setting_is_part_of_the_hash(key: str) -> None:
-    run = tiny.run()
+    run = tiny.run(optimizer="adamw") if key == "optimizer" else tiny.run()  # none but sgd takes its momentum
+    if key.startswith("weights"):
+        run = run.change(weights="a.pt", weights_digest="a")
     changed = run.change(**{key: another(key, flatten(run.config)[key])})
-    same = key == "dataset"  # it enters by the digest of its images, so that a file may move
+    same = key in ("dataset", "weights")  # they enter by the digests of their contents, so that a file may move
     assert (settings_hash(changed, "digest") == settings_hash(run, "digest")) is same
     assert settings_hash(run, "digest") != settings_hash(run, "other data")
+
+
+def test_settings_that_were_added_enter_no_hash_at_their_defaults() -> None:
+    """Else runs from before they were added would not be found."""
+    run = tiny.run()
+    identity: dict[str, object] = {
+        key: value for key, value in flatten(run.config).items() if key not in (*ADDED, *MOVABLE)
+    }
+    identity |= {"dataset": "digest", "result_format": RESULT_FORMAT, "soften": ""}
+    expected = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    assert settings_hash(run, "digest") == expected
 
 
 def test_the_number_of_a_cuda_device_is_not_part_of_the_hash() -> None:
@@ -70,6 +87,34 @@ def test_the_number_of_a_cuda_device_is_not_part_of_the_hash() -> None:
         ({"learning_rate": float("nan")}, "learning_rate: expected a number > 0, got nan"),
         ({"learning_rate": -1}, "learning_rate: expected a number > 0, got -1.0"),
         ({"momentum": 1.0}, "momentum: expected a number in [0,1), got 1.0"),
+        ({"nesterov": True, "momentum": 0.0}, "nesterov: expected a momentum > 0, got 0"),
+        ({"optimizer": "adam"}, "unknown optimizer 'adam'; did you mean 'torch:Adam'?"),
+        ({"optimizer": "adamv"}, "unknown optimizer 'adamv'; did you mean 'adamw'?"),
+        ({"optimizer": "torch:Radm"}, "unknown optimizer 'torch:Radm'; did you mean 'torch:RAdam'?"),
+        ({"optimizer": "torch:"}, "unknown optimizer 'torch:'; known: ASGD, Adadelta, Adafactor, "),
+        ({"optimizer": "torch:SGD"}, "optimizer torch:SGD: it is called sgd here, with the settings momentum"),
+        ({"optimizer": "torch:LBFGS"}, "optimizer torch:LBFGS: it computes the loss several times a step"),
+        ({"optimizer": "torch:SparseAdam"}, "optimizer torch:SparseAdam: it takes sparse gradients alone"),
+        ({"optimizer": "sgd:momentum=0.5"}, "unknown parameter 'momentum'; sgd has none"),
+        ({"optimizer": "adamw:betas=0.9"}, "adamw: expected two betas in [0,1), got 0.9"),
+        ({"optimizer": "adamw:betas=0.9;1"}, "expected numbers parted by slashes for betas, got '0.9;1'"),
+        ({"optimizer": "torch:RAdam:betas=0.9"}, "expected 2 finite numbers for betas"),
+        ({"optimizer": "torch:RAdam:betas=0.9/1.5"}, "a step of a network, but Invalid beta parameter at index 1: 1.5"),
+        ({"optimizer": "torch:RMSprop:momentum=nan"}, "expected a finite number for momentum"),
+        ({"optimizer": "adamw", "momentum": 0.9}, "momentum: expected none beside adamw, got 0.9: it is a setting of"),
+        ({"optimizer": "torch:Adam", "nesterov": False}, "nesterov: expected none beside torch:Adam, got False"),
+        ({"rate_schedule": "cosin"}, "unknown rate schedule 'cosin'; did you mean 'cosine'?"),
+        ({"rate_schedule": "step:at=0.7/0.5"}, "step: expected shares that rise within (0,1), got at=0.7/0.5"),
+        ({"rate_schedule": "step:by=1"}, "step: expected by, the factor of the rate, in (0,1), got 1.0"),
+        ({"rate_schedule": "one-cycle:rise=1"}, "one-cycle: expected rise, a share of the steps, in (0,1), got 1.0"),
+        ({"rate_schedule": "one-cycle:end=0.5"}, "one-cycle: expected divisors >= 1, got start=25.0, end=0.5"),
+        (
+            {"rate_schedule": "one-cycle", "warmup": 0.1},
+            "warmup: expected none beside one-cycle, which rises by itself",
+        ),
+        ({"gradient_clip": -1}, "gradient_clip: expected a norm > 0, got -1.0"),
+        ({"average": 1.0}, "average: expected a decay in (0,1), got 1.0"),
+        ({"weights_head": "frsh"}, "weights_head: expected keep or fresh, got 'frsh'; did you mean 'fresh'?"),
         ({"validation_fraction": 1.0}, "validation_fraction: expected a share in [0,1), got 1.0"),
         ({"budget": "view"}, "budget: expected images or views, got 'view'; did you mean 'views'?"),
         ({"budget": "views", "views": 3}, "budget views: expected a batch size that 3 views divide, got 128"),
@@ -98,6 +143,12 @@ def test_what_cannot_be_meant_is_one_line(changes: dict[str, object], message: s
 def test_names_are_kept_in_one_form() -> None:
     names = [change(RunConfig(), {"aggregator": f"geometric:T={text}"}).aggregator for text in ("2", "2.0", "2e0")]
     assert set(names) == {"geometric:T=2"}
+    for key, text, shown in (
+        ("optimizer", "torch:RMSprop:momentum=0.90:alpha=0.99", "torch:RMSprop:momentum=0.9"),
+        ("optimizer", "adamw:betas=0.9/0.9990:eps=1e-6", "adamw:eps=1e-06"),
+        ("rate_schedule", "step:at=0.50/0.75", "step"),
+    ):
+        assert get(change(RunConfig(), {key: text}), key) == shown
     assert change(RunConfig(), {"aggregator": "geometric:T=1"}).aggregator == "geometric"
 
 

@@ -64,7 +64,7 @@ def tuning_warning(collected: Collected) -> str | None:
         return None
     if tuned:
         return f"not tuned, unlike the other cells: {', '.join(rest)}"
-    rates = {cell.config.learning_rate for cell in collected.cells.values()}
+    rates = {cell.config.optimization.learning_rate for cell in collected.cells.values()}
     same = f"all use learning rate {next(iter(rates))}" if len(rates) == 1 else "they use the rates given"
     return (
         f"cells were not tuned: {same}, though objectives differ in the scale of their gradients "
@@ -82,7 +82,7 @@ def _objectives(collected: Collected) -> Table:
                 count(cell.config.views),
                 over_seeds(cell.last_epoch("label_entropy"), 3),
                 over_seeds(cell.last_epoch("negative_share"), 2, 100),
-                number(cell.config.learning_rate or float("nan"), 4),
+                number(cell.config.optimization.learning_rate or float("nan"), 4),
                 words(", ".join(map(str, cell.runs))),
             ),
         )

@@ -1,0 +1,1 @@
+"""How the weights move: optimizer, learning rate, clipping, and the average of the weights."""
