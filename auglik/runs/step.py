@@ -34,8 +34,8 @@ class Taken(NamedTuple):
     hard_labels: Tensor
     arguments: tuple[Tensor, Tensor, Tensor, Tensor | None]
     """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
-    clipped: Tensor
-    """Whether the gradient was longer than the largest norm, and so was shortened: 0-d bool."""
+    clipped: Tensor | None
+    """Whether the gradient was longer than the largest norm, and so was shortened: 0-d bool; None without one."""
 
 
 def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
@@ -96,7 +96,7 @@ def take_step(
     loss = learner.loss_of(logits, views.decay, labels, weight)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    clipped, clip = torch.zeros((), dtype=torch.bool, device=loss.device), run.config.optimization.gradient_clip
+    clipped, clip = None, run.config.optimization.gradient_clip
     if clip is not None:
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()

@@ -103,8 +103,8 @@ def train(
 
             done = step + 1
             loop.add_loss(step, taken.loss)
-            for name in clipping:
-                loop.sums[name].add_(taken.clipped)
+            if taken.clipped is not None:
+                loop.sums["clipped_share"].add_(taken.clipped)
             if loop.look_due(done):
                 loop.sums["negative_share"].add_(negative_share(view_gradients(objective, *taken.arguments)))
                 look(loop, run, pipeline, N)
