@@ -12,7 +12,6 @@ from auglik.cli.main import auglik
 from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_names
-from auglik.runs.settings import get
 
 NAMES = recipe_names()
 PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
@@ -66,7 +65,9 @@ def test_mollification_s_constants_are_its_paper_s() -> None:
     for cell in found:
         config = cell.config
         assert (config.network, config.epochs, config.batch_size) == ("preact-resnet-50", 300, 128)
-        assert (get(config, "learning_rate"), get(config, "weight_decay"), get(config, "momentum")) == (0.01, 5e-4, 0.9)
+        chosen = config.optimization.resolved(find_network(str(config.network)))
+        assert (chosen.optimizer, chosen.rate_schedule) == ("sgd", "cosine")
+        assert (chosen.learning_rate, chosen.weight_decay, chosen.momentum) == (0.01, 5e-4, 0.9)
         view = config.view
         assert (view.alpha, view.beta, view.k_noise, view.k_blur, view.rotation) == (1.0, 2.0, 1.0, 1.0, 15.0)
 
