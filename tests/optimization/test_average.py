@@ -61,7 +61,7 @@ def test_a_run_is_scored_at_the_average_and_keeps_the_raw_weights_that_it_would_
     assert not torch.equal(kept.average["head.weight"], kept.network["head.weight"])
     assert kept.scored() is kept.average
     again = evaluate_again(averaged.folder, averaged.run, averaged.run, Path("data"))
-    assert again.results["clean_nll"] == pytest.approx(results.score("clean_nll"), rel=1e-6)
+    assert again.scores["clean_nll"] == pytest.approx(results.score("clean_nll"), rel=1e-6)
     assert results.score("clean_nll") != without.score("clean_nll")
     line = json.loads((averaged.folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert line["loss"] == json.loads((plain.folder / "metrics.jsonl").read_text().splitlines()[-1])["loss"]
