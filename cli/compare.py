@@ -159,7 +159,7 @@ def chosen_seeds(values: dict[str, object]) -> list[int]:
 
 
 def parse_seeds(value: object) -> list[int]:
-    """`5` is the seeds 0 to 4; several numbers, repeated or by commas, are those seeds. Raises InputError."""
+    """`5` is the seeds 0 to 4; several numbers, repeated or separated by commas, are those seeds. Raises InputError."""
     explicit = isinstance(value, list)  # a list in a file names seeds, even a list of one
     parts = [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
     texts = [text.strip() for part in parts for text in part.split(",")]
@@ -167,7 +167,7 @@ def parse_seeds(value: object) -> list[int]:
     try:
         numbers = [int(text) for text in texts]
     except ValueError:
-        raise InputError(f"seeds: expected a number of seeds or seeds by commas, got {shown!r}") from None
+        raise InputError(f"seeds: expected a number of seeds or seeds separated by commas, got {shown!r}") from None
     count = len(texts) == 1 and not explicit
     if count and numbers[0] > MOST_RUNS:
         raise InputError(

@@ -54,7 +54,11 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     panel=Group.MEASURED,
 )
 @click.option(
-    "--operations", default="all", show_default=True, help=f"By commas, of {', '.join(PROBED)}.", panel=Group.MEASURED
+    "--operations",
+    default="all",
+    show_default=True,
+    help=f"Separated by commas, of {', '.join(PROBED)}.",
+    panel=Group.MEASURED,
 )
 @click.option(
     "--points",

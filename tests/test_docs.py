@@ -83,6 +83,8 @@ def test_links_lead_somewhere(page: str) -> None:
         assert (folder / link).is_file() or link in GENERATED, link
 
 
-def test_augmentations_and_maps_are_explained() -> None:
+def test_augmentations_and_data_sets_are_explained() -> None:
     for name in (*auglik.AUGMENTATIONS, *auglik.MIXINGS):
         assert f"`{name}`" in PAGES["VIEWS.md"]
+    for name in auglik.DATASETS:
+        assert f"`{name}`" in PAGES["DATA.md"]

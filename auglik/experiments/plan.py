@@ -60,7 +60,7 @@ class Plan(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the runs to do will take: optimizer steps, and views that pass through a network forth and back."""
+    """What the runs to do will take: optimizer steps, and views that pass through a network forward and backward."""
 
     runs: int
     steps: int
