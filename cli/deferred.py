@@ -10,7 +10,7 @@ class Deferred(click.RichCommand):
     """Stands in for the command of that name in the module `auglik.cli.NAME`; `summary` is what `auglik` says of it."""
 
     def __init__(self, name: str, summary: str) -> None:
-        super().__init__(name, short_help=summary, help=summary)
+        super().__init__(name=name, short_help=summary, help=summary)
 
     def load(self) -> click.Command:
         command = getattr(importlib.import_module(f"auglik.cli.{self.name}"), str(self.name))

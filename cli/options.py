@@ -44,9 +44,11 @@ class Option(click.RichOption):
     def get_rich_table_row(
         self, ctx: RichContext, formatter: RichHelpFormatter, panel: "RichOptionPanel | None" = None
     ) -> "RichPanelRow":
+        from rich.text import Text  # here, as only help needs it
+
         row = super().get_rich_table_row(ctx, formatter, panel)
         for cell in row:
-            if hasattr(cell, "overflow"):
+            if isinstance(cell, Text):
                 cell.overflow = "fold"
         return row
 
