@@ -61,21 +61,22 @@ PREFIXES = {"view": "", "evaluation": "evaluation_"}
 
 
 def settings_of(
-    config: type, path: tuple[str, ...] = (), prefix: str = "", whole: Group | None = None
+    config: type, path: tuple[str, ...] = (), prefix: str = "", group: Group | None = None, whole: bool = False
 ) -> Iterator[Setting]:
     """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix.
 
-    All settings of a nested dataclass are in the group that its field names, if it names one: `whole`.
+    They begin in `group`; `whole` keeps all of them there, as a nested dataclass is whose field names a group.
     """
-    group = whole
     for item in dataclasses.fields(config):
         if item.name in PREFIXES and dataclasses.is_dataclass(item.type):
             nested, own = typing.cast(type, item.type), item.metadata.get("group")
-            yield from settings_of(nested, (*path, item.name), prefix + PREFIXES[item.name], whole or own)
+            yield from settings_of(
+                nested, (*path, item.name), prefix + PREFIXES[item.name], own or group, whole or own is not None
+            )
             continue
         members = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
         kind = typing.cast(type, next(member for member in members if member is not types.NoneType))
-        group = whole or item.metadata["group"] or group
+        group = group if whole else item.metadata["group"] or group
         assert group is not None, f"{config.__name__}.{item.name}: the first setting names its group"
         yield Setting(
             key=prefix + item.name,
