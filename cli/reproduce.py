@@ -219,4 +219,5 @@ def score_corruptions(output: Path, data_dir: Path, scale: str) -> None:
 
     quick = {"images": 50, "severities": "3"} if scale == "quick" else {}
     context = click.get_current_context()
+    assert context is not None
     context.invoke(robustness, folder=output, data_dir=data_dir, device=None, **quick)

@@ -85,7 +85,7 @@ def test_narrow_terminals(name: str, width: int) -> None:
             assert option.opts[0] in names
 
 
-def on_a_terminal(environment: Mapping[str, str]) -> str:
+def on_a_terminal(environment: dict[str, str]) -> str:
     """The help as a terminal gets it."""
     main, other = pty.openpty()
     code = "from auglik.cli.main import main; import sys; sys.argv = ['auglik', '--help']; main()"
