@@ -102,7 +102,7 @@ def names() -> str:
             "# Names",
             "What the command line, a configuration file and Python know by name. Parameters follow a colon:"
             " `geometric:T=2`, `rand-augment:magnitude=12`.",
-            "## Likelihoods\n\nA likelihood turns logits and decay into a table, log p(label j | view) for every label j;"
+            "## Likelihoods\n\nA likelihood turns logits and decay into a table, log p(label j | view);"
             " f = softmax(logits), gamma is the decay.",
             formulas("likelihood", LIKELIHOODS),
             "## Aggregators\n\nAn aggregator folds the tables of an image's views; l_k is the table's entry of view k,"
