@@ -1,47 +1,77 @@
 """`auglik compare`: trains cells over seeds and compares them with a reference."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.errors import one_line_errors
-from auglik.cli.options import config_option, factors, given, options, take
+from auglik.cli.options import config_options, factors, given, options, say_config, take
 from auglik.cli.streams import whoever_reads
 from auglik.experiments import cells as cells_
-from auglik.experiments.cells import MOST_RUNS, Cell
+from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.objectives import InputError
 from auglik.report import ReportSettings
-from auglik.runs.settings import SETTINGS, RunConfig, change
+from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
 from auglik.settings.fields import LARGEST, settings_of
+from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
 from auglik.system.paths import shortened
 
 DEFAULT_SEEDS = 5
 TUNE_SEEDS = 2
 SEEDS = ("seeds", "seed")
+OBJECTIVE = ("likelihood", "aggregator")
 
 
 @click.command()
-@config_option
-@click.option("--seeds", multiple=True, help=f"How many seeds, or which: 5, or 7,9.  [default: {DEFAULT_SEEDS}]")
-@click.option("--seed", multiple=True, help="One chosen seed; may be given several times, instead of --seeds.")
-@click.option("--reference", help="Cell that the others are compared with [the first].")
-@click.option("--tune", help="Give every cell one grid: SETTING=VALUE,VALUE,... chosen by validation NLL.")
 @click.option(
-    "--tune-seeds", type=click.IntRange(1, MOST_RUNS), help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]"
+    "--seeds",
+    multiple=True,
+    help=f"How many seeds, or which: 5, or 7,9.  [default: {DEFAULT_SEEDS}]",
+    panel=Group.COMPARED,
 )
 @click.option(
-    "--dry-run", is_flag=True, default=None, help="Print the plan and the time that it takes, and run nothing."
+    "--seed",
+    multiple=True,
+    help="One chosen seed; may be given several times, instead of --seeds.",
+    panel=Group.COMPARED,
 )
-@click.option("--report/--no-report", "with_report", default=None, help="End by writing a report.  [default: report]")
-@click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.")
-@options(settings_of(Place))
+@click.option("--reference", help="Cell that the others are compared with [the first].", panel=Group.COMPARED)
+@click.option(
+    "--tune", help="Give every cell one grid: SETTING=VALUE,VALUE,... chosen by validation NLL.", panel=Group.COMPARED
+)
+@click.option(
+    "--tune-seeds",
+    metavar="N",
+    type=click.IntRange(1, MOST_RUNS),
+    help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]",
+    panel=Group.COMPARED,
+)
 @options((setting for setting in SETTINGS.values() if setting.key != "seed"), repeatable=True)
+@options(settings_of(Place))
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    default=None,
+    help="Print the plan and the time that it takes, and run nothing.",
+    panel=Group.COMMAND,
+)
+@click.option(
+    "--report/--no-report",
+    "with_report",
+    default=None,
+    help="End by writing a report.  [default: report]",
+    panel=Group.COMMAND,
+)
+@click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.", panel=Group.COMMAND)
+@config_options
 @one_line_errors
-def compare(config_file: Path | None, **command_line: object) -> None:
+def compare(config_file: Path | None, print_config: bool, **command_line: object) -> None:
     """Trains and compares objectives: without options the main job, nine cells over five seeds on digits.
 
     Likelihoods and aggregators may be given several times: their product is then compared. So may any other setting,
@@ -64,13 +94,15 @@ def compare(config_file: Path | None, **command_line: object) -> None:
         also_known=(*SEEDS, "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds", "with_report"),
     )
     single = {key: chosen[0] for key, chosen in asked.items() if len(chosen) == 1}
-    common = change(
-        RunConfig(), {key: value for key, value in single.items() if key not in ("likelihood", "aggregator")}
-    )
+    common = change(RunConfig(), {key: value for key, value in single.items() if key not in OBJECTIVE})
     planned = cells_.plan(common, asked, own_cells)
     name = str(reference) if reference is not None else None
     references = cells_.reference_of(planned, name)
     planned = cells_.in_order(planned, references)
+    if print_config:
+        told = {"seeds": seeds, "reference": name, "fail_fast": fail_fast, "with_report": with_report}
+        tuning = {"tune": tune, "tune_seeds": tune_count} if tune is not None else {}
+        return say_config(told, tuning, asdict(place), as_asked(common, asked, own_cells))
     check_output(Path(place.output), with_report)
     if tune is not None:
         planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, dry_run)
@@ -87,6 +119,24 @@ def compare(config_file: Path | None, **command_line: object) -> None:
             report_on(Path(place.output), ReportSettings(data_dir=place.data_dir))
     if not ended.well:
         raise SystemExit(1)
+
+
+def as_asked(
+    common: RunConfig, asked: Mapping[str, Sequence[object]], own_cells: Sequence[Cell] | None
+) -> dict[str, object]:
+    """The settings and cells of a comparison, those that were left to their defaults too: a file that plans the same.
+
+    Settings that follow the data set or the network are None.
+    """
+    settings: dict[str, object] = {key: value for key, value in flatten(common).items() if key != "seed"}
+    settings |= {key: asked[key][0] for key in OBJECTIVE if key in asked}
+    settings |= {key: list(values) for key, values in asked.items() if len(values) > 1}
+    if own_cells is None and asked.keys() & set(OBJECTIVE):  # their product makes the cells
+        return settings | {key: asked.get(key, [settings[key]]) for key in OBJECTIVE}
+    for key in set(OBJECTIVE) - asked.keys():
+        del settings[key]
+    cells = own_cells if own_cells is not None else MAIN_CELLS
+    return settings | {"cells": [{"name": cell.name, **cell.changes} for cell in cells]}
 
 
 def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
@@ -109,7 +159,7 @@ def chosen_seeds(values: dict[str, object]) -> list[int]:
 
 
 def parse_seeds(value: object) -> list[int]:
-    """`5` is the seeds 0 to 4; several numbers, repeated or by commas, are those seeds. Raises InputError."""
+    """`5` is the seeds 0 to 4; several numbers, repeated or separated by commas, are those seeds. Raises InputError."""
     explicit = isinstance(value, list)  # a list in a file names seeds, even a list of one
     parts = [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
     texts = [text.strip() for part in parts for text in part.split(",")]
@@ -117,7 +167,7 @@ def parse_seeds(value: object) -> list[int]:
     try:
         numbers = [int(text) for text in texts]
     except ValueError:
-        raise InputError(f"seeds: expected a number of seeds or seeds by commas, got {shown!r}") from None
+        raise InputError(f"seeds: expected a number of seeds or seeds separated by commas, got {shown!r}") from None
     count = len(texts) == 1 and not explicit
     if count and numbers[0] > MOST_RUNS:
         raise InputError(

@@ -157,7 +157,7 @@ def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
     click.echo(
         f"{plural(len(by_cell), 'cell')} x {plural(len(plan.jobs) // len(by_cell), 'seed')}"
         f" = {plural(len(plan.jobs), 'run')}, {done} finished; to do: {plural(total.steps, 'step')},"
-        f" {total.views:,} views forth and back, {plural(jobs, 'run')} at a time"
+        f" {total.views:,} views forward and backward, {plural(jobs, 'run')} at a time"
     )
     for text in by_text(by_cell, scored_on):
         click.echo(f"scoring of {text}")

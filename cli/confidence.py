@@ -1,13 +1,13 @@
 """`auglik confidence`: a table of label confidence, measured on a data set's validation images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import click
+import rich_click as click
 import torch
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_option, given, options, run_config
+from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
 from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
@@ -21,6 +21,7 @@ from auglik.runs.resolve import Facts, open_source, read_facts, resolve
 from auglik.runs.run import Job, load_run, threads_of
 from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
+from auglik.settings.groups import Group
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import ensure_writable
@@ -37,26 +38,62 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 
 
 @click.command()
-@config_option
-@click.option("--measure", "measured", default=ACCURACY, show_default=True, help=f"One of {', '.join(MEASURES)}.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True)
-@click.option("--run", "run", type=click.Path(path_type=Path), help="Measure the network of this finished run.")
-@click.option("--operations", default="all", show_default=True, help=f"By commas, of {', '.join(PROBED)}.")
 @click.option(
-    "--points", type=click.IntRange(2, 1000), default=11, show_default=True, help="Strengths of an operation."
+    "--measure",
+    "measured",
+    default=ACCURACY,
+    show_default=True,
+    help=f"One of {', '.join(MEASURES)}.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--run",
+    "run",
+    type=click.Path(path_type=Path),
+    help="Measure the network of this finished run.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--operations",
+    default="all",
+    show_default=True,
+    help=f"Separated by commas, of {', '.join(PROBED)}.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--points",
+    metavar="N",
+    type=click.IntRange(2, 1000),
+    default=11,
+    show_default=True,
+    help="Strengths of an operation.",
+    panel=Group.MEASURED,
 )
 @click.option(
     "--images",
+    metavar="N",
     type=click.IntRange(1, LARGEST),
     help=f"Measure on the first of the validation images [all; {COMPARED} for a similarity].",
+    panel=Group.MEASURED,
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
-@click.option("--download", is_flag=True, help="Download a data set that is missing.")
-@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="[1 for small networks on a CPU, else all cores]")
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True, panel=Group.MACHINE
+)
+@data_dir_option
+@click.option("--download", is_flag=True, help="Download a data set that is missing.", panel=Group.MACHINE)
+@click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(1, MOST_THREADS),
+    help="[1 for small networks on a CPU, else all cores]",
+    panel=Group.MACHINE,
+)
+@config_options
 @one_line_errors
 def confidence(
     config_file: Path | None,
+    print_config: bool,
     measured: str,
     output: Path,
     run: Path | None,
@@ -82,6 +119,8 @@ def confidence(
     check_settings(values, measured, run)
     finished = load_run(run) if run is not None else None
     asked = finished.config if finished is not None else run_config(values)
+    if print_config:
+        return say_config({key: value for key, value in flatten(asked).items() if key in printed(measured, run)})
     source = open_source(asked, data_dir, download)
     facts = read_facts(source)
     model = finished if finished is not None else resolve(asked, source, facts)
@@ -145,6 +184,13 @@ def measured_table(
 def reference_beside(output: Path) -> Path:
     """The folder of the reference model of a table."""
     return output.with_name(f"{output.stem}-reference")
+
+
+def printed(measured: str, run: Path | None) -> Sequence[str]:
+    """The settings that a measure takes."""
+    if measured != ACCURACY:
+        return DATA_SETTINGS
+    return [] if run is not None else [key for key in SETTINGS if not key.startswith("evaluation_")]
 
 
 def check_settings(values: dict[str, object], measured: str, run: Path | None) -> None:

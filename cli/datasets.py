@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
+from auglik.cli.options import data_dir_option
 from auglik.data import DATASETS
 from auglik.objectives import InputError
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@data_dir_option
 @one_line_errors
 def datasets(data_dir: Path) -> None:
     """Lists the data sets, whether they are here, and how to give one's own."""

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
-from auglik.cli.options import options
+from auglik.cli.options import data_dir_option, options
 from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.objectives import InputError
 from auglik.runs.resolved import resolved
 from auglik.runs.run import CONFIG, evaluate_again, load_run, threads_of_finished
 from auglik.runs.settings import SETTINGS, change, flatten
+from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder
@@ -23,17 +24,21 @@ EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
-@click.option("--device", help="Score on another device than the run was trained on.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Folder for evaluation.json and predictions.npz of each run."
-)
 @click.option(
     "--dataset",
     help="Score on the test images of another data set of the same classes and channels,"
     " e.g. imagenet:test=FOLDER for ImageNet-V2 [the run's].",
+    panel=Group.DATA,
 )
 @options(SETTINGS[key] for key in EVALUATION)
+@data_dir_option
+@click.option("--device", help="Score on another device than the run was trained on.", panel=Group.MACHINE)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for evaluation.json and predictions.npz of each run.",
+    panel=Group.MACHINE,
+)
 @one_line_errors
 def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **command_line: object) -> None:
     """Scores the finished runs in FOLDERS again; with options, under another protocol or on other images.

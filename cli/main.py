@@ -3,33 +3,48 @@
 import io
 import sys
 
-import click
+import rich_click as click
 
-from auglik.cli.compare import compare
-from auglik.cli.confidence import confidence
-from auglik.cli.datasets import datasets
-from auglik.cli.evaluate import evaluate
-from auglik.cli.objectives import objectives
-from auglik.cli.pretrain import pretrain
-from auglik.cli.report import report
-from auglik.cli.reproduce import reproduce
-from auglik.cli.robustness import robustness
+from auglik.cli.deferred import Deferred
 from auglik.cli.streams import READER_LEFT, closed, one_line_warnings
-from auglik.cli.train import train
-from auglik.cli.verify import verify
-from auglik.cli.views import views
+from auglik.settings.groups import Group
 from auglik.version import __version__
 
+HELP = click.RichHelpConfiguration(
+    options_panel_title=Group.COMMAND,
+    style_options_panel_box=None,
+    style_commands_panel_box=None,
+    options_table_column_types=["opt_all", "metavar_short", "help"],
+    force_terminal=None,  # whatever runs it, a pipe gets no colour
+)
 
-@click.group()
+
+class Program(click.RichGroup):
+    """Tells errors as `run` says: rich-click would frame them, and end where a pipe breaks."""
+
+    main = click.Group.main
+
+
+@click.group(cls=Program, context_settings={"rich_help_config": HELP})
 @click.version_option(__version__, prog_name="auglik")
 def auglik() -> None:
     """Under which likelihood should a classifier be trained when its inputs are augmented?"""
 
 
 COMMANDS = (
-    compare, report, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, objectives, datasets,
-)  # fmt: skip
+    Deferred("compare", "Trains cells of an ablation over seeds and compares each with a reference."),
+    Deferred("report", "Writes the report of a comparison: which objective is better, and how surely."),
+    Deferred("reproduce", "Runs a published experiment by name and sets it beside the published figures."),
+    Deferred("train", "Trains and scores one run."),
+    Deferred("evaluate", "Scores finished runs again, under another protocol or on other images."),
+    Deferred("robustness", "Scores a comparison on corrupted, occluded and mollified images."),
+    Deferred("pretrain", "Pretrains a network with SimSiam and probes its features."),
+    Deferred("confidence", "Measures how much of a label each operation leaves at each magnitude."),
+    Deferred("views", "Draws a contact sheet of the views that a run trains on."),
+    Deferred("verify", "Verifies the mathematics of the objectives and the rates of the verdicts."),
+    Deferred("objectives", "Lists the likelihoods and aggregators, with formula and source."),
+    Deferred("datasets", "Lists the data sets, and whether they are here."),
+)
 for command in COMMANDS:
     auglik.add_command(command)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood

@@ -3,44 +3,118 @@
 An option that is not given is left out, so that a configuration file can speak; the command line wins over it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import click
+import rich_click as click
+import tomli_w
+from rich_click import RichContext, RichHelpFormatter
 
 from auglik.objectives import InputError
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, in_type, read_toml, settings_of
+from auglik.settings.groups import Group
 from auglik.settings.names import nearest
+
+if TYPE_CHECKING:
+    from rich_click.rich_help_rendering import RichPanelRow
+    from rich_click.rich_panel import RichOptionPanel
 
 Command = TypeVar("Command", bound=Callable[..., object])
 C = TypeVar("C")
 
 
 def options(settings: Iterable[Setting], repeatable: bool = False) -> Callable[[Command], Command]:
-    """Adds an option for each setting; `repeatable` ones may be given several times, as values to compare."""
+    """Adds an option for each setting, group by group; `repeatable` ones take several values, to be compared."""
+    order = list(Group)
+    in_groups = sorted(settings, key=lambda setting: order.index(setting.group))
 
     def add(command: Command) -> Command:
-        for setting in reversed(list(settings)):
+        for setting in reversed(in_groups):
             command = _option(setting, repeatable)(command)
         return command
 
     return add
 
 
+class Option(click.RichOption):
+    """Has its name folded on a narrow terminal, where rich-click cuts it off."""
+
+    def get_rich_table_row(
+        self, ctx: RichContext, formatter: RichHelpFormatter, panel: "RichOptionPanel | None" = None
+    ) -> "RichPanelRow":
+        from rich.text import Text  # here, as only help needs it
+
+        row = super().get_rich_table_row(ctx, formatter, panel)
+        for cell in row:
+            if isinstance(cell, Text):
+                cell.overflow = "fold"
+        return row
+
+
 def _option(setting: Setting, repeatable: bool) -> Callable[[Command], Command]:
     name = setting.key.replace("_", "-")
-    text = setting.help + ("" if setting.optional else f"  [default: {setting.default}]")
+    text = " ".join(part for part in (setting.help, *_values(setting)) if part)
     if setting.type is bool:
-        return click.option(f"--{name}/--no-{name}", setting.key, default=None, help=text)
-    kind = {int: click.INT, float: click.FLOAT, str: click.STRING}[setting.type]
-    return click.option(f"--{name}", setting.key, type=kind, multiple=repeatable, default=None, help=text)
+        flags = f"--{name}/--no-{name}"
+        return click.option(flags, setting.key, cls=Option, default=None, help=text, panel=setting.group)
+    kind, metavar = {int: (click.INT, "N"), float: (click.FLOAT, "X"), str: (click.STRING, "TEXT")}[setting.type]
+    return click.option(
+        f"--{name}", setting.key, cls=Option, type=kind, metavar=metavar, multiple=repeatable, default=None, help=text,
+        panel=setting.group, shell_complete=completer(setting.choices or setting.names),
+    )  # fmt: skip
 
 
-config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="TOML file of any options; the command line wins."
-)
+def _values(setting: Setting) -> Iterator[str]:
+    """What an option's help says of the values that it takes."""
+    if setting.choices:
+        yield f"One of {', '.join(setting.choices)}."
+    if setting.names:
+        yield f"Known: {', '.join(setting.names)}."
+    if not setting.optional:
+        shown = str(setting.default).lower() if setting.type is bool else setting.default
+        yield f" [default: {shown}]"
+
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def completer(names: Iterable[str]) -> Completer | None:
+    """Completes names, each of those that are listed with commas between them; None where there are no names."""
+    known = list(names)
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        earlier, comma, last = incomplete.rpartition(",")
+        return [earlier + comma + name for name in known if name.startswith(last)]
+
+    return complete if known else None
+
+
+data_dir_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
+    help="Folder of the data sets.", panel=Group.MACHINE,
+)  # fmt: skip
+
+
+def config_options(command: Command) -> Command:
+    """Adds --config and --print-config."""
+    printed = click.option(
+        "--print-config", is_flag=True, help="Print all settings as a file for --config, and run nothing.",
+        panel=Group.COMMAND,
+    )  # fmt: skip
+    read = click.option(
+        "--config", "config_file", type=click.Path(path_type=Path), panel=Group.COMMAND,
+        help="TOML file of any options; the command line wins.",
+    )  # fmt: skip
+    return read(printed(command))
+
+
+def say_config(*parts: Mapping[str, object]) -> None:
+    """Prints settings as TOML; those that follow the data set or the network, None, are left out."""
+    click.echo(
+        tomli_w.dumps({key: value for part in parts for key, value in part.items() if value is not None}), nl=False
+    )
 
 
 def given(config_file: Path | None, command_line: Mapping[str, object]) -> dict[str, object]:

@@ -1,12 +1,12 @@
 """`auglik pretrain`: SimSiam without labels, then what its features know."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_option, given, options, take
+from auglik.cli.options import config_options, given, options, say_config, take
 from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
@@ -15,6 +15,7 @@ from auglik.pretraining.results import PretrainResults, finished
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError
 from auglik.settings.fields import settings_of
+from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.system.devices import available_cores
 from auglik.system.paths import IN_A_RUN, check_folder
@@ -23,13 +24,13 @@ from auglik.system.stop import Interrupted, stop_on_signals
 
 
 @click.command()
-@config_option
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.")
-@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.")
-@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
 @options(settings_of(PretrainConfig))
+@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.", panel=Group.COMMAND)
+@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.", panel=Group.COMMAND)
+@config_options
 @one_line_errors
-def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_line: object) -> None:
+def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
     """Pretrains a network with SimSiam on pairs of crops, in OUTPUT, and probes its features.
 
     --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts equal ones.
@@ -39,6 +40,8 @@ def pretrain(config_file: Path | None, resume: bool, restart: bool, **command_li
     for key in values:
         known = [setting.key for kind in (Place, PretrainConfig) for setting in settings_of(kind)]
         raise InputError(f"unknown setting {key!r}{nearest(key, known)}")
+    if print_config:
+        return say_config(asdict(place), config.flat())
     check_folder(Path(place.output), IN_A_RUN)
     job = make_job(
         config, Path(place.output), Path(place.data_dir),

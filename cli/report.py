@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import options, take
@@ -10,6 +10,7 @@ from auglik.cli.progress import bar
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
 from auglik.settings.fields import settings_of
+from auglik.settings.groups import Group
 from auglik.system.paths import check_files, check_folder
 
 FOLDER = "report"
@@ -17,8 +18,10 @@ FOLDER = "report"
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help=f"Folder for the report [DIR/{FOLDER}].")
 @options(settings_of(ReportSettings))
+@click.option(
+    "--output", type=click.Path(path_type=Path), help=f"Folder for the report [DIR/{FOLDER}].", panel=Group.MACHINE
+)
 @one_line_errors
 def report(folder: Path, output: Path | None, **command_line: object) -> None:
     """Reports the finished runs below DIR, the output of `auglik compare`: which objective is better, and how surely.

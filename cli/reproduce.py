@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.errors import UserError, one_line_errors
@@ -27,6 +27,7 @@ from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, settings_of
+from auglik.settings.groups import Group
 from auglik.settings.names import look_up
 from auglik.system.devices import available_cores
 from auglik.system.files import ensure_writable
@@ -37,21 +38,47 @@ from auglik.system.stop import Interrupted, stop_on_signals
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--scale", default="full", show_default=True, help=" or ".join(SCALES))
+@click.option("--scale", default="full", show_default=True, help=" or ".join(SCALES), panel=Group.COMPARED)
 @click.option(
     "--protocol",
     default="text",
     show_default=True,
     help="What text says, or what the code did: " + " or ".join(PROTOCOLS),
+    panel=Group.COMPARED,
 )
-@click.option("--seeds", type=click.IntRange(1, MOST_RUNS), help="Seeds of each cell [the paper's].")
-@click.option("--set", "changes", multiple=True, metavar="SETTING=VALUE", help="Replaces a setting for all cells.")
 @click.option(
-    "--corruptions/--no-corruptions", default=None, help="Score corrupted test sets too [where the paper does]."
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(1, MOST_RUNS),
+    help="Seeds of each cell [the paper's].",
+    panel=Group.COMPARED,
 )
-@click.option("--report/--no-report", "with_report", default=True, show_default=True, help="End by writing a report.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and the time that it takes, and run nothing.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="SETTING=VALUE",
+    help="Replaces a setting for all cells.",
+    panel=Group.COMPARED,
+)
+@click.option(
+    "--corruptions/--no-corruptions",
+    default=None,
+    help="Score corrupted test sets too [where the paper does].",
+    panel=Group.EVALUATION,
+)
 @options(setting for setting in settings_of(Place))
+@click.option(
+    "--report/--no-report",
+    "with_report",
+    default=True,
+    show_default=True,
+    help="End by writing a report.",
+    panel=Group.COMMAND,
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the plan and the time that it takes, and run nothing.", panel=Group.COMMAND
+)
 @one_line_errors
 def reproduce(
     name: str | None,
@@ -192,4 +219,5 @@ def score_corruptions(output: Path, data_dir: Path, scale: str) -> None:
 
     quick = {"images": 50, "severities": "3"} if scale == "quick" else {}
     context = click.get_current_context()
+    assert context is not None
     context.invoke(robustness, folder=output, data_dir=data_dir, device=None, **quick)

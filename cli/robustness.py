@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.evaluate import in_order
-from auglik.cli.options import options, take
+from auglik.cli.options import data_dir_option, options, take
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.experiments.differences import plural
@@ -21,6 +21,7 @@ from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.settings.fields import settings_of
+from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
 from auglik.system.process import process_state
@@ -28,9 +29,9 @@ from auglik.system.process import process_state
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
-@click.option("--device", help="Score on another device than the runs were trained on.")
 @options(settings_of(RobustnessConfig))
+@data_dir_option
+@click.option("--device", help="Score on another device than the runs were trained on.", panel=Group.MACHINE)
 @one_line_errors
 def robustness(folder: Path, data_dir: Path, device: str | None, **command_line: object) -> None:
     """Scores all finished runs below DIR, the output of `auglik compare`, under corrupted and occluded test images.

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_option, given, options, run_config, take
+from auglik.cli.options import config_options, given, options, run_config, say_config, take
 from auglik.cli.progress import shown
 from auglik.data import absent_line
 from auglik.experiments.cells import Cell, folder_name, plan
@@ -17,25 +18,28 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.results import Results
-from auglik.runs.settings import SETTINGS
+from auglik.runs.settings import SETTINGS, flatten
 from auglik.scoring.columns import PRINTED
 from auglik.scoring.predictions import PARTS
 from auglik.settings.fields import settings_of
+from auglik.settings.groups import Group
 from auglik.system.stop import stop_on_signals
 
 
 @click.command()
-@config_option
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.")
-@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.")
-@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
 @options(SETTINGS.values())
+@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.", panel=Group.COMMAND)
+@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.", panel=Group.COMMAND)
+@config_options
 @one_line_errors
-def train(config_file: Path | None, resume: bool, restart: bool, **command_line: object) -> None:
+def train(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
     """Trains and scores one run, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/."""
     values = given(config_file, command_line) | {"resume": not restart}
     place = take(values, Place)
     config = run_config(values)
+    if print_config:
+        return say_config(asdict(place), flatten(config))
     cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
     planned = make_plan(plan(config, {}, [cell]), [config.seed], place)
     (job,) = planned.jobs

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.progress import bar
+from auglik.settings.groups import Group
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import ensure_writable
@@ -30,11 +31,28 @@ NAMES = (
 
 @click.command()
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True)
-@click.option("--quick", is_flag=True, help="Fewer draws and points, the same claims: a minute or two on two cores.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
-@click.option("--data", help="A data set for the studies of real images, beside digits: a name or a path.")
-@click.option("--jobs", type=click.IntRange(1, MOST_THREADS), help="Studies at a time [two, or the cores if fewer].")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Fewer draws and points, the same claims: a minute or two on two cores.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True, panel=Group.MEASURED
+)
+@click.option(
+    "--data", help="A data set for the studies of real images, beside digits: a name or a path.", panel=Group.MEASURED
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True, panel=Group.MACHINE
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Studies at a time [two, or the cores if fewer].",
+    panel=Group.MACHINE,
+)
 @one_line_errors
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-import click
 import numpy as np
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
-from auglik.cli.options import config_option, given, options, run_config
+from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
 from auglik.data import open_dataset
 from auglik.objectives import InputError
 from auglik.runs.resolve import load_training, read_facts, resolve, training_pipeline
-from auglik.runs.settings import SETTINGS
+from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
+from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 
@@ -26,19 +27,39 @@ MOST = 100
 
 
 @click.command()
-@config_option
-@click.option("--output", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True)
-@click.option(
-    "--images", type=click.IntRange(1, MOST), default=6, show_default=True, help="Images on the sheet, one a row."
-)
-@click.option(
-    "--epoch", type=click.IntRange(0, LARGEST), default=0, show_default=True, help="The epoch whose views are shown."
-)
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
 @options(setting for setting in SETTINGS.values() if setting.key in SHOWN)
+@click.option(
+    "--images",
+    metavar="N",
+    type=click.IntRange(1, MOST),
+    default=6,
+    show_default=True,
+    help="Images on the sheet, one a row.",
+    panel=Group.VIEWS,
+)
+@click.option(
+    "--epoch",
+    metavar="N",
+    type=click.IntRange(0, LARGEST),
+    default=0,
+    show_default=True,
+    help="The epoch whose views are shown.",
+    panel=Group.VIEWS,
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True, panel=Group.MACHINE
+)
+@data_dir_option
+@config_options
 @one_line_errors
 def views(
-    config_file: Path | None, output: Path, images: int, epoch: int, data_dir: Path, **command_line: object
+    config_file: Path | None,
+    print_config: bool,
+    output: Path,
+    images: int,
+    epoch: int,
+    data_dir: Path,
+    **command_line: object,
 ) -> None:
     """Writes a contact sheet (PNG) of the views that a run of these settings trains on.
 
@@ -47,6 +68,8 @@ def views(
     from auglik.report.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
     asked = run_config(given(config_file, command_line))
+    if print_config:
+        return say_config({key: value for key, value in flatten(asked).items() if key in SHOWN})
     if asked.views > MOST:
         raise InputError(f"views: expected at most {MOST} on a sheet, got {asked.views:,}")
     check_files([output])

@@ -34,7 +34,7 @@ Rules = Sequence[Rule]
 
 
 def parse_rules(text: str) -> Rules:
-    """The rules in a list by commas, each TARGET:MAP[:key=value...]; none in an empty text or in "none".
+    """The rules in a comma-separated list, each TARGET:MAP[:key=value...]; none in an empty text or in "none".
 
     Raises InputError for unknown targets, maps and parameters.
     """

@@ -59,7 +59,7 @@ IN_STEPS = ("flip", "posterize", "translate-x", "translate-y")
 
 
 def choose_probes(operations: str, shape: Sized, points: int, seed: int) -> dict[str, Probe]:
-    """The probes of the operations in a list by commas, or of all; identity is always among them.
+    """The probes of the operations in a comma-separated list, or of all; identity is always among them.
 
     `points` strengths each, fewer where its magnitudes are whole numbers; `seed` is that of squares and noise.
     Raises InputError for an operation that cannot be measured.

@@ -24,7 +24,7 @@ def by_number(count: int) -> ClassNames:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """By number where all are numbers, else by letter."""
+    """By number where all are numbers, else alphabetically."""
     ordered = sorted(names)
     return sorted(ordered, key=int) if all(name.isdecimal() for name in ordered) else ordered
 

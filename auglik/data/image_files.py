@@ -52,7 +52,7 @@ class Files:
 
 
 def class_folders(root: Path) -> list[str]:
-    """The names of the folders in `root`: by number where all are numbers, else by letter.
+    """The names of the folders in `root`: by number where all are numbers, else alphabetically.
 
     Raises InputError where there are none, and for images that lie beside them.
     """

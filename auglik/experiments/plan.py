@@ -20,6 +20,7 @@ from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, RunConfig, change, fl
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
+from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import StorageError
 from auglik.system.paths import IN_A_RUN, check_folder, check_names
@@ -30,7 +31,7 @@ from auglik.system.stop import StopRequest
 class Place:
     """Where runs read and write, and how they are carried out: none of it is part of what a run is."""
 
-    output: str = option("results", "Folder for what is written.")
+    output: str = option("results", "Folder for what is written.", group=Group.MACHINE)
     data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
     download: bool = option(False, "Download a data set that is missing.")
     threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
@@ -59,7 +60,7 @@ class Plan(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the runs to do will take: optimizer steps, and views that pass through a network forth and back."""
+    """What the runs to do will take: optimizer steps, and views that pass through a network forward and backward."""
 
     runs: int
     steps: int

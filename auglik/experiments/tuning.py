@@ -44,7 +44,7 @@ def parse_grid(text: str) -> Grid:
     try:
         values = [float(coerced(key, SETTINGS[key].type(value))) for value in rest.split(",")]  # type: ignore[arg-type]
     except ValueError:
-        raise InputError(f"tune: expected numbers by commas, got {rest!r}") from None
+        raise InputError(f"tune: expected numbers separated by commas, got {rest!r}") from None
     if len(set(values)) < 2:
         raise InputError(f"tune: expected at least two values to choose from, got {rest!r}")
     return Grid(key, tuple(sorted(set(values))))

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from auglik.data import Source
-from auglik.networks import canonical_network
+from auglik.data import DATASETS, Source
+from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import InputError
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
@@ -15,6 +15,7 @@ from auglik.runs.resolved import ResolvedRun, given
 from auglik.runs.resolved import resolved as resolved_run
 from auglik.runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, get, hash_of
 from auglik.settings.fields import Scalar, option
+from auglik.settings.groups import Group
 from auglik.settings.names import canonical, parse
 
 RESULT_FORMAT = 2
@@ -26,31 +27,44 @@ MOST_NEIGHBOURS = 200
 class PretrainConfig:
     """SimSiam on one data set with one seed. Defaults are those of SimSiam on CIFAR-10 and of soft augmentation."""
 
-    dataset: str = option("digits", "Data set by name or path (see `auglik datasets`).")
+    dataset: str = option(
+        "digits", "Data set by name or path (see `auglik datasets`).", group=Group.DATA, names=DATASETS
+    )
     train_images: int | None = option(None, "Train on this many of the training images [all].")
     validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
     split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")
-    network: str | None = option(None, "Backbone by name, used without its head [the data set's].")
+    network: str | None = option(
+        None, "Backbone by name, used without its head [the data set's].", group=Group.NETWORK, names=NETWORKS
+    )
     projection: int | None = option(None, "Width of projector and output [4 times the features, at most 2048].")
     bottleneck: int | None = option(None, "Hidden width of the predictor [a quarter of the projection].")
-    soften: str = option("none", "Weight of a pair by the IoU of its crops: none, sa1, sa2, e.g. sa1:k=4:p_min=0.1.")
-    smallest_crop: float = option(0.2, "Smallest area of a crop, as a share of the image; the largest is all of it.")
+    soften: str = option(
+        "none",
+        "Weight of a pair by the IoU of its crops, e.g. sa1:k=4:p_min=0.1.",
+        group=Group.LABELS,
+        names=PAIR_WEIGHTS,
+    )
+    smallest_crop: float = option(
+        0.2, "Smallest area of a crop, as a share of the image; the largest is all of it.", group=Group.VIEWS
+    )
     flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
     jitter: float = option(0.8, "Probability of colour jitter, for images of three channels.")
     jitter_strength: float = option(0.4, "Largest relative change of brightness, contrast and saturation.")
     jitter_hue: float = option(0.1, "Largest shift of the hue, in turns.")
     grey: float = option(0.2, "Probability of greyscale, for images of three channels.")
-    epochs: int | None = option(None, "Epochs [the data set's].")
+    epochs: int | None = option(None, "Epochs [the data set's].", group=Group.OPTIMIZATION)
     batch_size: int = option(512, "Images in a step, two views of each.")
     learning_rate: float | None = option(None, "Highest learning rate, falling as a cosine [0.2; 0.1 under sa2].")
     warmup: float = option(0.0, "Share of the steps over which the learning rate rises.")
     momentum: float = option(0.9, "Momentum of SGD.")
     weight_decay: float = option(5e-4, "Weight decay of SGD on all parameters, biases and batch-norm scales too.")
-    neighbours: int | None = option(None, "Neighbours that vote [200, at most the images of an average class].")
+    neighbours: int | None = option(
+        None, "Neighbours that vote [200, at most the images of an average class].", group=Group.EVALUATION
+    )
     neighbour_temperature: float = option(0.1, "Temperature of the neighbours' votes.")
     probe_every: int = option(1, "Epochs between two looks at the nearest neighbours of validation images.")
-    seed: int = option(0, "Seed of weights, batches and views.")
-    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
+    seed: int = option(0, "Seed of weights, batches and views.", group=Group.OPTIMIZATION)
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
     precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
 
     def __post_init__(self) -> None:

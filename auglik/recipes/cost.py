@@ -165,7 +165,7 @@ def rates_of(job: Job, clock: Clock) -> Rates:
     opening, data = timed(lambda: load_training(run, open_dataset(job.config.dataset, job.data_dir)), clock)
     learner = begin(run, data)
     draws, step = step_rate(learner, run, data, clock)
-    view = step / (3 * views * min(images, len(data.training.labels)))  # forth is a third of forth and back
+    view = step / (3 * views * min(images, len(data.training.labels)))  # the forward pass is a third of both
     times = asked / views
     scoring = view_rate(learner, job, data, view, clock) if job.scored else view
     return Rates(opening, draws * times, step * times, scoring)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from auglik.objectives import InputError
 from auglik.settings.fields import option
+from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 
 AGAINST = ("none", "published")
@@ -14,14 +15,18 @@ AGAINST = ("none", "published")
 class ReportSettings:
     """What a report compares with what, and how it samples."""
 
-    reference: str | None = option(None, "Cell that the others are compared with [that of comparison.csv].")
-    rope: float = option(0.005, "Nats of clean NLL, either way, that count as practically equal.")
+    reference: str | None = option(
+        None, "Cell that the others are compared with [that of comparison.csv].", group=Group.COMPARED
+    )
+    rope: float = option(0.005, "Nats of clean NLL, either way, that count as practically equal.", group=Group.REPORT)
     against: str = option("none", "Figures put beside the runs': published, those of the papers; or none.", *AGAINST)
     calibration: bool = option(
         True, "Sample the calibration model: reliability bands, recalibration, intervals of ECE."
     )
-    data_dir: str = option("data", "Folder of the data sets, for the contact sheet of training views.")
-    seed: int = option(0, "Seed of the samplers.")
+    data_dir: str = option(
+        "data", "Folder of the data sets, for the contact sheet of training views.", group=Group.MACHINE
+    )
+    seed: int = option(0, "Seed of the samplers.", group=Group.REPORT)
     title: str | None = option(None, "Title of the page [the data sets and networks of the runs].")
 
     def __post_init__(self) -> None:

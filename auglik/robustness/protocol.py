@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from auglik.objectives import InputError
 from auglik.settings.fields import option
+from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 
 CORRUPTIONS = {
@@ -42,9 +43,11 @@ class RobustnessConfig:
     """The settings of a robustness evaluation, the same for all runs that are compared."""
 
     corruptions: str = option(
-        "auto", "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; or none."
+        "auto",
+        "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; or none.",
+        group=Group.EVALUATION,
     )
-    severities: str = option("1,2,3,4,5", "Severities of the corruptions, by commas.")
+    severities: str = option("1,2,3,4,5", "Severities of the corruptions, separated by commas.")
     allow_missing: bool = option(False, "Accept a -C folder that lacks some of the 15 corruptions.")
     occlusion: bool = option(True, "Score with one black square or rectangle over 0, 20, 40, 60, 80% of the area.")
     mollified: bool = option(True, "Score under noise and under blur at t = 0.1, 0.3, 0.5, 0.7, 0.9.")

@@ -11,16 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
-from auglik.confidence import canonical_rules, parse_rules
-from auglik.networks import canonical_network
+from auglik.confidence import MAPS, canonical_rules, parse_rules
+from auglik.confidence.rules import ALL
+from auglik.data import DATASETS
+from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
+from auglik.settings.groups import Group
 from auglik.settings.names import canonical, nearest, parse
 from auglik.views import FlipCropRotate, Step
-from auglik.views.mixing.contract import Mixing
-from auglik.views.registry import canonical_augmentations, read_augmentations
+from auglik.views.mixing.contract import MIXINGS, Mixing
+from auglik.views.registry import AUGMENTATIONS, canonical_augmentations, read_augmentations
 
 C = TypeVar("C")
 
@@ -42,12 +45,17 @@ class ViewConfig:
     """The distribution of a view."""
 
     augment: str = option(
-        "fcr", "Augmentations in turn, by commas: fcr (flip, crop, rotation), trivial-augment, ... or none."
+        "fcr",
+        "Augmentations in turn, separated by commas: fcr is flip, crop, rotation; mixup, cutmix mix training images.",
+        group=Group.VIEWS,
+        names=("none", *MIXINGS, *AUGMENTATIONS),
     )
     flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
     crop_padding: int | None = option(None, "Padding of the random crop in pixels [4, less for images under 28].")
     rotation: float = option(15.0, "Largest rotation in degrees, either way.")
-    mollify: str = option("noise,blur", "Roles beside clean, by commas: noise, blur, both; or none.")
+    mollify: str = option(
+        "noise,blur", "Roles beside clean, separated by commas; or none.", names=("none", "noise", "blur", "both")
+    )
     clean_share: float | None = option(None, "Share of clean views [equal shares for all roles].")
     alpha: float = option(1.0, "First parameter of the temperature's Beta distribution.")
     beta: float = option(2.0, "Second parameter of the temperature's Beta distribution.")
@@ -110,30 +118,41 @@ class EvaluationConfig:
 class RunConfig:
     """One run: a cell of an ablation with a seed."""
 
-    dataset: str = option("digits", "Data set by name or path (see `auglik datasets`).")
+    dataset: str = option(
+        "digits", "Data set by name or path (see `auglik datasets`).", group=Group.DATA, names=DATASETS
+    )
     train_images: int | None = option(None, "Train on this many of the training images [all].")
     validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
     split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")
-    network: str | None = option(None, "Network by name, e.g. small-cnn:width=16 [the data set's].")
-    likelihood: str = option("smoothed", "Likelihood by name (see `auglik objectives`).")
-    aggregator: str = option("jensen", "Aggregator by name, e.g. geometric:T=2 (see `auglik objectives`).")
-    views: int = option(4, "Views K of each image in a step.")
-    epochs: int | None = option(None, "Epochs [the data set's].")
+    network: str | None = option(
+        None, "Network by name, e.g. small-cnn:width=16 [the data set's].", group=Group.NETWORK, names=NETWORKS
+    )
+    likelihood: str = option(
+        "smoothed", "Likelihood by name (see `auglik objectives`).", group=Group.OBJECTIVE, names=LIKELIHOODS
+    )
+    aggregator: str = option(
+        "jensen", "Aggregator by name, e.g. geometric:T=2 (see `auglik objectives`).", names=AGGREGATORS
+    )
+    views: int = option(4, "Views K of each image in a step.", group=Group.VIEWS)
+    epochs: int | None = option(None, "Epochs [the data set's].", group=Group.OPTIMIZATION)
     batch_size: int = option(128, "Images in a step; under --budget views, views in a step.")
     budget: str = option(
-        "images", "images: K times the cost of one view; views: batch-size/K images a step.", "images", "views"
+        "images", "Images a step: batch-size, at K times the cost of one view, or batch-size/K.", "images", "views"
     )
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
     seed: int = option(0, "Seed of weights, batches and views.")
-    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
-    precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
+    precision: str = option("auto", "Of the forward pass; auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(
-        "none", "Label confidence of operations, by commas: OPERATION:MAP, e.g. crop:polynomial:k=2; or none."
+        "none",
+        "Label confidence of operations, separated by commas: OPERATION:MAP, e.g. crop:polynomial:k=2; or none.",
+        group=Group.LABELS,
+        names=("none", *(f"{ALL}:{name}" for name in MAPS)),
     )
     soften_into: str = option("target", "What that confidence becomes: the target, the weight or both.", *SOFTENED)
     compose: str = option(
-        "kept", "Operations in turn: their kept label mass multiplies, or, as published, p does.", "kept", "published"
+        "kept", "What multiplies over operations: the label mass kept or, as published, p.", "kept", "published"
     )
     online_labels: float = option(
         1.0, "Online label smoothing: the share of a label that stays its own, 0.5 as published; 1 is none of it."
@@ -142,7 +161,7 @@ class RunConfig:
         False, "Give every view of a step the step's mean weight, as published code does by broadcasting."
     )
     view: ViewConfig = field(default_factory=ViewConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata={"group": Group.EVALUATION})
 
     def __post_init__(self) -> None:
         check_choices(self)

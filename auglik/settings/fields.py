@@ -6,19 +6,26 @@ import tomllib
 import types
 import typing
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from auglik.objectives import InputError
+from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.system.files import read_text
 
 Scalar = str | int | float | bool | None
 
 
-def option(default: Scalar, help_: str, *choices: str) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
-    return field(default=default, metadata={"help": help_, "choices": choices})
+def option(
+    default: Scalar, help_: str, *choices: str, group: Group | None = None, names: Iterable[str] = ()
+) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
+    """A setting. `choices` are all the values it takes; `names` those that are known, where there may be others.
+
+    Without a group it is in that of the setting before it.
+    """
+    return field(default=default, metadata={"help": help_, "choices": choices, "group": group, "names": tuple(names)})
 
 
 def check(holds: bool, name: str, expected: str, value: object) -> None:
@@ -46,30 +53,41 @@ class Setting:
     default: Scalar
     help: str
     choices: tuple[str, ...]
+    names: tuple[str, ...]
+    group: Group
 
 
 PREFIXES = {"optimization": "", "view": "", "evaluation": "evaluation_"}
 
 
-def settings_of(config: type, path: tuple[str, ...] = (), prefix: str = "") -> Iterator[Setting]:
-    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix."""
+def settings_of(
+    config: type, path: tuple[str, ...] = (), prefix: str = "", group: Group | None = None, whole: bool = False
+) -> Iterator[Setting]:
+    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix.
+
+    They begin in `group`; `whole` keeps all of them there, as a nested dataclass is whose field names a group.
+    """
     for item in dataclasses.fields(config):
         if item.name in PREFIXES and dataclasses.is_dataclass(item.type):
-            nested = typing.cast(type, item.type)
-            yield from settings_of(nested, (*path, item.name), prefix + PREFIXES[item.name])
+            nested, own = typing.cast(type, item.type), item.metadata.get("group")
+            yield from settings_of(
+                nested, (*path, item.name), prefix + PREFIXES[item.name], own or group, whole or own is not None
+            )
             continue
         members = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
         kind = typing.cast(type, next(member for member in members if member is not types.NoneType))
-        optional = types.NoneType in members
-        help_, choices = item.metadata["help"], item.metadata["choices"]
+        group = group if whole else item.metadata["group"] or group
+        assert group is not None, f"{config.__name__}.{item.name}: the first setting names its group"
         yield Setting(
             key=prefix + item.name,
             path=(*path, item.name),
             type=kind,
-            optional=optional,
+            optional=types.NoneType in members,
             default=typing.cast(Scalar, item.default),
-            help=help_,
-            choices=choices,
+            help=item.metadata["help"],
+            choices=item.metadata["choices"],
+            names=item.metadata["names"],
+            group=group,
         )
 
 

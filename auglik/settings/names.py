@@ -1,7 +1,7 @@
 """Names on the command line and in files: `NAME` or `NAME:key=value:key=value`, e.g. `geometric:T=2`.
 
-Parameters may be parted by commas too. Where several names are listed by commas, `names` tells the two apart.
-A parameter of several numbers parts them by slashes, `betas=0.9/0.95`.
+Parameters may be separated by commas too. Where several names are separated by commas, `names` tells the two apart.
+A parameter of several numbers separates them by slashes, `betas=0.9/0.95`.
 
 An interchangeable object is a frozen dataclass; its fields are its parameters and their defaults its
 default settings. The literal dict that maps names to instances is passed in.
@@ -37,7 +37,7 @@ def look_up(kind: str, name: str, registry: Mapping[str, T]) -> T:
 
 
 def names(text: str) -> list[str]:
-    """The names in a list by commas, each with its parameters: `a:k=1,m=2,b` is `a:k=1,m=2` and `b`."""
+    """The names in a comma-separated list, each with its parameters: `a:k=1,m=2,b` is `a:k=1,m=2` and `b`."""
     return re.split(r",(?!\w+=)", text)
 
 

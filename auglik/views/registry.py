@@ -19,7 +19,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
-    """The mixing of images and the steps of views that `text` names, by commas; `none` is neither.
+    """The mixing of images and the steps of views that `text` names, separated by commas; `none` is neither.
 
     `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
     an augmentation of levels after one of standardized pixels.

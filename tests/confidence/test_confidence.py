@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import auglik.cli.confidence as command
-from auglik.cli.confidence import confidence
+from auglik.cli.main import auglik
 from auglik.confidence import (
     MAPS,
     Measured,
@@ -481,7 +481,7 @@ def test_every_probe_leaves_images_alone_where_it_does_nothing() -> None:
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(confidence, [str(argument) for argument in arguments])
+    return CliRunner().invoke(auglik, ["confidence", *map(str, arguments)])
 
 
 def tiny(**changes: object) -> list[object]:

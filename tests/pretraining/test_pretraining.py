@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from auglik import InputError, open_dataset
-from auglik.cli.pretrain import pretrain as command
+from auglik.cli.main import auglik
 from auglik.pretraining import (
     PAIR_WEIGHTS,
     PretrainConfig,
@@ -356,7 +356,7 @@ def test_colour_images_pretrain(tmp_path: Path) -> None:
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    return CliRunner().invoke(auglik, ["pretrain", *map(str, arguments)])
 
 
 def options(**changes: object) -> list[str]:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auglik.cli.report import report
+from auglik.cli.main import auglik
 from auglik.data import open_dataset
 from auglik.inference.calibration import results as calibration_results
 from auglik.inference.convergence import Diagnostics
@@ -503,7 +503,7 @@ def test_numbers_are_formatted_once() -> None:
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
-    result = CliRunner().invoke(report, [str(tmp_path / "none"), *arguments])
+    result = CliRunner().invoke(auglik, ["report", str(tmp_path / "none"), *arguments])
     assert result.exit_code == 2
     lines = [line for line in result.stderr.splitlines() if line]
     assert len(lines) == 1
@@ -530,7 +530,7 @@ def test_a_folder_without_finished_runs(own: Path) -> None:
 
 def test_the_command_prints_the_answer(comparison: Path, tmp_path: Path) -> None:
     arguments = [str(comparison), "--output", str(tmp_path), "--no-calibration", "--title", "A <title> & more"]
-    result = CliRunner().invoke(report, arguments)
+    result = CliRunner().invoke(auglik, ["report", *arguments])
     assert result.exit_code == 0, result.output
     assert "Clean NLL, the primary endpoint" in result.stdout
     assert f"wrote {tmp_path / 'report.html'}" in result.stdout

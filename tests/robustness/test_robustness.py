@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from auglik import Arrays, InputError, open_dataset
-from auglik.cli.robustness import robustness
+from auglik.cli.main import auglik
 from auglik.data import by_number
 from auglik.data.arrays import take
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
@@ -382,7 +382,7 @@ def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(robustness, [str(argument) for argument in arguments])
+    return CliRunner().invoke(auglik, ["robustness", *map(str, arguments)])
 
 
 def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digits_c: Path, tmp_path: Path) -> None:

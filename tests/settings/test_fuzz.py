@@ -113,7 +113,10 @@ def test_a_depth_that_nobody_waits_for_is_refused() -> None:
         resolved({"network": "densenet-40:depth=10000"})
 
 
-OWN = {command.name: [option for option in command.params if isinstance(option, click.Option)] for command in COMMANDS}
+OWN = {
+    command.name: [option for option in command.params if isinstance(option, click.Option)]
+    for command in (deferred.load() for deferred in COMMANDS)
+}
 """The options of every command."""
 BEGINNINGS: Mapping[str, tuple[str, ...]] = {
     "compare": ("--dry-run", *options(), "--likelihood", "smoothed"),

@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 class Engine(Protocol):
-    """Executes jobs and yields an outcome for each. Once `stop` is set it begins no more and ends those begun."""
+    """Executes jobs and yields an outcome for each. Once `stop` is set it begins no more, and ends those that run."""
 
     def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]: ...
 

@@ -1,0 +1,27 @@
+"""A command that is imported when it is called, so that `auglik --help` need not wait for torch."""
+
+import importlib
+from typing import Any
+
+import rich_click as click
+
+
+class Deferred(click.RichCommand):
+    """Stands in for the command of that name in the module `auglik.cli.NAME`; `summary` is what `auglik` says of it."""
+
+    def __init__(self, name: str, summary: str) -> None:
+        super().__init__(name=name, short_help=summary, help=summary)
+
+    def load(self) -> click.Command:
+        command = getattr(importlib.import_module(f"auglik.cli.{self.name}"), str(self.name))
+        assert isinstance(command, click.Command)
+        return command
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> click.Context:
+        return self.load().make_context(info_name, args, parent, **extra)
