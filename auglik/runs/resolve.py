@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.confidence import Compose, check_rules, decay_of
+from auglik.confidence import Compose, Rules, check_rules, decay_of
 from auglik.data import (
     Arrays,
     ClassNames,
@@ -127,14 +127,18 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
 
 
 def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
-    side = min(facts.height, facts.width)
-    padding = CROP_PADDING if side >= 28 else max(1, side // 8)
     return replace(
         view,
         flip=view.flip if view.flip is not None else 0.5 * source.traits.flip,
-        crop_padding=view.crop_padding if view.crop_padding is not None else padding,
+        crop_padding=view.crop_padding if view.crop_padding is not None else crop_padding(facts.shape()),
         clean_share=view.schedule().shares()[0],
     )
+
+
+def crop_padding(shape: Shape) -> int:
+    """The random crop's padding in pixels for images of one shape, where none is given."""
+    side = min(shape.height, shape.width)
+    return CROP_PADDING if side >= 28 else max(1, side // 8)
 
 
 def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> Source:
@@ -174,18 +178,21 @@ def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = No
 
 def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
     """The views that a run trains on, with the softening of their labels."""
-    softening = None
-    if run.rules:
-        compose: Compose = "published" if run.config.compose == "published" else "kept"
-        decay = partial(decay_of, rules=run.rules, classes=classes, compose=compose)
-        into = run.config.soften_into
-        composed = ", p multiplied as published" if compose == "published" else ""
-        text = f"softening of {'target and weight' if into == 'both' else into} ({run.config.soften}{composed})"
-        softening = Softening(
-            decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"),
-            text=text,
-        )  # fmt: skip
-    return run.training_views.pipeline(shape, softening)
+    return run.training_views.pipeline(shape, softening_of(run.config, run.rules, classes))
+
+
+def softening_of(config: RunConfig, rules: Rules, classes: int) -> Softening | None:
+    """How labels are softened by `rules`, those of the settings; None where there are none."""
+    if not rules:
+        return None
+    compose: Compose = "published" if config.compose == "published" else "kept"
+    decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
+    into = config.soften_into
+    composed = ", p multiplied as published" if compose == "published" else ""
+    text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
+    return Softening(
+        decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"), text=text
+    )
 
 
 def _check_views(run: ResolvedRun, facts: Facts) -> None:
