@@ -1,6 +1,7 @@
 """Views in a training loop of one's own: a batch transform that draws and renders what `auglik train` does."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Literal, final, get_args
@@ -61,12 +62,8 @@ class ViewTransform:
     classes: int | None = None
 
     def __post_init__(self) -> None:
-        for name, highest in (("mean", "0..1"), ("std", "above 0 to 1")):
-            values = tuple(float(value) for value in getattr(self, name))
-            if len(values) not in (1, 3) or not all(0 <= value <= 1 and (value or name == "mean") for value in values):
-                cause = "statistics of 0..255? divide them by 255"
-                raise InputError(f"{name}: expected 1 or 3 numbers {highest}, one a channel, got {values} ({cause})")
-            object.__setattr__(self, name, values)
+        for name, lowest in (("mean", 0.0), ("std", sys.float_info.min)):
+            object.__setattr__(self, name, of_channels(name, getattr(self, name), lowest))
         if len(self.mean) != len(self.std):
             raise InputError(
                 f"std: expected one number a channel as mean has, got {len(self.std)} for {len(self.mean)}"
@@ -213,6 +210,20 @@ class EpochTransform:
         """What is drawn for all images, on the host."""
         of_shape, K = pipeline(self.transform, self.shape), self.transform.views
         return of_shape.draw(self.seed, self.epoch, K, self.images, torch.device("cpu"))
+
+
+def of_channels(name: str, values: Iterable[float], lowest: float) -> tuple[float, ...]:
+    """Statistics of 1 or 3 channels, from `lowest` to 1. Raises InputError for others."""
+    try:
+        found = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) not in (1, 3) or not all(lowest <= value <= 1 for value in found):
+        span = "from 0 to 1" if lowest == 0 else "above 0 and up to 1"
+        raise InputError(
+            f"{name}: expected 1 or 3 numbers {span}, one a channel, got {values!r} (of 0..255? divide by 255)"
+        )
+    return found
 
 
 @lru_cache(maxsize=64)
