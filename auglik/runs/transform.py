@@ -1,10 +1,10 @@
 """Views in a training loop of one's own: a batch transform that draws and renders what `auglik train` does."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, lru_cache
-from typing import Literal, final, get_args
+from typing import Literal, TypeVar, cast, final, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,14 @@ Pixels = Literal["levels", "unit", "standardized"]
 
 WHOLE = 0.05
 """How far from a whole level a standardized pixel may lie: float32 stays within 0.001."""
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def eager(function: F) -> F:
+    """The same, left as it is where compiled code calls it: a tracer would take NumPy's draws for its own."""
+    return cast(F, torch.compiler.disable(function))
 
 
 @final
@@ -79,7 +87,7 @@ class ViewTransform:
         shared = (item.name for item in fields(self) if item.name in SETTINGS)
         return change(RunConfig(), {name: getattr(self, name) for name in shared})
 
-    @torch.compiler.disable
+    @eager
     def __call__(self, images: Tensor, *, generator: torch.Generator) -> Views:
         """Views of a batch [B,c,H,W] on its device, from one number that `generator`, of the CPU, draws.
 
@@ -88,11 +96,8 @@ class ViewTransform:
         Raises InputError for images that are no such batch and, on a CPU (elsewhere a look would wait), for pixels out
         of range or, where they are to be standardized, of other statistics.
         """
-        if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
-            got = f"one of {generator.device}" if isinstance(generator, torch.Generator) else type(generator).__name__
-            raise InputError(f"generator: expected a torch.Generator of the CPU, got {got}: draws are made on the host")
         gallery, worker = self._gallery(images), get_worker_info()
-        seed = int(torch.randint(2**63 - 1, (), generator=generator, device="cpu"))
+        seed = int(torch.randint(2**63 - 1, (), generator=of_cpu(generator), device="cpu"))
         epoch, places = 0 if worker is None else worker.seed, np.arange(len(images))
         draws = pipeline(self, gallery.shape).draw(seed, epoch, self.views, len(images), images.device, purpose="batch")
         return self._rendered(gallery, draws, places)
@@ -111,16 +116,13 @@ class ViewTransform:
 
     def _gallery(self, images: Tensor) -> Gallery:
         """The batch as views are made of it. Raises InputError as `__call__` does."""
-        if not isinstance(images, Tensor) or images.ndim != 4 or 0 in images.shape or images.shape[1] not in (1, 3):
-            got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
-            cause = "one image? give images[None]; channels last? permute(0, 3, 1, 2)"
-            raise InputError(f"images: expected a tensor [B,c,H,W] with c = 1 or 3, got {got} ({cause})")
+        _, c, H, W = batch_shape(images)
         if images.device.type not in ("cpu", "cuda"):
             raise InputError(f"images: expected a batch on cpu or cuda, got {images.device}")
-        if images.shape[1] != len(self.mean):
-            raise InputError(f"images: expected {len(self.mean)} channels, as mean has, got {images.shape[1]}")
+        if c != len(self.mean):
+            raise InputError(f"images: expected {len(self.mean)} channels, as mean has, got {c}")
         scale, shift = statistics(self, images.device)
-        return Gallery(pack(self._levels(images, scale, shift)), *images.shape[1:], scale, shift)
+        return Gallery(pack(self._levels(images, scale, shift)), c, H, W, scale, shift)
 
     def _levels(self, images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """uint8 [B,c,H,W]. Raises InputError for another dtype than `pixels` says and, on a CPU, for other values."""
@@ -134,8 +136,9 @@ class ViewTransform:
             raise InputError(f"images: expected {self.pixels} of {wanted[0]}, got {images.dtype} ({cause})")
         if self.pixels == "levels":
             return images
-        scale, shift = (1 / 255, 0) if self.pixels == "unit" else (scale[:, None, None], shift[:, None, None])
-        exact = (images.detach() - shift) / scale
+        exact = images.detach() * 255
+        if self.pixels == "standardized":
+            exact = (images.detach() - shift[:, None, None]) / scale[:, None, None]
         levels = exact.round()
         if images.device.type == "cpu":
             lowest, highest = (float(value) for value in levels.aminmax())
@@ -182,7 +185,7 @@ class EpochTransform:
         partner = self.draws.mixing.get("partner")
         return (steps if partner is None else np.concatenate([steps, partner[steps]], 1)).tolist()
 
-    @torch.compiler.disable
+    @eager
     def __call__(self, images: Tensor, where: Sequence[int] | Tensor) -> Views:
         """Views of a batch [B,c,H,W] on its device: the images at the places `where` [B], as `batches` gives them.
 
@@ -210,6 +213,24 @@ class EpochTransform:
         """What is drawn for all images, on the host."""
         of_shape, K = pipeline(self.transform, self.shape), self.transform.views
         return of_shape.draw(self.seed, self.epoch, K, self.images, torch.device("cpu"))
+
+
+def of_cpu(generator: object) -> torch.Generator:
+    """Raises InputError for what is no torch.Generator of the CPU."""
+    if isinstance(generator, torch.Generator) and generator.device.type == "cpu":
+        return generator
+    got = f"one of {generator.device}" if isinstance(generator, torch.Generator) else type(generator).__name__
+    raise InputError(f"generator: expected a torch.Generator of the CPU, got {got}: draws are made on the host")
+
+
+def batch_shape(images: object) -> tuple[int, int, int, int]:
+    """[B,c,H,W]. Raises InputError for what is no tensor of such a shape."""
+    if isinstance(images, Tensor) and images.ndim == 4 and 0 not in images.shape and images.shape[1] in (1, 3):
+        B, c, H, W = images.shape
+        return B, c, H, W
+    got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+    cause = "one image? give images[None]; channels last? permute(0, 3, 1, 2)"
+    raise InputError(f"images: expected a tensor [B,c,H,W] with c = 1 or 3, got {got} ({cause})")
 
 
 def of_channels(name: str, values: Iterable[float], lowest: float) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ import re
 import runpy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,6 @@ def test_an_example_is_short_and_stands_in_the_documentation_as_it_is(path: Path
 
 def test_the_first_lines_of_the_documentation_run() -> None:
     images, labels = torch.zeros(5, 3, 32, 32, dtype=torch.uint8), torch.arange(5)
-    names = {"images": images, "labels": labels, "network": lambda images: torch.zeros(len(images), 10)}
+    names: dict[str, Any] = {"images": images, "labels": labels, "network": lambda images: torch.zeros(len(images), 10)}
     exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], names)
     assert float(names["loss"]) == pytest.approx(torch.log(torch.tensor(10.0)))
