@@ -103,6 +103,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
+    shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)
     if config.compile:
         check_compiler(device)
@@ -116,8 +117,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
         train_images=config.train_images if config.train_images is not None else facts.images,
         device=str(device),
         precision=choose_precision(config.precision, device),
-        view=_resolve_view(config.view, source, facts),
-        evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
+        view=resolve_view(config.view, shape, flip),
+        evaluation=replace(config.evaluation, view=resolve_view(config.evaluation.view, shape, flip)),
     )
     run = resolved(known)
     _check_views(run, facts)
@@ -126,19 +127,16 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     return run
 
 
-def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
+def resolve_view(view: ViewConfig, shape: Shape, flip: float) -> ViewConfig:
+    """The views of images of one shape, flipped with probability `flip` where the settings leave it open."""
+    side = min(shape.height, shape.width)
+    padding = CROP_PADDING if side >= 28 else max(1, side // 8)
     return replace(
         view,
-        flip=view.flip if view.flip is not None else 0.5 * source.traits.flip,
-        crop_padding=view.crop_padding if view.crop_padding is not None else crop_padding(facts.shape()),
+        flip=view.flip if view.flip is not None else flip,
+        crop_padding=view.crop_padding if view.crop_padding is not None else padding,
         clean_share=view.schedule().shares()[0],
     )
-
-
-def crop_padding(shape: Shape) -> int:
-    """The random crop's padding in pixels for images of one shape, where none is given."""
-    side = min(shape.height, shape.width)
-    return CROP_PADDING if side >= 28 else max(1, side // 8)
 
 
 def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> Source:

@@ -15,10 +15,10 @@ from torch.utils.data import get_worker_info
 from auglik.confidence import check_rules, parse_rules
 from auglik.data import by_number
 from auglik.objectives import InputError
-from auglik.runs.resolve import crop_padding, pipeline_of, softening_of
+from auglik.runs.resolve import pipeline_of, resolve_view, softening_of
 from auglik.runs.settings import SETTINGS, RunConfig, ViewConfig, change
 from auglik.system.keys import host_generator
-from auglik.views import Draws, Gallery, Pipeline, Shape, Views
+from auglik.views import Draws, FlipCropRotate, Gallery, Pipeline, Shape, Views
 from auglik.views.packing import pack
 from auglik.views.store import standardization
 
@@ -200,10 +200,10 @@ class EpochTransform:
             raise InputError(f"where: expected the place of each image, of images {list(self.shape)}, got {got}")
         if places.min() < 0 or places.max() >= self.images:
             raise InputError(f"where: expected places 0..{self.images - 1}, got {places.min()}..{places.max()}")
-        partner, own = self.draws.mixing.get("partner"), places
+        partner, own = self.draws.mixing.get("partner"), places.astype(np.int64)
         if partner is not None:
-            own = places[: len(places) // 2]
-            if not np.array_equal(partner[own], places[len(own) :]):
+            own, others = np.split(own, [len(own) // 2])
+            if not np.array_equal(partner[own], others):
                 raise InputError("where: expected images and then their partners in mixing, as batches() gives them")
         draws = self.draws.of(own).on(images.device)
         return self.transform._rendered(gallery, draws, np.arange(len(own)))
@@ -251,9 +251,7 @@ def of_channels(name: str, values: Iterable[float], lowest: float) -> tuple[floa
 def pipeline(transform: ViewTransform, shape: Shape) -> Pipeline:
     """The distribution of views of images of one shape. Raises InputError where they cannot be transformed."""
     config, rules = transform.config, parse_rules(transform.soften)
-    if config.view.crop_padding is None:
-        config = replace(config, view=replace(config.view, crop_padding=crop_padding(shape)))
-    found = pipeline_of(config.view, shape)
+    found = pipeline_of(resolve_view(config.view, shape, FlipCropRotate.flip), shape)
     for step in found.steps:
         step.augmentation.check(shape)
     if not rules:

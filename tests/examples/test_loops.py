@@ -23,8 +23,8 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     """Those of the epochs of the run that the examples name."""
     source, folder = open_dataset("digits"), tmp_path_factory.mktemp("run")
     settings = {"epochs": 3, "validation_fraction": 0.0, "device": "cpu"}
-    config = resolve(change(RunConfig(), settings), source, read_facts(source))
-    train(config, load_training(config, source), "hash", folder)
+    run = resolve(change(RunConfig(), settings), source, read_facts(source))
+    train(run, load_training(run, source), "hash", folder)
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 

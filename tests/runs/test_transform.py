@@ -55,9 +55,9 @@ def assert_same(found: Views, expected: Views) -> None:
 )
 def test_a_loop_of_ones_own_has_the_losses_of_a_run(settings: dict[str, object], tmp_path: Path) -> None:
     """Bit for bit, with one number of threads."""
-    config = tiny.config(seed=2, **settings)
-    data = load_training(config, open_dataset("digits"))
-    train(config, data, "hash", tmp_path)
+    run = tiny.run(seed=2, **settings)
+    data = load_training(run, open_dataset("digits"))
+    train(run, data, "hash", tmp_path)
     expected = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
 
     standard = {"mean": data.mean, "std": data.std, "flip": 0.0, "classes": 10}
@@ -100,7 +100,9 @@ def test_an_image_has_its_own_views_in_every_batch_and_from_every_kind_of_pixels
     for size in (1, 4, 13):
         for where in drawn.batches(size):
             own = np.array(where[:size])
-            views = drawn(given[where], where)
+            batch = given[where]
+            views = drawn(batch, torch.tensor(where, dtype=torch.int32))
+            assert torch.equal(batch, given[where])
             expected = run.render(gallery, draws, own)
             assert_same(views, expected)
             labels = torch.arange(13) % 10
