@@ -186,19 +186,22 @@ def test_pickled_it_is_the_same(rng: np.random.Generator) -> None:
     assert_same(pickle.loads(pickle.dumps(drawn))(images[where], where), expected)
 
 
-def collate(samples: list[tuple[Tensor, int]], augment: ViewTransform, generator: torch.Generator) -> Views:
+def collate(samples: list[tuple[Tensor, Tensor]], augment: ViewTransform, generator: torch.Generator | None) -> Views:
     images, _ = default_collate(samples)
-    return augment(images, generator=generator)
+    return augment(images, generator=torch.default_generator if generator is None else generator)
 
 
+@pytest.mark.parametrize("copied", [True, False])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
-def test_workers_of_a_loader_draw_apart_and_repeat_themselves() -> None:
-    """Workers hold copies of one generator, anew each epoch: their own seeds keep their draws apart."""
+def test_workers_of_a_loader_draw_apart_and_repeat_themselves(copied: bool) -> None:
+    """Workers hold copies of one generator, anew each epoch, or their own: their seeds keep their draws apart."""
     dataset = TensorDataset(torch.zeros(8, 1, 4, 4, dtype=torch.uint8), torch.zeros(8))
 
     def epochs() -> list[Tensor]:
-        work = partial(collate, augment=transform(), generator=seeded(3))
-        loader = DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=work, generator=seeded(4))
+        work = partial(collate, augment=transform(), generator=seeded(3) if copied else None)
+        loader = DataLoader(
+            dataset, 2, num_workers=2, collate_fn=work, generator=seeded(4), multiprocessing_context="fork"
+        )
         return [views.decay for _ in range(2) for views in loader]
 
     drawn, again = epochs(), epochs()
