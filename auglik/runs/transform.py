@@ -112,7 +112,7 @@ class ViewTransform:
             raise InputError(f"epoch: expected the shape [N,c,H,W] of all images, seed and epoch >= 0, got {got}")
         images, *of_image = (int(size) for size in shape)
         pipeline(self, Shape(*of_image))
-        return EpochTransform(self, images, Shape(*of_image), seed, epoch)
+        return EpochTransform(transform=self, images=images, shape=Shape(*of_image), seed=seed, epoch=epoch)
 
     def _gallery(self, images: Tensor) -> Gallery:
         """The batch as views are made of it. Raises InputError as `__call__` does."""
@@ -122,7 +122,8 @@ class ViewTransform:
         if c != len(self.mean):
             raise InputError(f"images: expected {len(self.mean)} channels, as mean has, got {c}")
         scale, shift = statistics(self, images.device)
-        return Gallery(pack(self._levels(images, scale, shift)), c, H, W, scale, shift)
+        pixels = pack(self._levels(images, scale, shift))
+        return Gallery(pixels=pixels, channels=c, height=H, width=W, scale=scale, shift=shift)
 
     def _levels(self, images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """uint8 [B,c,H,W]. Raises InputError for another dtype than `pixels` says and, on a CPU, for other values."""
@@ -161,7 +162,7 @@ class ViewTransform:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpochTransform:
     """The views of one epoch of `auglik train` with that seed: an image's own, in whatever batch it is."""
 
