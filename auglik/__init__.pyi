@@ -24,6 +24,7 @@ from .runs.resolved import ResolvedRun, resolved
 from .runs.run import Job, execute
 from .runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, flatten
 from .runs.training import Trained, train
+from .runs.transform import ViewTransform
 from .scoring.intervals import Interval, paired_difference, summary
 from .scoring.metrics import marginal_log_likelihood, scores
 from .scoring.predictions import Predictions, load_predictions
@@ -70,6 +71,7 @@ __all__ = [
     "Source",
     "Trained",
     "ViewConfig",
+    "ViewTransform",
     "Views",
     "__version__",
     "build_network",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.confidence import Compose, check_rules, decay_of
+from auglik.confidence import Compose, Rules, check_rules, decay_of
 from auglik.data import (
     Arrays,
     ClassNames,
@@ -104,6 +104,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
+    shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)
     if config.compile:
         check_compiler(device)
@@ -115,8 +116,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
         train_images=config.train_images if config.train_images is not None else facts.images,
         device=str(device),
         precision=choose_precision(config.precision, device),
-        view=_resolve_view(config.view, source, facts),
-        evaluation=replace(config.evaluation, view=_resolve_view(config.evaluation.view, source, facts)),
+        view=resolve_view(config.view, shape, flip),
+        evaluation=replace(config.evaluation, view=resolve_view(config.evaluation.view, shape, flip)),
     )
     run = resolved(known)
     _check_views(run, facts)
@@ -140,12 +141,13 @@ def set_weights(run: ResolvedRun, network: nn.Module) -> None:
         begin_from(network, chosen.weights, chosen.weights_digest, chosen.weights_head)
 
 
-def _resolve_view(view: ViewConfig, source: Source, facts: Facts) -> ViewConfig:
-    side = min(facts.height, facts.width)
+def resolve_view(view: ViewConfig, shape: Shape, flip: float) -> ViewConfig:
+    """The views of images of one shape, flipped with probability `flip` where the settings leave it open."""
+    side = min(shape.height, shape.width)
     padding = CROP_PADDING if side >= 28 else max(1, side // 8)
     return replace(
         view,
-        flip=view.flip if view.flip is not None else 0.5 * source.traits.flip,
+        flip=view.flip if view.flip is not None else flip,
         crop_padding=view.crop_padding if view.crop_padding is not None else padding,
         clean_share=view.schedule().shares()[0],
     )
@@ -188,18 +190,21 @@ def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = No
 
 def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
     """The views that a run trains on, with the softening of their labels."""
-    softening = None
-    if run.rules:
-        compose: Compose = "published" if run.config.compose == "published" else "kept"
-        decay = partial(decay_of, rules=run.rules, classes=classes, compose=compose)
-        into = run.config.soften_into
-        composed = ", p multiplied as published" if compose == "published" else ""
-        text = f"softening of {'target and weight' if into == 'both' else into} ({run.config.soften}{composed})"
-        softening = Softening(
-            decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"),
-            text=text,
-        )  # fmt: skip
-    return run.training_views.pipeline(shape, softening)
+    return run.training_views.pipeline(shape, softening_of(run.config, run.rules, classes))
+
+
+def softening_of(config: RunConfig, rules: Rules, classes: int) -> Softening | None:
+    """How labels are softened by `rules`, those of the settings; None where there are none."""
+    if not rules:
+        return None
+    compose: Compose = "published" if config.compose == "published" else "kept"
+    decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
+    into = config.soften_into
+    composed = ", p multiplied as published" if compose == "published" else ""
+    text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
+    return Softening(
+        decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"), text=text
+    )
 
 
 def _check_views(run: ResolvedRun, facts: Facts) -> None:

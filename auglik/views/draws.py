@@ -1,13 +1,15 @@
 """What is drawn for K views of N images, and the views of B of them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.system.devices import send
 from auglik.views.mixing.contract import soft_labels
 
 
@@ -27,6 +29,34 @@ class Draws:
     noise: dict[str, NDArray[np.int64]]
     """Of every stage that noises pixels, the key of each view's noise [K]; an image's noise is its place's stream."""
     device: dict[str, Tensor]
+    """Copies of what is read there, as `on` makes them."""
+    places: NDArray[np.int64] | None = None
+    """The places of the images [N] where they are some of more, as `of` chooses them; else 0..N-1."""
+
+    def on(self, device: torch.device) -> "Draws":
+        """The same with copies on the device of what is read there."""
+        read = {"temperature": self.temperature, "decay": self.decay, **self.parameters}
+        if self.weight is not None:
+            read["weight"] = self.weight
+        read |= {f"mixing.{name}": values for name, values in self.mixing.items()}
+        return replace(self, device={name: send(values, device) for name, values in read.items()})
+
+    def of(self, images: NDArray[np.int64]) -> "Draws":
+        """What was drawn for the images `images` [B], on the host; their partners in mixing are B..2B-1 of it."""
+        mixing = {name: values[images] for name, values in self.mixing.items()}
+        if mixing:
+            mixing["partner"] = np.arange(len(images), 2 * len(images))
+        return Draws(
+            role=self.role[:, images],
+            temperature=self.temperature[:, images],
+            decay=self.decay[:, images],
+            weight=None if self.weight is None else self.weight[:, images],
+            parameters={name: values[:, images] for name, values in self.parameters.items()},
+            mixing=mixing,
+            noise=self.noise,
+            device={},
+            places=images,
+        )
 
     def view_digests(self) -> list[str]:
         """SHA-256 of each view's parameters and keys of noise, in hexadecimal: K = 2 has the first two of K = 4."""

@@ -118,11 +118,6 @@ class Pipeline:
         mixing = {}
         if self.mixing is not None:
             mixing = dict(self.mixing.draw(host_generator(seed, purpose, "mixing", epoch), count, self.shape))
-        read = {"temperature": temperature, "decay": decay, **parameters}
-        if weight is not None:
-            read["weight"] = weight
-        sent = {name: send(values, device) for name, values in read.items()}
-        sent |= {f"mixing.{name}": send(values, device) for name, values in mixing.items()}
         stages = {item.name: f"{item.name} noise" for item in self.steps if item.augmentation.noisy}
         if self.mollification.noisy:
             stages[MOLLIFICATION] = "pixel noise"
@@ -132,8 +127,8 @@ class Pipeline:
         }
         return Draws(
             role=role, temperature=temperature, decay=decay, weight=weight, parameters=parameters, mixing=mixing,
-            noise=noise, device=sent,
-        )  # fmt: skip
+            noise=noise, device={},
+        ).on(device)  # fmt: skip
 
     def _softened(
         self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]
@@ -180,7 +175,8 @@ class Pipeline:
         host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
         images = self._gathered(source, index, host, flat)
-        noise = {name: streams(send(keys, device)[:, None], positions) for name, keys in draws.noise.items()}
+        own = positions if draws.places is None else send(draws.places[batch], device)
+        noise = {name: streams(send(keys, device)[:, None], own) for name, keys in draws.noise.items()}
         for item in self.steps:
             if item.augmentation.domain == "standardized":
                 starts = noise[item.name].flatten() if item.name in noise else None

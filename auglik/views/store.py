@@ -1,6 +1,6 @@
 """All images of a set, on the device or brought there batch by batch, as views are made of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +34,8 @@ class Gallery:
     @staticmethod
     def pack(images: Images, mean: list[float], std: list[float], device: torch.device) -> "Gallery":
         """Images [N,c,H,W], c = 1 or 3, with the channel statistics of the training set in units of [0,1]."""
-        mean_, std_ = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
-        scale, shift = (values.float().to(device) for values in (1 / (255 * std_), -mean_ / std_))
         _, c, H, W = images.shape
+        scale, shift = standardization(mean, std, device)
         return Gallery(pixels=_placed(images, device), channels=c, height=H, width=W, scale=scale, shift=shift)
 
     def announce(self, batches: Iterable[NDArray[np.int64]]) -> None:
@@ -74,6 +73,13 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+def standardization(mean: Sequence[float], std: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+    """`scale` and `shift` [c] of a gallery, from statistics of the channels in units of [0,1]."""
+    mean_, std_ = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+    scale, shift = (values.float().to(device) for values in (1 / (255 * std_), -mean_ / std_))
+    return scale, shift
 
 
 def packed(levels: Tensor) -> Gallery:
