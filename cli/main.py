@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from auglik.cli.check import check
 from auglik.cli.compare import compare
 from auglik.cli.confidence import confidence
 from auglik.cli.datasets import datasets
@@ -28,7 +29,8 @@ def auglik() -> None:
 
 
 COMMANDS = (
-    compare, report, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, objectives, datasets,
+    compare, report, reproduce, train, evaluate, robustness, pretrain, confidence, views, verify, check, objectives,
+    datasets,
 )  # fmt: skip
 for command in COMMANDS:
     auglik.add_command(command)

@@ -42,7 +42,9 @@ class RobustnessConfig:
     """The settings of a robustness evaluation, the same for all runs that are compared."""
 
     corruptions: str = option(
-        "auto", "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; or none."
+        "auto",
+        "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; none; or an import"
+        " path.",
     )
     severities: str = option("1,2,3,4,5", "Severities of the corruptions, by commas.")
     allow_missing: bool = option(False, "Accept a -C folder that lacks some of the 15 corruptions.")

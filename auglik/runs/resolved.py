@@ -10,6 +10,7 @@ import torch
 from auglik.confidence import Rules, parse_rules, rules_identity
 from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
+from auglik.runs.own_code import SOURCES, identified, own_code
 from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, flatten, get, hash_of
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.mixing.contract import Mixing
@@ -115,7 +116,12 @@ def given(name: str, value: T | None) -> T:
 def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
 
-    The data set enters by its content, so that a file may move; so do the tables of softening.
+    The data set enters by its content, so that a file may move; so do the tables of softening, and a user's own code
+    by its source.
     """
-    of_data = {"dataset": data_digest, "soften": rules_identity(run.rules)}
-    return hash_of({**flatten(run.config), **of_data, "result_format": RESULT_FORMAT})
+    flat = flatten(run.config)
+    named = identified(flat, own_code(flat, tuple(key for key in SOURCES if key != "dataset")))
+    identity = {**named, "dataset": data_digest, "soften": rules_identity(run.rules), "result_format": RESULT_FORMAT}
+    if named["soften"] != flat["soften"]:
+        identity["soften_code"] = named["soften"]
+    return hash_of(identity)

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from auglik.confidence import canonical_rules, parse_rules
+from auglik.data import canonical_dataset
 from auglik.networks import canonical_network
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
+from auglik.objectives import InputError, Objective, Schedule
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
-from auglik.settings.names import canonical, nearest, parse
+from auglik.settings.names import nearest
+from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.views import FlipCropRotate, Step
 from auglik.views.mixing.contract import Mixing
 from auglik.views.registry import canonical_augmentations, read_augmentations
@@ -181,10 +183,10 @@ class RunConfig:
 
     def objective(self) -> Objective:
         """The objective that the names mean, its schedule that of the run's own mollification."""
-        likelihood = parse("likelihood", self.likelihood, LIKELIHOODS)
+        likelihood = LIKELIHOOD_NAMES.parse(self.likelihood)
         if likelihood.schedule is not None:
             likelihood = replace(likelihood, schedule=self.view.schedule())  # type: ignore[type-var]
-        return Objective(likelihood, parse("aggregator", self.aggregator, AGGREGATORS))
+        return Objective(likelihood, AGGREGATOR_NAMES.parse(self.aggregator))
 
     def images_per_step(self) -> int:
         return self.batch_size if self.budget == "images" else self.batch_size // self.views
@@ -231,8 +233,9 @@ def coerced(key: str, value: object) -> Scalar:
 
 
 CANONICAL: dict[str, Callable[[str], str]] = {
-    "likelihood": lambda text: canonical("likelihood", text, LIKELIHOODS),
-    "aggregator": lambda text: canonical("aggregator", text, AGGREGATORS),
+    "likelihood": LIKELIHOOD_NAMES.canonical,
+    "aggregator": AGGREGATOR_NAMES.canonical,
+    "dataset": canonical_dataset,
     "network": canonical_network,
     "augment": canonical_augmentations,
     "evaluation_augment": canonical_augmentations,
