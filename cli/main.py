@@ -42,6 +42,7 @@ COMMANDS = (
     Deferred("confidence", "Measures how much of a label each operation leaves at each magnitude."),
     Deferred("views", "Draws a contact sheet of the views that a run trains on."),
     Deferred("verify", "Verifies the mathematics of the objectives and the rates of the verdicts."),
+    Deferred("check", "Probes an objective, network, augmentation, confidence map or data set of your own."),
     Deferred("objectives", "Lists the likelihoods and aggregators, with formula and source."),
     Deferred("datasets", "Lists the data sets, and whether they are here."),
 )

@@ -5,11 +5,23 @@ from auglik.confidence.contract import ConfidenceMap, decay_of_confidence
 from auglik.confidence.human import Human
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
-from auglik.confidence.rules import MAPS, Rule, Rules, canonical_rules, check_rules, map_of, parse_rules, rules_identity
+from auglik.confidence.rules import (
+    MAP_NAMES,
+    MAPS,
+    Rule,
+    Rules,
+    canonical_rules,
+    check_rules,
+    map_of,
+    parse_rules,
+    rules_identity,
+    split_rules,
+)
 from auglik.confidence.smoothed import Smoothed
 
 __all__ = [
     "MAPS",
+    "MAP_NAMES",
     "Compose",
     "ConfidenceMap",
     "Human",
@@ -25,4 +37,5 @@ __all__ = [
     "map_of",
     "parse_rules",
     "rules_identity",
+    "split_rules",
 ]

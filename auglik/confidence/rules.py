@@ -1,15 +1,17 @@
 """Which map softens which operation: `crop:polynomial:k=2`, `all:smoothed,crop:polynomial:k=4`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from auglik.confidence.contract import ConfidenceMap
 from auglik.confidence.human import Human
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
+from auglik.confidence.probes import check_map
 from auglik.confidence.smoothed import Smoothed
 from auglik.objectives import InputError
-from auglik.settings.names import canonical, look_up, names, nearest, parse
+from auglik.settings.names import look_up, names, nearest
+from auglik.settings.registry import Registry, conforming
 from auglik.views.augmentation import OPERATIONS
 
 MAPS: dict[str, ConfidenceMap] = {
@@ -18,6 +20,13 @@ MAPS: dict[str, ConfidenceMap] = {
     "smoothed": Smoothed(),
     "measured": Measured(),
 }
+
+
+def _accept(value: object) -> ConfidenceMap:
+    return cast(ConfidenceMap, conforming(value, "a confidence map", ConfidenceMap))
+
+
+MAP_NAMES = Registry(kind="confidence map", built_in=MAPS, group="auglik.confidence", accept=_accept, probe=check_map)
 
 ALL = "all"
 TARGETS: Mapping[str, str] = {name: name for name in (ALL, *OPERATIONS)}
@@ -38,12 +47,12 @@ def parse_rules(text: str) -> Rules:
 
     Raises InputError for unknown targets, maps and parameters.
     """
-    return [_rule(*parts) for parts in _split(text)]
+    return [_rule(*parts) for parts in split_rules(text)]
 
 
 def canonical_rules(text: str) -> str:
     """`text` with only the parameters that differ from the maps' own. Raises InputError as `parse_rules` does."""
-    return ",".join(f"{target}:{canonical('confidence map', text, MAPS)}" for target, text in _split(text))
+    return ",".join(f"{target}:{MAP_NAMES.canonical(text)}" for target, text in split_rules(text))
 
 
 def rules_identity(rules: Rules) -> str:
@@ -80,7 +89,8 @@ def check_rules(rules: Rules, possible: Iterable[str], class_names: Sequence[str
             )
 
 
-def _split(text: str) -> list[tuple[str, str]]:
+def split_rules(text: str) -> list[tuple[str, str]]:
+    """Target and map of each rule, as text."""
     if text in ("", "none"):
         return []
     items = []
@@ -102,4 +112,4 @@ def _hint(word: str) -> str:
 def _rule(target: str, map_text: str) -> Rule:
     if target in MAPS:
         raise InputError(f"soften: expected TARGET:MAP, got {target}:{map_text}{_hint(target)}")
-    return Rule(look_up("operation to soften", target, TARGETS), parse("confidence map", map_text, MAPS))
+    return Rule(look_up("operation to soften", target, TARGETS), MAP_NAMES.parse(map_text))

@@ -24,14 +24,18 @@ from auglik.data.images import Images, LazyImages
 from auglik.data.listing import folders, named
 from auglik.data.npy_folder import NpyFolder
 from auglik.data.npz import Npz
+from auglik.data.own import Make, accept, opened_own
 from auglik.data.source import ConfigurableSource, Source, Traits, one_line, opened
 from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
 from auglik.objectives.errors import InputError
+from auglik.settings.foreign import IMPORT_PATH, Code
 from auglik.settings.names import nearest
+from auglik.settings.registry import Registry
 
 __all__ = [
     "DATASETS",
+    "DATASET_NAMES",
     "Arrays",
     "ClassNames",
     "ImageFolder",
@@ -46,9 +50,11 @@ __all__ = [
     "absent_classes",
     "absent_line",
     "by_number",
+    "canonical_dataset",
     "channel_statistics",
     "check_arrays",
     "class_numbers",
+    "dataset_code",
     "digest",
     "first",
     "first_rows",
@@ -72,17 +78,25 @@ DATASETS: dict[str, Callable[[Path, bool], Source]] = {
     "imagenet": imagenet,
 }
 
+DATASET_NAMES: Registry[Source | Make] = Registry(
+    kind="data set", built_in={**DATASETS}, group="auglik.datasets", accept=accept, probe=lambda source: None
+)
+
 SETTINGS = re.compile(r"[:,](?=\w+=)")
 """What comes between a name or path and each setting of image files or arrays."""
+LONGEST_PATH = 256
 
 
 def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = False) -> Source:
     """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
     A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files may be
-    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. Raises InputError for an unknown name
-    or setting, a path that does not exist, and a file of another kind.
+    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. A user's own is named by import path,
+    unless there is a file or folder of that name. Raises InputError for an unknown name or setting, a path that does
+    not exist, and a file of another kind.
     """
+    if (found := dataset_code(name)) is not None:
+        return opened_own(DATASET_NAMES.parse(name), found[1], data_dir, download)
     text = SETTINGS.split(name)[0]
     settings = name[len(text) :]
     source = _open(text, data_dir, download)
@@ -91,6 +105,18 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     if isinstance(source, ConfigurableSource):
         return source.configured(settings[1:])
     raise InputError(f"data set {name!r}: expected settings of image files or of arrays alone, got them of {text}")
+
+
+def dataset_code(name: str) -> tuple[str, Code] | None:
+    """The foreign code of a data set and its name in a run's settings; None for a name or path of the others."""
+    text = SETTINGS.split(name)[0]
+    known = text in DATASETS or (text not in DATASET_NAMES.plug_ins() and not IMPORT_PATH.fullmatch(name))
+    return None if known or (len(text) < LONGEST_PATH and Path(text).exists()) else DATASET_NAMES.code(name)
+
+
+def canonical_dataset(name: str) -> str:
+    """`name` as it names a run: foreign code in its canonical form, all else as it is."""
+    return name if dataset_code(name) is None else DATASET_NAMES.canonical(name)
 
 
 def _open(name: str, data_dir: Path, download: bool) -> Source:

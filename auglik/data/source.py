@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from auglik.data.arrays import Arrays, LazyArrays
+import numpy as np
+
+from auglik.data.arrays import Arrays, LazyArrays, check_labels
 from auglik.data.class_names import ClassNames
+from auglik.objectives.errors import InputError
 
 Part = Literal["train", "test"]
 
@@ -74,7 +77,20 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
     """One part of a data set, in memory or, where that may be too much, read as it is asked for."""
     if isinstance(source, LargeSource):
         return source.opened(part)
-    return source.train() if part == "train" else source.test()
+    arrays = source.train() if part == "train" else source.test()
+    return _whole(arrays, f"{source.name} ({part})", source.classes)
+
+
+def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:
+    """The same arrays. Raises InputError where a user's own data set gave others than the contract asks for."""
+    if not isinstance(arrays, Arrays):
+        raise InputError(f"{where}: expected auglik.Arrays of images and labels, got {type(arrays).__name__}")
+    images, labels = arrays
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        got = f"{images.dtype} {list(images.shape)}"
+        raise InputError(f"{where}: expected images uint8 [N,c,H,W] with c = 1 or 3, got {got}; check_arrays converts")
+    check_labels(labels, where=where, count=len(images), classes=classes)
+    return arrays
 
 
 def one_line(error: BaseException) -> str:

@@ -12,11 +12,12 @@ from auglik.experiments.engines.local import Engine, Outcome, Progress
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import lengths
+from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.run import CONFIG, Job
-from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, RunConfig, change, flatten
+from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, change, flatten
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
@@ -89,6 +90,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
         if cell.config.dataset not in facts:
             facts[cell.config.dataset] = read_facts(source)
         run = resolve(cell.config, source, facts[cell.config.dataset])
+        code = code_digests(own_code(flatten(run.config)))
         for seed in seeds:
             seeded = replace(run, config=change(run.config, {"seed": seed}))  # no text that was read is another
             settings = settings_hash(seeded, facts[cell.config.dataset].digest)
@@ -105,6 +107,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
                     tensorboard=place.tensorboard,
                     resume=place.resume,
                     scored=scored,
+                    code=code,
                 )
             )
     done = find_finished(output)
@@ -160,16 +163,24 @@ def check_vacant(job: Job) -> None:
         other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
         if changed or (job.folder / RESULTS).exists():
-            what = "; ".join(changed[:4]) or changed_file(job.config)
+            what = "; ".join(changed[:4]) or changed_file(job)
             raise InputError(
                 f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
             )
-    checkpoints.find(job.folder, job.settings)
+    try:
+        checkpoints.find(job.folder, job.settings)
+    except InputError as error:
+        edited = f"; or the code of {', '.join(job.code)} was edited" if job.code else ""
+        raise InputError(f"{error}{edited}") from None
 
 
-def changed_file(config: RunConfig) -> str:
+def changed_file(job: Job) -> str:
     """What has changed where no setting has: files that settings name."""
-    table = " or its confidence table other values" if "measured" in config.soften else ""
+    results = finished(job.folder)
+    before = (results.own_code or {}) if results is not None else {}
+    if results is not None and (edited := [name for name, now in (job.code or {}).items() if before.get(name) != now]):
+        return f"the code of {', '.join(edited)} was edited since"
+    table = " or its confidence table other values" if "measured" in job.config.soften else ""
     return f"its data set has other images{table}, or another version of auglik wrote it"
 
 

@@ -105,7 +105,7 @@ def under_corruption(scores: Iterable[Score], conditions: str) -> UnderCorruptio
             family, target = placed
             found[family][target] = score.nll
     order = {name: place for place, name in enumerate(CORRUPTIONS)}
-    found[SINGLE] = dict(sorted(found[SINGLE].items(), key=lambda item: order[item[0]]))
+    found[SINGLE] = dict(sorted(found[SINGLE].items(), key=lambda item: order.get(item[0], len(order))))
     return UnderCorruption(conditions, {family: targets for family, targets in found.items() if targets})
 
 
@@ -116,7 +116,7 @@ def _target(score: Score) -> tuple[str, str] | None:
         if severity is not None:
             return SEVERITIES, f"{severity:g}"
         return (OVERALL, MEAN) if category == ALL else (CATEGORIES, category)
-    if kind == "corruption" and severity is None and name in CORRUPTIONS:
+    if kind == "corruption" and severity is None:
         return SINGLE, name
     if kind == "occlusion" and severity:
         return OCCLUSION, f"{severity:.0%}"

@@ -1,8 +1,9 @@
 """Networks by name, and one at its initial weights.
 
-A name is one of NETWORKS, with parameters where it has some, or `torchvision:NAME` or `timm:NAME`.
+A name is one of NETWORKS, with parameters where it has some, `torchvision:NAME` or `timm:NAME`, or a user's own.
 """
 
+import contextlib
 from functools import lru_cache
 
 import torch
@@ -17,6 +18,7 @@ from auglik.networks.initialize import initialize
 from auglik.networks.libraries import LIBRARIES
 from auglik.networks.nasnet import Nasnet
 from auglik.networks.network import Network
+from auglik.networks.own import accept, build_own, check_outputs, is_own
 from auglik.networks.preact_resnet import PreactResnet
 from auglik.networks.pyramidnet import Pyramidnet
 from auglik.networks.resnet import Resnet
@@ -24,12 +26,14 @@ from auglik.networks.resnext import Resnext
 from auglik.networks.small_cnn import SmallCnn
 from auglik.networks.wide_resnet import WideResnet
 from auglik.objectives.errors import InputError
-from auglik.settings.names import canonical, parse
+from auglik.settings.foreign import Code, said_of
+from auglik.settings.registry import Registry
 from auglik.system.keys import seed_sequence
 
 __all__ = [
     "LIBRARIES",
     "NETWORKS",
+    "NETWORK_NAMES",
     "AllConv",
     "Densenet",
     "EfficientnetB0",
@@ -74,6 +78,9 @@ NETWORKS: dict[str, Network] = {
     "efficientnet-b0": EfficientnetB0(),
 }
 
+NETWORK_NAMES = Registry(
+    kind="network", built_in=NETWORKS, group="auglik.networks", accept=accept, probe=lambda network: None
+)
 
 DEEPEST = 2000
 """The deepest published residual network has 1202 layers."""
@@ -86,7 +93,7 @@ def find_network(text: str) -> Network:
     """
     library, colon, model = text.partition(":")
     if library not in LIBRARIES:
-        network = parse("network", text, NETWORKS)
+        network = NETWORK_NAMES.parse(text)
         if (depth := getattr(network, "depth", 0)) > DEEPEST:
             raise InputError(f"network {text!r}: expected a depth of at most {DEEPEST:,}, got {depth:,}")
         return network
@@ -100,7 +107,7 @@ def canonical_network(text: str) -> str:
 
     The library need not be here. Raises InputError for an unknown name or parameter of a network of NETWORKS.
     """
-    return text if text.partition(":")[0] in LIBRARIES else canonical("network", text, NETWORKS)
+    return text if text.partition(":")[0] in LIBRARIES else NETWORK_NAMES.canonical(text)
 
 
 def build_network(network: str | Network, channels: int, classes: int, outputs: int, seed: int) -> nn.Module:
@@ -118,21 +125,33 @@ def build_network(network: str | Network, channels: int, classes: int, outputs: 
     with torch.random.fork_rng(devices=[]):
         # A library draws its initial weights from this generator; all other weights are drawn again.
         torch.default_generator.manual_seed(int(seed_sequence(seed, "library weights").generate_state(1)[0]))
-        built = specification.build(channels, outputs)
-    initialize(built, classes, seed)
+        own = is_own(specification)
+        built = build_own(specification, channels, classes, outputs) if own else specification.build(channels, outputs)
+    initialize(built, classes, seed, kept=own)
     return built
+
+
+def own_code(name: str) -> Code | None:
+    """The foreign code of a network; None for those of NETWORKS and of libraries."""
+    named = None if name.partition(":")[0] in LIBRARIES else NETWORK_NAMES.code(name)
+    return None if named is None else named[1]
 
 
 @lru_cache(maxsize=64)
 def check_images(name: str, channels: int, height: int, width: int, images: int) -> None:
     """Raises InputError unless the network takes images of that shape, so many of them in a training step."""
-    if name.partition(":")[0] not in LIBRARIES and images > 1:
+    if name.partition(":")[0] in NETWORKS and images > 1:
         return  # these take all sizes
-    network = build_network(name, channels, 2, 2, seed=0)
-    with torch.no_grad():
+    own, seen = own_code(name), min(images, 2)
+    with torch.no_grad(), contextlib.nullcontext() if own is None else said_of(own):
+        network = build_network(name, channels, 2, 2, seed=0)
         try:
-            network(torch.zeros(min(images, 2), channels, height, width))
-        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            found = network(torch.zeros(seen, channels, height, width))
+            if own is not None:
+                check_outputs(found, seen, 2)
+        except InputError:
+            raise
+        except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
             got = f"{channels} x {height} x {width} values{', one in a step' if images == 1 else ''}"
             reason = " ".join(str(error).split())[:120]
             raise InputError(f"network {name!r}: expected images that it can take, got {got} ({reason})") from None

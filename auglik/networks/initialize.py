@@ -10,18 +10,19 @@ from auglik.networks.randomness import Uniforms
 from auglik.system.keys import device_generator
 
 
-def initialize(network: nn.Module, classes: int, seed: int) -> None:
+def initialize(network: nn.Module, classes: int, seed: int, kept: bool = False) -> None:
     """Sets every parameter in place: convolutions and linear layers U(+-1/sqrt(fan_in)), norms as they reset.
 
     That is torch's default rule. The rows of `head` beyond `classes` (a sink) have generators of their own, so that all
-    the rest is bit-identical with and without them. The body that a library has initialized keeps its weights. What
-    the network draws while it trains gets its key. Raises TypeError for parameters that the rule does not cover.
+    the rest is bit-identical with and without them. The body that a library has initialized keeps its weights, and so
+    does all but the head where they are to be `kept`. What the network draws while it trains gets its key. Raises
+    TypeError for parameters that the rule does not cover.
     """
-    initialized = isinstance(network, LibraryModule) and network.initialized
+    initialized = kept or (isinstance(network, LibraryModule) and network.initialized)
     for name, module in network.named_modules():
         if isinstance(module, Uniforms):
             module.reset(seed, name)
-        elif initialized and name.startswith("body"):
+        elif initialized and module is not network.head:
             continue
         elif isinstance(module, nn.Conv2d | nn.Linear):
             rows = classes if module is network.head else len(module.weight)

@@ -9,6 +9,7 @@ from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import InputError
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
+from auglik.runs.own_code import identified, own_code
 from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
 from auglik.runs.resolved import ResolvedRun, given
@@ -177,4 +178,6 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
 
 def settings_hash(run: ResolvedPretraining, data_digest: str) -> str:
     """SHA-256 of all that decides the numbers: the settings, the training data by content, the format."""
-    return hash_of({**run.config.flat(), "dataset": data_digest, "pretraining_format": RESULT_FORMAT})
+    flat = run.config.flat()
+    named = identified(flat, own_code(flat, ("network",)))
+    return hash_of({**named, "dataset": data_digest, "pretraining_format": RESULT_FORMAT})

@@ -85,8 +85,9 @@ def _cell(name: str, runs: Iterable[Run], warnings: list[str]) -> Cell:
     """The runs of one cell that were trained alike and scored on the same test images; says what was left out."""
     ordered = sorted(runs, key=lambda run: run.seed)
     alike = _most(
-        ordered, lambda run: _settings(run.config), f"{name}: other settings than the cell's other runs", warnings
-    )
+        ordered, lambda run: (_settings(run.config), repr(run.results.own_code)),
+        f"{name}: other settings, or code, than the cell's other runs", warnings,
+    )  # fmt: skip
     same = _most(alike, _test_set, f"{name}: other test images than the cell's other runs", warnings)
     return Cell(name, {run.seed: run for run in same})
 

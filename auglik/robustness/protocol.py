@@ -44,7 +44,8 @@ class RobustnessConfig:
 
     corruptions: str = option(
         "auto",
-        "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; or none.",
+        "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; none; or an import"
+        " path.",
         group=Group.EVALUATION,
     )
     severities: str = option("1,2,3,4,5", "Severities of the corruptions, separated by commas.")

@@ -18,6 +18,7 @@ from auglik.robustness.human import load_human_labels
 from auglik.robustness.image_set import chosen_images, image_conditions, image_fingerprint
 from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
+from auglik.robustness.own import own_conditions, own_corruptions
 from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
 from auglik.runs.evaluation import Progress
@@ -105,10 +106,14 @@ def _corruptions(
     config: RobustnessConfig,
     progress: Progress,
 ) -> Corruptions:
+    severities, allow_missing, seed = config.chosen_severities(), config.allow_missing, config.robustness_seed
+    if (own := own_corruptions(config.corruptions)) is not None:
+        corruptions, code = own
+        conditions = own_conditions(corruptions, code, test, chosen, severities, seed)
+        return Corruptions(conditions, repr(corruptions), code.digest)
     folder = find_corruptions(config.corruptions, dataset, source, data_dir)
     if folder is None:
         return Corruptions([], "none", "")
-    severities, allow_missing, seed = config.chosen_severities(), config.allow_missing, config.robustness_seed
     if folder == "made":
         subset = Arrays(test.images[chosen], test.labels[chosen])
         made = made_set(source.name, subset, chosen, data_dir, seed, progress)

@@ -4,8 +4,7 @@ from functools import lru_cache
 
 import torch
 
-from auglik.networks import find_network
-from auglik.networks.libraries import LIBRARIES
+from auglik.networks import NETWORKS, find_network
 from auglik.objectives import InputError
 from auglik.runs.resolved import ResolvedRun
 from auglik.views import Shape
@@ -45,11 +44,11 @@ def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
 
 @lru_cache(maxsize=64)
 def parameters(network: str, channels: int, outputs: int) -> int:
-    """Weights of a network, counted without making them; 0 for those of libraries, whose sizes are fixed.
+    """Weights of a network, counted without making them; 0 for those of libraries and a user's own.
 
     Raises InputError for sizes that make no network.
     """
-    if network.partition(":")[0] in LIBRARIES:
+    if network.partition(":")[0] not in NETWORKS:
         return 0
     try:
         with torch.device("meta"):

@@ -12,6 +12,7 @@ from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
 from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.registry import find_optimizer, find_schedule
+from auglik.runs.own_code import SOURCES, identified, own_code
 from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, get, hash_of, identity_of
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.mixing.contract import Mixing
@@ -129,7 +130,12 @@ def given(name: str, value: T | None) -> T:
 def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
 
-    The data set enters by its content, so that a file may move; so do the tables of softening and weights.
+    The data set enters by its content, so that a file may move; so do the tables of softening and weights, and a
+    user's own code by its source.
     """
-    of_data = {"dataset": data_digest, "soften": rules_identity(run.rules)}
-    return hash_of({**identity_of(run.config), **of_data, "result_format": RESULT_FORMAT})
+    flat = identity_of(run.config)
+    named = identified(flat, own_code(flat, tuple(key for key in SOURCES if key != "dataset")))
+    identity = {**named, "dataset": data_digest, "soften": rules_identity(run.rules), "result_format": RESULT_FORMAT}
+    if named["soften"] != flat["soften"]:
+        identity["soften_code"] = named["soften"]
+    return hash_of(identity)

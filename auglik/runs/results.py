@@ -46,6 +46,8 @@ class Results:
     threads: int
     device: str
     versions: Mapping[str, str]
+    own_code: Mapping[str, str] | None = None
+    """SHA-256 of the source of a user's own code, by its name in the settings; None where there is none."""
 
     def score(self, name: str) -> float:
         """NaN where the run was not given it, or where it was not finite."""

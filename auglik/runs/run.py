@@ -34,6 +34,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Evaluation, evaluate, on_validation
 from auglik.runs.loop import lengths
+from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.results import RESULTS, Results, finished
@@ -69,6 +70,8 @@ class Job:
     """Go on from a checkpoint where there is one; else start anew."""
     scored: bool = True
     """Score the test images; else the run ends with its training, and sees none."""
+    code: Mapping[str, str] | None = None
+    """The digests of the user's own code that the settings name, as the run was planned with it."""
 
     @property
     def config(self) -> RunConfig:
@@ -83,6 +86,10 @@ def execute(
 
     It runs on the threads that torch has, and records them: an engine gives it `threads_of` the job.
     """
+    own = code_digests(own_code(flatten(job.config)))
+    if job.code is not None and own != job.code:
+        edited = ", ".join(name for name in own if own[name] != job.code.get(name))
+        raise InputError(f"{edited}: the code was edited since the run was planned: start again")
     ensure_writable(job.folder)
     resume = find_checkpoint(job)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
@@ -141,6 +148,7 @@ def execute(
         threads=torch.get_num_threads(),
         device=device_name(run.device),
         versions=versions(),
+        own_code=own or None,
     )
     write_json(job.folder / RESULTS, to_json(results))
     return results

@@ -13,14 +13,15 @@ from typing import TypeVar
 
 from auglik.confidence import MAPS, canonical_rules, parse_rules
 from auglik.confidence.rules import ALL
-from auglik.data import DATASETS
+from auglik.data import DATASETS, canonical_dataset
 from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
 from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
 from auglik.settings.groups import Group
-from auglik.settings.names import canonical, nearest, parse
+from auglik.settings.names import nearest
+from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.views import FlipCropRotate, Step
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.registry import AUGMENTATIONS, canonical_augmentations, read_augmentations
@@ -201,10 +202,10 @@ class RunConfig:
 
     def objective(self) -> Objective:
         """The objective that the names mean, its schedule that of the run's own mollification."""
-        likelihood = parse("likelihood", self.likelihood, LIKELIHOODS)
+        likelihood = LIKELIHOOD_NAMES.parse(self.likelihood)
         if likelihood.schedule is not None:
             likelihood = replace(likelihood, schedule=self.view.schedule())  # type: ignore[type-var]
-        return Objective(likelihood, parse("aggregator", self.aggregator, AGGREGATORS))
+        return Objective(likelihood, AGGREGATOR_NAMES.parse(self.aggregator))
 
     def images_per_step(self) -> int:
         return self.batch_size if self.budget == "images" else self.batch_size // self.views
@@ -255,8 +256,9 @@ def coerced(key: str, value: object) -> Scalar:
 
 
 CANONICAL: dict[str, Callable[[str], str]] = {
-    "likelihood": lambda text: canonical("likelihood", text, LIKELIHOODS),
-    "aggregator": lambda text: canonical("aggregator", text, AGGREGATORS),
+    "likelihood": LIKELIHOOD_NAMES.canonical,
+    "aggregator": AGGREGATOR_NAMES.canonical,
+    "dataset": canonical_dataset,
     "network": canonical_network,
     "optimizer": canonical_optimizer,
     "rate_schedule": canonical_schedule,

@@ -1,7 +1,11 @@
 """The augmentations by name, and pipelines of them as text: `fcr,trivial-augment,random-erasing:p=0.5`."""
 
+from dataclasses import replace
+from typing import cast
+
 from auglik.objectives import InputError
-from auglik.settings.names import canonical, names, parse
+from auglik.settings.names import names
+from auglik.settings.registry import Registry, conforming
 from auglik.views.augmentation import Augmentation
 from auglik.views.augmentations.crops import CROPS
 from auglik.views.augmentations.fcr import FlipCropRotate
@@ -9,6 +13,7 @@ from auglik.views.augmentations.occlusion import OCCLUSIONS
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.pipeline import Step
 from auglik.views.policies import POLICIES
+from auglik.views.probes import check_stage
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),
@@ -18,25 +23,42 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 
 
+def _accept(value: object) -> Augmentation | Mixing:
+    if hasattr(value, "mix"):
+        return cast(Mixing, conforming(value, "a mixing", Mixing))
+    return cast(Augmentation, conforming(value, "an augmentation", Augmentation))
+
+
+AUGMENTATION_NAMES: Registry[Augmentation | Mixing] = Registry(
+    kind="augmentation",
+    built_in={**AUGMENTATIONS, **MIXINGS},
+    group="auglik.augmentations",
+    accept=_accept,
+    probe=check_stage,
+)
+
+
 def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
     """The mixing of images and the steps of views that `text` names, separated by commas; `none` is neither.
 
     `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
     an augmentation of levels after one of standardized pixels.
     """
-    known = {**AUGMENTATIONS, "fcr": fcr}
+    known = replace(AUGMENTATION_NAMES, built_in={**AUGMENTATION_NAMES.built_in, "fcr": fcr})
     mixing: Mixing | None = None
     steps: list[Step] = []
     for item in names(text) if text != "none" else []:
         name = item.partition(":")[0]
-        if name in MIXINGS:
-            if mixing is not None:
-                raise InputError(f"augment: expected one of {', '.join(MIXINGS)}, got two in {text!r}")
-            mixing = parse("augmentation", item, MIXINGS)
-            continue
         if name == "fcr" and item != name:
             raise InputError(f"augment: expected fcr alone, got {item!r}: --flip, --crop-padding and --rotation set it")
-        augmentation = parse("augmentation", item, known)
+        augmentation = known.parse(item)
+        if hasattr(augmentation, "mix"):
+            if mixing is not None:
+                raise InputError(f"augment: expected one mixing, such as {', '.join(MIXINGS)}, got two in {text!r}")
+            mixing = cast(Mixing, augmentation)
+            continue
+        if (own := known.code(item)) is not None:
+            name = f"own:{own[1].name}"  # keys its draws, wherever its file lies
         if steps and augmentation.domain == "levels" and steps[-1].augmentation.domain != "levels":
             before = steps[-1].name
             raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: give {name} first")
@@ -47,5 +69,4 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
 
 def canonical_augmentations(text: str) -> str:
     """`text` with each name in its canonical form."""
-    known = {**AUGMENTATIONS, **MIXINGS}
-    return ",".join(canonical("augmentation", item, known) for item in names(text)) if text != "none" else text
+    return ",".join(map(AUGMENTATION_NAMES.canonical, names(text))) if text != "none" else text

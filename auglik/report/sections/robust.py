@@ -65,17 +65,18 @@ def _items(found: Measured, styles: Styles) -> list[Item]:
 
 
 def _corruptions(found: Measured, styles: Styles) -> list[Item]:
-    there = {name for kind, name, *_ in found.conditions() if kind == "corruption"}
-    names = [name for name in CORRUPTIONS if name in there]
+    category_of = categories_of(found)
+    names = list(category_of)
     severities = found.strengths("corruption")
 
     def at(categories: Sequence[str]) -> dict[float, list[Condition]]:
-        kept = [name for name in names if CORRUPTIONS[name] in categories]
+        kept = [name for name in names if category_of[name] in categories]
         return {
-            severity: [("corruption", name, CORRUPTIONS[name], severity) for name in kept] for severity in severities
+            severity: [("corruption", name, category_of[name], severity) for name in kept] for severity in severities
         }
 
-    categories = [category for category in CATEGORIES if any(CORRUPTIONS[name] == category for name in names)]
+    categories = [category for category in CATEGORIES if category in category_of.values()]
+    categories += [category for category in dict.fromkeys(category_of.values()) if category not in CATEGORIES]
     parts = [("all corruptions", categories), *((category, [category]) for category in categories)]
     errors = [
         Panel(title=title, x_title="severity", y_title=ERROR.title, curves=found.curves(at(kept), ERROR))
@@ -90,24 +91,31 @@ def _corruptions(found: Measured, styles: Styles) -> list[Item]:
     )
     return [
         curves_figure(found.key("severity"), says, [errors[0], *others, *errors[1:]], styles),
-        _profiles(found, styles, names),
+        _profiles(found, styles, category_of),
         *(_by_severity(found, severities, metric) for metric in PRINTED),
-        *(_by_corruption(found, names, categories, metric) for metric in PRINTED),
+        *(_by_corruption(found, category_of, categories, metric) for metric in PRINTED),
     ]
 
 
-def _profiles(found: Measured, styles: Styles, names: Sequence[str]) -> Figure:
+def categories_of(found: Measured) -> dict[str, str]:
+    """The corruptions that were measured, with their categories: in the published order, then others."""
+    there = {name: category for kind, name, category, _ in found.conditions() if kind == "corruption" and name != MEAN}
+    order = [*(name for name in CORRUPTIONS if name in there), *(name for name in there if name not in CORRUPTIONS)]
+    return {name: there[name] for name in order}
+
+
+def _profiles(found: Measured, styles: Styles, category_of: Mapping[str, str]) -> Figure:
     """Error and NLL under every corruption, means over severities and seeds."""
     groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(CORRUPTIONS[name], []).append(name)
+    for name, category in category_of.items():
+        groups.setdefault(category, []).append(name)
     order = [name for members in groups.values() for name in members]
     spoken = {title: [name.replace("_", " ") for name in members] for title, members in groups.items()}
     panels, data = [], list[Datum]()
     for metric in (ERROR, NLL):
         scores = {}
         for cell in found.cells:
-            shown = [found.entry(cell, ("corruption", name, CORRUPTIONS[name], None), metric) for name in order]
+            shown = [found.entry(cell, ("corruption", name, category_of[name], None), metric) for name in order]
             scores[cell] = [one.numbers[0][1] if one.numbers else float("nan") for one in shown]
             data += [Datum(cell, f"{name}, {metric.title}", x) for name, x in zip(order, scores[cell], strict=True)]
         panels.append(
@@ -133,10 +141,10 @@ def _by_severity(found: Measured, severities: Sequence[float], metric: Column) -
     )
 
 
-def _by_corruption(found: Measured, names: Sequence[str], categories: Sequence[str], metric: Column) -> Table:
+def _by_corruption(found: Measured, category_of: Mapping[str, str], categories: Sequence[str], metric: Column) -> Table:
     """The layout of Heinonen et al. 2025, Table 2: clean, mean, every corruption, and here their categories too."""
     columns: dict[str, Condition] = {"clean": CLEAN, "mean": ("corruption", MEAN, ALL, None)}
-    columns |= {name.replace("_", " "): ("corruption", name, CORRUPTIONS[name], None) for name in names}
+    columns |= {name.replace("_", " "): ("corruption", name, category, None) for name, category in category_of.items()}
     columns |= {f"all {category}": ("corruption", MEAN, category, None) for category in categories}
     return _table(
         found, f"corruptions-{metric.name}", f"{_capital(metric)} by corruption, means over severities", columns, metric

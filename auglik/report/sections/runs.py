@@ -5,7 +5,7 @@ import math
 import tomli_w
 
 from auglik.report.collect import Cell, Collected
-from auglik.report.content import Details, Row, Section, Shown, Table, count, number, words
+from auglik.report.content import Details, Row, Section, Shown, Table, count, listed, number, words
 from auglik.report.run_files import Run
 from auglik.runs.settings import flatten
 
@@ -18,9 +18,18 @@ def runs(collected: Collected) -> Section:
     return Section(
         "runs",
         "Every run",
-        ("Settings are those that decide a run's numbers; a digest stands for all that was drawn.",),
+        ("Settings are those that decide a run's numbers; a digest stands for all that was drawn.", *_own(collected)),
         tuple(_cell(cell) for cell in collected.cells.values()),
     )
+
+
+def _own(collected: Collected) -> list[str]:
+    """A sentence for each piece of code that is not auglik's."""
+    found: dict[str, None] = {}
+    for run in (run for cell in collected.cells.values() for run in cell.runs.values()):
+        code = run.results.own_code or {}
+        found |= dict.fromkeys(f"{name} ({digest[:DIGEST]})" for name, digest in code.items())
+    return [f"Code beside auglik's own, by the SHA-256 of its source: {listed(list(found))}."] if found else []
 
 
 def _cell(cell: Cell) -> Details:

@@ -1,0 +1,106 @@
+"""Probes of a network by name, on a few random images."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from auglik.networks import build_network
+from auglik.objectives.probes import Probe, expect
+
+IMAGES, CLASSES = 4, 5
+
+
+class Probed(NamedTuple):
+    """A network and the images that it is tried on."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+
+    def module(self, outputs: int = CLASSES, seed: int = 0) -> nn.Module:
+        return build_network(self.name, self.channels, CLASSES, outputs, seed)
+
+    def images(self) -> Tensor:
+        generator = torch.Generator().manual_seed(5)
+        return torch.randn(IMAGES, self.channels, self.height, self.width, generator=generator)
+
+
+def logits(probed: Probed) -> str:
+    found = probed.module()(probed.images())
+    expect(found.shape == (IMAGES, CLASSES), f"logits [B,C] = {[IMAGES, CLASSES]}", list(found.shape))
+    expect(bool(found.isfinite().all()), "finite logits", "NaN or inf")
+    return f"{list(found.shape)}"
+
+
+def parameters(probed: Probed) -> str:
+    module = probed.module()
+    module(probed.images()).square().sum().backward()
+    still = [name for name, parameter in module.named_parameters() if parameter.grad is None]
+    expect(not still, "a gradient of every parameter", f"none of {', '.join(still)}")
+    return f"{sum(parameter.numel() for parameter in module.parameters()):,} parameters"
+
+
+def alone(probed: Probed) -> str:
+    module, images = probed.module().eval(), probed.images()
+    with torch.no_grad():
+        whole, single = module(images), torch.cat([module(image[None]) for image in images])
+    apart = float((whole - single).abs().max())
+    expect(
+        apart <= 1e-4 * (1 + float(whole.abs().max())), "logits of an image alone as in a batch", f"{apart:.1e} apart"
+    )
+    return f"evaluated alone within {apart:.1e}"
+
+
+def seeds(probed: Probed) -> str:
+    first, again, other = (probed.module(seed=seed).state_dict() for seed in (0, 0, 1))
+    changed = [name for name in first if not torch.equal(first[name], again[name])]
+    expect(not changed, "the same weights of the same seed", f"others in {', '.join(changed[:3])}")
+    expect(any(not torch.equal(first[name], other[name]) for name in first), "others of another seed", "the same")
+    return "weights follow the seed"
+
+
+def extra_output(probed: Probed) -> str:
+    """The extra output of an objective with a sink leaves all other weights as they are."""
+    plain, more = probed.module().state_dict(), probed.module(CLASSES + 1).state_dict()
+    for name, values in plain.items():
+        found = more[name][:CLASSES] if name.startswith("head.") else more[name]
+        expect(torch.equal(found, values), "the same weights beside a sink", f"others in {name}")
+    return "weights are the same with an output more"
+
+
+def determined(probed: Probed) -> str:
+    found = []
+    for state in (1, 2):
+        module = probed.module().train()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(state)
+            found.append(module(probed.images()))
+    expect(
+        torch.equal(*found),
+        "training that draws from keyed layers alone (nn.Dropout becomes one)",
+        "other logits at another state of torch's global generator",
+    )
+    return "the same bits whatever the global generator"
+
+
+def saved(probed: Probed) -> str:
+    first, second = probed.module(seed=0).eval(), probed.module(seed=1).eval()
+    second.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        same = torch.equal(first(probed.images()), second(probed.images()))
+    expect(same, "the same logits once the weights are loaded", "others: something is not in the state dict")
+    return "the state dict holds all"
+
+
+NETWORK_PROBES: Mapping[str, Probe[Probed]] = {
+    "logits": logits,
+    "parameters": parameters,
+    "batch of one": alone,
+    "seeds": seeds,
+    "extra output": extra_output,
+    "determined": determined,
+    "saved": saved,
+}

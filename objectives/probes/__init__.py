@@ -1,0 +1,18 @@
+"""Probes of a likelihood or an aggregator: what its contract promises, tried on a few numbers."""
+
+from auglik.objectives.probes.aggregators import AGGREGATOR_PROBES, check_aggregator
+from auglik.objectives.probes.likelihoods import LIKELIHOOD_PROBES, check_likelihood
+from auglik.objectives.probes.probing import Finding, Probe, close, expect, expect_count, findings
+
+__all__ = [
+    "AGGREGATOR_PROBES",
+    "LIKELIHOOD_PROBES",
+    "Finding",
+    "Probe",
+    "check_aggregator",
+    "check_likelihood",
+    "close",
+    "expect",
+    "expect_count",
+    "findings",
+]

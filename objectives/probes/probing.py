@@ -1,0 +1,91 @@
+"""What a probe is, and what it finds."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from auglik.objectives.errors import InputError
+
+T = TypeVar("T")
+
+Probe = Callable[[T], str]
+"""Returns what was seen; raises InputError with what was expected and what came, or whatever the probed code raises."""
+
+
+class Finding(NamedTuple):
+    probe: str
+    passed: bool
+    seen: str
+    """On one line."""
+
+
+def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
+    """What each probe sees; an error of the code is a failure like others, with its file and line."""
+    for name, probe in probes.items():
+        try:
+            seen, passed = probe(probed), True
+        except InputError as error:
+            seen, passed = str(error), False
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+            seen, passed = f"{Path(place.filename).name}:{place.lineno}: {what}", False
+        yield Finding(name, passed, seen)
+
+
+def expect(holds: bool, expected: str, got: object) -> None:
+    """Raises InputError unless it holds."""
+    if not holds:
+        raise InputError(f"expected {expected}, got {got}")
+
+
+def expect_count(value: object, least: int, what: str) -> None:
+    """Raises InputError unless it is a whole number of at least so much."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    expect(whole and value >= least, f"{what} as an integer >= {least}", repr(value))  # type: ignore[operator]
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    """The largest difference in units of 1 + the largest magnitude of its row; inf where either is not finite."""
+    wanted = expected.double()
+    difference = ((found.double() - wanted).abs() / (1 + wanted.abs().amax(-1, keepdim=True))).max()
+    return float(difference) if bool(difference.isfinite()) else float("inf")
+
+
+def close(found: Tensor, expected: Tensor, what: str) -> str:
+    """That they agree to 64 roundings of their coarser dtype. Raises InputError."""
+    if found.shape != expected.shape:
+        raise InputError(f"expected {what}, got shape {list(found.shape)} instead of {list(expected.shape)}")
+    apart = distance(found, expected)
+    limit = 64 * max(torch.finfo(tensor.dtype).eps for tensor in (found, expected))
+    expect(apart <= limit, f"{what} to {limit:.0e}", f"a difference of {apart:.1e}")
+    return f"{what}: within {apart:.1e}"
+
+
+def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Tensor) -> Tensor:
+    """d (cotangent . function) / d at. Raises InputError where nothing depends on it."""
+    x = at.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value = function(x)
+        expect(value.requires_grad, "a value that depends on its input", "one without a gradient (detached?)")
+        (gradient,) = torch.autograd.grad(value, x, cotangent.to(value.dtype), allow_unused=True)
+    if gradient is None:
+        raise InputError("expected a value that depends on its input, got one that does not")
+    return gradient
+
+
+def differences_agree(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Tensor, what: str) -> str:
+    """That the gradient is that of central differences, in float64. Raises InputError."""
+    gradient = gradient_of(function, at, cotangent)
+    step = 1e-5
+    shifts = step * torch.eye(at.numel(), dtype=at.dtype).view(-1, *at.shape)
+    with torch.no_grad():
+        central = [((function(at + shift) - function(at - shift)) * cotangent).sum() for shift in shifts]
+    expected = torch.stack(central).view(at.shape) / (2 * step)
+    apart = distance(gradient, expected)
+    expect(apart <= 1e-6, f"the gradient of {what} to be that of finite differences to 1e-6", f"{apart:.1e} apart")
+    return f"gradient and finite differences within {apart:.1e}"

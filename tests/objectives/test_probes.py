@@ -1,0 +1,196 @@
+"""Probes of likelihoods and aggregators: what is built in passes, and each planted fault is caught by its probe."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, InputError, Jensen, Likelihood, Smoothed
+from auglik.objectives.probes import (
+    AGGREGATOR_PROBES,
+    LIKELIHOOD_PROBES,
+    check_aggregator,
+    check_likelihood,
+    findings,
+)
+from auglik.settings.names import parse
+
+LIKELIHOOD_NAMES = (*LIKELIHOODS, "noisy-dirichlet:alpha_eps=0.5", "focal:focus=0.5", "label-relaxation")
+AGGREGATOR_NAMES = (*AGGREGATORS, "geometric:T=2", "power-mean:rho=-1")
+
+
+@pytest.mark.parametrize("name", LIKELIHOOD_NAMES)
+def test_every_likelihood_passes(name: str) -> None:
+    likelihood = parse("likelihood", name, LIKELIHOODS)
+    check_likelihood(likelihood)
+    assert [found for found in findings(likelihood, LIKELIHOOD_PROBES) if not found.passed] == []
+
+
+@pytest.mark.parametrize("name", AGGREGATOR_NAMES)
+def test_every_aggregator_passes(name: str) -> None:
+    aggregator = parse("aggregator", name, AGGREGATORS)
+    check_aggregator(aggregator)
+    assert [found for found in findings(aggregator, AGGREGATOR_PROBES) if not found.passed] == []
+
+
+Table = Callable[[Tensor, Tensor], Tensor]
+
+
+def log_f(logits: Tensor) -> Tensor:
+    return logits.float().log_softmax(-1) if logits.dtype in (torch.bfloat16, torch.float16) else logits.log_softmax(-1)
+
+
+def smoothed(logits: Tensor, decay: Tensor) -> Tensor:
+    return Smoothed().table(logits, decay)
+
+
+def only_value(logits: Tensor, decay: Tensor) -> Tensor:
+    """The right value, whose gradient misses a factor."""
+    table = smoothed(logits, decay)
+    return table.detach() + 0.5 * (table - table.detach())
+
+
+def after_exponentials(logits: Tensor, decay: Tensor) -> Tensor:
+    f = logits.exp() / logits.exp().sum(-1, keepdim=True)
+    return (1 - decay[..., None]) * f.log()
+
+
+def direct_logarithmic_mean(logits: Tensor, decay: Tensor) -> Tensor:
+    """(u-v)/(log u - log v), which is 0/0 where predictions are uniform."""
+    logs = log_f(logits)
+    mean = logs.mean(-1, keepdim=True)
+    normalizer = ((mean.exp() - logs.exp()) / (mean - logs)).sum(-1, keepdim=True)
+    return smoothed(logits, decay) - normalizer.log()
+
+
+def cancelling(logits: Tensor, decay: Tensor) -> Tensor:
+    return smoothed(logits, decay) + 1e6 - 1e6
+
+
+def first_class_favoured(logits: Tensor, decay: Tensor) -> Tensor:
+    return smoothed(logits, decay) + torch.eye(logits.shape[-1], dtype=log_f(logits).dtype)[0]
+
+
+def over_views(logits: Tensor, decay: Tensor) -> Tensor:
+    return log_f(logits) - log_f(logits).amax(0, keepdim=True).detach() * decay[..., None] / len(logits)
+
+
+def over_images(logits: Tensor, decay: Tensor) -> Tensor:
+    return smoothed(logits, decay) - decay.mean(1, keepdim=True)[..., None]
+
+
+def random(logits: Tensor, decay: Tensor) -> Tensor:
+    return smoothed(logits, decay) * (1 + 0.1 * torch.rand(()))
+
+
+def in_place(logits: Tensor, decay: Tensor) -> Tensor:
+    found = smoothed(logits, decay)
+    decay.mul_(0.5)
+    return found
+
+
+def in_half_precision(logits: Tensor, decay: Tensor) -> Tensor:
+    return (1 - decay[..., None]).to(logits.dtype) * logits.log_softmax(-1)
+
+
+FAULTS: dict[str, tuple[Table, str]] = {
+    "detached": (lambda logits, decay: smoothed(logits, decay).detach(), "dependence"),
+    "of decay alone": (lambda logits, decay: decay[..., None] + 0 * logits, "dependence"),
+    "half the gradient": (only_value, "gradients"),
+    "the log of exponentials": (after_exponentials, "extremes"),
+    "0/0 at uniform logits": (direct_logarithmic_mean, "uniform logits"),
+    "cancellation": (cancelling, "float32"),
+    "a class favoured": (first_class_favoured, "permuted classes"),
+    "views mixed": (over_views, "one view"),
+    "images mixed": (over_images, "permuted images"),
+    "random": (random, "repetition"),
+    "its input changed": (in_place, "repetition"),
+    "half precision kept": (in_half_precision, "half precision"),
+    "transposed": (lambda logits, decay: smoothed(logits, decay).mT, "shapes"),
+    "the first view's decay": (lambda logits, decay: smoothed(logits, decay[:1].expand_as(decay)), "permuted views"),
+    "an error": (lambda logits, decay: smoothed(logits[..., 0], decay), "shapes"),
+}
+
+
+def likelihood_with(table: Table) -> Likelihood:
+    made = dataclasses.make_dataclass(
+        "Faulty", [], bases=(Smoothed,), frozen=True, namespace={"table": lambda self, *arguments: table(*arguments)}
+    )()
+    assert isinstance(made, Smoothed)
+    return made
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_likelihood_fails_the_probe_that_should_find_it(fault: str) -> None:
+    table, probe = FAULTS[fault]
+    found = {item.probe: item for item in findings(likelihood_with(table), LIKELIHOOD_PROBES)}
+    assert not found[probe].passed, found
+    assert "\n" not in found[probe].seen
+
+
+@pytest.mark.parametrize(
+    "fault", ["detached", "of decay alone", "0/0 at uniform logits", "transposed", "the log of exponentials"]
+)
+def test_what_could_not_be_trained_is_refused_when_it_is_loaded(fault: str) -> None:
+    likelihood = likelihood_with(FAULTS[fault][0])
+    if fault == "the log of exponentials":
+        return check_likelihood(likelihood)  # right where training begins; `auglik check` tells
+    with pytest.raises(InputError, match="expected"):
+        check_likelihood(likelihood)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unnormalized(Smoothed):
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        return logits
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftLabelsRefused(Smoothed):
+    soft_labels = False  # and says so
+
+
+def test_predictions_and_soft_labels_are_probed() -> None:
+    found = {item.probe: item for item in findings(Unnormalized(), LIKELIHOOD_PROBES)}
+    assert [name for name, item in found.items() if not item.passed] == ["predictions"]
+    found = {item.probe: item for item in findings(SoftLabelsRefused(), LIKELIHOOD_PROBES)}
+    assert found["soft labels"].passed
+    assert "refused" in found["soft labels"].seen
+
+
+Fold = Callable[..., Tensor]
+
+
+def best(table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+    return table.amax(0)
+
+
+FOLDS: dict[str, tuple[Fold, str]] = {
+    "a sum": (lambda table, weight=None, log_importance=None: table.sum(0), "equal views"),
+    "weights ignored": (best, "weights"),
+    "the first view": (
+        lambda table, weight=None, log_importance=None: Jensen().fold(table) + 0.1 * table[0], "permuted views",
+    ),
+    "the log of exponentials": (
+        lambda table, weight=None, log_importance=None: table.exp().mean(0).log(), "extremes",
+    ),
+    "detached": (lambda table, weight=None, log_importance=None: Jensen().fold(table).detach(), "dependence"),
+    "images mixed": (
+        lambda table, weight=None, log_importance=None: Jensen().fold(table) - table.mean((0, 1)), "permuted images",
+    ),
+    "views kept": (lambda table, weight=None, log_importance=None: table, "shapes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FOLDS)
+def test_a_faulty_aggregator_fails_the_probe_that_should_find_it(fault: str) -> None:
+    fold, probe = FOLDS[fault]
+    made = dataclasses.make_dataclass(
+        "Faulty", [], bases=(Jensen,), frozen=True, namespace={"fold": lambda self, *arguments: fold(*arguments)}
+    )()
+    assert isinstance(made, Jensen)
+    aggregator: Aggregator = made
+    found = {item.probe: item for item in findings(aggregator, AGGREGATOR_PROBES)}
+    assert not found[probe].passed, found
