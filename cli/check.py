@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from auglik.cli.errors import one_line_errors
+from auglik.cli.options import data_dir_option
 from auglik.objectives import InputError
+from auglik.settings.groups import Group
 
 KINDS = ("likelihood", "aggregator", "network", "augmentation", "mixing", "confidence", "dataset", "corruptions")
 """Those of the probes, which a test compares: importing them takes seconds that `--help` need not wait for."""
@@ -15,9 +17,12 @@ LONGEST = 160
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--as", "kind", type=click.Choice(KINDS), help="What it is [told by its members].")
-@click.option("--image", default="3x32x32", show_default=True, help="Channels, height and width that a network sees.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--as", "kind", type=click.Choice(KINDS), help="What it is [told by its members].", panel=Group.MEASURED)
+@click.option(
+    "--image", default="3x32x32", show_default=True, help="Channels, height and width that a network sees.",
+    panel=Group.MEASURED,
+)  # fmt: skip
+@data_dir_option
 @one_line_errors
 def check(names: tuple[str, ...], kind: str | None, image: str, data_dir: Path) -> None:
     """Tries what NAME promises: package.module:Name or path/to/file.py:Name, with parameters, or any built-in name.

@@ -14,8 +14,12 @@ from auglik.cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+EXAMPLES = {path.read_text() for path in (ROOT / "examples").glob("*.py")}
+"""They train, and have tests of their own."""
 PYTHON = {
-    name: blocks for name, text in PAGES.items() if (blocks := re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    name: blocks
+    for name, text in PAGES.items()
+    if (blocks := [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if block not in EXAMPLES])
 }
 COMMAND_LINES = [
     (name, line.partition(" #")[0])

@@ -5,11 +5,13 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from auglik.comparison.comparison import Comparison
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import text_of
 from auglik.comparison.progress import bar
+from auglik.data import Source
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Cell
 from auglik.experiments.engines.local import Engine, Local, Outcome
@@ -27,7 +29,7 @@ Settings = Mapping[str, object]
 
 def compare(
     cells: Mapping[str, Settings] | Sequence[Cell] | None = None,
-    dataset: str | Path | Images | None = None,
+    dataset: str | Path | Source | Images | None = None,
     seeds: int | Sequence[int] = SEEDS,
     *,
     settings: Settings | None = None,
@@ -46,22 +48,23 @@ def compare(
     `cells` are settings by the cell's name, the reference first; without them it is the main job, unless `settings`,
     which all cells share, give several likelihoods or aggregators in a list: their product is then compared, as is
     any other setting that is given as a list. `seeds` are how many, or which. `dataset` is a name or a path, arrays
-    or two torch data sets, training and test; these are kept in `output`. Finished runs in `output` are not trained
-    again, and calling it again after an interruption goes on.
+    or two torch data sets, training and test; these are kept in `output`. Objectives, networks and augmentations may
+    be objects, also of classes that the program itself defines: their text is kept there too. Finished runs in
+    `output` are not trained again, and calling it again after an interruption goes on.
 
     Raises InputError for whatever would stop a run before it starts, and where no run ended well; warns of runs that
     failed. KeyboardInterrupt once an interrupted run has written its checkpoint.
     """
     place = Place(output=str(output), data_dir=str(data_dir), download=download, threads=threads, jobs=jobs)
     ensure_writable(Path(output))
-    shared = {key: _values(key, value) for key, value in (settings or {}).items()}
+    shared = {key: _values(key, value, Path(output)) for key, value in (settings or {}).items()}
     if dataset is not None:
         if "dataset" in shared:
             raise InputError("dataset: expected once, got it among the settings too")
-        shared["dataset"] = [str(dataset) if isinstance(dataset, str | Path) else keep_images(dataset, Path(output))]
+        shared["dataset"] = [_dataset(dataset, Path(output))]
     single = {key: values[0] for key, values in shared.items() if len(values) == 1}
     common = change(RunConfig(), {key: one for key, one in single.items() if key not in ("likelihood", "aggregator")})
-    planned = cells_.plan(common, shared, _cells(cells))
+    planned = cells_.plan(common, shared, _cells(cells, Path(output)))
     planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
     plan = make_plan(planned, _seeds(seeds), place)
     engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
@@ -82,15 +85,22 @@ def compare(
     return Comparison(Path(output), reference)
 
 
-def _cells(cells: Mapping[str, Settings] | Sequence[Cell] | None) -> list[Cell] | None:
+def _dataset(dataset: str | Path | Source | Images, output: Path) -> object:
+    if isinstance(dataset, str | Path):
+        return str(dataset)
+    is_source = hasattr(dataset, "train") and hasattr(dataset, "test")
+    return text_of("dataset", dataset, output) if is_source else keep_images(cast(Images, dataset), output)
+
+
+def _cells(cells: Mapping[str, Settings] | Sequence[Cell] | None, output: Path) -> list[Cell] | None:
     if cells is None:
         return None
     named = [Cell(name, changes) for name, changes in cells.items()] if isinstance(cells, Mapping) else list(cells)
-    return [Cell(name, {key: text_of(key, value) for key, value in changes.items()}) for name, changes in named]
+    return [Cell(name, {key: text_of(key, value, output) for key, value in changes.items()}) for name, changes in named]
 
 
-def _values(key: str, value: object) -> list[object]:
-    return [text_of(key, one) for one in (value if isinstance(value, list | tuple) else [value])]
+def _values(key: str, value: object, output: Path) -> list[object]:
+    return [text_of(key, one, output) for one in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from auglik.networks import Network
 from auglik.networks.weights import HEADS, file_digest
 from auglik.objectives import InputError
-from auglik.optimization.registry import find_optimizer, find_schedule
+from auglik.optimization.registry import OPTIMIZERS, find_optimizer, find_schedule
+from auglik.optimization.schedules import SCHEDULES
 from auglik.settings.fields import check, check_choices, option
 
 MOMENTUM = 0.9
@@ -16,11 +17,15 @@ class OptimizationConfig:
     """How the weights move."""
 
     optimizer: str = option(
-        "sgd", "sgd, adamw:betas=0.9/0.95, or a class of torch.optim with its parameters, e.g. torch:RAdam:eps=1e-6."
+        "sgd",
+        "sgd, adamw:betas=0.9/0.95, or a class of torch.optim with its parameters, e.g. torch:RAdam:eps=1e-6.",
+        names=(*OPTIMIZERS, "torch:NAME"),
     )
     learning_rate: float | None = option(None, "Highest learning rate [sgd: the network's; else the optimizer's own].")
     rate_schedule: str = option(
-        "cosine", "cosine to zero, constant, step:at=0.5/0.75:by=0.1 or one-cycle:rise=0.3, over the steps of the run."
+        "cosine",
+        "cosine to zero, constant, step:at=0.5/0.75:by=0.1 or one-cycle:rise=0.3, over the steps of the run.",
+        names=SCHEDULES,
     )
     warmup: float | None = option(
         None, "Share of the steps over which the learning rate rises first [the network's; one-cycle: none]."

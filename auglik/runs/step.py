@@ -100,4 +100,10 @@ def take_step(
     if clip is not None:
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
-    return Taken(loss.detach(), logits, hard_labels, (logits, views.decay, labels, weight), clipped)
+    return Taken(
+        loss=loss.detach(),
+        logits=logits,
+        hard_labels=hard_labels,
+        arguments=(logits, views.decay, labels, weight),
+        clipped=clipped,
+    )

@@ -1,5 +1,6 @@
 """Comparisons from Python: the same runs and the same numbers as from the command line."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import auglik
 from auglik import LIKELIHOODS, Comparison, InputError, compare, load, open_dataset
 from auglik.cli.main import auglik as command
 from auglik.comparison.images import Images
+from auglik.comparison.named import KINDS, text_of
 from auglik.experiments.plan import find_finished
 from auglik.objectives.aggregators.geometric import Geometric
 from tests.tiny import SETTINGS, options
@@ -209,10 +211,85 @@ def test_a_script_needs_no_main_guard_though_its_runs_have_processes_of_their_ow
     assert "training: 100%" in found.stderr
 
 
-def test_every_registered_object_has_its_name() -> None:
-    from auglik.comparison.named import KINDS, text_of
+def test_every_registered_object_has_its_name(tmp_path: Path) -> None:
+    for key in ("likelihood", "aggregator", "network", "augment"):
+        for name, entry in KINDS[key].built_in.items():
+            assert text_of(key, entry, tmp_path) == name
+    assert text_of("aggregator", Geometric(T=2.0), tmp_path) == "geometric:T=2"
 
-    for key, registry in KINDS.items():
-        for name, entry in registry.items():
-            assert text_of(key, entry) == name
-    assert text_of("aggregator", Geometric(T=2.0)) == "geometric:T=2"
+
+PROGRAM = """
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import auglik
+from auglik.objectives.aggregators.jensen import Jensen
+
+FORMULA = "mean of the largest l_k"
+print("begun", flush=True)
+
+
+def kept(table, share):
+    return table.topk(max(1, round(share * len(table))), dim=0).values.mean(0)
+
+
+@dataclass(frozen=True)
+class BestViews:
+    formula: ClassVar[str] = FORMULA
+    source: ClassVar[str] = "you"
+    minimum_views: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+    likelihood_power: ClassVar[float] = math.inf
+    remarks: ClassVar[tuple[str, ...]] = ()
+
+    share: float = 0.5
+
+    def fold(self, table, weight=None, log_importance=None):
+        return kept(table, self.share)
+
+    def predictive(self, log_probabilities):
+        return Jensen().predictive(log_probabilities)
+"""
+CALL = """
+cells = {{"reference": {{}}, "best": {{"aggregator": BestViews(share=0.25)}}}}
+found = auglik.compare(cells, "digits", 1, settings={settings!r}, output="out", jobs=2, quiet=True)
+print(found.runs.aggregator.iloc[1].replace(":", " "), end=" ")
+"""
+
+
+def test_an_objective_that_a_program_defines_runs_in_processes_of_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM + CALL.format(settings=SMALL))
+    for _ in range(2):  # the second time all runs are found finished
+        found = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert found.returncode == 0, found.stderr
+        begun, path, name, share = found.stdout.split()
+        assert (begun, name, share) == ("begun", "BestViews", "share=0.25")
+        assert "print" not in Path(path).read_text()
+    assert len(list((tmp_path / "out" / "code").iterdir())) == 1
+    assert load(tmp_path / "out").runs.aggregator.iloc[1] == f"{path}:{name}:{share}"
+
+
+def test_what_a_program_computes_cannot_be_kept(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        PROGRAM.replace('FORMULA = "', 'FORMULA = str("').replace('l_k"\nprint', 'l_k")\nprint')
+        + CALL.format(settings=SMALL)
+    )
+    found = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert "BestViews: FORMULA, which it needs, is computed by the program" in found.stderr
+
+
+def test_objects_of_modules_are_named_by_these(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "best_views.py").write_text(PROGRAM.replace('print("begun", flush=True)', ""))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("best_views")
+    assert text_of("aggregator", module.BestViews(), tmp_path) == f"{tmp_path / 'best_views.py'}:BestViews"
+    assert text_of("aggregator", module.BestViews, tmp_path) == f"{tmp_path / 'best_views.py'}:BestViews"
+
+    class Local(module.BestViews):  # type: ignore[misc, name-defined]
+        pass
+
+    with pytest.raises(InputError, match="at the top level of a module"):
+        text_of("aggregator", Local(), tmp_path)
