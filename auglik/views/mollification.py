@@ -75,7 +75,7 @@ def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
 @functools.lru_cache(maxsize=16)
 def _dct_matrix(size: int, device: torch.device) -> Tensor:
     """The orthonormal DCT-II as a matrix, [frequency, pixel]."""
-    return torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.contiguous().float().to(device)
+    return send(torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.float().numpy(), device)
 
 
 def heat_operator(tau: Tensor, size: int) -> Tensor:
