@@ -40,6 +40,14 @@ def choose_precision(name: str, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
+def cards() -> dict[str, int]:
+    """The CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES names them, with their free bytes."""
+    count = torch.cuda.device_count()
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in asked.split(",")] if asked.strip() else [str(card) for card in range(count)]
+    return {name: torch.cuda.mem_get_info(place)[0] for place, name in enumerate(names[:count])}
+
+
 def check_compiler(device: torch.device) -> None:
     """Raises InputError where torch.compile would find no C++ compiler, which it needs on a CPU."""
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]

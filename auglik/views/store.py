@@ -90,10 +90,10 @@ def packed(levels: Tensor) -> Gallery:
 
 
 def _placed(images: Images, device: torch.device) -> Tensor | StreamedPixels:
-    """All pixels on the device if they fit; lazy images are read a few at a time."""
+    """All pixels on the device if they fit, a few images at a time: neither copies nor pinned memory of all at once."""
     if not fits(images, device):
         return StreamedPixels(images, device)
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) and device.type == "cpu":
         return pack(send(images, device))
     none = pack(torch.empty(0, *images.shape[1:], dtype=torch.uint8, device=device))
     pixels = none.new_empty(len(images), none.shape[1])

@@ -9,14 +9,16 @@ import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik import InputError, RunConfig, change, open_dataset, read_facts, resolve
 from auglik.cli.views import views as views_command
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.pretraining import execute as pretrain
 from auglik.robustness import RobustnessConfig, evaluate_robustness, open_suite
+from auglik.runs.resolved import settings_hash
 from auglik.runs.run import Job, evaluate_again, execute
-from auglik.runs.settings import settings_hash
+from auglik.system.devices import send
 from auglik.system.stop import Interrupted
+from auglik.views import Gallery
 from tests import tiny
 from tests.cuda.guard import cuda, undeclared
 
@@ -40,8 +42,8 @@ def job(folder: Path, dataset: Path, **changes: object) -> Job:
     source = open_dataset(str(dataset))
     facts = read_facts(source)
     asked = {**tiny.SETTINGS, "train_images": 96, "dataset": str(dataset), "device": "cuda", **changes}
-    config = resolve(change(RunConfig(), asked), source, facts)
-    return Job("cell", config, settings_hash(config, facts.digest), folder, Path("data"), 1)
+    run = resolve(change(RunConfig(), asked), source, facts)
+    return Job("cell", run, settings_hash(run, facts.digest), folder, Path("data"), 1)
 
 
 EVERYTHING: dict[str, object] = {
@@ -60,11 +62,11 @@ EVERYTHING: dict[str, object] = {
 def test_a_run_its_resumption_its_evaluation_and_its_robustness(tmp_path: Path, colours: Path) -> None:
     folder = tmp_path / "run"
     with cuda() as record:
-        run = job(folder, colours, **EVERYTHING)
+        one = job(folder, colours, **EVERYTHING)
         with pytest.raises(Interrupted):
-            execute(run, stop=tiny.StopAt(3))
-        results = execute(run)
-        again = evaluate_again(folder, run.config, run.config, Path("data"))
+            execute(one, stop=tiny.StopAt(3))
+        results = execute(one)
+        again = evaluate_again(folder, one.run, one.run, Path("data"))
         suite = open_suite(str(colours), Path("data"), RobustnessConfig(corruptions="none"))
         scores = evaluate_robustness(folder, suite)
     assert undeclared(record) == []
@@ -116,3 +118,28 @@ def test_values_on_the_pretended_device_are_those_of_the_cpu(tmp_path: Path) -> 
         pretended = execute(tiny.job(tmp_path / "cuda", device="cuda", precision="fp32"))
     same = ("views_digest", "batches_digest", "evaluation_views_digest", "clean_nll")
     assert {name: pretended[name] for name in same} == {name: on_cpu[name] for name in same}
+
+
+def test_a_run_of_cuda_is_scored_without_one_in_one_line(tmp_path: Path, colours: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with cuda():
+        execute(job(tmp_path, colours))
+    suite = open_suite(str(colours), Path("data"), RobustnessConfig(corruptions="none", mollified=False))
+    with pytest.raises(InputError, match=r"was trained on cuda.*--device cpu") as refused:
+        evaluate_robustness(tmp_path, suite)
+    assert len(str(refused.value).splitlines()) == 1
+    assert evaluate_robustness(tmp_path, suite, "cpu")[0].kind == "clean"
+
+
+def test_packing_takes_no_more_than_its_pixels_and_a_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither on the device nor in pinned memory: images go there part by part."""
+    monkeypatch.setattr("auglik.data.images.CHUNK", 10 * 3 * 8 * 8)
+    pinned: list[int] = []
+    monkeypatch.setattr("auglik.views.store.send", lambda part, device: pinned.append(len(part)) or send(part, device))
+    levels = np.random.default_rng(0).integers(0, 256, (35, 3, 8, 8), dtype=np.uint8)
+    with cuda():
+        packed = Gallery.pack(levels, [0.5] * 3, [0.2] * 3, torch.device("cuda"))
+        found = packed.levels(torch.arange(35, device="cuda")).cpu().numpy()
+    assert pinned == [10, 10, 10, 5]
+    np.testing.assert_array_equal(found, levels)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from auglik import AGGREGATORS, LIKELIHOODS, Objective, RunConfig, Schedule
+from auglik import AGGREGATORS, LIKELIHOODS, Objective, Schedule
 from auglik.confidence import MAPS
 from auglik.networks import NETWORKS, Network, WideResnet, build_network
 from auglik.objectives import negative_share, view_gradients
 from auglik.runs.resolve import training_pipeline
-from auglik.runs.settings import change
 from auglik.system.devices import autocast, send
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 from auglik.views.augmentation import Augmentation
@@ -20,6 +19,7 @@ from auglik.views.augmentations.background import BACKGROUNDS
 from auglik.views.mixing.contract import MIXINGS
 from auglik.views.pipeline import Step
 from auglik.views.registry import AUGMENTATIONS
+from tests import tiny
 from tests.cuda.guard import cuda
 from tests.cuda.pretended import Record
 
@@ -131,7 +131,7 @@ def test_mixings(name: str) -> None:
 def test_confidence_maps(name: str) -> None:
     """A measured map interpolates its table on the host, as the others compute theirs."""
     settings = {"augment": "fcr,random-erasing", "flip": 0.5, "crop_padding": 4, "soften_into": "both"}
-    config = change(RunConfig(), {**settings, "soften": f"crop:{name}"})
+    run = tiny.run(**settings, soften=f"crop:{name}")
     with cuda() as record:
-        render(record, training_pipeline(config, SHAPE, C))
+        render(record, training_pipeline(run, SHAPE, C))
     no_wait(record)

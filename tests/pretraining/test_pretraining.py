@@ -286,11 +286,7 @@ def test_the_first_loss_is_the_weighted_mean_over_pairs(tmp_path: Path) -> None:
     gallery = load_training(one.run.shared, open_dataset("digits")).training.gallery
     pair = one.run.views.draw(config.seed, 0, 200, gallery.shape)
     batch = np.arange(200)
-<<<<<<< HEAD
-    first, second = (one.run.views.render(gallery, drawn, batch) for drawn in pair)
-=======
-    first, second = config.views().render(gallery, pair, batch)
->>>>>>> c1c955a (A run's objective holds its nodes on the device, colour jitter sends two arrays a view, and streamed pretraining reads ahead)
+    first, second = one.run.views.render(gallery, pair, batch)
     losses = pair_losses(build_simsiam("small-cnn:width=4", 1, 16, None, 0)(first, second)).detach().double().numpy()
     weights = 1 - (1 - overlap(pair[0].box, pair[1].box)) ** 4
     assert line["loss"] == pytest.approx((weights * losses).mean(), abs=1e-6)

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from auglik.objectives import InputError
-from auglik.system.devices import autocast, available_cores, check_compiler, choose_device, choose_precision, send
+from auglik.system.devices import (
+    autocast,
+    available_cores,
+    cards,
+    check_compiler,
+    choose_device,
+    choose_precision,
+    send,
+)
 
 CPU = torch.device("cpu")
 
@@ -66,3 +74,15 @@ def test_send_copies_what_cannot_be_written() -> None:
 
 def test_there_is_a_core() -> None:
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(("visible", "expected"), [(None, {"0": 5, "1": 6}), ("3, GPU-b", {"3": 5, "GPU-b": 6})])
+def test_cards_are_named_as_the_environment_names_them(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: dict[str, int]
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda place: (5 + place, 9))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert cards() == expected
