@@ -41,7 +41,7 @@ def features_of(backbone: nn.Module, split: Split, precision: str) -> Features:
     batches = [places[start : start + BATCH] for start in range(0, len(gallery), BATCH)]
     gallery.announce(batches)
     for batch in batches:
-        with autocast(device, precision):
+        with autocast(device, precision, scoring=True):
             parts.append(
                 backbone(
                     gallery.clean(slice(batch[0], batch[-1] + 1)).contiguous(memory_format=torch.channels_last)

@@ -34,10 +34,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """`auto` is bf16 on a CUDA device that computes it natively, else fp32, which a CPU repeats bit for bit."""
+    """`auto` is mixed on a CUDA device that computes bf16 natively, else fp32, which a CPU repeats bit for bit."""
     if name != "auto":
         return name
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
 def cards() -> dict[str, int]:
@@ -56,9 +56,11 @@ def check_compiler(device: torch.device) -> None:
 
 
 @contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """bfloat16 autocast where the precision is bf16."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+def autocast(device: torch.device, precision: str, *, scoring: bool = False) -> Iterator[None]:
+    """bfloat16 autocast where the precision is bf16 or, but for scoring, mixed: scores are the same on every device."""
+    with torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "bf16" or (precision == "mixed" and not scoring)
+    ):
         yield
 
 

@@ -14,6 +14,7 @@ from auglik.system.devices import (
     choose_precision,
     send,
 )
+from auglik.system.process import process_state
 
 CPU = torch.device("cpu")
 
@@ -43,6 +44,22 @@ def test_automatic_precision_on_a_cpu_is_the_repeatable_one() -> None:
 def test_autocast_computes_in_the_precision(precision: str, dtype: torch.dtype) -> None:
     with autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scoring, dtype in ((False, torch.bfloat16), (True, torch.float32)):
+        with autocast(CPU, "mixed", scoring=scoring):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    assert choose_precision("auto", torch.device("cuda")) == "mixed"
+
+
+def test_float32_is_float32_in_convolutions_too() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with process_state(torch.get_num_threads(), "cuda"):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_compiling_is_refused_in_one_line_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
