@@ -13,13 +13,13 @@ def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = 
     """torch on that many threads; on a CUDA device cudnn tries its kernels and keeps the fastest.
 
     Its convolutions of float32 are float32 too: torch has them rounded to 10 bits (TF32) unless it is told otherwise.
-
     With `compiles` what was compiled before is forgotten, for good: else runs in one process exhaust the number of
     versions that are kept of a function.
     """
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = device.type == "cuda"
+    torch.backends.cudnn.allow_tf32 = False
     if compiles:
         torch.compiler.reset()
     try:

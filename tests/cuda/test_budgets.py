@@ -10,15 +10,15 @@ from auglik import AGGREGATORS, LIKELIHOODS, Objective
 from tests.cuda.parts import count_rest, count_views
 
 VIEWS = {
-    "none": 77,
-    "fcr": 133,
-    "fcr,trivial-augment": 282,
-    "fcr,rand-augment": 425,
-    "fcr,auto-augment": 425,
-    "fcr,augmix": 581,
-    "fcr,random-erasing": 146,
-    "mixup,fcr": 144,
-    "cutmix,fcr": 152,
+    "none": 54,
+    "fcr": 105,
+    "fcr,trivial-augment": 233,
+    "fcr,rand-augment": 361,
+    "fcr,auto-augment": 361,
+    "fcr,augmix": 504,
+    "fcr,random-erasing": 117,
+    "mixup,fcr": 116,
+    "cutmix,fcr": 124,
 }
 LOSSES = {
     "smoothed + jensen": 13,

@@ -56,7 +56,7 @@ def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: p
 
 def test_float32_is_float32_in_convolutions_too() -> None:
     before = torch.backends.cudnn.allow_tf32
-    with process_state(torch.get_num_threads(), "cuda"):
+    with process_state(torch.get_num_threads(), torch.device("cuda")):
         assert not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32 == before
