@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def run_with(fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(owner, name, planted)
     with cuda() as record:
         job = tiny.job(folder, device="cuda", precision="bf16", train_images=80, epochs=1, mollify="noise,blur,both")
-        execute(job._replace(scored=False))
+        execute(replace(job, scored=False))
     return record
 
 

@@ -43,7 +43,8 @@ def job(folder: Path, dataset: Path, **changes: object) -> Job:
     facts = read_facts(source)
     asked = {**tiny.SETTINGS, "train_images": 96, "dataset": str(dataset), "device": "cuda", **changes}
     run = resolve(change(RunConfig(), asked), source, facts)
-    return Job("cell", run, settings_hash(run, facts.digest), folder, Path("data"), 1)
+    settings = settings_hash(run, facts.digest)
+    return Job(cell="cell", run=run, settings=settings, folder=folder, data_dir=Path("data"), threads=1)
 
 
 EVERYTHING: dict[str, object] = {
@@ -70,7 +71,7 @@ def test_a_run_its_resumption_its_evaluation_and_its_robustness(tmp_path: Path, 
         suite = open_suite(str(colours), Path("data"), RobustnessConfig(corruptions="none"))
         scores = evaluate_robustness(folder, suite)
     assert undeclared(record) == []
-    assert again.results["clean_nll"] == results["clean_nll"]
+    assert again.scores["clean_nll"] == results.scores["clean_nll"]
     assert {score.kind for score in scores} == {"clean", "occlusion", "mollified"}
 
 
@@ -116,8 +117,9 @@ def test_values_on_the_pretended_device_are_those_of_the_cpu(tmp_path: Path) -> 
     on_cpu = execute(tiny.job(tmp_path / "cpu"))
     with cuda():
         pretended = execute(tiny.job(tmp_path / "cuda", device="cuda", precision="fp32"))
-    same = ("views_digest", "batches_digest", "evaluation_views_digest", "clean_nll")
-    assert {name: pretended[name] for name in same} == {name: on_cpu[name] for name in same}
+    assert pretended.scores == on_cpu.scores
+    for name in ("views_digest", "batches_digest", "evaluation_views_digest"):
+        assert getattr(pretended, name) == getattr(on_cpu, name)
 
 
 def test_a_run_of_cuda_is_scored_without_one_in_one_line(tmp_path: Path, colours: Path) -> None:

@@ -155,7 +155,7 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     monkeypatch.setattr("auglik.experiments.engines.local.cards", lambda: free)
     monkeypatch.setattr("auglik.experiments.plan.cards", lambda: free)
     on_cpu = tiny.job(tmp_path)
-    on_cuda, named = (on_cpu._replace(run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
+    on_cuda, named = (dataclasses.replace(on_cpu, run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
     taken: list[str | None] = []
     for _ in range(4):
         taken.append(card_for(on_cuda, taken))
@@ -174,6 +174,7 @@ def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pyt
     """Its error, on a machine without a GPU that there is none, is no error of this process."""
     job = tiny.job(tmp_path)
     monkeypatch.setattr("auglik.experiments.engines.local.attempt", None)  # here, not in a process of its own
-    (outcome,) = Local(1).execute([job._replace(run=job.run.change(device="cuda"))], StopRequest(), quiet)
+    on_cuda = dataclasses.replace(job, run=job.run.change(device="cuda"))
+    (outcome,) = Local(1).execute([on_cuda], StopRequest(), quiet)
     assert (outcome.results is not None) == torch.cuda.is_available()
     assert outcome.error is None or "NoneType" not in outcome.error
