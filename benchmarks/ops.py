@@ -5,7 +5,6 @@ the host for each kernel, and the device's time by its roofline, from multiplica
 """
 
 import argparse
-import sys
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -48,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

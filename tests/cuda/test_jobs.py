@@ -138,7 +138,12 @@ def test_packing_takes_no_more_than_its_pixels_and_a_few_images(monkeypatch: pyt
     """Neither on the device nor in pinned memory: images go there part by part."""
     monkeypatch.setattr("auglik.data.images.CHUNK", 10 * 3 * 8 * 8)
     pinned: list[int] = []
-    monkeypatch.setattr("auglik.views.store.send", lambda part, device: pinned.append(len(part)) or send(part, device))
+
+    def counted(part: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+        pinned.append(len(part))
+        return send(part, device)
+
+    monkeypatch.setattr("auglik.views.store.send", counted)
     levels = np.random.default_rng(0).integers(0, 256, (35, 3, 8, 8), dtype=np.uint8)
     with cuda():
         packed = Gallery.pack(levels, [0.5] * 3, [0.2] * 3, torch.device("cuda"))
