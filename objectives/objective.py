@@ -1,13 +1,18 @@
 """An objective: a likelihood and an aggregator. The observed label is looked up last."""
 
+import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
 from auglik.objectives.contracts import Aggregator, Likelihood
 from auglik.objectives.errors import InputError
+
+Part = TypeVar("Part")
 
 
 def look_up_label(folded: Tensor, labels: Tensor) -> Tensor:
@@ -26,6 +31,10 @@ class Objective:
 
     likelihood: Likelihood
     aggregator: Aggregator
+
+    def to(self, device: torch.device) -> "Objective":
+        """The same, the tensors that its parts hold on `device`: a step that has to send them there waits for it."""
+        return Objective(_on(self.likelihood, device), _on(self.aggregator, device))
 
     def fold(
         self, logits: Tensor, decay: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None
@@ -97,3 +106,10 @@ class Objective:
                 f"{name} is for studies and evaluation: as a training objective it is unbounded above when views"
                 " disagree; train with durbin-koopman or log-mean"
             )
+
+
+def _on(part: Part, device: torch.device) -> Part:
+    moved = copy.copy(part)
+    for name, value in getattr(part, "__dict__", {}).items():
+        object.__setattr__(moved, name, tree_map_only(Tensor, lambda held: held.to(device), value))
+    return moved

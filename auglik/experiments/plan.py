@@ -22,7 +22,7 @@ from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option, read_toml
 from auglik.settings.groups import Group
-from auglik.system.devices import MOST_THREADS, available_cores
+from auglik.system.devices import MOST_THREADS, available_cores, cards
 from auglik.system.files import StorageError
 from auglik.system.paths import IN_A_RUN, check_folder, check_names
 from auglik.system.stop import StopRequest
@@ -36,7 +36,9 @@ class Place:
     data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
     download: bool = option(False, "Download a data set that is missing.")
     threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
-    jobs: int | None = option(None, "Runs at a time [one a core for small networks on a CPU, else 1].")
+    jobs: int | None = option(
+        None, "Runs at a time [one a core for small networks on a CPU, one a card on CUDA, else 1]."
+    )
     tensorboard: bool = option(False, "Log for TensorBoard too (the extra auglik[tensorboard]).")
     resume: bool = option(True, "Go on from the checkpoints of unfinished runs; else these begin anew.")
 
@@ -128,8 +130,10 @@ def cost(jobs: Sequence[Job]) -> Cost:
 
 
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
-    """As many as asked for, else one a core for small networks and one for others."""
+    """As many as asked for, else one a core for small networks, one a card on CUDA and one for others."""
     automatic = available_cores() if all(job.run.is_small() for job in jobs) else 1
+    if jobs and all(job.config.device == "cuda" for job in jobs):
+        automatic = len(cards())
     return max(1, min(asked or automatic, len(jobs)))
 
 

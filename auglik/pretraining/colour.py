@@ -39,14 +39,14 @@ def recolour(images: Tensor, jitter: Jitter) -> Tensor:
     """Images [B,3,H,W] in [0,1] jittered, then made grey where drawn, in place. The host knows who needs what."""
     device = images.device
     factors = send(jitter.factors, device)
-    for turn in range(4):
-        for number, operation in enumerate((brightness, contrast, saturation, hue)):
-            chosen = np.flatnonzero(jitter.order[:, turn] == number)
-            if len(chosen):
-                index = send(chosen, device)
-                images[index] = operation(images[index], factors[index, number])
-    index = send(np.flatnonzero(jitter.grey), device)
-    images[index] = luma(images[index]).expand(-1, 3, -1, -1)
+    turns = [np.flatnonzero(jitter.order[:, turn] == number) for turn in range(4) for number in range(4)]
+    groups = [*turns, np.flatnonzero(jitter.grey)]
+    *chosen, grey = send(np.concatenate(groups), device).split([len(group) for group in groups])
+    for place, index in enumerate(chosen):
+        if len(index):
+            operation = (brightness, contrast, saturation, hue)[place % 4]
+            images[index] = operation(images[index], factors[index, place % 4])
+    images[grey] = luma(images[grey]).expand(-1, 3, -1, -1)
     return images
 
 
@@ -85,6 +85,6 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
     safe = torch.where(chroma > 0, chroma, 1)
     sectors = torch.stack(((green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe))
     sector = sectors.gather(0, largest[None])[0] + 6 * shift[:, None, None]
-    n = torch.tensor([5.0, 3.0, 1.0], device=images.device)[:, None, None]
+    n = torch.arange(5, 0, -2, dtype=images.dtype, device=images.device)[:, None, None]
     k = torch.remainder(n + sector[:, None], 6)
     return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)

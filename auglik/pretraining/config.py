@@ -66,7 +66,14 @@ class PretrainConfig:
     probe_every: int = option(1, "Epochs between two looks at the nearest neighbours of validation images.")
     seed: int = option(0, "Seed of weights, batches and views.", group=Group.OPTIMIZATION)
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
-    precision: str = option("auto", "auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
+    precision: str = option(
+        "auto",
+        "Of the forward pass; auto is mixed on CUDA, fp32 on a CPU; mixed trains in bf16 and scores in fp32.",
+        "auto",
+        "fp32",
+        "bf16",
+        "mixed",
+    )
 
     def __post_init__(self) -> None:
         self.run()

@@ -37,9 +37,16 @@ def features_of(backbone: nn.Module, split: Split, precision: str) -> Features:
     training, device = backbone.training, gallery.pixels.device
     backbone.eval()
     parts = []
-    for chunk in torch.arange(len(gallery), device=device).split(BATCH):
-        with autocast(device, precision):
-            parts.append(backbone(gallery.clean(chunk).contiguous(memory_format=torch.channels_last)).float())
+    places = np.arange(len(gallery))
+    batches = [places[start : start + BATCH] for start in range(0, len(gallery), BATCH)]
+    gallery.announce(batches)
+    for batch in batches:
+        with autocast(device, precision, scoring=True):
+            parts.append(
+                backbone(
+                    gallery.clean(slice(batch[0], batch[-1] + 1)).contiguous(memory_format=torch.channels_last)
+                ).float()
+            )
     backbone.train(training)
     return Features(torch.cat(parts), labels)
 

@@ -83,9 +83,10 @@ def pretrain(
                 batches = order[: steps_per_epoch * B].reshape(steps_per_epoch, B)
                 if position == 0:
                     loop.chain(batches, [drawn.digest() for drawn in pair])
+                gallery.announce(batches[position:])
             batch = batches[position]
             first, second = (
-                run.views.render(gallery, drawn, batch).contiguous(memory_format=torch.channels_last) for drawn in pair
+                view.contiguous(memory_format=torch.channels_last) for view in run.views.render(gallery, pair, batch)
             )
 
             for group in optimizer.param_groups:

@@ -1,6 +1,7 @@
 """The two views of SimSiam, drawn on the host for all images of an epoch and rendered on the device step by step."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,10 +64,14 @@ class PairViews:
             draw_jitter(generator("colour"), count, self.jitter_strength, self.jitter_hue, self.jitter, self.grey),
         )
 
-    def render(self, gallery: Gallery, drawn: Drawn, batch: NDArray[np.int64]) -> Tensor:
-        """The view of the images `batch` [B] (places in the gallery), standardized [B,c,H,W]."""
-        device = gallery.pixels.device
-        images = gallery.levels(send(batch, device)).float().div_(255)
+    def render(self, gallery: Gallery, pair: Sequence[Drawn], batch: NDArray[np.int64]) -> list[Tensor]:
+        """The views of the images `batch` [B] (places in the gallery), standardized [B,c,H,W] each."""
+        near, places = gallery.subset(batch, send(batch, gallery.pixels.device))
+        levels = near.levels(places)
+        return [self._render(gallery, levels.float().div_(255), drawn, batch) for drawn in pair]
+
+    def _render(self, gallery: Gallery, images: Tensor, drawn: Drawn, batch: NDArray[np.int64]) -> Tensor:
+        device = images.device
         images, _ = resample(images, send(drawn.box[batch], device))
         flip = send(drawn.flip[batch], device)[:, None, None, None]
         images = torch.where(flip, images.flip(3), images)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from auglik.data import some
@@ -50,11 +51,21 @@ def evaluate_robustness(
     trained = checkpoints.load(folder / checkpoints.NAME, settings)
     if trained.class_names and trained.class_names != suite.class_names:
         raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
-    run = run.change(device=str(choose_device(device))) if device is not None else run
+    run = run.change(device=str(_usable(folder, run, device)))
     scores = network_scores(run, trained_network(run, trained, suite), trained.mean, trained.std, suite, progress)
     measured = {**suite.measured, "settings": settings, "seconds": time.monotonic() - began, "auglik": __version__}
     write_scores(folder, scores, measured)
     return scores
+
+
+def _usable(folder: Path, run: ResolvedRun, asked: str | None) -> torch.device:
+    """The device that was asked for, or else the run's own. Raises InputError where this machine lacks it."""
+    if asked is not None:
+        return choose_device(asked)
+    try:
+        return choose_device(str(run.device))
+    except InputError as error:
+        raise InputError(f"{folder} was trained on {run.device}: {error}; --device cpu scores it on the CPU") from None
 
 
 def measured_before(folder: Path, suite: Suite) -> list[Score] | None:

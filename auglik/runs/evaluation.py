@@ -142,7 +142,7 @@ def predictor(run: ResolvedRun, network: nn.Module) -> Predict:
     def predict(images: Tensor) -> Tensor:
         was_training = network.training
         network.eval()
-        with autocast(run.device, run.precision):
+        with autocast(run.device, run.precision, scoring=True):
             logits = network(images.contiguous(memory_format=torch.channels_last))
         network.train(was_training)
         return likelihood.log_probabilities(logits)

@@ -115,9 +115,9 @@ class Loop:
         step = int(self.first_bad_step)
         return None if step < 0 else step
 
-    def mean(self, name: str) -> float:
-        """Of a sum, over the steps of an epoch."""
-        return float(self.sums[name]) / self.lengths.steps_per_epoch
+    def mean(self, name: str, count: int | None = None) -> float:
+        """Of a sum, over the steps of an epoch or `count` of them; waits for the device."""
+        return float(self.sums[name]) / (count or self.lengths.steps_per_epoch)
 
     def end_epoch(self, line: dict[str, float]) -> None:
         self.last_epoch = line

@@ -59,7 +59,7 @@ class ResolvedRun:
     network_name: str
     device: torch.device
     precision: str
-    """fp32 or bf16."""
+    """fp32, bf16 or mixed."""
     objective: Objective
     training_views: ViewDistribution
     evaluation_views: ViewDistribution

@@ -143,7 +143,14 @@ class RunConfig:
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
     seed: int = option(0, "Seed of weights, batches and views.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
-    precision: str = option("auto", "Of the forward pass; auto is bf16 on CUDA, fp32 on a CPU.", "auto", "fp32", "bf16")
+    precision: str = option(
+        "auto",
+        "Of the forward pass; auto is mixed on CUDA, fp32 on a CPU; mixed trains in bf16 and scores in fp32.",
+        "auto",
+        "fp32",
+        "bf16",
+        "mixed",
+    )
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(
         "none",

@@ -53,7 +53,7 @@ def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimize
 def begin(run: ResolvedRun, data: TrainingData) -> Learner:
     """The learner of a run before its first step."""
     gallery, _ = data.training
-    objective, pipeline = run.objective, training_pipeline(run, gallery.shape, data.classes)
+    objective, pipeline = run.objective.to(run.device), training_pipeline(run, gallery.shape, data.classes)
     network = make_network(run, gallery.channels, data.classes)
     optimizer = make_optimizer(run, network)
     learner = Learner(

@@ -121,7 +121,7 @@ def train(
                     "step": done,
                     "learning_rate": loop.rate(step),
                     "loss": loop.mean("loss"),
-                    "negative_share": float(loop.sums["negative_share"]) / (1 + (steps_per_epoch - 1) // INTERVAL),
+                    "negative_share": loop.mean("negative_share", 1 + (steps_per_epoch - 1) // INTERVAL),
                     **{name: loop.mean(name) for name in clipping},
                     **label_statistics(draws, all_labels, data.classes, objective.likelihood),
                     **validation_scores(predictor(run, scored), data),

@@ -34,10 +34,18 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """`auto` is bf16 on a CUDA device that computes it natively, else fp32, which a CPU repeats bit for bit."""
+    """`auto` is mixed on a CUDA device that computes bf16 natively, else fp32, which a CPU repeats bit for bit."""
     if name != "auto":
         return name
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def cards() -> dict[str, int]:
+    """The CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES names them, with their free bytes."""
+    count = torch.cuda.device_count()
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in asked.split(",")] if asked.strip() else [str(card) for card in range(count)]
+    return {name: torch.cuda.mem_get_info(place)[0] for place, name in enumerate(names[:count])}
 
 
 def check_compiler(device: torch.device) -> None:
@@ -48,9 +56,11 @@ def check_compiler(device: torch.device) -> None:
 
 
 @contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """bfloat16 autocast where the precision is bf16."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+def autocast(device: torch.device, precision: str, *, scoring: bool = False) -> Iterator[None]:
+    """bfloat16 autocast where the precision is bf16 or, but for scoring, mixed: scores are the same on every device."""
+    with torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "bf16" or (precision == "mixed" and not scoring)
+    ):
         yield
 
 

@@ -12,12 +12,14 @@ CPU = torch.device("cpu")
 def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = False) -> Iterator[None]:
     """torch on that many threads; on a CUDA device cudnn tries its kernels and keeps the fastest.
 
+    Its convolutions of float32 are float32 too: torch has them rounded to 10 bits (TF32) unless it is told otherwise.
     With `compiles` what was compiled before is forgotten, for good: else runs in one process exhaust the number of
     versions that are kept of a function.
     """
-    before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = device.type == "cuda"
+    torch.backends.cudnn.allow_tf32 = False
     if compiles:
         torch.compiler.reset()
     try:
@@ -25,3 +27,4 @@ def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = 
     finally:
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark = before[1]
+        torch.backends.cudnn.allow_tf32 = before[2]

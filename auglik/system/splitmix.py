@@ -12,6 +12,8 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from auglik.system.devices import send
+
 GAMMA = torch.tensor(0x9E3779B97F4A7C15 - 2**64)
 """The step of the counter. A tensor, as compilers of C++ take the multiples of a constant never to overflow."""
 ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
@@ -65,7 +67,7 @@ def normal_slices(device: torch.device) -> Tensor:
     half = ndtri((np.arange(SLICES // 2 * POINTS) + 0.5) / (SLICES * POINTS)).reshape(-1, POINTS).mean(1)
     half /= np.sqrt(2 * np.mean(half**2))
     means = np.concatenate([half, -half[::-1]])
-    return torch.from_numpy((np.rint(means * GRID) / GRID).astype(np.float32)).to(device)
+    return send((np.rint(means * GRID) / GRID).astype(np.float32), device)
 
 
 def normals(start: Tensor, *shape: int) -> Tensor:

@@ -1,6 +1,8 @@
 """What is drawn for K views of N images, and the views of B of them."""
 
 import hashlib
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,12 +12,55 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.system.devices import send
+from auglik.system.splitmix import streams
 from auglik.views.mixing.contract import soft_labels
+
+
+class Sent(NamedTuple):
+    """What views of N images read on the device, in two tensors: a step fetches all of it in two launches."""
+
+    numbers: Tensor
+    """temperature, decay and, where there is one, weight: float32 [2 or 3,K,N]."""
+    rows: Tensor
+    """Every other parameter of a view, byte by byte: uint8 [K,N,R]."""
+    layout: list[tuple[str, int, torch.dtype, tuple[int, ...]]]
+    """Where in a row each begins, its dtype and its shape."""
+    mixing: dict[str, Tensor]
+    """Of every image [N,...]."""
+
+    @staticmethod
+    def of(
+        numbers: Sequence[NDArray[np.float32]],
+        parameters: Mapping[str, NDArray[np.generic]],
+        mixing: Mapping[str, NDArray[np.generic]],
+        device: torch.device,
+    ) -> "Sent":
+        """From arrays [K,N,...]; the widest kinds of number first, so that each lies where it can be read."""
+        K, N = numbers[0].shape
+        layout, parts, place = [], [np.empty((K, N, 0), np.uint8)], 0
+        for name in sorted(parameters, key=lambda name: -parameters[name].dtype.itemsize):
+            values = np.ascontiguousarray(parameters[name])
+            parts.append(values.reshape(K, N, -1).view(np.uint8))
+            layout.append((name, place, torch.from_numpy(np.empty(0, values.dtype)).dtype, values.shape[2:]))
+            place += parts[-1].shape[2]
+        parts.append(np.zeros((K, N, -place % 8), np.uint8))
+        rows = np.concatenate(parts, 2)
+        on_device = {name: send(values, device) for name, values in mixing.items()}
+        return Sent(send(np.stack(numbers), device), send(rows, device), layout, on_device)
+
+    def at(self, positions: Tensor) -> dict[str, Tensor]:
+        """Of the images at these places [B]: [K,B,...] each."""
+        found = dict(zip(("temperature", "decay", "weight"), self.numbers[:, :, positions], strict=False))
+        rows = self.rows[:, positions]
+        for name, place, dtype, shape in self.layout:
+            size = math.prod(shape) * dtype.itemsize
+            found[name] = rows[..., place : place + size].view(dtype).view(*rows.shape[:2], *shape)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draws:
-    """What was drawn for K views of N images in one epoch: arrays on the host, copies of some on the device."""
+    """What was drawn for K views of N images in one epoch: arrays on the host, and what is read on the device."""
 
     role: NDArray[np.uint8]
     """[K,N], as temperature, decay, weight and the first axes of parameters."""
@@ -28,18 +73,20 @@ class Draws:
     """Of every image [N,...]: all views of an image show one mixture."""
     noise: dict[str, NDArray[np.int64]]
     """Of every stage that noises pixels, the key of each view's noise [K]; an image's noise is its place's stream."""
-    device: dict[str, Tensor]
-    """Copies of what is read there, as `on` makes them."""
+    device: Sent | None = None
+    """What is read there, as `on` makes it."""
     places: NDArray[np.int64] | None = None
     """The places of the images [N] where they are some of more, as `of` chooses them; else 0..N-1."""
 
     def on(self, device: torch.device) -> "Draws":
         """The same with copies on the device of what is read there."""
-        read = {"temperature": self.temperature, "decay": self.decay, **self.parameters}
-        if self.weight is not None:
-            read["weight"] = self.weight
-        read |= {f"mixing.{name}": values for name, values in self.mixing.items()}
-        return replace(self, device={name: send(values, device) for name, values in read.items()})
+        places = torch.from_numpy(np.arange(self.role.shape[1]) if self.places is None else self.places)
+        starts = {
+            f"noise.{name}": streams(torch.from_numpy(keys)[:, None], places).numpy()
+            for name, keys in self.noise.items()
+        }
+        numbers = [self.temperature, self.decay, *([] if self.weight is None else [self.weight])]
+        return replace(self, device=Sent.of(numbers, {**self.parameters, **starts}, self.mixing, device))
 
     def of(self, images: NDArray[np.int64]) -> "Draws":
         """What was drawn for the images `images` [B], on the host; their partners in mixing are B..2B-1 of it."""
@@ -54,7 +101,6 @@ class Draws:
             parameters={name: values[:, images] for name, values in self.parameters.items()},
             mixing=mixing,
             noise=self.noise,
-            device={},
             places=images,
         )
 

@@ -21,7 +21,10 @@ def fits(images: Images, device: torch.device) -> bool:
 def free_bytes(device: torch.device) -> int:
     """The memory of a device that can still be taken, in bytes: on a CPU, also of the container's limit."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # by torch, for its next tensors
+        return torch.cuda.mem_get_info(device)[0] + kept
     return min(_free_of_machine(), _free_of_container())
 
 

@@ -75,14 +75,19 @@ def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
 @functools.lru_cache(maxsize=16)
 def _dct_matrix(size: int, device: torch.device) -> Tensor:
     """The orthonormal DCT-II as a matrix, [frequency, pixel]."""
-    return torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.contiguous().float().to(device)
+    return send(torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.float().numpy(), device)
+
+
+@functools.lru_cache(maxsize=16)
+def _eigenvalues(size: int, device: torch.device) -> Tensor:
+    """Lambda along one axis of `size` pixels, float32."""
+    return (torch.arange(size, device=device, dtype=torch.float32) * (math.pi / size)) ** 2
 
 
 def heat_operator(tau: Tensor, size: int) -> Tensor:
     """V exp(-tau Lambda) V^T along one axis of `size` pixels: [n] -> symmetric matrices [n,size,size]."""
-    dct = _dct_matrix(size, tau.device)
-    frequencies = torch.arange(size, device=tau.device, dtype=tau.dtype) * (math.pi / size)
-    return dct.T @ (torch.exp(-tau[:, None] * frequencies**2)[:, :, None] * dct)
+    dct, eigenvalues = _dct_matrix(size, tau.device), _eigenvalues(size, tau.device)
+    return dct.T @ (torch.exp(-tau[:, None] * eigenvalues)[:, :, None] * dct)
 
 
 def heat_time(temperature: Tensor, width: int) -> Tensor:

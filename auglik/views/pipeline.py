@@ -12,7 +12,6 @@ from torch import Tensor
 from auglik.objectives import ROLES
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
-from auglik.system.splitmix import streams
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Compilable, Drawn, Gathered, Parameters, Shape
 from auglik.views.augmentations.fcr import fetch, levels
 from auglik.views.draws import Draws, Mixed, Views
@@ -127,7 +126,7 @@ class Pipeline:
         }
         return Draws(
             role=role, temperature=temperature, decay=decay, weight=weight, parameters=parameters, mixing=mixing,
-            noise=noise, device={},
+            noise=noise,
         ).on(device)  # fmt: skip
 
     def _softened(
@@ -164,26 +163,24 @@ class Pipeline:
         every = send(needed, device)
         positions = every[:B]
         source, places = gallery.subset(needed, every)
-        of_image = {name: values for name, values in draws.device.items() if name.startswith("mixing.")}
-        drawn = {name: values[:, positions] for name, values in draws.device.items() if name not in of_image}
+        assert draws.device is not None
+        drawn = draws.device.at(positions)
         mixed, index = None, places.repeat(K)
         if self.mixing is not None:
-            mixing = {name.removeprefix("mixing."): values[positions] for name, values in of_image.items()}
+            mixing = {name: values[positions] for name, values in draws.device.mixing.items()}
             mixed = Mixed(mixing["partner"], mixing["share"])
             source = self.mixing.mix(source, places[:B], {**mixing, "partner": places[B:]})
             index = torch.arange(B, device=device).repeat(K)
         host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
         images = self._gathered(source, index, host, flat)
-        own = positions if draws.places is None else send(draws.places[batch], device)
-        noise = {name: streams(send(keys, device)[:, None], own) for name, keys in draws.noise.items()}
         for item in self.steps:
             if item.augmentation.domain == "standardized":
-                starts = noise[item.name].flatten() if item.name in noise else None
+                starts = flat.get(f"noise.{item.name}")
                 images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
         role = draws.role[:, batch]
         if role.any():
-            mollify(images, role, drawn["temperature"], noise.get(MOLLIFICATION))
+            mollify(images, role, drawn["temperature"], drawn.get(f"noise.{MOLLIFICATION}"))
         return Views(
             images=images.unflatten(0, (K, B)), decay=drawn["decay"], weight=drawn.get("weight"),
             positions=positions, mixed=mixed,

@@ -90,10 +90,10 @@ def packed(levels: Tensor) -> Gallery:
 
 
 def _placed(images: Images, device: torch.device) -> Tensor | StreamedPixels:
-    """All pixels on the device if they fit; lazy images are read a few at a time."""
+    """All pixels on the device if they fit, a few images at a time: neither copies nor pinned memory of all at once."""
     if not fits(images, device):
         return StreamedPixels(images, device)
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) and device.type == "cpu":
         return pack(send(images, device))
     none = pack(torch.empty(0, *images.shape[1:], dtype=torch.uint8, device=device))
     pixels = none.new_empty(len(images), none.shape[1])
@@ -106,10 +106,15 @@ def unpacked(values: Tensor, channels: int) -> Tensor:
     """Packed pixels [B,H,W] -> levels, uint8 [B,c,H,W]."""
     if channels == 1:
         return values[:, None]
+    if values.device.type != "cpu" and not torch.compiler.is_compiling():  # one launch for ten; slower on a CPU
+        return values[..., None].view(torch.uint8)[..., :channels].permute(0, 3, 1, 2).contiguous()
     return torch.stack([((values >> bits) & 255).to(torch.uint8) for bits in (0, 8, 16)], 1)
 
 
 def standardized(values: Tensor, channels: int, scale: Tensor, shift: Tensor) -> Tensor:
     """Packed pixels [B,H,W] -> standardized float32 images [B,c,H,W]."""
-    planes = values[:, None] if channels == 1 else torch.stack([(values >> bits) & 255 for bits in (0, 8, 16)], 1)
+    if channels == 1 or (values.device.type != "cpu" and not torch.compiler.is_compiling()):
+        planes = unpacked(values, channels)
+    else:
+        planes = torch.stack([(values >> bits) & 255 for bits in (0, 8, 16)], 1)
     return planes.float().mul_(scale[:, None, None]).add_(shift[:, None, None])

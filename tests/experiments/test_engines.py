@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from auglik import Local, Outcome, RunConfig, execute
-from auglik.experiments.engines.local import attempt
+from auglik.experiments.engines.local import attempt, card_for
+from auglik.experiments.plan import runs_at_a_time
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.run import Job
 from auglik.system.process import process_state
@@ -145,3 +146,35 @@ def test_the_first_signal_asks_and_the_second_acts_as_before() -> None:
             assert heard == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"2": 10 << 30, "GPU-a": 40 << 30, "5": 20 << 30}
+    monkeypatch.setattr("auglik.experiments.engines.local.cards", lambda: free)
+    monkeypatch.setattr("auglik.experiments.plan.cards", lambda: free)
+    on_cpu = tiny.job(tmp_path)
+    on_cuda, named = (dataclasses.replace(on_cpu, run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
+    taken: list[str | None] = []
+    for _ in range(4):
+        taken.append(card_for(on_cuda, taken))
+    assert taken == ["GPU-a", "5", "2", "GPU-a"]
+    assert card_for(on_cpu, taken) is None
+    assert card_for(named, taken) is None
+    assert runs_at_a_time([on_cuda] * 5, None) == 3
+    assert runs_at_a_time([on_cuda] * 5, 4) == 4
+    assert runs_at_a_time([on_cuda, named], None) == 1
+    free.clear()
+    free["0"] = 1
+    assert card_for(on_cuda, []) is None
+
+
+def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error, on a machine without a GPU that there is none, is no error of this process."""
+    job = tiny.job(tmp_path)
+    monkeypatch.setattr("auglik.experiments.engines.local.attempt", None)  # here, not in a process of its own
+    on_cuda = dataclasses.replace(job, run=job.run.change(device="cuda"))
+    (outcome,) = Local(1).execute([on_cuda], StopRequest(), quiet)
+    assert (outcome.results is not None) == torch.cuda.is_available()
+    assert outcome.error is None or "NoneType" not in outcome.error

@@ -164,7 +164,7 @@ def test_views_are_torchvisions(rng: np.random.Generator, channels: int) -> None
     batch = rng.permutation(len(images))
     expected = torch.stack([reference(images[i], drawn, i) for i in batch])
     expected = functional.normalize(expected, mean, std)
-    torch.testing.assert_close(views.render(gallery, drawn, batch), expected, atol=2e-5, rtol=0)
+    torch.testing.assert_close(views.render(gallery, [drawn], batch)[0], expected, atol=2e-5, rtol=0)
     assert 0 < drawn.flip.mean() < 1
     assert 0 < drawn.jitter.grey.mean() < 1
     assert 0 < (drawn.jitter.order[:, 0] == UNTOUCHED).mean() < 1
@@ -286,7 +286,7 @@ def test_the_first_loss_is_the_weighted_mean_over_pairs(tmp_path: Path) -> None:
     gallery = load_training(one.run.shared, open_dataset("digits")).training.gallery
     pair = one.run.views.draw(config.seed, 0, 200, gallery.shape)
     batch = np.arange(200)
-    first, second = (one.run.views.render(gallery, drawn, batch) for drawn in pair)
+    first, second = one.run.views.render(gallery, pair, batch)
     losses = pair_losses(build_simsiam("small-cnn:width=4", 1, 16, None, 0)(first, second)).detach().double().numpy()
     weights = 1 - (1 - overlap(pair[0].box, pair[1].box)) ** 4
     assert line["loss"] == pytest.approx((weights * losses).mean(), abs=1e-6)

@@ -46,6 +46,12 @@ def test_scores_are_those_of_the_predictions() -> None:
     assert 1 <= results["effective_views"] <= 4
 
 
+def test_what_trains_in_bfloat16_by_itself_is_scored_in_float32() -> None:
+    reference, _ = scored(precision="fp32")
+    assert scored(precision="mixed")[0] == reference
+    assert scored(precision="bf16")[0] != reference
+
+
 def test_more_evaluation_views_begin_with_the_fewer() -> None:
     _, few = scored()
     _, many = scored(evaluation_views=8)

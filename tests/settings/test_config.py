@@ -118,7 +118,7 @@ def test_the_number_of_a_cuda_device_is_not_part_of_the_hash() -> None:
         ({"validation_fraction": 1.0}, "validation_fraction: expected a share in [0,1), got 1.0"),
         ({"budget": "view"}, "budget: expected images or views, got 'view'; did you mean 'views'?"),
         ({"budget": "views", "views": 3}, "budget views: expected a batch size that 3 views divide, got 128"),
-        ({"precision": "fp16"}, "precision: expected auto or fp32 or bf16, got 'fp16'"),
+        ({"precision": "fp16"}, "precision: expected auto or fp32 or bf16 or mixed, got 'fp16'"),
         ({"mollify": "noise,blurr"}, "mollify: unknown role 'blurr'; did you mean 'blur'?"),
         ({"mollify": "noise,noise"}, "mollify: expected each role once, got 'noise,noise'"),
         ({"clean_share": 1.5}, "clean_share: expected a share in [0,1], got 1.5"),

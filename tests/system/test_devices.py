@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from auglik.objectives import InputError
-from auglik.system.devices import autocast, available_cores, check_compiler, choose_device, choose_precision, send
+from auglik.system.devices import (
+    autocast,
+    available_cores,
+    cards,
+    check_compiler,
+    choose_device,
+    choose_precision,
+    send,
+)
+from auglik.system.process import process_state
 
 CPU = torch.device("cpu")
 
@@ -37,6 +46,22 @@ def test_autocast_computes_in_the_precision(precision: str, dtype: torch.dtype) 
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
+def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scoring, dtype in ((False, torch.bfloat16), (True, torch.float32)):
+        with autocast(CPU, "mixed", scoring=scoring):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    assert choose_precision("auto", torch.device("cuda")) == "mixed"
+
+
+def test_float32_is_float32_in_convolutions_too() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with process_state(torch.get_num_threads(), torch.device("cuda")):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_compiling_is_refused_in_one_line_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     check_compiler(torch.device("cuda"))
     monkeypatch.setenv("PATH", "")
@@ -66,3 +91,15 @@ def test_send_copies_what_cannot_be_written() -> None:
 
 def test_there_is_a_core() -> None:
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(("visible", "expected"), [(None, {"0": 5, "1": 6}), ("3, GPU-b", {"3": 5, "GPU-b": 6})])
+def test_cards_are_named_as_the_environment_names_them(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: dict[str, int]
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda place: (5 + place, 9))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert cards() == expected

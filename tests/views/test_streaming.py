@@ -203,3 +203,10 @@ def test_a_streamed_run_is_the_same_run(tmp_path: Path, augment: str, monkeypatc
             found, streamed_results = run(tmp_path / f"streamed-{number}")
         assert streamed_results == results
         assert all(found[name].equal(value) for name, value in expected.items())
+
+
+def test_memory_that_torch_keeps_for_itself_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 70)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 30)
+    assert free_bytes(torch.device("cuda")) == 140

@@ -24,6 +24,7 @@ from typing import NamedTuple, Protocol
 from auglik.objectives import InputError
 from auglik.runs.results import Results
 from auglik.runs.run import Job, execute, threads_of
+from auglik.system.devices import cards
 from auglik.system.files import StorageError
 from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, StopRequest
@@ -60,12 +61,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Local:
-    """Runs on this machine: `jobs` at a time, each in a process of its own; with one at a time, in this process."""
+    """Runs on this machine: `jobs` at a time, each in a process of its own; one at a time on a CPU, in this process.
+
+    An error on a CUDA device makes it useless to the process, so runs on one never share theirs.
+    """
 
     jobs: int = 1
 
     def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
-        if self.jobs > 1:
+        if self.jobs > 1 or any(job.config.device.startswith("cuda") for job in jobs):
             yield from _in_processes(jobs, self.jobs, stop, progress)
             return
         for job in jobs:
@@ -99,6 +103,8 @@ def failure(error: Exception) -> tuple[str, str | None, bool]:
 
 class _Worker(NamedTuple):
     job: Job
+    card: str | None
+    """The one CUDA device that the process sees; None where it sees those that this one does."""
     process: BaseProcess
     messages: Connection
 
@@ -112,7 +118,8 @@ def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: 
     try:
         while running or (waiting and not stop):
             while waiting and not stop and len(running) < limit:
-                running.append(_start(context, waiting.pop(0)))
+                job = waiting.pop(0)
+                running.append(_start(context, job, card_for(job, [worker.card for worker in running])))
             if stop and not told:
                 for worker in running:
                     worker.process.terminate()
@@ -152,13 +159,24 @@ def _start_methods() -> list[str]:
     return multiprocessing.get_all_start_methods()
 
 
-def _start(context: multiprocessing.context.BaseContext, job: Job) -> _Worker:
+def card_for(job: Job, taken: Sequence[str | None]) -> str | None:
+    """The card of a run on "cuda", of those with the fewest runs the one with the most free memory; else None.
+
+    A run on "cuda:1" stays there, and on one card there is no choice. `taken`: the cards of the runs under way.
+    """
+    if job.config.device != "cuda" or len(free := cards()) < 2:
+        return None
+    return min(free, key=lambda card: (taken.count(card), -free[card]))
+
+
+def _start(context: multiprocessing.context.BaseContext, job: Job, card: str | None) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(pickle.dumps(job), theirs), name=f"{job.cell}/seed-{job.config.seed}")  # type: ignore[attr-defined]
+    name = f"{job.cell}/seed-{job.config.seed}"
+    process = context.Process(target=_work, args=(pickle.dumps(job), card, theirs), name=name)  # type: ignore[attr-defined]
     with _without_main():
         process.start()
     theirs.close()
-    return _Worker(job, process, ours)
+    return _Worker(job, card, process, ours)
 
 
 @contextmanager
@@ -188,7 +206,7 @@ def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome 
     return Outcome(worker.job, *message)
 
 
-def _work(pickled: bytes, messages: Connection) -> None:
+def _work(pickled: bytes, card: str | None, messages: Connection) -> None:
     """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone.
 
     The job is read here, as what its settings name may be gone: then the run has failed, not its process.
@@ -196,6 +214,8 @@ def _work(pickled: bytes, messages: Connection) -> None:
     stop = StopRequest()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and tells
     signal.signal(signal.SIGTERM, lambda number, frame: stop.ask(number))
+    if card is not None:  # read once, when CUDA is first used
+        os.environ["CUDA_VISIBLE_DEVICES"] = card
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
     told = 0.0
 

@@ -57,8 +57,8 @@ def sources(coefficients: Tensor, height: int, width: int) -> tuple[Tensor, Tens
     H, W = height, width
     x = torch.arange(W, device=coefficients.device, dtype=torch.float32) - (W - 1) / 2
     y = (torch.arange(H, device=coefficients.device, dtype=torch.float32) - (H - 1) / 2)[:, None]
-    a, b, c = (coefficients[:, place, None, None] / (W / 2) for place in (0, 1, 2))
-    d, e, f = (coefficients[:, place, None, None] / (H / 2) for place in (3, 4, 5))
+    a, b, c = (coefficients[:, :3, None, None] / (W / 2)).unbind(1)
+    d, e, f = (coefficients[:, 3:, None, None] / (H / 2)).unbind(1)
     return x * a + y * b + c, x * d + y * e + f
 
 

@@ -80,9 +80,9 @@ def operate(images: Tensor, operation: NDArray[np.uint8], coefficients: Tensor, 
     order = np.argsort(kernel, kind="stable")
     ends = np.searchsorted(kernel[order], np.arange(len(grouping.kernels) + 1)).tolist()
     views, place = send(np.stack([order, np.argsort(order)]), images.device)
-    groups = [images.index_select(0, views[: ends[0]])]
+    images, coefficients = images.index_select(0, views), coefficients.index_select(0, views)
+    groups = [images[: ends[0]]]
     for one, start, end in zip(grouping.kernels, ends[:-1], ends[1:], strict=True):
         if start < end:
-            which = views[start:end]
-            groups.append(run(one, images.index_select(0, which), coefficients.index_select(0, which)))
+            groups.append(run(one, images[start:end], coefficients[start:end]))
     return torch.cat(groups).index_select(0, place)

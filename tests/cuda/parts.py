@@ -1,0 +1,83 @@
+"""A training step on CUDA taken apart: how many kernels each part of it launches."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+
+from auglik import RunConfig, change
+from auglik.networks import build_network
+from auglik.objectives import Objective
+from auglik.runs.loop import note_first_bad
+from auglik.runs.resolve import pipeline_of
+from auglik.system.devices import autocast, send
+from auglik.views import Draws, Gallery, Pipeline, Shape
+from tests.cuda.pretended import pretended_cuda
+
+SHAPE, CLASSES, BATCH, IMAGES = Shape(3, 32, 32), 10, 128, 256
+NETWORK = "preact-resnet-18"
+Part = Callable[[str], AbstractContextManager[object]]
+
+
+class Views:
+    """The views of one kind of augmentation on a device, batch after batch."""
+
+    def __init__(self, augment: str, device: torch.device) -> None:
+        levels = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), dtype=np.uint8)
+        settings = {"flip": 0.5, "crop_padding": 4, "mollify": "noise,blur,both", "augment": augment}
+        self.pipeline: Pipeline = pipeline_of(change(RunConfig(), settings).view, SHAPE)
+        self.gallery = Gallery.pack(levels, [0.5] * 3, [0.25] * 3, device)
+        self.draws: Draws = self.pipeline.draw(0, 0, 1, IMAGES, device)
+
+    def render(self, step: int) -> None:
+        self.pipeline.render(self.gallery, self.draws, np.arange(BATCH) + step % 2 * BATCH)
+
+
+class Rest:
+    """What follows the views in a step: network, loss, backward, optimizer and meters."""
+
+    def __init__(self, device: torch.device, images: int) -> None:
+        rng = np.random.default_rng(0)
+        self.device = device
+        self.network = build_network(NETWORK, SHAPE.channels, CLASSES, CLASSES, 0)
+        self.network = self.network.to(device).to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.1, momentum=0.9, fused=True)
+        self.images = send(rng.normal(size=(images, *SHAPE)).astype(np.float32), device)
+        self.decay = send(rng.uniform(size=(1, images)).astype(np.float32), device)
+        self.labels = send(rng.integers(0, CLASSES, images), device)
+        self.sum, self.first_bad = (torch.zeros((), dtype=torch.float64, device=device) - 1 for _ in range(2))
+
+    def step(self, objective: Objective, part: Part = nullcontext) -> None:
+        with part("forward"), autocast(self.device, "bf16"):
+            logits = self.network(self.images.contiguous(memory_format=torch.channels_last))
+        with part("loss"):
+            loss = objective.loss(logits.unflatten(0, (1, -1)), self.decay, self.labels)
+        with part("backward"):
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+        with part("optimizer"):
+            self.optimizer.step()
+        with part("meters"):
+            self.sum.add_(loss.detach())
+            note_first_bad(self.first_bad, loss.detach(), 0)
+
+
+def count_views(augment: str) -> int:
+    """Launches of the views of a batch, the second, as the first makes what is kept."""
+    with pretended_cuda() as record:
+        views = Views(augment, torch.device("cuda"))
+        views.render(0)
+        with record.part("views"):
+            views.render(1)
+    return record.launched("views")
+
+
+def count_rest(objective: Objective) -> dict[str, int]:
+    """Launches of every other part, which do not depend on the number of images."""
+    with pretended_cuda() as record:
+        device = torch.device("cuda")
+        rest, objective = Rest(device, images=2), objective.to(device)
+        rest.step(objective)
+        rest.step(objective, record.part)
+    return {part: record.launched(part) for part in ("forward", "loss", "backward", "optimizer", "meters")}

@@ -1,0 +1,125 @@
+"""The guard itself: faults planted in views, trainer, meters and networks, one kind at a time, are all found."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from auglik.runs.run import execute
+from auglik.system.devices import send
+from tests import tiny
+from tests.cuda.guard import cuda, undeclared
+from tests.cuda.pretended import DeviceError, Record, pretended_cuda
+
+DEVICE = torch.device("cuda")
+Fault = Callable[[Tensor], object]
+
+WAITS: dict[str, Fault] = {
+    "item": lambda x: x.sum().item(),
+    "condition": lambda x: bool((x > 0).any()),
+    "boolean index": lambda x: x.reshape(-1)[x.reshape(-1) > 0],
+    "nonzero": lambda x: x.nonzero(),
+    "pageable copy": lambda x: torch.zeros(3).to(x.device),
+    "pageable copy in place": lambda x: torch.empty(3, device=x.device).copy_(torch.zeros(3), non_blocking=True),
+    "tensor of numbers": lambda x: torch.tensor([1.0, 2.0], device=x.device),
+    "copy to the host": lambda x: x.cpu(),
+    "index from the host": lambda x: x.reshape(-1)[torch.tensor([0])],
+    "list": lambda x: x.reshape(-1)[:2].tolist(),
+}
+REFUSED: dict[str, Fault] = {
+    "mask of the host": lambda x: x.masked_fill(torch.zeros(x.shape, dtype=torch.bool), 0),
+    "sum of both devices": lambda x: x.reshape(-1) + torch.ones(x.numel()),
+    "result on the host": lambda x: torch.zeros(()).add_(x.sum()),
+    "array": lambda x: x.numpy(),
+    "no kernel": lambda x: torch.histogram(x.reshape(-1).float(), 3),
+    "product of integers": lambda x: x.reshape(1, -1).long() @ x.reshape(-1, 1).long(),
+    "generator of the host": lambda x: torch.rand(2, device=x.device, generator=torch.Generator()),
+}
+PLACES = {
+    "views": "auglik.views.pipeline.mollify",
+    "trainer": "auglik.runs.step.autocast",
+    "meters": "auglik.runs.loop.note_first_bad",
+    "networks": "torch.nn.BatchNorm2d.forward",
+}
+"""What is called in a step, and with which fault before it."""
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
+
+
+def run_with(fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A run of four steps that makes `fault` in each."""
+    module, _, name = PLACES[place].rpartition(".")
+    owner = nn.BatchNorm2d if module == "torch.nn.BatchNorm2d" else __import__(module, fromlist=[name])
+    before = getattr(owner, name)
+
+    def planted(*args: object, **named: object) -> object:
+        fault(next((arg for arg in args if isinstance(arg, Tensor)), torch.ones(2, 3, device=DEVICE)))
+        return before(*args, **named)
+
+    monkeypatch.setattr(owner, name, planted)
+    with cuda() as record:
+        job = tiny.job(folder, device="cuda", precision="bf16", train_images=80, epochs=1, mollify="noise,blur,both")
+        execute(replace(job, scored=False))
+    return record
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("fault", ["item", "boolean index", "pageable copy"])
+def test_a_wait_in_a_step_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fault: str) -> None:
+    assert undeclared(run_with(WAITS[fault], place, tmp_path, monkeypatch))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_mask_of_another_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    with pytest.raises(DeviceError, match=r"masked_fill.*one device"):
+        run_with(REFUSED["mask of the host"], place, tmp_path, monkeypatch)
+
+
+def test_a_run_without_a_fault_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert undeclared(run_with(lambda x: x + 1, "views", tmp_path, monkeypatch)) == []
+
+
+@pytest.mark.parametrize("kind", WAITS)
+def test_every_kind_of_wait_is_recorded_once(kind: str) -> None:
+    with pretended_cuda() as record:
+        x = send(np.ones((2, 3), np.float32), DEVICE)
+        WAITS[kind](x)
+    assert sum(record.waits.values()) == 1
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_a_gpu_refuses_is_refused(kind: str) -> None:
+    with pretended_cuda():
+        x = send(np.ones((2, 3), np.float32), DEVICE)
+        with pytest.raises(DeviceError):
+            REFUSED[kind](x)
+
+
+def test_what_a_gpu_does_at_once_is_no_wait() -> None:
+    with pretended_cuda() as record:
+        x = send(np.arange(6, dtype=np.float32).reshape(2, 3), DEVICE)
+        x[:, send(np.array([2, 0]), DEVICE)] = 0
+        y = torch.where(x > 0, 1.0, x) * torch.tensor(2.0)
+        x.requires_grad_()
+        (x * y).sum().backward()
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(lambda: x.detach().exp().device).result().type == "cuda"
+        assert y.repeat_interleave(2, 0, output_size=4).device.type == "cuda"
+        assert not record.waits
+        np.testing.assert_array_equal(x.grad.cpu().numpy(), y.cpu().numpy())  # type: ignore[union-attr]
+
+
+def test_launches_are_counted_by_part_and_views_of_memory_are_not() -> None:
+    with pretended_cuda() as record:
+        x = torch.ones(2, 3, device=DEVICE)
+        with record.part("some"):
+            (x.t()[None] + 1).mul_(2)
+            torch.zeros(2, device=DEVICE)
+        torch.ones(2) + 1
+    assert record.launches["some"] == {"add": 1, "mul_": 1, "zeros": 1}
+    assert record.launched("other") == 1
