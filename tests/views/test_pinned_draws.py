@@ -135,6 +135,7 @@ def test_noise_of_a_rendered_view() -> None:
     gallery = Gallery.pack(np.zeros((5, 3, 32, 32), np.uint8), [0.0] * 3, [1.0] * 3, CPU)
     pipeline = Pipeline(COLOUR, (), Mollification(Schedule(clean=0, blur=0)))
     draws = pipeline.draw(0, 0, 2, 5, CPU)
+    assert draws.device is not None
     draws.device.numbers[0].fill_(1)
     views = pipeline.render(gallery, draws, np.array([4, 0, 2])).images
     assert of_values(views) == PINNED["noised views of black images"]
