@@ -55,7 +55,8 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         trained = load_run(folder)
         asked = change(trained.config, changes)
         run = resolved(change(asked, {"device": str(choose_device(asked.device))}))
-        with process_state(threads_of_finished(folder), run.device):
+        state = process_state(threads_of_finished(folder), run.device, deterministic=run.config.deterministic)
+        with state:
             scored = evaluate_again(folder, trained, run, data_dir)
         click.echo(f"{folder}")
         summarize(scored.scores)

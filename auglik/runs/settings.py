@@ -32,7 +32,7 @@ RESULT_FORMAT = 3
 """Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 
-ADDED = ("optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head")
+ADDED = ("deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head")
 """Settings that came after results of this format: at its default none enters the hash, which is what it was then."""
 
 MOVABLE = ("dataset", "weights")
@@ -150,6 +150,9 @@ class RunConfig:
         "fp32",
         "bf16",
         "mixed",
+    )
+    deterministic: bool = option(
+        False, "On CUDA, only kernels that give the same numbers every time, if slower ones; CPU runs repeat anyway."
     )
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(

@@ -1,24 +1,36 @@
 """What work asks of the whole process: set by engines and commands, never by the work itself, and put back after it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 CPU = torch.device("cpu")
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""Read by cuBLAS when it is first used: with buffers of one size its sums have one order."""
 
 
 @contextmanager
-def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = False) -> Iterator[None]:
+def process_state(
+    threads: int, device: torch.device = CPU, *, compiles: bool = False, deterministic: bool = False
+) -> Iterator[None]:
     """torch on that many threads; on a CUDA device cudnn tries its kernels and keeps the fastest.
 
+    With `deterministic` it keeps to those that give the same sums every time, as CPU kernels do anyway: kernels that
+    add in no order are replaced, and an operation that has no other raises RuntimeError.
     Its convolutions of float32 are float32 too: torch has them rounded to 10 bits (TF32) unless it is told otherwise.
     With `compiles` what was compiled before is forgotten, for good: else runs in one process exhaust the number of
     versions that are kept of a function.
     """
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = device.type == "cuda"
+    deterministic = deterministic and device.type == "cuda"
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
+    settled, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get(WORKSPACE)
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+        os.environ.setdefault(WORKSPACE, ":4096:8")
     torch.backends.cudnn.allow_tf32 = False
     if compiles:
         torch.compiler.reset()
@@ -28,3 +40,6 @@ def process_state(threads: int, device: torch.device = CPU, *, compiles: bool = 
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark = before[1]
         torch.backends.cudnn.allow_tf32 = before[2]
+        torch.use_deterministic_algorithms(settled)
+        if deterministic and workspace is None:
+            del os.environ[WORKSPACE]

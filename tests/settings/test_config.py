@@ -30,7 +30,7 @@ def another(key: str, value: Scalar) -> Scalar:
     if key in OTHER:
         return OTHER[key]
     assert isinstance(value, int | float)
-    return value + 1
+    return not value if isinstance(value, bool) else value + 1
 
 
 def test_every_setting_round_trips_through_its_flat_name(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Devices, precision, and how arrays get there."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +105,20 @@ def test_cards_are_named_as_the_environment_names_them(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert cards() == expected
+
+
+@pytest.mark.parametrize("given", [None, ":16:8"])
+def test_deterministic_runs_on_cuda_keep_to_one_order_and_put_back_what_was(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
+    with process_state(torch.get_num_threads(), torch.device("cuda"), deterministic=True):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (given or ":4096:8")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == given
+    with process_state(torch.get_num_threads(), deterministic=True):
+        assert not torch.are_deterministic_algorithms_enabled(), "a CPU repeats anyway"

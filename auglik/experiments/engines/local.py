@@ -80,7 +80,8 @@ class Local:
 
 def state_of(job: Job) -> AbstractContextManager[None]:
     """What a run asks of its process. Raises InputError for a damaged checkpoint."""
-    return process_state(threads_of(job), job.run.device, compiles=job.config.compile)
+    config = job.config
+    return process_state(threads_of(job), job.run.device, compiles=config.compile, deterministic=config.deterministic)
 
 
 def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
