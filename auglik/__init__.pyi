@@ -3,7 +3,8 @@ from .comparison.comparison import Comparison, load
 from .data import DATASETS, Arrays, Source, open_dataset
 from .experiments.cells import MAIN_CELLS, Cell, plan
 from .experiments.differences import differences, table
-from .experiments.engines.local import Engine, Local, Outcome
+from .experiments.engines.engine import Engine, Outcome
+from .experiments.engines.local import Local
 from .experiments.plan import Place, carry_out, collect, make_plan
 from .networks import NETWORKS, Network, build_network
 from .objectives import (

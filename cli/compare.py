@@ -6,13 +6,15 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
+from auglik.cli.comparing import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
+from auglik.cli.engines import KEYS as ENGINE_KEYS
+from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_options, factors, given, options, say_config, take
 from auglik.cli.streams import whoever_reads
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
-from auglik.experiments.plan import Place, make_plan, runs_at_a_time
+from auglik.experiments.plan import Place, make_plan
 from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.objectives import InputError
 from auglik.report import ReportSettings
@@ -54,6 +56,7 @@ OBJECTIVE = ("likelihood", "aggregator")
 )
 @options((setting for setting in SETTINGS.values() if setting.key != "seed"), repeatable=True)
 @options(settings_of(Place))
+@engine_options
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -80,7 +83,7 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     values = given(config_file, command_line)
     if command_line["seeds"] or command_line["seed"]:  # those of a file give way to both
         values = {key: value for key, value in values.items() if key not in SEEDS or command_line[key]}
-    place = take(values, Place)
+    engine, place = take_engine(values), take(values, Place)
     seeds = chosen_seeds(values)
     reference, fail_fast = values.pop("reference", None), take_flag(values, "fail_fast", False)
     dry_run, with_report = take_flag(values, "dry_run", False), take_flag(values, "with_report", True)
@@ -91,7 +94,17 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     own_cells = parse_cells(values.pop("cells", None))
     asked = factors(
         values,
-        also_known=(*SEEDS, "reference", "cells", "fail_fast", "dry_run", "tune", "tune_seeds", "with_report"),
+        also_known=(
+            *SEEDS,
+            *ENGINE_KEYS,
+            "reference",
+            "cells",
+            "fail_fast",
+            "dry_run",
+            "tune",
+            "tune_seeds",
+            "with_report",
+        ),
     )
     single = {key: chosen[0] for key, chosen in asked.items() if len(chosen) == 1}
     common = change(RunConfig(), {key: value for key, value in single.items() if key not in OBJECTIVE})
@@ -102,19 +115,21 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     if print_config:
         told = {"seeds": seeds, "reference": name, "fail_fast": fail_fast, "with_report": with_report}
         tuning = {"tune": tune, "tune_seeds": tune_count} if tune is not None else {}
-        return say_config(told, tuning, asdict(place), as_asked(common, asked, own_cells))
+        return say_config(told, tuning, asdict(place), as_asked(common, asked, own_cells), engine.table())
     check_output(Path(place.output), with_report)
     if tune is not None:
-        planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, dry_run)
+        if engine.detaches:
+            raise InputError("--detach: expected nothing to wait for, got --tune, which has to end before cells begin")
+        planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, engine, dry_run)
     plan = make_plan(planned, seeds, place)
     if not dry_run:
         ensure_writable(Path(place.output))
-    describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
+    describe(plan, references, at_a_time(engine, plan, place))
     if dry_run:
         say_time(plan, place, "the report" if with_report else "")
         return
     with whoever_reads():
-        ended = run_comparison(planned, plan, place, name, fail_fast)
+        ended = run_comparison(planned, plan, place, engine, name, fail_fast)
         if with_report and ended.any_finished:
             report_on(Path(place.output), ReportSettings(data_dir=place.data_dir))
     if not ended.well:

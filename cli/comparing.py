@@ -16,8 +16,10 @@ from auglik.cli.train import say_absent
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
-from auglik.experiments.engines.local import Local, Outcome, state_of
+from auglik.experiments.engines.engine import ERROR, Engine, Outcome, state_of
+from auglik.experiments.engines.named import Chosen
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
+from auglik.experiments.status import noted
 from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
 from auglik.runs.loop import lengths
@@ -46,17 +48,31 @@ def check_output(output: Path, with_report: bool) -> None:
         check_report(output / REPORT)
 
 
+def engine_for(engine: Chosen, plan: Plan, place: Place) -> Engine:
+    """The chosen engine, with as many runs at a time as are asked for."""
+    return engine.engine(runs_at_a_time(plan.todo, place.jobs) if engine.is_local else place.jobs)
+
+
+def at_a_time(engine: Chosen, plan: Plan, place: Place) -> str:
+    """How the runs to do will be carried out."""
+    return (
+        f"{plural(runs_at_a_time(plan.todo, place.jobs), 'run')} at a time" if engine.is_local else f"by {engine.name}"
+    )
+
+
 def run_comparison(
-    planned: Sequence[Planned], plan: Plan, place: Place, reference: str | None, fail_fast: bool
+    planned: Sequence[Planned], plan: Plan, place: Place, engine: Chosen, reference: str | None, fail_fast: bool
 ) -> Ended:
-    """Carries out a plan, prints the tables and says where things are.
+    """Carries out a plan, prints the tables and says where things are; or says that its runs are handed over.
 
     Ends the process where it is interrupted.
     """
     output, began = Path(place.output), time.monotonic()
-    jobs = runs_at_a_time(plan.todo, place.jobs)
-    with stop_on_signals() as stop, shown(plan.todo, "training") as progress:
-        outcomes = carry_out(plan, Local(jobs), stop, progress, report_failure, fail_fast)
+    with noted(output, plan.jobs), stop_on_signals() as stop, shown(plan.todo, "training") as progress:
+        outcomes = carry_out(plan, engine_for(engine, plan, place), stop, progress, report_failure, fail_fast)
+    if engine.detaches and plan.todo:
+        click.echo(f"`auglik status {output}` says how they do; the same command without --detach takes their results")
+        return Ended(True, False)
     runs = collect(plan, outcomes)
     found = write(output, plan, planned, runs, reference)
     if stop.signal is not None:
@@ -98,12 +114,12 @@ def report_on(output: Path, settings: ReportSettings) -> None:
 
 
 def tune_cells(
-    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], place: Place, dry_run: bool
+    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], place: Place, engine: Chosen, dry_run: bool
 ) -> list[Planned]:
     """The cells under the values that they choose; in a dry run, as they are."""
     folder = Path(place.output) / FOLDER
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
-    jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo)
+    total = cost(plan.todo)
     click.echo(
         f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
         f" on {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
@@ -114,14 +130,15 @@ def tune_cells(
         return list(cells)
     ensure_writable(folder)
     with whoever_reads():
-        return _tuned(cells, grid, seeds, plan, Path(place.output), jobs)
+        return _tuned(cells, grid, seeds, plan, Path(place.output), engine_for(engine, plan, place))
 
 
 def _tuned(
-    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, output: Path, jobs: int
+    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, output: Path, engine: Engine
 ) -> list[Planned]:
-    with stop_on_signals() as stop, shown(plan.todo, "tuning") as progress:
-        outcomes = carry_out(plan, Local(jobs), stop, progress, report_failure)
+    tuning = noted(output / FOLDER, plan.jobs)
+    with tuning, stop_on_signals() as stop, shown(plan.todo, "tuning") as progress:
+        outcomes = carry_out(plan, engine, stop, progress, report_failure)
     if stop.signal is not None:
         click.echo("interrupted; the same command goes on from here")
         raise SystemExit(128 + stop.signal)
@@ -136,7 +153,7 @@ def _tuned(
     return tuned(cells, grid, choices)
 
 
-def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
+def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
     """The plan and its cost."""
     by_cell = {job.cell: job.run for job in plan.jobs}
     total = cost(plan.todo)
@@ -157,7 +174,7 @@ def describe(plan: Plan, references: Mapping[str, str], jobs: int) -> None:
     click.echo(
         f"{plural(len(by_cell), 'cell')} x {plural(len(plan.jobs) // len(by_cell), 'seed')}"
         f" = {plural(len(plan.jobs), 'run')}, {done} finished; to do: {plural(total.steps, 'step')},"
-        f" {total.views:,} views forward and backward, {plural(jobs, 'run')} at a time"
+        f" {total.views:,} views forward and backward, {how}"
     )
     for text in by_text(by_cell, scored_on):
         click.echo(f"scoring of {text}")
@@ -236,6 +253,4 @@ def report_failure(outcome: Outcome) -> None:
     if outcome.error is not None and not outcome.fatal:
         click.echo(f"\nfailed: {outcome.job.cell}, seed {outcome.job.config.seed}: {outcome.error}", err=True)
         if outcome.details is not None:
-            path = outcome.job.folder / "error.txt"
-            path.write_text(outcome.details)
-            click.echo(f"  the traceback is in {path}", err=True)
+            click.echo(f"  the traceback is in {outcome.job.folder / ERROR}", err=True)

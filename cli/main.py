@@ -33,6 +33,7 @@ def auglik() -> None:
 
 COMMANDS = (
     Deferred("compare", "Trains cells of an ablation over seeds and compares each with a reference."),
+    Deferred("status", "Says which runs of a comparison are done, running, waiting and failed, and why."),
     Deferred("report", "Writes the report of a comparison: which objective is better, and how surely."),
     Deferred("reproduce", "Runs a published experiment by name and sets it beside the published figures."),
     Deferred("train", "Trains and scores one run."),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from auglik.experiments.engines.local import Progress
+from auglik.experiments.engines.engine import Progress
 from auglik.experiments.progress import by_work
 from auglik.runs.run import Job
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
+from auglik.cli.comparing import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
+from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import options, take
 from auglik.cli.progress import bar
@@ -14,8 +15,8 @@ from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
-from auglik.experiments.engines.local import state_of
-from auglik.experiments.plan import Place, make_plan, runs_at_a_time
+from auglik.experiments.engines.engine import state_of
+from auglik.experiments.plan import Place, make_plan
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
@@ -23,6 +24,7 @@ from auglik.pretraining.results import finished
 from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness.progress import part_of
+from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
 from auglik.runs.settings import SETTINGS, RunConfig, change
@@ -68,6 +70,7 @@ from auglik.system.stop import Interrupted, stop_on_signals
     panel=Group.EVALUATION,
 )
 @options(setting for setting in settings_of(Place))
+@engine_options
 @click.option(
     "--report/--no-report",
     "with_report",
@@ -103,9 +106,11 @@ def reproduce(
         return
     recipe = read_recipe(name)
     values = {key: value for key, value in command_line.items() if value is not None}
-    place = take({"output": f"results/{name}-{scale}", **values}, Place)
+    engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
     settings = recipe.settings(scale, protocol)
     if recipe.pretrains:
+        if not engine.is_local:
+            raise InputError(f"{name}: expected the engine local, which pretraining runs on, got {engine.name}")
         pretraining = {setting.key: setting for setting in settings_of(PretrainConfig)}
         changed = {key: [value] for key, value in parse_changes(changes, pretraining).items()}
         introduce(recipe, scale, protocol)
@@ -122,13 +127,13 @@ def reproduce(
     if not dry_run:
         ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
-    describe(plan, references, runs_at_a_time(plan.todo, place.jobs))
+    describe(plan, references, at_a_time(engine, plan, place))
     corrupted = corruptions if corruptions is not None else recipe.scales[scale].corruptions
     if dry_run:
         on_top = " and ".join(["scores under corruption"] * corrupted + ["the report"] * with_report)
         return say_time(plan, place, on_top)
     with whoever_reads():
-        ended = run_comparison(planned, plan, place, recipe.reference, fail_fast=False)
+        ended = run_comparison(planned, plan, place, engine, recipe.reference, fail_fast=False)
         if corrupted and ended.any_finished:
             score_corruptions(Path(place.output), Path(place.data_dir), scale)
         if with_report and ended.any_finished:
@@ -165,7 +170,7 @@ def pretrain_cells(
     try:
         with whoever_reads(), stop_on_signals() as stop, bar("pretraining") as tell:
             for done, job in enumerate(todo.values()):
-                with process_state(threads_of(job), job.run.shared.device):
+                with claimed(job.folder), process_state(threads_of(job), job.run.shared.device):
                     execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:
         click.echo("interrupted; the same command goes on from here")

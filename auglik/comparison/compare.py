@@ -14,9 +14,11 @@ from auglik.comparison.progress import bar
 from auglik.data import Source
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Cell
-from auglik.experiments.engines.local import Engine, Local, Outcome
+from auglik.experiments.engines.engine import Engine, Outcome
+from auglik.experiments.engines.local import Local
 from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time, write
 from auglik.experiments.progress import by_work
+from auglik.experiments.status import noted
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
 from auglik.system.files import ensure_writable
@@ -68,7 +70,7 @@ def compare(
     planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
     plan = make_plan(planned, _seeds(seeds), place)
     engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
-    with _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
+    with noted(Path(output), plan.jobs), _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
         progress = by_work(plan.todo, tell)
 
         def ended(outcome: Outcome) -> None:

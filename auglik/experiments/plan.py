@@ -8,19 +8,20 @@ from typing import NamedTuple
 from auglik.data import open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
-from auglik.experiments.engines.local import Engine, Outcome, Progress
+from auglik.experiments.engines.engine import Engine, Outcome, Progress
+from auglik.experiments.engines.held import wait_for
 from auglik.objectives import InputError
-from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, finished
-from auglik.runs.run import CONFIG, Job
-from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, change, flatten
+from auglik.runs.run import Job
+from auglik.runs.settings import change, flatten
+from auglik.runs.vacant import check_vacant
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
-from auglik.settings.fields import option, read_toml
+from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, cards
 from auglik.system.files import StorageError
@@ -158,36 +159,6 @@ def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predi
     }
 
 
-def check_vacant(job: Job) -> None:
-    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged checkpoint."""
-    config = job.folder / CONFIG
-    if config.exists():
-        before, now = read_toml(config), flatten(job.config)
-        before = {key: SETTINGS[key].default for key in ADDED} | before
-        other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
-        changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
-        if changed or (job.folder / RESULTS).exists():
-            what = "; ".join(changed[:4]) or changed_file(job)
-            raise InputError(
-                f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
-            )
-    try:
-        checkpoints.find(job.folder, job.settings)
-    except InputError as error:
-        edited = f"; or the code of {', '.join(job.code)} was edited" if job.code else ""
-        raise InputError(f"{error}{edited}") from None
-
-
-def changed_file(job: Job) -> str:
-    """What has changed where no setting has: files that settings name."""
-    results = finished(job.folder)
-    before = (results.own_code or {}) if results is not None else {}
-    if results is not None and (edited := [name for name, now in (job.code or {}).items() if before.get(name) != now]):
-        return f"the code of {', '.join(edited)} was edited since"
-    table = " or its confidence table other values" if "measured" in job.config.soften else ""
-    return f"its data set has other images{table}, or another version of auglik wrote it"
-
-
 def carry_out(
     plan: Plan,
     engine: Engine,
@@ -198,14 +169,26 @@ def carry_out(
 ) -> list[Outcome]:
     """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest.
 
+    Runs that another command works in come last: their results are taken, or they are taken over once it is gone.
     Raises StorageError once a run could not write: the others could not either.
     """
-    outcomes = []
-    for outcome in engine.execute(plan.todo, stop, progress):
-        outcomes.append(outcome)
-        report(outcome)
-        if outcome.fatal or (outcome.error is not None and fail_fast):
-            stop.ask()
+    outcomes: list[Outcome] = []
+    todo: Sequence[Job] = plan.todo
+    while todo:
+        held: list[Outcome] = []
+        for outcome in engine.execute(todo, stop, progress):
+            if outcome.holder is not None:
+                held.append(outcome)
+                continue
+            outcomes.append(outcome)
+            report(outcome)
+            if outcome.fatal or (outcome.error is not None and fail_fast):
+                stop.ask()
+        ended, todo = wait_for(held, stop)
+        for outcome in ended:
+            outcomes.append(outcome)
+            report(outcome)
+            progress(outcome.job, 1.0)
     for outcome in outcomes:
         if outcome.fatal:
             raise StorageError(str(outcome.error))

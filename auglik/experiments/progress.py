@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from auglik.experiments.engines.local import Progress
+from auglik.experiments.engines.engine import Progress
 from auglik.runs.loop import lengths
 from auglik.runs.run import Job
 

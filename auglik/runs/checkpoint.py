@@ -79,6 +79,17 @@ def find(folder: Path, settings: str) -> Checkpoint | None:
     return load(path, settings) if path.exists() else None
 
 
+def step_of(folder: Path) -> int | None:
+    """The steps that the checkpoint in a run's folder has behind it, if any. Raises InputError for a damaged one."""
+    path = folder / NAME
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise InputError(f"the checkpoint {path} is damaged: {' '.join(str(error).split())[:120]}") from None
+
+
 def load(path: Path, settings: str) -> Checkpoint:
     """Its tensors on the CPU. Raises InputError for a damaged file, another format, or one of other settings."""
     try:

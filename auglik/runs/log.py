@@ -42,6 +42,14 @@ class Log:
             self._writer.close()
 
 
+def share_of_epochs(folder: Path, epochs: int) -> float:
+    """The share of its epochs that a run has ended, by its metrics.jsonl."""
+    try:
+        return min(1.0, (folder / METRICS).read_bytes().count(b"\n") / epochs)
+    except OSError:
+        return 0.0
+
+
 def _writer(folder: Path, epochs: int) -> "SummaryWriter":
     try:
         from torch.utils.tensorboard.writer import SummaryWriter

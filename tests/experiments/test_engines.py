@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from auglik import Local, Outcome, RunConfig, execute
-from auglik.experiments.engines.local import attempt, card_for
+from auglik.experiments.engines.engine import attempt
+from auglik.experiments.engines.local import card_for
 from auglik.experiments.plan import runs_at_a_time
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.run import Job
@@ -55,7 +56,8 @@ def test_a_run_leaves_its_process_as_it_was_and_its_engine_gives_it_threads(tmp_
 
 
 def broken(job: Job) -> Job:
-    return dataclasses.replace(job, run=job.run.change(dataset="missing.npz"), resume=False)
+    folder = job.folder.with_name("broken")
+    return dataclasses.replace(job, run=job.run.change(dataset="missing.npz"), folder=folder, resume=False)
 
 
 @pytest.mark.parametrize("engine", [Local(1), Local(2)])
@@ -126,7 +128,7 @@ def test_an_unexpected_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("one line\nand another")
 
-    monkeypatch.setattr("auglik.experiments.engines.local.execute", broken)
+    monkeypatch.setattr("auglik.experiments.engines.engine.execute", broken)
     outcome = attempt(tiny.job(tmp_path), StopRequest(), lambda share: None)
     assert outcome.error == "ZeroDivisionError: one line and another"
     assert "Traceback" in str(outcome.details)

@@ -1,7 +1,7 @@
-"""Engines execute runs: picklable jobs in, their outcomes back, in whatever order they end.
+"""Runs on this machine.
 
-`Local` is the one there is. Small networks are run several at a time in processes of their own, as two one-thread
-processes beat one two-thread process there; a run that crashes takes no other with it.
+Small networks are run several at a time in processes of their own, as two one-thread processes beat one two-thread
+process there; a run that crashes takes no other with it.
 """
 
 import functools
@@ -11,52 +11,23 @@ import pickle
 import signal
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from auglik.objectives import InputError
-from auglik.runs.results import Results
-from auglik.runs.run import Job, execute, threads_of
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure, now_and_then
+from auglik.runs.run import Job
+from auglik.settings.fields import option
+from auglik.settings.groups import Group
 from auglik.system.devices import cards
-from auglik.system.files import StorageError
-from auglik.system.process import process_state
-from auglik.system.stop import Interrupted, StopRequest
-
-Progress = Callable[[Job, float], None]
-"""Told, now and then, the share of a job's training that is done."""
-
+from auglik.system.stop import StopRequest
 
 PRELOADED = ["auglik.runs.run", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
 """Imported once, by the process that all runs are forked from: the last is what torch.optim imports, for a second."""
-
-
-class Outcome(NamedTuple):
-    """How a job ended: with results, with an error on one line, or interrupted (neither)."""
-
-    job: Job
-    results: Results | None = None
-    error: str | None = None
-    details: str | None = None
-    """The traceback of an error that is not the user's."""
-    fatal: bool = False
-    """No other run can be expected to do better: a full disk, say."""
-
-    @property
-    def interrupted(self) -> bool:
-        return self.results is None and self.error is None
-
-
-class Engine(Protocol):
-    """Executes jobs and yields an outcome for each. Once `stop` is set it begins no more, and ends those that run."""
-
-    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +37,7 @@ class Local:
     An error on a CUDA device makes it useless to the process, so runs on one never share theirs.
     """
 
-    jobs: int = 1
+    jobs: int = option(1, "Runs at a time [--jobs].", group=Group.MACHINE)
 
     def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
         if self.jobs > 1 or any(job.config.device.startswith("cuda") for job in jobs):
@@ -76,30 +47,6 @@ class Local:
             if stop:
                 return
             yield attempt(job, stop, functools.partial(progress, job))
-
-
-def state_of(job: Job) -> AbstractContextManager[None]:
-    """What a run asks of its process. Raises InputError for a damaged checkpoint."""
-    config = job.config
-    return process_state(threads_of(job), job.run.device, compiles=config.compile, deterministic=config.deterministic)
-
-
-def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
-    """One job, whatever happens in it."""
-    try:
-        with state_of(job):
-            return Outcome(job, results=execute(job, stop, progress))
-    except Interrupted:
-        return Outcome(job)
-    except Exception as error:
-        return Outcome(job, None, *failure(error))
-
-
-def failure(error: Exception) -> tuple[str, str | None, bool]:
-    """The last three fields of the outcome of a run that ended with `error`, which is being handled."""
-    if isinstance(error, InputError):
-        return str(error), None, isinstance(error, StorageError)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}", traceback.format_exc(), False
 
 
 class _Worker(NamedTuple):
@@ -200,7 +147,9 @@ def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome 
         if stop:
             return Outcome(worker.job)
         cause = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-        return Outcome(worker.job, error=f"the process of the run ended early ({cause}): out of memory, perhaps")
+        return failed(
+            Outcome(worker.job, error=f"the process of the run ended early ({cause}): out of memory, perhaps")
+        )
     if isinstance(message, float):
         progress(worker.job, message)
         return None
@@ -218,13 +167,6 @@ def _work(pickled: bytes, card: str | None, messages: Connection) -> None:
     if card is not None:  # read once, when CUDA is first used
         os.environ["CUDA_VISIBLE_DEVICES"] = card
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
-    told = 0.0
-
-    def progress(share: float) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told > 0.1:
-            told = now
-            tell(share)
 
     def tell(message: object) -> None:
         try:
@@ -237,7 +179,7 @@ def _work(pickled: bytes, card: str | None, messages: Connection) -> None:
     except Exception as error:
         tell((None, *failure(error)))
     else:
-        tell(attempt(job, stop, progress)[1:])
+        tell(attempt(job, stop, now_and_then(tell))[1:])
 
 
 def _watch_parent(stop: StopRequest) -> None:

@@ -1,0 +1,253 @@
+"""Runs on a Ray cluster, or on this machine as one: each is a task, and goes on elsewhere once its node is lost.
+
+The output folder is shared by all nodes, so a run goes on from its checkpoint wherever it is begun again. Progress and
+the wish to stop pass through one small actor beside the driver.
+"""
+
+import os
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure
+from auglik.experiments.engines.nodes import Mark, Node, differences, marked, probe
+from auglik.objectives import InputError
+from auglik.runs.run import Job
+from auglik.settings.fields import option
+from auglik.settings.groups import Group
+from auglik.system.stop import StopRequest
+
+FOLLOWED = 1.0
+"""Seconds between two looks of a run at the actor, and of the driver."""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Runs as tasks of a Ray cluster. The driver is a process of one of its nodes, or begins one of this machine."""
+
+    address: str | None = option(
+        None, "Address of the cluster, or auto [RAY_ADDRESS, else one of this machine].", group=Group.MACHINE
+    )
+    cpus_per_run: float | None = option(None, "CPUs that a run takes [its threads].")
+    gpus_per_run: float | None = option(None, "GPUs that a run takes; 0.25: four share one [1 on CUDA, else 0].")
+    retries: int = option(3, "How often a run is begun again after its node or its process was lost.")
+    jobs: int | None = option(None, "Runs at a time [as many as fit].")
+
+    def __post_init__(self) -> None:
+        for name in ("cpus_per_run", "gpus_per_run", "retries"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1e6:
+                raise InputError(f"engine ray: {name}: expected a number >= 0, got {value}")
+        if self.gpus_per_run is not None and self.gpus_per_run > 1 and self.gpus_per_run % 1:
+            raise InputError(
+                f"engine ray: gpus_per_run: expected a share of one GPU or whole ones, got {self.gpus_per_run}"
+            )
+        if self.jobs is not None and self.jobs < 1:
+            raise InputError(f"engine ray: jobs: expected an integer >= 1, got {self.jobs}")
+
+    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+        if not jobs:
+            return
+        ray = _ray()
+        with _connected(ray, self.address):
+            needs = self._needs(jobs)
+            _check(ray, jobs, needs)
+            yield from _followed(ray, jobs, needs, self.retries, self.jobs or len(jobs), stop, progress)
+
+    def _needs(self, jobs: Sequence[Job]) -> dict[str, float]:
+        """CPUs and GPUs of a run. Raises InputError for runs on CUDA without a GPU."""
+        cuda = any(job.run.device.type == "cuda" for job in jobs)
+        gpus = self.gpus_per_run if self.gpus_per_run is not None else float(cuda)
+        if cuda and gpus == 0:
+            raise InputError("engine ray: expected gpus_per_run above 0 for runs on CUDA, got 0")
+        cpus = self.cpus_per_run if self.cpus_per_run is not None else max(job.threads for job in jobs)
+        return {"CPU": float(cpus), "GPU": gpus}
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise InputError("the engine ray needs Ray: pip install 'auglik[ray]'") from None
+    return ray
+
+
+@contextmanager
+def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
+    """Connected to a cluster: the one that this process is in already, or for as long as it is needed.
+
+    Signals are heard by whoever heard them before. Raises InputError where there is no cluster.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    where = address or os.environ.get("RAY_ADDRESS") or "local"  # else Ray joins any cluster that it finds here
+    of_its_own = {}
+    if where == "local":
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        of_its_own = {"include_dashboard": False}
+    host, colon, port = where.rpartition(":")
+    try:
+        if colon and port.isdecimal() and "/" not in host:
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
+        ray.init(address=where, log_to_driver=False, logging_level="ERROR", **of_its_own)
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        raise InputError(f"no Ray cluster at {where}: {' '.join(str(error).split())[:300]}") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check(ray: ModuleType, jobs: Sequence[Job], needs: Mapping[str, float]) -> None:
+    """Raises InputError where no node has what a run needs, and where a node could not execute these runs."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if not any(all(node["Resources"].get(kind, 0.0) >= count for kind, count in needs.items()) for node in nodes):
+        most = ", ".join(
+            f"{node['NodeManagerAddress']} with {of.get('CPU', 0.0):g} and {of.get('GPU', 0.0):g}"
+            for node in nodes
+            for of in (node["Resources"],)
+        )
+        raise InputError(
+            f"engine ray: expected a node with {needs['CPU']:g} CPUs and {needs['GPU']:g} GPUs for a run, got {most}"
+        )
+    with marked(jobs, cuda=needs["GPU"] > 0) as mark:
+        asked = {}
+        for node in nodes:
+            where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            gpus = needs["GPU"] if node["Resources"].get("GPU", 0.0) >= needs["GPU"] else 0.0
+            remote = ray.remote(_probe).options(num_cpus=0, num_gpus=gpus, scheduling_strategy=where, max_retries=1)
+            asked[node["NodeManagerAddress"]] = remote.remote(pickle.dumps(mark))
+        found: list[Node | str] = []
+        for address, reference in asked.items():
+            try:
+                found.append(Node(address, *ray.get(reference, timeout=120)))
+            except (ray.exceptions.RayError, TimeoutError) as error:
+                found.append(f"node {address}: cannot be probed, auglik may not be there: {_line(error)}")
+        if wrong := differences(found, mark):
+            raise InputError("; ".join(wrong))
+
+
+def _probe(pickled: bytes) -> tuple[object, ...]:
+    mark: Mark = pickle.loads(pickled)
+    return probe(mark)
+
+
+def _line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join((lines[-1] if lines else type(error).__name__).split())[:200]
+
+
+class _Post:
+    """What runs say and are told; one a driver."""
+
+    def __init__(self) -> None:
+        self._shares: dict[int, float] = {}
+        self._stopped = False
+
+    def tell(self, number: int, share: float) -> bool:
+        """The share done of a run; whether it should stop."""
+        self._shares[number] = share
+        return self._stopped
+
+    def news(self, stop: bool) -> dict[int, float]:
+        """The shares told since the last time; `stop`: all runs should."""
+        self._stopped = self._stopped or stop
+        shares, self._shares = self._shares, {}
+        return shares
+
+
+class _Task(NamedTuple):
+    number: int
+    job: Job
+    reference: Any  # of ray, which need not be installed
+
+
+def _followed(
+    ray: ModuleType,
+    jobs: Sequence[Job],
+    needs: Mapping[str, float],
+    retries: int,
+    limit: int,
+    stop: StopRequest,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    post = ray.remote(_Post).options(num_cpus=0, scheduling_strategy=here).remote()
+    calls = 1 if needs["GPU"] else 0  # an error on a CUDA device makes it useless to the process
+    remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=retries, max_calls=calls)(_run)
+    waiting, running = list(enumerate(jobs)), dict[Any, _Task]()
+    while running or (waiting and not stop):
+        while waiting and not stop and len(running) < limit:
+            number, job = waiting.pop(0)
+            whole = replace(job, folder=job.folder.absolute())
+            reference = remote.remote(pickle.dumps(whole), number, post)
+            running[reference] = _Task(number, job, reference)
+        ended, _ = ray.wait(list(running), timeout=FOLLOWED)
+        by_number = {task.number: task.job for task in running.values()}
+        for number, share in ray.get(post.news.remote(bool(stop))).items():
+            if number in by_number:
+                progress(by_number[number], share)
+        for reference in ended:
+            yield _outcome(ray, running.pop(reference), stop)
+    ray.kill(post)
+
+
+def _outcome(ray: ModuleType, task: _Task, stop: StopRequest) -> Outcome:
+    try:
+        return Outcome(task.job, *ray.get(task.reference))
+    except ray.exceptions.RayError as error:
+        if stop:
+            return Outcome(task.job)
+        return failed(Outcome(task.job, error=f"Ray lost the run: {type(error).__name__}: {_line(error)}"))
+
+
+def _run(pickled: bytes, number: int, post: Any) -> tuple[object, ...]:  # noqa: ANN401 - an actor's handle
+    """The body of a task: obeys the actor, and stops too once that is gone, as the driver is then."""
+    import ray
+
+    stop, ended, done = StopRequest(), threading.Event(), [0.0]
+
+    def follow() -> None:
+        try:
+            if ray.get(post.tell.remote(number, done[0])):
+                stop.ask()
+        except ray.exceptions.RayError:
+            stop.ask()
+
+    def keep_following() -> None:
+        while not ended.wait(FOLLOWED):
+            follow()
+
+    def progress(share: float) -> None:
+        done[0] = share
+
+    follow()
+    following = threading.Thread(target=keep_following, daemon=True)
+    following.start()
+    try:
+        job: Job = pickle.loads(pickled)
+        return (None,) * 5 if stop else attempt(job, stop, progress)[1:]
+    except Exception as error:
+        return (None, *failure(error))
+    finally:
+        ended.set()
+        following.join()

@@ -1,0 +1,260 @@
+"""Runs as array jobs of Slurm, submitted through submitit; on lost time, node or priority they are queued again.
+
+A run goes on from the checkpoint in its folder. What became of it stands in its folder and in the queue, so that
+neither accounting nor the process that submitted it is needed.
+"""
+
+import dataclasses
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure, finished_meanwhile
+from auglik.objectives import InputError
+from auglik.runs.log import share_of_epochs
+from auglik.runs.run import Job
+from auglik.settings.fields import option
+from auglik.settings.groups import Group
+from auglik.system.files import ensure_writable
+from auglik.system.notices import LOG
+from auglik.system.stop import StopRequest
+
+if TYPE_CHECKING:
+    import submitit
+
+JOBS = ".slurm"
+"""The folder of submitit's files below the output folder."""
+RUN_LOG = "slurm.log"
+"""What a run's job said, beside the run."""
+LOOK = 2.0
+"""Seconds between looks at the queue and the folders."""
+GONE = 5
+"""Looks at the queue after which a job that is not in it, and left no result, is taken for lost."""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Runs as tasks of an array job, `jobs` at a time."""
+
+    partition: str | None = option(None, "Partition [Slurm's default].", group=Group.MACHINE)
+    account: str | None = option(None, "Account that is charged.")
+    qos: str | None = option(None, "Quality of service.")
+    constraint: str | None = option(None, "Features that nodes must have.")
+    minutes: int = option(24 * 60, "Time limit; a run that needs more is queued again and goes on.")
+    cpus_per_run: int | None = option(None, "CPUs that a run takes [its threads].")
+    gpus_per_run: int | None = option(None, "GPUs that a run takes [1 on CUDA, else 0].")
+    memory_gb: float | None = option(None, "Memory that a run takes, in GB [Slurm's default].")
+    notice: int = option(120, "Seconds before the time limit at which a run writes its checkpoint.")
+    jobs: int | None = option(None, "Runs at a time [256].")
+    detach: bool = option(False, "Return once the runs are submitted.")
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "cpus_per_run", "memory_gb", "notice", "jobs"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"engine slurm: {name}: expected a number above 0, got {value}")
+        if self.gpus_per_run is not None and self.gpus_per_run < 0:
+            raise InputError(f"engine slurm: gpus_per_run: expected an integer >= 0, got {self.gpus_per_run}")
+
+    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+        if not jobs:
+            return
+        _need("sbatch")
+        tasks = self._submit(jobs)
+        if self.detach:
+            arrays = dict.fromkeys(task.id.partition("_")[0] for task in tasks)
+            LOG.warning(f"submitted as Slurm's {' and '.join(f'job {one}' for one in arrays)}")
+            return
+        yield from _followed(tasks, stop, progress)
+
+    def _submit(self, jobs: Sequence[Job]) -> "list[_Task]":
+        submitit = _submitit()
+        folder = jobs[0].folder.absolute().parent.parent / JOBS
+        size = largest_array()
+        ensure_writable(folder)
+        before = set(folder.iterdir())
+        parts = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+        executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
+        executor.update_parameters(**self._parameters(jobs, max(1, (self.jobs or 256) // len(parts))))
+        tasks: list[_Task] = []
+        for part in parts:
+            whole = [pickle.dumps(dataclasses.replace(job, folder=job.folder.absolute())) for job in part]
+            try:
+                submitted = executor.map_array(work, whole)
+            except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
+                _cancel([task.id for task in tasks])
+                for path in set(folder.iterdir()) - before:
+                    path.unlink()
+                if not before:
+                    folder.rmdir()
+                raise InputError(f"Slurm refuses: {' '.join(str(error).split())[-400:]}") from None
+            tasks += [_Task(job, one.job_id, one) for job, one in zip(part, submitted, strict=True)]
+        return tasks
+
+    def _parameters(self, jobs: Sequence[Job], at_a_time: int) -> dict[str, object]:
+        cuda = any(job.run.device.type == "cuda" for job in jobs)
+        gpus = self.gpus_per_run if self.gpus_per_run is not None else int(cuda)
+        if cuda and gpus == 0:
+            raise InputError("engine slurm: expected gpus_per_run above 0 for runs on CUDA, got 0")
+        cpus = self.cpus_per_run or max(job.threads for job in jobs)
+        asked: dict[str, object | None] = {
+            "name": "auglik",
+            "timeout_min": self.minutes,
+            "cpus_per_task": cpus,
+            "gpus_per_node": gpus or None,
+            "mem_gb": self.memory_gb,
+            "slurm_partition": self.partition,
+            "slurm_account": self.account,
+            "slurm_qos": self.qos,
+            "slurm_constraint": self.constraint,
+            "slurm_array_parallelism": at_a_time,
+            "slurm_signal_delay_s": self.notice,
+            "slurm_srun_args": [f"--cpus-per-task={cpus}"],  # which newer versions of srun do not take from sbatch
+            "slurm_additional_parameters": {"requeue": True},
+        }
+        return {key: value for key, value in asked.items() if value is not None}
+
+
+class _Task(NamedTuple):
+    job: Job
+    id: str
+    submitted: "submitit.Job[tuple[object, ...]]"
+
+
+def _submitit() -> ModuleType:
+    try:
+        import submitit
+    except ImportError:
+        raise InputError("the engine slurm needs submitit: pip install 'auglik[slurm]'") from None
+    return submitit
+
+
+def _need(command: str) -> None:
+    if shutil.which(command) is None:
+        raise InputError(
+            f"the engine slurm needs Slurm's commands, and {command} is not on the PATH: is this a login node?"
+        )
+
+
+def largest_array() -> int:
+    """How many tasks Slurm takes in one array."""
+    told = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
+    if told.returncode != 0:
+        raise InputError(f"Slurm does not answer: {' '.join(told.stderr.split())[:300]}")
+    found = [line.rpartition("=")[2].strip() for line in told.stdout.splitlines() if line.startswith("MaxArraySize")]
+    return max(1, int(found[0])) if found else 1001
+
+
+def queued(ids: Sequence[str]) -> set[str] | None:
+    """Those of the jobs that Slurm still has; None where it does not answer."""
+    arrays = ",".join(dict.fromkeys(one.partition("_")[0] for one in ids))
+    states = "PENDING,CONFIGURING,RUNNING,SUSPENDED,COMPLETING,REQUEUED,STOPPED"
+    command = ["squeue", "--noheader", "--array", "--jobs", arrays, "--format", "%i", "--states", states]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode != 0:
+        return set() if "Invalid job id" in told.stderr else None
+    return {line.split()[0] for line in told.stdout.splitlines() if line.strip()}
+
+
+def _cancel(ids: Sequence[str]) -> None:
+    for one in dict.fromkeys(one.partition("_")[0] for one in ids):
+        subprocess.run(["scancel", one], capture_output=True, check=False)
+
+
+def _followed(tasks: Sequence[_Task], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+    left, missing, told = {task.id: task for task in tasks}, dict.fromkeys((task.id for task in tasks), 0), False
+    try:
+        while left:
+            if stop and not told:
+                _cancel(list(left))
+                told = True
+            present = queued(list(left))
+            for task in list(left.values()):
+                if present is not None:
+                    missing[task.id] = 0 if task.id in present else missing[task.id] + 1
+                outcome = _ended(task, missing[task.id], told)
+                if outcome is not None:
+                    del left[task.id]
+                    yield outcome
+                elif task.id in (present or ()):
+                    progress(task.job, share_of_epochs(task.job.folder, task.job.run.epochs))
+            if left:
+                time.sleep(min(LOOK, 0.2 + 0.01 * len(left)))
+    finally:
+        _cancel(list(left))  # where whoever waits is gone
+
+
+def _ended(task: _Task, missing: int, stopped: bool) -> Outcome | None:
+    path = task.submitted.paths.result_pickle
+    if path.exists():
+        kind, value = pickle.loads(path.read_bytes())
+        if kind == "success":
+            return Outcome(task.job, *value)
+        return failed(Outcome(task.job, error=str(value).strip().splitlines()[-1], details=str(value)))
+    if missing == 0 or (missing < GONE and not stopped):
+        return None
+    try:
+        results = finished_meanwhile(task.job)
+    except InputError as error:
+        return Outcome(task.job, error=str(error))
+    if results is not None or stopped:
+        return Outcome(task.job, results)
+    log = task.job.folder / RUN_LOG
+    return failed(
+        Outcome(task.job, error=f"Slurm's job {task.id} ended before its run: cancelled, or out of memory; see {log}")
+    )
+
+
+def work(pickled: bytes) -> tuple[object, ...]:
+    """The body of a job: what follows the job in an outcome.
+
+    Before the time limit, and before it gives way, Slurm sends USR2, and the run asks to be queued again; TERM comes
+    where it was cancelled or has been queued again by others. Then the process ends without a result.
+    """
+    stop = StopRequest()
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
+        signal.signal(number, lambda heard, frame: stop.ask(heard))
+    try:
+        job: Job = pickle.loads(pickled)
+        ensure_writable(job.folder)
+        _log_into(job.folder / RUN_LOG)
+    except Exception as error:
+        return (None, *failure(error))
+    if int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0:
+        job = dataclasses.replace(job, resume=True)
+    while True:
+        outcome = attempt(job, stop, lambda share: None)
+        if outcome.holder is None or stop:
+            break
+        print(f"waiting for {outcome.holder}, which works in {job.folder}", flush=True)
+        time.sleep(LOOK)
+    if stop and outcome.results is None and outcome.error is None:
+        _leave(stop.signal)
+    return outcome[1:]
+
+
+def _log_into(path: Path) -> None:
+    """What is printed from here on is appended to `path`."""
+    with path.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+
+
+def _leave(heard: int | None) -> NoReturn:
+    """Ends the process without a result, as the run goes on in another, or was cancelled."""
+    if heard == signal.SIGUSR2:
+        array, number = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        own = f"{array}_{number}" if array else os.environ["SLURM_JOB_ID"]
+        print(f"queued again as {own}", flush=True)
+        subprocess.run(["scontrol", "requeue", own], check=False)
+    sys.stdout.flush()
+    os._exit(128 + (heard or 0))
