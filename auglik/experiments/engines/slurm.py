@@ -69,6 +69,7 @@ class Slurm:
         if not jobs:
             return
         _need("sbatch")
+        self._check(jobs)
         tasks = self._submit(jobs)
         if self.detach:
             arrays = dict.fromkeys(task.id.partition("_")[0] for task in tasks)
@@ -100,12 +101,36 @@ class Slurm:
             tasks += [_Task(job, one.job_id, one) for job, one in zip(part, submitted, strict=True)]
         return tasks
 
-    def _parameters(self, jobs: Sequence[Job], at_a_time: int) -> dict[str, object]:
+    def _check(self, jobs: Sequence[Job]) -> None:
+        """Raises InputError where no node could ever take such a run: Slurm itself would let it wait for ever."""
+        cpus, gpus = self._needs(jobs)
+        asked = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "constraint": self.constraint,
+            "time": self.minutes,
+            "cpus-per-task": cpus,
+            "gpus-per-node": gpus or None,
+            "mem": None if self.memory_gb is None else f"{round(1024 * self.memory_gb)}M",
+        }
+        flags = [f"--{key}={value}" for key, value in asked.items() if value is not None]
+        told = subprocess.run(
+            ["sbatch", "--test-only", *flags, "--wrap", "true"], capture_output=True, text=True, check=False
+        )
+        if told.returncode != 0 and "Required node not available" not in told.stderr:  # which is for now
+            raise InputError(f"Slurm refuses a run with {' '.join(flags)}: {' '.join(told.stderr.split())[-300:]}")
+
+    def _needs(self, jobs: Sequence[Job]) -> tuple[int, int]:
+        """CPUs and GPUs of a run. Raises InputError for runs on CUDA without a GPU."""
         cuda = any(job.run.device.type == "cuda" for job in jobs)
         gpus = self.gpus_per_run if self.gpus_per_run is not None else int(cuda)
         if cuda and gpus == 0:
             raise InputError("engine slurm: expected gpus_per_run above 0 for runs on CUDA, got 0")
-        cpus = self.cpus_per_run or max(job.threads for job in jobs)
+        return self.cpus_per_run or max(job.threads for job in jobs), gpus
+
+    def _parameters(self, jobs: Sequence[Job], at_a_time: int) -> dict[str, object]:
+        cpus, gpus = self._needs(jobs)
         asked: dict[str, object | None] = {
             "name": "auglik",
             "timeout_min": self.minutes,
