@@ -105,6 +105,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )]  # fmt: skip
     before, os.environ["SLURM_CONF"] = os.environ.get("SLURM_CONF"), str(configuration)
     daemons = []
+    with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []  # should these tests be killed
     try:
         for command, answers in (
             (["munged", "--foreground", *munge], ["munge", "-S", str(folder / "munge.socket"), "-n"]),
@@ -112,7 +113,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (["slurmd", "-D", "-N", "node0", "-f", str(configuration)], ["srun", "-n1", "true"]),
         ):
             with (folder / f"{command[0]}.out").open("wb") as said:
-                daemons.append(subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True))
+                daemons.append(subprocess.Popen([*with_us, *command], stdout=said, stderr=said, start_new_session=True))
             until(command[0], *answers)
         yield folder
         subprocess.run(["scancel", "--user=root"], check=False)
