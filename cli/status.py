@@ -9,12 +9,20 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.objectives import InputError
+from auglik.settings.groups import Group
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--watch", is_flag=True, help="Go on saying it until no run is running or waiting.")
-@click.option("--every", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds, with --watch.")
+@click.option("--watch", is_flag=True, help="Go on saying it until no run is running or waiting.", panel=Group.COMMAND)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds, with --watch.",
+    panel=Group.COMMAND,
+)
 @one_line_errors
 def status(folder: Path, watch: bool, every: float) -> None:
     """Says which runs in DIR, the output of `auglik compare`, are done, running, waiting and failed, and why.

@@ -107,6 +107,7 @@ def test_a_damaged_result_of_a_run_that_others_worked_in_is_one_line(tmp_path: P
     assert RESULTS in str(ended[0].error)
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_train_every_run_once(tmp_path: Path) -> None:
     """The second, told to go on, takes what the first one's runs become."""
     both = [command(tmp_path / "both", epochs=6) for _ in range(2)]
@@ -121,6 +122,7 @@ def test_two_commands_at_once_train_every_run_once(tmp_path: Path) -> None:
     assert max(trained) <= 4
 
 
+@pytest.mark.slow
 def test_a_killed_commands_run_is_taken_over(tmp_path: Path) -> None:
     first = command(tmp_path, epochs=20)
     folder = tmp_path / "smoothed+jensen" / "seed-0"

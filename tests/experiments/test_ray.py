@@ -72,6 +72,7 @@ def cluster() -> Iterator["Cluster"]:
     made.shutdown()
 
 
+@pytest.mark.slow
 def test_a_lost_nodes_runs_go_on_elsewhere_and_results_are_those_of_the_local_engine(
     tmp_path: Path, cluster: "Cluster"
 ) -> None:

@@ -155,6 +155,7 @@ def assert_as_local(outcomes: list[Outcome], folder: Path) -> None:
         assert tiny.without_times(outcome.results) == tiny.without_times(here.results)
 
 
+@pytest.mark.slow
 @real
 def test_an_array_that_is_too_long_is_split_and_its_results_are_those_of_the_local_engine(
     tmp_path: Path, cluster: Path
@@ -167,6 +168,7 @@ def test_an_array_that_is_too_long_is_split_and_its_results_are_those_of_the_loc
     assert all((job.folder / RUN_LOG).exists() for job in todo)
 
 
+@pytest.mark.slow
 @real
 def test_a_run_that_is_told_to_give_way_or_queued_again_by_hand_goes_on_from_its_checkpoint(
     tmp_path: Path, cluster: Path
