@@ -13,6 +13,7 @@ from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job, threads_of
 from auglik.pretraining.results import PretrainResults, finished
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
@@ -56,7 +57,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
         raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
     try:
         state = process_state(threads_of(job, restart), job.run.shared.device)
-        with state, stop_on_signals() as stop, bar("pretraining") as progress:
+        with claimed(job.folder), state, stop_on_signals() as stop, bar("pretraining") as progress:
             results = execute(job, restart=restart, stop=stop, progress=progress)
     except Interrupted:
         click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")

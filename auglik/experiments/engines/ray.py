@@ -195,20 +195,22 @@ def _followed(
     calls = 1 if needs["GPU"] else 0  # an error on a CUDA device makes it useless to the process
     remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=retries, max_calls=calls)(_run)
     waiting, running = list(enumerate(jobs)), dict[Any, _Task]()
-    while running or (waiting and not stop):
-        while waiting and not stop and len(running) < limit:
-            number, job = waiting.pop(0)
-            whole = replace(job, folder=job.folder.absolute())
-            reference = remote.remote(pickle.dumps(whole), number, post)
-            running[reference] = _Task(number, job, reference)
-        ended, _ = ray.wait(list(running), timeout=FOLLOWED)
-        by_number = {task.number: task.job for task in running.values()}
-        for number, share in ray.get(post.news.remote(bool(stop))).items():
-            if number in by_number:
-                progress(by_number[number], share)
-        for reference in ended:
-            yield _outcome(ray, running.pop(reference), stop)
-    ray.kill(post)
+    try:
+        while running or (waiting and not stop):
+            while waiting and not stop and len(running) < limit:
+                number, job = waiting.pop(0)
+                whole = replace(job, folder=job.folder.absolute())
+                reference = remote.remote(pickle.dumps(whole), number, post)
+                running[reference] = _Task(number, job, reference)
+            ended, _ = ray.wait(list(running), timeout=FOLLOWED)
+            by_number = {task.number: task.job for task in running.values()}
+            for number, share in ray.get(post.news.remote(bool(stop))).items():
+                if number in by_number:
+                    progress(by_number[number], share)
+            for reference in ended:
+                yield _outcome(ray, running.pop(reference), stop)
+    finally:
+        ray.kill(post)  # runs that are left then stop
 
 
 def _outcome(ray: ModuleType, task: _Task, stop: StopRequest) -> Outcome:
