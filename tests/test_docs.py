@@ -11,6 +11,7 @@ import torch
 import auglik
 from auglik import LIKELIHOODS, Aggregator, Objective
 from auglik.cli.main import COMMANDS
+from auglik.objectives.probes import AGGREGATOR_PROBES, findings
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
@@ -69,6 +70,12 @@ def test_the_objective_that_the_pages_add_works_with_every_likelihood(likelihood
     assert (best >= mean).all()
     assert objective.predict(logits).exp().sum(-1) == pytest.approx(torch.ones(3))
     assert len(PYTHON["OBJECTIVES.md"][0].splitlines()) <= 40
+
+
+def test_the_objective_that_the_pages_add_passes_its_probes() -> None:
+    make = run("OBJECTIVES.md")["BestViews"]
+    assert callable(make)
+    assert [found for found in findings(make(), AGGREGATOR_PROBES) if not found.passed] == []
 
 
 def test_the_commands_that_the_readme_lists_are_the_commands() -> None:

@@ -10,9 +10,18 @@ from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.categorical import Categorical
 from auglik.objectives.objective import Objective
 from auglik.objectives.probes.likelihoods import SCALES, drawn, not_finite
-from auglik.objectives.probes.probing import Probe, close, differences_agree, expect, expect_count, gradient_of
+from auglik.objectives.probes.probing import (
+    Probe,
+    close,
+    differences_agree,
+    distance,
+    expect,
+    expect_count,
+    expect_tensor,
+    gradient_of,
+)
 
-B, C = 4, 5
+B, C = 4, 12
 
 
 def views_of(aggregator: Aggregator) -> int:
@@ -23,6 +32,15 @@ def views_of(aggregator: Aggregator) -> int:
 def table_of(aggregator: Aggregator, dtype: torch.dtype = torch.float64) -> Tensor:
     """Log-probabilities [K,B,C]."""
     return (2 * drawn(views_of(aggregator), B, C, dtype=dtype)).log_softmax(-1)
+
+
+def refused(aggregator: Aggregator, weight: Tensor | None, log_importance: Tensor | None) -> bool:
+    """Whether it takes no such weights of views, as it may say by InputError."""
+    try:
+        aggregator.fold(table_of(aggregator), weight, log_importance)
+    except InputError:
+        return True
+    return False
 
 
 def facts(aggregator: Aggregator) -> str:
@@ -38,20 +56,21 @@ def facts(aggregator: Aggregator) -> str:
 
 def shapes(aggregator: Aggregator) -> str:
     table = table_of(aggregator, torch.float32)
-    for name, value in (("fold", aggregator.fold(table)), ("predictive", aggregator.predictive(table))):
-        expect(value.shape == (B, C), f"{name} [B,C] = {[B, C]} of a table {list(table.shape)}", list(value.shape))
-        expect(value.is_floating_point(), f"floating values of {name}", value.dtype)
-    weighted = aggregator.fold(table, torch.ones(table.shape[:2]), torch.zeros(table.shape[:2]))
-    expect(weighted.shape == (B, C), f"fold [B,C] = {[B, C]} with weights", list(weighted.shape))
+    expect_tensor(aggregator.fold(table), (B, C), f"fold [B,C] of a table {list(table.shape)}")
+    expect_tensor(aggregator.predictive(table), (B, C), f"predictive [B,C] of log-probabilities {list(table.shape)}")
+    for given in ((torch.ones(table.shape[:2]), None), (None, torch.zeros(table.shape[:2]))):
+        if not refused(aggregator, *given):
+            expect_tensor(aggregator.fold(table, *given), (B, C), "fold [B,C] with weights of views")
     return f"{[B, C]} of {list(table.shape)}"
 
 
 def uniform(aggregator: Aggregator) -> str:
-    table = torch.zeros(views_of(aggregator), B, C).log_softmax(-1)
-    folded = aggregator.fold(table)
-    expect(bool(folded.isfinite().all()), "finite values at uniform predictions", not_finite(folded))
-    gradient = gradient_of(aggregator.fold, table, drawn(B, C))
-    expect(bool(gradient.isfinite().all()), "finite gradients at uniform predictions", not_finite(gradient))
+    for classes in (2, 5, C):  # log C may be rounded off or not
+        table = torch.zeros(views_of(aggregator), B, classes).log_softmax(-1)
+        where, folded = f"uniform predictions of {classes} classes", aggregator.fold(table)
+        expect(bool(folded.isfinite().all()), f"finite values at {where}", not_finite(folded))
+        gradient = gradient_of(aggregator.fold, table, drawn(B, classes))
+        expect(bool(gradient.isfinite().all()), f"finite gradients at {where}", not_finite(gradient))
     return f"value {float(folded.mean()):.4g}, gradients finite"
 
 
@@ -64,26 +83,34 @@ def depends(aggregator: Aggregator) -> str:
 
 def permuted_views(aggregator: Aggregator) -> str:
     table = table_of(aggregator)
-    order = torch.arange(len(table)).roll(1)
-    said = close(aggregator.fold(table[order]), aggregator.fold(table), "views in another order")
-    weight = drawn(*table.shape[:2]).exp()
-    try:
-        expected = aggregator.fold(table, weight)
-    except InputError:
-        return f"{said}; unequal weights are refused"
-    close(aggregator.fold(table[order], weight[order]), expected, "views and their weights in another order")
-    close(aggregator.predictive(table[order]), aggregator.predictive(table), "predictions of views in another order")
+    order, unequal = torch.arange(len(table)).roll(1), drawn(*table.shape[:2])
+    for name, made in (("fold", aggregator.fold), ("predictive", aggregator.predictive)):
+        said = close(made(table[order]), made(table), f"{name} to be the same for views in another order")
+    for weight, log_importance in ((unequal.exp(), None), (None, unequal)):
+        if refused(aggregator, weight, log_importance):
+            said += "; log importance is refused" if weight is None else "; unequal weights are refused"
+            continue
+        moved = [given if given is None else given[order] for given in (weight, log_importance)]
+        expected = aggregator.fold(table, weight, log_importance)
+        close(
+            aggregator.fold(table[order], *moved), expected, "fold to be the same for weighted views in another order"
+        )
     return said
 
 
 def permuted_images(aggregator: Aggregator) -> str:
     table, some = table_of(aggregator), torch.tensor([3, 1])
-    return close(aggregator.fold(table[:, some]), aggregator.fold(table)[some], "images in other company")
+    for name, made in (("fold", aggregator.fold), ("predictive", aggregator.predictive)):
+        said = close(made(table[:, some]), made(table)[some], f"{name} of an image to be the same in another batch")
+    return said
 
 
 def permuted_classes(aggregator: Aggregator) -> str:
-    table, order = table_of(aggregator), torch.tensor([3, 0, 4, 1, 2])
-    return close(aggregator.fold(table[..., order]), aggregator.fold(table)[:, order], "classes renumbered")
+    table, order = table_of(aggregator), drawn(C).argsort()
+    for name, made in (("fold", aggregator.fold), ("predictive", aggregator.predictive)):
+        what = f"{name} to be the same for classes in another order"
+        said = close(made(table[..., order]), made(table)[:, order], what)
+    return said
 
 
 def gradients(aggregator: Aggregator) -> str:
@@ -95,16 +122,17 @@ def precision(aggregator: Aggregator) -> str:
     single = logits.log_softmax(-1)
     folded = aggregator.fold(single.double())
     expect(folded.dtype == torch.float64, "float64 of a float64 table", folded.dtype)
-    said = close(aggregator.fold(single), folded, "float32 and float64 alike")
+    said = close(aggregator.fold(single), folded, "fold in float32 to be that in float64")
     slopes = [gradient_of(aggregator.fold, table, drawn(len(SCALES), C)) for table in (single, single.double())]
-    close(slopes[0], slopes[1], "gradients of float32 and float64 alike")
+    close(slopes[0], slopes[1], "gradients in float32 to be those in float64")
     return said
 
 
 def extremes(aggregator: Aggregator) -> str:
     table = (1e4 * drawn(views_of(aggregator), B, C, dtype=torch.float32).clamp(-1, 1)).log_softmax(-1)
-    folded = aggregator.fold(table)
-    expect(bool(folded.isfinite().all()), "finite values at log-probabilities of -1e4", not_finite(folded))
+    for name, made in (("fold", aggregator.fold), ("predictive", aggregator.predictive)):
+        folded = made(table)
+        expect(bool(folded.isfinite().all()), f"finite {name} at log-probabilities of -1e4", not_finite(folded))
     gradient = gradient_of(aggregator.fold, table, drawn(B, C))
     expect(bool(gradient.isfinite().all()), "finite gradients at log-probabilities of -1e4", not_finite(gradient))
     return f"from {float(folded.min()):.3g} to {float(folded.max()):.3g}"
@@ -127,17 +155,26 @@ def equal_views(aggregator: Aggregator) -> str:
     view, fewest = table_of(aggregator)[:1], aggregator.minimum_views
     alike = [aggregator.fold(view.expand(count, B, C)) for count in (fewest, fewest + 1, fewest + 4)]
     for folded in alike[1:]:
-        close(folded, alike[0], "the same value for more equal views")
+        close(folded, alike[0], "fold to be the same for more equal views")
     power = float((alike[0] / view[0]).mean())
     return "the view's own table" if abs(power - 1) < 1e-9 else f"{power:.4g} of the view's own table"
 
 
 def weights(aggregator: Aggregator) -> str:
     table = table_of(aggregator)
-    plain, ones = aggregator.fold(table), torch.ones(table.shape[:2], dtype=table.dtype)
-    close(aggregator.fold(table, ones), plain, "weights of one as none")
-    close(aggregator.fold(table, 2 * ones), 2 * plain, "weights of two as twice the value")
-    return close(aggregator.fold(table, None, 0 * ones), plain, "log importance of zero as none")
+    plain, ones, said = aggregator.fold(table), torch.ones(table.shape[:2], dtype=table.dtype), []
+    if refused(aggregator, ones, None):
+        said.append("weights are refused")
+    else:
+        close(aggregator.fold(table, ones), plain, "weights of one to be as none")
+        said.append(close(aggregator.fold(table, 2 * ones), 2 * plain, "weights of two to be twice the value"))
+    if refused(aggregator, None, 0 * ones):
+        said.append("log importance is refused")
+    else:
+        said.append(close(aggregator.fold(table, None, 0 * ones), plain, "log importance of zero to be as none"))
+        moved = aggregator.fold(table, None, drawn(*ones.shape))
+        expect(distance(moved, plain) > 1e-6, "fold to depend on log importance", "the same value")
+    return "; ".join(said)
 
 
 def soft_labels(aggregator: Aggregator) -> str:
@@ -148,7 +185,7 @@ def soft_labels(aggregator: Aggregator) -> str:
     return close(
         objective.log_likelihood(table, decay, one_hot),
         objective.log_likelihood(table, decay, labels),
-        "one-hot soft labels as labels",
+        "one-hot soft labels to be as labels",
     )
 
 
@@ -157,16 +194,23 @@ def half_precision(aggregator: Aggregator) -> str:
         half = table_of(aggregator, torch.float32).to(dtype)
         folded = aggregator.fold(half)
         expect(folded.dtype == torch.float32, f"float32 values of a {dtype} table", folded.dtype)
-        said = close(folded, aggregator.fold(half.float()), "half-precision tables worked on in float32")
+        said = close(folded, aggregator.fold(half.float()), "half-precision tables to be folded in float32")
     return said
 
 
 def repeated(aggregator: Aggregator) -> str:
     table = table_of(aggregator, torch.float32)
-    given = table.clone()
-    first, again = aggregator.fold(table), aggregator.fold(table)
-    expect(torch.equal(first, again), "the same value at a second call", "another (random numbers, or state?)")
-    expect(torch.equal(given, table), "its input as it was", "it changed")
+    weight = drawn(*table.shape[:2], dtype=torch.float32).exp()
+    given = [None if refused(aggregator, weight, None) else weight]
+    before = table.clone(), weight.clone()
+    for name, made in (
+        ("fold", lambda: aggregator.fold(table, *given)),
+        ("predictive", lambda: aggregator.predictive(table)),
+    ):
+        first, again = made().clone(), made()
+        untouched = torch.equal(before[0], table) and torch.equal(before[1], weight)
+        expect(untouched, f"{name} to leave its input as it was", "another input afterwards")
+        expect(torch.equal(first, again), f"the same {name} at a second call", "another (random numbers, or state?)")
     return "the same bits twice, input untouched"
 
 

@@ -1,6 +1,7 @@
 """Probes of a likelihood."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -9,9 +10,18 @@ from auglik.objectives.aggregators.jensen import Jensen
 from auglik.objectives.contracts import Likelihood
 from auglik.objectives.errors import InputError
 from auglik.objectives.objective import Objective
-from auglik.objectives.probes.probing import Probe, close, differences_agree, expect, expect_count, gradient_of
+from auglik.objectives.probes.probing import (
+    Probe,
+    close,
+    differences_agree,
+    expect,
+    expect_count,
+    expect_tensor,
+    gradient_of,
+)
 
-K, B, C = 3, 4, 5
+K, B, C = 3, 4, 12
+"""More classes than the ten that code may have been written for."""
 SCALES = (0.0, 1e-6, 1e-3, 1.0, 20.0)
 """Of logits, from uniform predictions on: an image each."""
 
@@ -26,6 +36,11 @@ def views(likelihood: Likelihood, dtype: torch.dtype = torch.float64) -> tuple[T
     return 2 * drawn(K, B, C + likelihood.extra_outputs, dtype=dtype), drawn(K, B, dtype=dtype).sigmoid()
 
 
+def outputs(likelihood: Likelihood) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """What it makes of logits and decay, by the name of the member."""
+    return {"table": likelihood.table, "log_probabilities": lambda logits, decay: likelihood.log_probabilities(logits)}
+
+
 def facts(likelihood: Likelihood) -> str:
     for name in ("formula", "source"):
         expect(isinstance(getattr(likelihood, name), str), f"{name} as text", repr(getattr(likelihood, name)))
@@ -36,30 +51,22 @@ def facts(likelihood: Likelihood) -> str:
 
 
 def shapes(likelihood: Likelihood) -> str:
-    for k, b, c in ((K, B, C), (1, 1, 2)):
+    for k, b, c in ((K, B, C), (2, 1, 2)):
         logits, decay = drawn(k, b, c + likelihood.extra_outputs, dtype=torch.float32), torch.zeros(k, b)
-        table = likelihood.table(logits, decay)
-        what = "floating" if table.is_floating_point() else str(table.dtype)
-        expect(table.shape == (k, b, c), f"a table [K,B,C] = {[k, b, c]}", f"{what} {list(table.shape)}")
-        expect(table.is_floating_point(), "a floating table", table.dtype)
-        lost = likelihood.label_decay(decay)
-        expect(lost.shape == decay.shape, f"label_decay [K,B] = {[k, b]}", list(lost.shape))
-        predicted = likelihood.log_probabilities(logits)
-        expect(predicted.shape == (k, b, c), f"log_probabilities [...,C] = {[k, b, c]}", list(predicted.shape))
-        flat = likelihood.log_probabilities(logits[0])
-        expect(flat.shape == (b, c), f"log_probabilities [...,C] = {[b, c]} of logits [B,C]", list(flat.shape))
+        expect_tensor(likelihood.table(logits, decay), (k, b, c), "a table [K,B,C]")
+        expect_tensor(likelihood.label_decay(decay), (k, b), "label_decay [K,B]")
+        expect_tensor(likelihood.log_probabilities(logits), (k, b, c), "log_probabilities [...,C] of logits [K,B,C]")
+        expect_tensor(likelihood.log_probabilities(logits[0]), (b, c), "log_probabilities [...,C] of logits [B,C]")
     return f"table {[K, B, C]} of logits {[K, B, C + likelihood.extra_outputs]}"
 
 
 def uniform(likelihood: Likelihood) -> str:
-    logits, cotangent = torch.zeros(K, B, C + likelihood.extra_outputs), drawn(K, B, C)
-    for decay in (0.0, 0.5, 1.0):
-        at = torch.full((K, B), decay)
-        table = likelihood.table(logits, at)
-        expect(bool(table.isfinite().all()), f"a finite table at uniform logits and decay {decay:g}", not_finite(table))
-        gradient = gradient_of(lambda x, at=at: likelihood.table(x, at), logits, cotangent)  # type: ignore[misc]
-        what = f"a finite gradient at uniform logits and decay {decay:g}"
-        expect(bool(gradient.isfinite().all()), what, not_finite(gradient))
+    for classes, decay in itertools.product((2, 5, C), (0.0, 0.5, 1.0)):  # log C may be rounded off or not
+        logits, at = torch.zeros(K, B, classes + likelihood.extra_outputs), torch.full((K, B), decay)
+        where, table = f"uniform logits of {classes} classes, decay {decay:g}", likelihood.table(logits, at)
+        expect(bool(table.isfinite().all()), f"a finite table at {where}", not_finite(table))
+        gradient = gradient_of(lambda x, at=at: likelihood.table(x, at), logits, drawn(K, B, classes))  # type: ignore[misc]
+        expect(bool(gradient.isfinite().all()), f"a finite gradient at {where}", not_finite(gradient))
     return f"value {float(table.mean()):.4g} at decay 1, gradients finite"
 
 
@@ -73,30 +80,39 @@ def depends(likelihood: Likelihood) -> str:
 
 def predictions(likelihood: Likelihood) -> str:
     logits, _ = views(likelihood)
-    return close(
-        likelihood.log_probabilities(logits).logsumexp(-1), torch.zeros(K, B).double(), "log of the total mass 0"
-    )
+    predicted = likelihood.log_probabilities(logits)
+    close(likelihood.log_probabilities(logits[0]), predicted[0], "an image's prediction to be that of its view")
+    said = close(predicted.logsumexp(-1), torch.zeros(K, B).double(), "the log of the predicted mass to be 0")
+    gradient = gradient_of(likelihood.log_probabilities, logits, drawn(K, B, C))
+    expect(float(gradient.abs().max()) > 0, "predictions that depend on the logits", "a gradient of zero")
+    return said
 
 
 def permuted_views(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
     table, order = likelihood.table(logits, decay), torch.tensor([2, 0, 1])
-    return close(likelihood.table(logits[order], decay[order]), table[order], "tables of views in another order")
+    return close(
+        likelihood.table(logits[order], decay[order]), table[order], "a view's table to be the same at any place"
+    )
 
 
 def permuted_images(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
-    table, some = likelihood.table(logits, decay), torch.tensor([3, 1])
-    return close(likelihood.table(logits[:, some], decay[:, some]), table[:, some], "tables of images in other company")
+    some = torch.tensor([3, 1])
+    for name, made in outputs(likelihood).items():
+        what = f"{name} of an image to be the same in another batch"
+        said = close(made(logits[:, some], decay[:, some]), made(logits, decay)[:, some], what)
+    return said
 
 
 def permuted_classes(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
-    order = torch.tensor([3, 0, 4, 1, 2])
+    order = drawn(C).argsort()
     whole = torch.cat([order, torch.arange(C, logits.shape[-1])])
-    return close(
-        likelihood.table(logits[..., whole], decay), likelihood.table(logits, decay)[..., order], "classes renumbered"
-    )
+    for name, made in outputs(likelihood).items():
+        what = f"{name} to be the same for classes in another order"
+        said = close(made(logits[..., whole], decay), made(logits, decay)[..., order], what)
+    return said
 
 
 def gradients(likelihood: Likelihood) -> str:
@@ -109,37 +125,38 @@ def precision(likelihood: Likelihood) -> str:
     decay, cotangent = drawn(K, len(SCALES), dtype=torch.float32).sigmoid(), drawn(K, len(SCALES), C)
     single, double = likelihood.table(logits, decay), likelihood.table(logits.double(), decay.double())
     expect(double.dtype == torch.float64, "float64 of float64 logits", double.dtype)
-    said = close(single, double, "tables of float32 and float64 alike")
+    said = close(single, double, "the table in float32 to be that in float64")
     slopes = [
         gradient_of(lambda x, at=at: likelihood.table(x, at), x, cotangent)  # type: ignore[misc]
         for x, at in ((logits, decay), (logits.double(), decay.double()))
     ]
-    close(slopes[0], slopes[1], "gradients of float32 and float64 alike")
+    close(slopes[0], slopes[1], "gradients in float32 to be those in float64")
     return said
 
 
 def extremes(likelihood: Likelihood) -> str:
     logits = 1e4 * drawn(K, B, C + likelihood.extra_outputs, dtype=torch.float32).clamp(-1, 1)
     for decay in (torch.zeros(K, B), torch.ones(K, B), torch.arange(K)[:, None] % 2 * torch.ones(K, B)):
-        table = likelihood.table(logits, decay)
-        expect(not bool(table.isnan().any()), "no NaN at logits of 1e4, decay 0 and 1", not_finite(table))
-        expect(bool((table < torch.inf).all()), "a table below inf at logits of 1e4", not_finite(table))
+        for name, made in outputs(likelihood).items():
+            values = made(logits, decay)
+            below = bool((values < torch.inf).all())  # as NaN is not
+            expect(below, f"{name} below inf and not NaN at logits of 1e4, decay 0 and 1", not_finite(values))
         gradient = gradient_of(lambda x, at=decay: likelihood.table(x, at), logits, drawn(K, B, C))  # type: ignore[misc]
         expect(bool(gradient.isfinite().all()), "finite gradients at logits of 1e4", not_finite(gradient))
+    table = likelihood.table(logits, decay)
     return f"table from {float(table.min()):.3g} to {float(table.max()):.3g}"
 
 
 def one_view(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
-    objective, labels = Objective(likelihood, Jensen()), torch.arange(B) % C
-    each = torch.stack([objective.log_likelihood(logits[[k]], decay[[k]], labels) for k in range(K)])
-    return close(objective.log_likelihood(logits, decay, labels), each.mean(0), "K = 3 as the mean of K = 1")
+    each = torch.cat([likelihood.table(logits[[k]], decay[[k]]) for k in range(K)])
+    return close(each, likelihood.table(logits, decay), "a view's table to be the same without the other views")
 
 
 def equal_views(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
-    table = likelihood.table(logits[:1].expand(K, B, -1), decay[:1].expand(K, B))
-    return close(table, likelihood.table(logits[:1], decay[:1]).expand(K, B, C), "equal tables of equal views")
+    table = likelihood.table(logits[:1].repeat(K, 1, 1), decay[:1].repeat(K, 1))
+    return close(table, likelihood.table(logits[:1], decay[:1]).repeat(K, 1, 1), "equal views to have equal tables")
 
 
 def soft_labels(likelihood: Likelihood) -> str:
@@ -150,7 +167,7 @@ def soft_labels(likelihood: Likelihood) -> str:
         return close(
             objective.log_likelihood(logits, decay, one_hot),
             objective.log_likelihood(logits, decay, labels),
-            "one-hot soft labels as labels",
+            "one-hot soft labels to be as labels",
         )
     try:
         objective.log_likelihood(logits, decay, one_hot)
@@ -162,19 +179,21 @@ def soft_labels(likelihood: Likelihood) -> str:
 def half_precision(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood, torch.float32)
     for dtype in (torch.bfloat16, torch.float16):
-        half = logits.to(dtype)
-        table = likelihood.table(half, decay)
-        expect(table.dtype == torch.float32, f"a float32 table of {dtype} logits", table.dtype)
-        said = close(table, likelihood.table(half.float(), decay), "half-precision logits worked on in float32")
+        for name, made in outputs(likelihood).items():
+            values, half = made(logits.to(dtype).float(), decay), made(logits.to(dtype), decay)
+            expect(half.dtype == torch.float32, f"float32 {name} of {dtype} logits", half.dtype)
+            said = close(half, values, f"{name} of half-precision logits to be computed in float32")
     return said
 
 
 def repeated(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood, torch.float32)
     given = logits.clone(), decay.clone()
-    first, again = likelihood.table(logits, decay), likelihood.table(logits, decay)
-    expect(torch.equal(first, again), "the same table at a second call", "another (random numbers, or state?)")
-    expect(torch.equal(given[0], logits) and torch.equal(given[1], decay), "its input as it was", "it changed")
+    for name, made in (*outputs(likelihood).items(), ("label_decay", lambda _, at: likelihood.label_decay(at))):
+        first, again = made(logits, decay).clone(), made(logits, decay)
+        untouched = torch.equal(given[0], logits) and torch.equal(given[1], decay)
+        expect(untouched, f"{name} to leave its input as it was", "another input afterwards")
+        expect(torch.equal(first, again), f"the same {name} at a second call", "another (random numbers, or state?)")
     lost = likelihood.label_decay(decay)
     expect(bool(((lost >= 0) & (lost <= 1)).all()), "label_decay in [0,1]", f"{lost.min():g} to {lost.max():g}")
     return "the same bits twice, input untouched"
@@ -206,5 +225,5 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
 
 def check_likelihood(likelihood: Likelihood) -> None:
     """The probes without which nothing can be trained. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends, predictions):
+    for probe in (facts, shapes, uniform, depends, predictions, one_view):
         probe(likelihood)

@@ -23,6 +23,10 @@ class Finding(NamedTuple):
     """On one line."""
 
 
+NEEDED = ("shapes", "logits", "draws")
+"""Probes whose failure would only be said again by the others."""
+
+
 def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
     """What each probe sees; an error of the code is a failure like others, with its file and line."""
     for name, probe in probes.items():
@@ -30,11 +34,22 @@ def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
             seen, passed = probe(probed), True
         except InputError as error:
             seen, passed = str(error), False
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-            seen, passed = f"{Path(place.filename).name}:{place.lineno}: {what}", False
-        yield Finding(name, passed, seen)
+        except (Exception, SystemExit) as error:
+            seen, passed = f"{_place(error)}{type(error).__name__}: {' '.join(str(error).split())}"[:240], False
+        stopped = not passed and name in NEEDED
+        yield Finding(name, passed, f"{seen} (the other probes need this one to pass)" if stopped else seen)
+        if stopped:
+            return
+
+
+def _place(error: BaseException) -> str:
+    """`file:line: ` of the innermost line that is neither torch's nor a probe's."""
+    others = (Path(torch.__file__).parent, Path(__file__).parent)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if not any(folder in file.parents for folder in others):
+            return f"{file.name}:{frame.lineno}: "
+    return ""
 
 
 def expect(holds: bool, expected: str, got: object) -> None:
@@ -47,6 +62,14 @@ def expect_count(value: object, least: int, what: str) -> None:
     """Raises InputError unless it is a whole number of at least so much."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     expect(whole and value >= least, f"{what} as an integer >= {least}", repr(value))  # type: ignore[operator]
+
+
+def expect_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
+    """Raises InputError unless it is a float32 tensor of that shape, as one of float32 input should be."""
+    if not isinstance(value, Tensor):
+        raise InputError(f"expected {what}, got {type(value).__name__} instead of a tensor")
+    got = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    expect(value.shape == shape and value.dtype == torch.float32, f"{what} = float32 {list(shape)}", got)
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
@@ -62,7 +85,7 @@ def close(found: Tensor, expected: Tensor, what: str) -> str:
         raise InputError(f"expected {what}, got shape {list(found.shape)} instead of {list(expected.shape)}")
     apart = distance(found, expected)
     limit = 64 * max(torch.finfo(tensor.dtype).eps for tensor in (found, expected))
-    expect(apart <= limit, f"{what} to {limit:.0e}", f"a difference of {apart:.1e}")
+    expect(apart <= limit, f"{what}, to {limit:.0e}", f"a difference of {apart:.1e}")
     return f"{what}: within {apart:.1e}"
 
 
@@ -72,7 +95,11 @@ def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Ten
     with torch.enable_grad():
         value = function(x)
         expect(value.requires_grad, "a value that depends on its input", "one without a gradient (detached?)")
-        (gradient,) = torch.autograd.grad(value, x, cotangent.to(value.dtype), allow_unused=True)
+        try:
+            (gradient,) = torch.autograd.grad(value, x, cotangent.to(value.dtype), allow_unused=True)
+        except RuntimeError as error:
+            what = " ".join(str(error).partition(": [")[0].split())
+            raise InputError(f"expected a value that gradients go back through, got {what}") from None
     if gradient is None:
         raise InputError("expected a value that depends on its input, got one that does not")
     return gradient

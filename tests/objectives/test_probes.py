@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, InputError, Jensen, Likelihood, Smoothed
+from auglik.objectives.numerics import at_least_float32
 from auglik.objectives.probes import (
     AGGREGATOR_PROBES,
     LIKELIHOOD_PROBES,
@@ -91,6 +92,27 @@ def in_place(logits: Tensor, decay: Tensor) -> Tensor:
     return found
 
 
+def in_place_of_what_gradients_need(logits: Tensor, decay: Tensor) -> Tensor:
+    f = logits.exp()
+    shares = f / f.sum(-1, keepdim=True)
+    f.mul_(2)
+    return shares.log() * (1 - decay[..., None])
+
+
+def for_ten_classes(logits: Tensor, decay: Tensor) -> Tensor:
+    return smoothed(logits, decay) + torch.where(torch.arange(logits.shape[-1]) < 10, 0.0, 1.0).to(logits.dtype)
+
+
+def without_the_mean_over_views(logits: Tensor, decay: Tensor) -> Tensor:
+    table = smoothed(logits, decay)
+    return table - 0.1 * table.mean(0, keepdim=True)
+
+
+def of_two_views(logits: Tensor, decay: Tensor) -> Tensor:
+    table = smoothed(logits, decay)
+    return table + 0 * table.std(0, keepdim=True) if len(logits) > 1 else table * torch.nan
+
+
 def in_half_precision(logits: Tensor, decay: Tensor) -> Tensor:
     return (1 - decay[..., None]).to(logits.dtype) * logits.log_softmax(-1)
 
@@ -110,6 +132,13 @@ FAULTS: dict[str, tuple[Table, str]] = {
     "half precision kept": (in_half_precision, "half precision"),
     "transposed": (lambda logits, decay: smoothed(logits, decay).mT, "shapes"),
     "the first view's decay": (lambda logits, decay: smoothed(logits, decay[:1].expand_as(decay)), "permuted views"),
+    "float16": (lambda logits, decay: smoothed(logits, decay).half(), "shapes"),
+    "an array": (lambda logits, decay: smoothed(logits, decay).detach().numpy(), "shapes"),  # type: ignore[dict-item, return-value]
+    "an in-place error": (in_place_of_what_gradients_need, "gradients"),
+    "for ten classes": (for_ten_classes, "permuted classes"),
+    "ten classes alone": (lambda logits, decay: smoothed(logits[..., :10], decay), "shapes"),
+    "other views": (without_the_mean_over_views, "one view"),
+    "no one view": (of_two_views, "one view"),
     "an error": (lambda logits, decay: smoothed(logits[..., 0], decay), "shapes"),
 }
 
@@ -131,7 +160,17 @@ def test_a_faulty_likelihood_fails_the_probe_that_should_find_it(fault: str) -> 
 
 
 @pytest.mark.parametrize(
-    "fault", ["detached", "of decay alone", "0/0 at uniform logits", "transposed", "the log of exponentials"]
+    "fault",
+    [
+        "detached",
+        "of decay alone",
+        "0/0 at uniform logits",
+        "transposed",
+        "float16",
+        "an array",
+        "no one view",
+        "the log of exponentials",
+    ],
 )
 def test_what_could_not_be_trained_is_refused_when_it_is_loaded(fault: str) -> None:
     likelihood = likelihood_with(FAULTS[fault][0])
@@ -144,7 +183,7 @@ def test_what_could_not_be_trained_is_refused_when_it_is_loaded(fault: str) -> N
 @dataclasses.dataclass(frozen=True)
 class Unnormalized(Smoothed):
     def log_probabilities(self, logits: Tensor) -> Tensor:
-        return logits
+        return at_least_float32(logits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +199,63 @@ def test_predictions_and_soft_labels_are_probed() -> None:
     assert "refused" in found["soft labels"].seen
 
 
+def in_place_on(values: Tensor) -> Tensor:
+    values.mul_(0.5)
+    return values.log_softmax(-1)
+
+
+PREDICTIONS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "images mixed": (lambda logits: (logits - logits.mean(-2, keepdim=True)).log_softmax(-1), "permuted images"),
+    "a class favoured": (
+        lambda logits: (logits + torch.eye(logits.shape[-1], dtype=logits.dtype)[0]).log_softmax(-1),
+        "permuted classes",
+    ),
+    "the log of exponentials": (lambda logits: (logits.exp() / logits.exp().sum(-1, keepdim=True)).log(), "extremes"),
+    "float16": (lambda logits: logits.log_softmax(-1).half(), "shapes"),
+    "half precision kept": (lambda logits: logits.log_softmax(-1), "half precision"),
+    "of no logits": (lambda logits: (0 * logits).log_softmax(-1), "predictions"),
+    "its input changed": (in_place_on, "repetition"),
+}
+
+
+@pytest.mark.parametrize("fault", PREDICTIONS)
+def test_faulty_predictions_fail_the_probe_that_should_find_them(fault: str) -> None:
+    predict, probe = PREDICTIONS[fault]
+    made = dataclasses.make_dataclass(
+        "Faulty", [], bases=(Smoothed,), frozen=True, namespace={"log_probabilities": lambda self, x: predict(x)}
+    )()
+    found = {item.probe: item for item in findings(made, LIKELIHOOD_PROBES)}
+    assert not found[probe].passed, found
+
+
+def test_what_has_the_wrong_shape_is_said_once() -> None:
+    *_, last = findings(likelihood_with(FAULTS["transposed"][0]), LIKELIHOOD_PROBES)
+    assert (last.probe, last.passed) == ("shapes", False)
+    assert "expected a table [K,B,C] = float32 [3, 4, 12], got float32 [3, 12, 4]" in last.seen
+
+
+def leaving(logits: Tensor, decay: Tensor) -> Tensor:
+    raise SystemExit("enough")
+
+
+def test_an_error_is_said_with_its_own_line_not_torch_s() -> None:
+    *_, last = findings(likelihood_with(FAULTS["an error"][0]), LIKELIHOOD_PROBES)
+    assert not last.passed
+    *_, last = findings(likelihood_with(leaving), LIKELIHOOD_PROBES)
+    assert last.seen.startswith("test_probes.py:") and "SystemExit: enough" in last.seen  # noqa: PT018
+
+
 Fold = Callable[..., Tensor]
 
 
 def best(table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
     return table.amax(0)
+
+
+def refusing(table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+    if weight is not None or log_importance is not None:
+        raise InputError("expected views of equal weight")
+    return Jensen().fold(table)
 
 
 FOLDS: dict[str, tuple[Fold, str]] = {
@@ -180,12 +271,17 @@ FOLDS: dict[str, tuple[Fold, str]] = {
     "images mixed": (
         lambda table, weight=None, log_importance=None: Jensen().fold(table) - table.mean((0, 1)), "permuted images",
     ),
+    "weights refused": (refusing, ""),
+    "importance ignored": (
+        lambda table, weight=None, log_importance=None: Jensen().fold(table, weight), "weights",
+    ),
+    "float16": (lambda table, weight=None, log_importance=None: Jensen().fold(table).half(), "shapes"),
     "views kept": (lambda table, weight=None, log_importance=None: table, "shapes"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FOLDS)
-def test_a_faulty_aggregator_fails_the_probe_that_should_find_it(fault: str) -> None:
+def test_an_aggregator_that_folds_wrongly_fails_the_probe_that_should_find_it(fault: str) -> None:
     fold, probe = FOLDS[fault]
     made = dataclasses.make_dataclass(
         "Faulty", [], bases=(Jensen,), frozen=True, namespace={"fold": lambda self, *arguments: fold(*arguments)}
@@ -193,4 +289,28 @@ def test_a_faulty_aggregator_fails_the_probe_that_should_find_it(fault: str) -> 
     assert isinstance(made, Jensen)
     aggregator: Aggregator = made
     found = {item.probe: item for item in findings(aggregator, AGGREGATOR_PROBES)}
+    if probe:
+        assert not found[probe].passed, found
+    else:
+        check_aggregator(aggregator)
+        assert all(item.passed for item in found.values()), found
+
+
+MEANS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "the first view": (lambda table: table[0], "permuted views"),
+    "images mixed": (lambda table: table.mean(0) - table.mean((0, 1)), "permuted images"),
+    "classes numbered": (lambda table: table.mean(0) + torch.arange(table.shape[-1]), "permuted classes"),
+    "the log of exponentials": (lambda table: table.exp().mean(0).log(), "extremes"),
+    "its input changed": (lambda table: table.sub_(1).mean(0), "repetition"),
+    "views kept": (lambda table: table, "shapes"),
+}
+
+
+@pytest.mark.parametrize("fault", MEANS)
+def test_a_faulty_mean_of_predictions_fails_the_probe_that_should_find_it(fault: str) -> None:
+    predictive, probe = MEANS[fault]
+    made = dataclasses.make_dataclass(
+        "Faulty", [], bases=(Jensen,), frozen=True, namespace={"predictive": lambda self, x: predictive(x)}
+    )()
+    found = {item.probe: item for item in findings(made, AGGREGATOR_PROBES)}
     assert not found[probe].passed, found
