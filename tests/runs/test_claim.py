@@ -115,3 +115,13 @@ def test_a_damaged_claim_is_taken_over_once_nobody_renews_it(tmp_path: Path) -> 
     os.utime(tmp_path / CLAIM, (0, 0))
     assert attempt(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_hard_links_keeps_claims_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*paths: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with ThreadPool(16) as pool:
+        assert sum(pool.map(attempt, [tmp_path] * 16)) == 1
+    assert list(tmp_path.iterdir()) == []
