@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from auglik.cli.progress import bar, duration, shown
-from auglik.cli.report import FOLDER as REPORT
+from auglik.cli.report import REPORT_FOLDER as REPORT
 from auglik.cli.report import check_report, say
 from auglik.cli.streams import whoever_reads
 from auglik.cli.train import say_absent
@@ -18,7 +18,7 @@ from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
 from auglik.experiments.engines.local import Local, Outcome, state_of
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
-from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
+from auglik.experiments.tuning import TUNING_CSV, TUNING_FOLDER, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, training_pipeline
@@ -101,7 +101,7 @@ def tune_cells(
     cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], place: Place, dry_run: bool
 ) -> list[Planned]:
     """The cells under the values that they choose; in a dry run, as they are."""
-    folder = Path(place.output) / FOLDER
+    folder = Path(place.output) / TUNING_FOLDER
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
     jobs, total = runs_at_a_time(plan.todo, place.jobs), cost(plan.todo)
     click.echo(

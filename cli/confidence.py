@@ -31,7 +31,7 @@ from auglik.system.stop import Interrupted, stop_on_signals
 
 ACCURACY = "accuracy"
 MEASURES = (ACCURACY, *SIMILARITIES)
-COMPARED = 500
+SIMILARITY_IMAGES = 500
 """Images: they leave a mean of values in [0,1] a standard error below 0.023, at a tenth of what CIFAR-10's take."""
 DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 """All that an image similarity depends on."""
@@ -73,7 +73,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     "--images",
     metavar="N",
     type=click.IntRange(1, LARGEST),
-    help=f"Measure on the first of the validation images [all; {COMPARED} for a similarity].",
+    help=f"Measure on the first of the validation images [all; {SIMILARITY_IMAGES} for a similarity].",
     panel=Group.MEASURED,
 )
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
@@ -130,7 +130,7 @@ def confidence(
         check_similarity(measured, min(facts.height, facts.width))
     ensure_writable(output.parent)
     validation = held_out(model, source)
-    images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
+    images = images or (len(validation.labels) if measured == ACCURACY else SIMILARITY_IMAGES)
     threads = threads or (1 if model.is_small() else available_cores())
     job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
     trains = measured == ACCURACY and run is None

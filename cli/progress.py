@@ -11,7 +11,7 @@ from auglik.experiments.engines.local import Progress
 from auglik.experiments.progress import by_work
 from auglik.runs.run import Job
 
-LINES = 10
+LINES_OF_LOG = 10
 """Lines written over the whole, where there is no terminal."""
 UNITS = 1000
 
@@ -47,8 +47,8 @@ def _lines(label: str) -> Callable[[float], None]:
 
     def tell(done: float) -> None:
         nonlocal written
-        if int(done * LINES) > written:
-            written = int(done * LINES)
+        if int(done * LINES_OF_LOG) > written:
+            written = int(done * LINES_OF_LOG)
             left = (time.monotonic() - began) * (1 - done) / done
             click.echo(f"{label}: {done:.0%}, about {duration(left)} left", err=True)
 

@@ -13,14 +13,17 @@ from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.paths import check_files, check_folder
 
-FOLDER = "report"
+REPORT_FOLDER = "report"
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @options(settings_of(ReportSettings))
 @click.option(
-    "--output", type=click.Path(path_type=Path), help=f"Folder for the report [DIR/{FOLDER}].", panel=Group.MACHINE
+    "--output",
+    type=click.Path(path_type=Path),
+    help=f"Folder for the report [DIR/{REPORT_FOLDER}].",
+    panel=Group.MACHINE,
 )
 @one_line_errors
 def report(folder: Path, output: Path | None, **command_line: object) -> None:
@@ -31,9 +34,9 @@ def report(folder: Path, output: Path | None, **command_line: object) -> None:
     """
     settings = take({key: value for key, value in command_line.items() if value is not None}, ReportSettings)
     if folder.is_dir():
-        check_report(output or folder / FOLDER)
+        check_report(output or folder / REPORT_FOLDER)
     with bar("report") as tell:
-        written = write_report(folder, output or folder / FOLDER, settings, tell)
+        written = write_report(folder, output or folder / REPORT_FOLDER, settings, tell)
     say(written)
 
 

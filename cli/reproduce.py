@@ -20,9 +20,8 @@ from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
 from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.pretraining.results import finished
-from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
+from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
-from auglik.robustness.progress import part_of
 from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
 from auglik.runs.settings import SETTINGS, RunConfig, change
@@ -33,17 +32,18 @@ from auglik.system.devices import available_cores
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 from auglik.system.process import process_state
+from auglik.system.progress import part_of
 from auglik.system.stop import Interrupted, stop_on_signals
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--scale", default="full", show_default=True, help=" or ".join(SCALES), panel=Group.COMPARED)
+@click.option("--scale", default="full", show_default=True, help=" or ".join(RECIPE_SCALES), panel=Group.COMPARED)
 @click.option(
     "--protocol",
     default="text",
     show_default=True,
-    help="What text says, or what the code did: " + " or ".join(PROTOCOLS),
+    help="What text says, or what the code did: " + " or ".join(RECIPE_PROTOCOLS),
     panel=Group.COMPARED,
 )
 @click.option(

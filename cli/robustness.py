@@ -14,9 +14,7 @@ from auglik.experiments.differences import plural
 from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
-from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
-from auglik.runs.evaluation import Progress
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
@@ -25,6 +23,7 @@ from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
 from auglik.system.process import process_state
+from auglik.system.progress import Progress, part_of
 
 
 @click.command()

@@ -16,22 +16,22 @@ from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 
-SHOWN = (
+SHEET_SETTINGS = (
     "dataset", "train_images", "views", "augment", "flip", "crop_padding", "rotation", "mollify", "clean_share",
     "alpha", "beta", "k_noise", "k_blur", "soften", "soften_into", "compose", "seed",
 )  # fmt: skip
 
 
-MOST = 100
+MOST_VIEWS = 100
 """Rows and columns that a sheet can have and be looked at."""
 
 
 @click.command()
-@options(setting for setting in SETTINGS.values() if setting.key in SHOWN)
+@options(setting for setting in SETTINGS.values() if setting.key in SHEET_SETTINGS)
 @click.option(
     "--images",
     metavar="N",
-    type=click.IntRange(1, MOST),
+    type=click.IntRange(1, MOST_VIEWS),
     default=6,
     show_default=True,
     help="Images on the sheet, one a row.",
@@ -69,9 +69,9 @@ def views(
 
     asked = run_config(given(config_file, command_line))
     if print_config:
-        return say_config({key: value for key, value in flatten(asked).items() if key in SHOWN})
-    if asked.views > MOST:
-        raise InputError(f"views: expected at most {MOST} on a sheet, got {asked.views:,}")
+        return say_config({key: value for key, value in flatten(asked).items() if key in SHEET_SETTINGS})
+    if asked.views > MOST_VIEWS:
+        raise InputError(f"views: expected at most {MOST_VIEWS} on a sheet, got {asked.views:,}")
     check_files([output])
     source = open_dataset(asked.dataset, data_dir)
     run = resolve(asked, source, read_facts(source))

@@ -13,8 +13,8 @@ from auglik.data.stored import CLASS_NAMES
 from auglik.objectives import InputError
 from auglik.system.files import ensure_writable, write_npz
 
-FOLDER = "data"
-PARTS = ("train", "test")
+DATA_FOLDER = "data"
+DATA_PARTS = ("train", "test")
 
 
 @runtime_checkable
@@ -28,9 +28,9 @@ class MapDataset(Protocol):
     def __getitem__(self, place: int, /) -> tuple[ArrayLike, int]: ...
 
 
-Part = tuple[ArrayLike, ArrayLike] | MapDataset
+PartImages = tuple[ArrayLike, ArrayLike] | MapDataset
 """Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of such."""
-Images = Mapping[str, ArrayLike] | Sequence[Part]
+Images = Mapping[str, ArrayLike] | Sequence[PartImages]
 """train_images, train_labels, test_images, test_labels and perhaps class_names [C]; or the two parts."""
 
 
@@ -45,11 +45,11 @@ def keep_images(images: Images, output: Path) -> str:
         part: check_arrays(
             _array(arrays[f"{part}_images"]), _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images"
         )
-        for part in PARTS
+        for part in DATA_PARTS
     }
     names = np.asarray(arrays[CLASS_NAMES], dtype=np.str_) if CLASS_NAMES in arrays else None
-    marks = [digest(checked[part])[:8] for part in PARTS]
-    path = output / FOLDER / f"{'-'.join(marks)}.npz"
+    marks = [digest(checked[part])[:8] for part in DATA_PARTS]
+    path = output / DATA_FOLDER / f"{'-'.join(marks)}.npz"
     if not path.exists():
         ensure_writable(path.parent)
         write_npz(path, **_stored(checked, names))
@@ -71,13 +71,13 @@ def _by_name(images: Images) -> Mapping[str, ArrayLike]:
             got = f"no {missing[0]}" if missing else f"{unknown[0]!r} too"
             raise InputError(f"dataset: expected {', '.join(Npz.entries)} (and class_names), got {got}")
         return images
-    if not isinstance(images, list | tuple) or len(images) != len(PARTS):
+    if not isinstance(images, list | tuple) or len(images) != len(DATA_PARTS):
         raise InputError(
             "dataset: expected a name, a path, a mapping of arrays, or the training and the test part, got"
             f" {type(images).__name__}"
         )
     found: dict[str, ArrayLike] = {}
-    for name, part in zip(PARTS, images, strict=True):
+    for name, part in zip(DATA_PARTS, images, strict=True):
         columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
         found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
     names = [getattr(part, "classes", None) for part in images]

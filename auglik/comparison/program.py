@@ -16,7 +16,7 @@ from typing import BinaryIO
 from auglik.objectives import InputError
 from auglik.system.files import atomic_write, ensure_writable
 
-FOLDER = "code"
+CODE_FOLDER = "code"
 Definition = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
@@ -51,7 +51,7 @@ def kept_code(name: str, output: Path) -> Path:
     if name not in seen:
         raise InputError(f"{name}: expected its text in the program, got none: put it into a module and import it")
     content = "\n\n".join(needed[place] for place in sorted(needed)) + "\n"
-    path = output / FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
+    path = output / CODE_FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
     if not path.exists():
         ensure_writable(path.parent)
         atomic_write(path, partial(_write, content))

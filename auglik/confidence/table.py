@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from auglik.objectives import InputError
 from auglik.system.files import write_json
 
-FORMAT = 1
+TABLE_FORMAT = 1
 
 AXES = ("magnitude", "visibility")
 
@@ -53,7 +53,7 @@ def write_table(path: Path, table: Table) -> None:
     """Raises InputError where the system refuses."""
     operations = {name: curve._asdict() for name, curve in table.operations.items()}
     said = {field.name: getattr(table, field.name) for field in fields(table)}
-    write_json(path, {"format": FORMAT, **said, "part": "validation", "operations": operations})
+    write_json(path, {"format": TABLE_FORMAT, **said, "part": "validation", "operations": operations})
 
 
 def read_bytes(path: Path) -> bytes:
@@ -70,8 +70,8 @@ def parse_table(content: bytes, where: str) -> Table:
     """The table in a file's content. Raises InputError, naming `where`, for anything that is no whole table."""
     try:
         data = json.loads(content)
-        if data["format"] != FORMAT:
-            raise InputError(f"{where}: expected format {FORMAT} of a confidence table, got {data['format']}")
+        if data["format"] != TABLE_FORMAT:
+            raise InputError(f"{where}: expected format {TABLE_FORMAT} of a confidence table, got {data['format']}")
         operations = {name: _curve(entry) for name, entry in data["operations"].items()}
         needed = [field.name for field in fields(Table) if field.name in data or field.default is MISSING]
         rest = {name: data[name] for name in needed if name != "operations"}

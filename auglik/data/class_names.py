@@ -15,7 +15,7 @@ from auglik.system.notices import say_once
 
 ClassNames = tuple[str, ...]
 """Names [C] in the order of the class numbers."""
-SHOWN = 5
+MOST_NAMED = 5
 
 
 def by_number(count: int) -> ClassNames:
@@ -74,8 +74,8 @@ def absent_line(absent: Sequence[str]) -> str:
 
 def some(names: Sequence[object]) -> str:
     """The first few of a list, and how many there are beside."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(str, names[:MOST_NAMED])) + more
 
 
 def _composed(name: str) -> str:

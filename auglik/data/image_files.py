@@ -14,7 +14,7 @@ from auglik.data.class_names import in_order
 from auglik.data.decoding import SUFFIXES, Decoder, Fit, decoders
 from auglik.data.images import LazyImages
 from auglik.data.listing import listed
-from auglik.data.pixel_modes import RULE
+from auglik.data.pixel_modes import DECODING_RULE
 from auglik.data.source import one_line
 from auglik.objectives.errors import InputError
 
@@ -34,7 +34,10 @@ class Files:
 
     def marks(self, protocol: str) -> list[str]:
         """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
-        return [f"{name} {size} {protocol} {RULE}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
+        return [
+            f"{name} {size} {protocol} {DECODING_RULE}"
+            for name, size in zip(self.names, self.sizes.tolist(), strict=True)
+        ]
 
     def stems(self) -> list[str]:
         """The names without folder and ending."""
@@ -43,7 +46,7 @@ class Files:
     def state(self) -> str:
         """SHA-256 of names, sizes, times and labels, and of the rule by which pixels are read."""
         lines = zip(self.names, self.sizes.tolist(), self.times.tolist(), self.labels.tolist(), strict=True)
-        return hashlib.sha256("\n".join([str(RULE), *map(str, lines)]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([str(DECODING_RULE), *map(str, lines)]).encode()).hexdigest()
 
     def decoded(self, fit: Fit, size: int, marks: Sequence[str] = ()) -> LazyArrays:
         """The images [N,3,size,size], decoded on demand."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows: TypeAlias = NDArray[np.int64]
-CHUNK = 2**22
+CHUNK_BYTES = 2**22
 """Pixels that are worked on at a time, so that no copy of a whole set is ever made."""
 
 
@@ -44,5 +44,5 @@ Images: TypeAlias = NDArray[np.uint8] | LazyImages
 
 def parts(shape: Sequence[int]) -> Iterator[slice]:
     """Places of a few images at a time, in order, of images of this shape (N,...)."""
-    step = max(1, CHUNK // math.prod(shape[1:]))
+    step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
     return (slice(start, start + step) for start in range(0, shape[0], step))

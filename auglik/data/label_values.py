@@ -9,7 +9,7 @@ from auglik.data.class_names import some
 from auglik.objectives.errors import InputError
 
 REMAP = "remap"
-FEW = 3
+FEW_MISSING = 3
 """Numbers that are missing between others: more of them, and the labels are no numbers of classes."""
 
 
@@ -65,7 +65,7 @@ def _described(values: NDArray[np.integer], counts: NDArray[np.integer]) -> str:
     longest = max(runs, key=len)
     if len(runs) == 1:
         return _span(values)
-    if whole[0] == 0 and whole[-1] + 1 - len(whole) <= FEW:
+    if whole[0] == 0 and whole[-1] + 1 - len(whole) <= FEW_MISSING:
         absent = sorted(set(range(whole[-1])) - set(whole))
         return f"{_span(values)}, where class {some(absent)} never occurs"
     if 2 * len(longest) < len(values):

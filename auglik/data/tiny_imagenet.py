@@ -15,7 +15,7 @@ from auglik.data.source import Part, Traits, one_line
 from auglik.objectives.errors import InputError
 from auglik.system.files import read_text
 
-FOLDER = "tiny-imagenet-200"
+TINY_IMAGENET_FOLDER = "tiny-imagenet-200"
 WNIDS = "wnids.txt"
 ANNOTATIONS = "val_annotations.txt"
 SIDE = 64
@@ -109,10 +109,10 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = read_text(path).split("\n")
     except OSError as error:
-        raise InputError(f"{path}: expected a text file of {FOLDER} ({one_line(error)})") from None
+        raise InputError(f"{path}: expected a text file of {TINY_IMAGENET_FOLDER} ({one_line(error)})") from None
     return [line.strip() for line in lines if line.strip()]
 
 
 def tiny_imagenet(data_dir: Path, download: bool) -> TinyImagenet:
     """The registry's entry, in `data_dir`/tiny-imagenet-200; nothing is downloaded."""
-    return TinyImagenet(data_dir / FOLDER)
+    return TinyImagenet(data_dir / TINY_IMAGENET_FOLDER)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUNS_CSV, COMPARISON_CSV = "runs.csv", "comparison.csv"
 
 FIRST_COLUMNS = ("cell", "dataset", "network", "likelihood", "aggregator", "views", "seed", "views_digest")
-COMPARED = (
+COMPARED_METRICS = (
     *(f"{part}_{metric}" for part in PART_TITLES for metric in Scores._fields),
     "marginal_log_likelihood",
     "marginal_log_likelihood_corrected",
@@ -85,7 +85,7 @@ def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference
         reference = references[cell]
         if cell == reference:
             continue
-        for metric in COMPARED:
+        for metric in COMPARED_METRICS:
             other = {_pairing(run, metric): run for run in runs[reference]}
             pairs = [(run, other[_pairing(run, metric)]) for run in own if _pairing(run, metric) in other]
             if not pairs:

@@ -19,7 +19,7 @@ from auglik.system.files import write_csv
 if TYPE_CHECKING:
     from auglik.inference.choose import Choice, Trial
 
-FOLDER, TUNING_CSV = "tuning", "tuning.csv"
+TUNING_FOLDER, TUNING_CSV = "tuning", "tuning.csv"
 FIRST_SEED = 10_000
 """Tuning seeds start here; no comparison is likely to reach them."""
 

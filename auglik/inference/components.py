@@ -13,8 +13,7 @@ from scipy import special
 
 from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import ROUNDING
-
-Array = npt.NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +116,7 @@ def _bounds(mean: float, variance: float, degrees_of_freedom: float, level: floa
     )  # fmt: skip
 
 
-def mean_squares(d: Array) -> tuple[Array, Array, Array]:
+def mean_squares(d: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Those of seeds, images and residual of d [...,S,N]; NaN where S = 1 or N = 1 leaves none."""
     S, N = d.shape[-2:]
     over_images, over_seeds = d.mean(-1), d.mean(-2)

@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from auglik.inference.law import Floats, Law, p_of_more, p_of_none
+from auglik.inference.law import Law, p_of_more, p_of_none
 from auglik.scoring.intervals import FAMILY_WISE, holm
+from auglik.system.array_types import Float64Array
 
 
 class Decision(NamedTuple):
     """Of families along the last axis [...,m]; NaN and False where nothing is known."""
 
-    p_none: Floats
+    p_none: Float64Array
     """Adjusted, of no difference."""
-    p_more: Floats
+    p_more: Float64Array
     """Adjusted, of a difference beyond +-rope."""
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.robustness.score import Measured, Score, load_measured, load_scores
-from auglik.runs.log import METRICS
+from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, change
@@ -68,7 +68,7 @@ def read_run(folder: Path) -> Run:
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
     return Run(
         folder=folder, seed=config.seed, config=config, results=results, predictions=predictions, robustness=scores,
-        measured=measured, epochs=read_epochs(folder / METRICS),
+        measured=measured, epochs=read_epochs(folder / METRICS_FILE),
     )  # fmt: skip
 
 

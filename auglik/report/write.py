@@ -2,21 +2,20 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from auglik.report.settings import ReportSettings
 from auglik.system.files import StorageError, ensure_writable, write_csv
+from auglik.system.progress import Progress
 
 PAGE, MARKDOWN, CSV, LATEX = "report.html", "report.md", "tables.csv", "tables.tex"
 DIFFERENCES, CORRUPTIONS, CALIBRATION = "differences.nc", "corruptions.nc", "calibration.nc"
 FIGURES = "figures"
 FILES = "files.txt"
 """Lists what a report consists of, so that the next one can remove what it does not replace."""
-
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auglik.data import Arrays
 from auglik.robustness.protocol import OCCLUDER
-from auglik.robustness.stream import Change, Condition, Read
+from auglik.robustness.stream import Change, Condition, ReadImages
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
 from auglik.system.splitmix import normals, streams
@@ -96,12 +96,12 @@ def occluded(images: NDArray[np.uint8], sides: tuple[int, int], place: NDArray[n
     return np.where((in_row[:, :, None] & in_column[:, None, :])[..., None], np.uint8(FILL), images)
 
 
-def _reader(images: NDArray[np.uint8]) -> Read:
+def _reader(images: NDArray[np.uint8]) -> ReadImages:
     """Reads images [N,c,H,W], channels last."""
     return lambda where: np.ascontiguousarray(images[where].transpose(0, 2, 3, 1))
 
 
-def _occluding_reader(images: NDArray[np.uint8], sides: tuple[int, int], place: NDArray[np.float64]) -> Read:
+def _occluding_reader(images: NDArray[np.uint8], sides: tuple[int, int], place: NDArray[np.float64]) -> ReadImages:
     read = _reader(images)
     return lambda where: occluded(read(where), sides, place[where])
 

@@ -19,12 +19,13 @@ from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.evaluation import Progress, predictor
+from auglik.runs.evaluation import predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.system.devices import choose_device
+from auglik.system.progress import Progress
 from auglik.version import __version__
 from auglik.views import Gallery
 

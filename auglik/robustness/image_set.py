@@ -16,7 +16,7 @@ from auglik.data.listing import folders, named
 from auglik.data.tiny_imagenet import WNIDS as CLASS_ORDER
 from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
-from auglik.robustness.stream import Condition, Read
+from auglik.robustness.stream import Condition, ReadImages
 from auglik.system.files import read_text
 from auglik.system.keys import host_generator
 from auglik.system.notices import say_once
@@ -136,7 +136,7 @@ def _labels(
     return np.array([number[name] for name in of_files], np.int64)
 
 
-def _reader(condition: Path, files: Sequence[str], shape: Shape) -> Read:
+def _reader(condition: Path, files: Sequence[str], shape: Shape) -> ReadImages:
     decoder = Decoder(condition, files, partial(of_size, width=shape.width, height=shape.height))
     places = np.arange(len(files))
     return lambda where: np.ascontiguousarray(decoder(places[where]).transpose(0, 2, 3, 1))

@@ -15,7 +15,7 @@ from auglik.data.source import one_line
 from auglik.data.stored import read_header
 from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
-from auglik.robustness.stream import Condition, Read
+from auglik.robustness.stream import Condition, ReadImages
 
 LABELS = ("labels.npy", CORRUPTION_LABELS)
 SAMPLES, SAMPLE_BYTES = 64, 4096
@@ -74,7 +74,7 @@ def _samples(path: Path, size: int) -> Iterator[bytes]:
             yield file.read(SAMPLE_BYTES)
 
 
-def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Read:
+def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> ReadImages:
     return lambda where: images[rows[where]]
 
 

@@ -28,7 +28,7 @@ CORRUPTIONS = {
 it; their Table 2 prints it under weather."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
-RULE = 3
+SCORING_RULE = 3
 """Raised whenever the same settings would score other images, so that old scores are not taken for new ones."""
 OCCLUDED_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Of the area, beside 0 (Liu et al. 2023)."""

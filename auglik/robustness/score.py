@@ -49,7 +49,7 @@ class Score:
         return self.kind, self.name, self.category, self.severity
 
 
-COLUMNS = tuple(field.name for field in fields(Score))
+ROBUSTNESS_COLUMNS = tuple(field.name for field in fields(Score))
 """Of robustness.csv."""
 
 
@@ -105,7 +105,7 @@ def _mean(key: Named, scores: Sequence[Score]) -> Score:
 
 def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
     """robustness.csv, then robustness.json with what was measured and the checksum of the former."""
-    write_csv(folder / SCORES, [asdict(score) for score in scores], COLUMNS)
+    write_csv(folder / SCORES, [asdict(score) for score in scores], ROBUSTNESS_COLUMNS)
     checksum = hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()
     write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
 
@@ -131,7 +131,9 @@ def load_scores(folder: Path) -> list[Score] | None:
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
     except (KeyError, ValueError, TypeError):
-        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}, got others; measure again") from None
+        raise InputError(
+            f"{path}: expected the columns {', '.join(ROBUSTNESS_COLUMNS)}, got others; measure again"
+        ) from None
 
 
 def _score(row: Mapping[str, str]) -> Score:

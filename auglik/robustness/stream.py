@@ -18,7 +18,7 @@ T = TypeVar("T")
 BATCH_PIXELS = CLEAN_BATCH * 32 * 32
 """Pixels of the images in one forward pass."""
 
-Read = Callable[[slice], NDArray[np.uint8]]
+ReadImages = Callable[[slice], NDArray[np.uint8]]
 """Some of a condition's N images -> levels [n,H,W,c]."""
 
 Change = Callable[[Tensor, int], Tensor]
@@ -34,7 +34,7 @@ class Condition:
     category: str
     severity: float
     labels: NDArray[np.int64]
-    read: Read
+    read: ReadImages
     change: Change | None = None
     covered: float | None = None
     """The share of the area that is really hidden, of occlusion."""

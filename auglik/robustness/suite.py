@@ -19,11 +19,11 @@ from auglik.robustness.image_set import chosen_images, image_conditions, image_f
 from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.own import own_conditions, own_corruptions
-from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, RULE, TEMPERATURES, RobustnessConfig
+from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
-from auglik.runs.evaluation import Progress
 from auglik.runs.resolve import read_facts
 from auglik.system.files import json_text
+from auglik.system.progress import Progress
 from auglik.views import Shape
 
 PUBLISHED = {
@@ -82,7 +82,7 @@ def open_suite(
         conditions += mollified_conditions(subset, chosen, TEMPERATURES, seed)
     measured: dict[str, object] = {
         **dataclasses.asdict(config),
-        "rule": RULE,
+        "rule": SCORING_RULE,
         "human_labels": hashlib.sha256(human.tobytes()).hexdigest() if human is not None else None,
         "corruptions": corruptions.set_name,
         "corruptions_fingerprint": corruptions.fingerprint,

@@ -13,7 +13,7 @@ from auglik.objectives import InputError
 from auglik.system.files import atomic_write
 
 NAME = "checkpoint.pt"
-FORMAT = 3
+CHECKPOINT_FORMAT = 3
 SECONDS = 10.0
 """Least time between two checkpoints; fifty times what writing one takes, where that is more."""
 
@@ -69,7 +69,7 @@ class Keeper:
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Raises InputError where the system refuses; the old checkpoint then stays."""
-    payload = {"format": FORMAT, **checkpoint._asdict()}
+    payload = {"format": CHECKPOINT_FORMAT, **checkpoint._asdict()}
     atomic_write(path, lambda file: torch.save(payload, file))
 
 
@@ -93,9 +93,9 @@ def load(path: Path, settings: str) -> Checkpoint:
         raise InputError(f"the checkpoint {path} is damaged or no checkpoint of auglik: {reason}") from None
     if not isinstance(payload, dict) or "format" not in payload:
         raise InputError(f"{path} is no checkpoint of auglik")
-    if payload["format"] != FORMAT:
+    if payload["format"] != CHECKPOINT_FORMAT:
         raise InputError(
-            f"{path}: expected checkpoint format {FORMAT}, got {payload['format']}: another version wrote it"
+            f"{path}: expected checkpoint format {CHECKPOINT_FORMAT}, got {payload['format']}: another version wrote it"
         )
     missing = set(Checkpoint._fields) - set(payload) - set(Checkpoint._field_defaults)
     if missing:

@@ -16,6 +16,7 @@ from auglik.runs.resolve import Split, TrainingData
 from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.devices import autocast
+from auglik.system.progress import Progress
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 
 CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
@@ -25,7 +26,6 @@ CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
 Predict = Callable[[Tensor], Tensor]
 """Standardized images [V,c,H,W] -> log-probabilities of the classes [V,C]."""
 
-Progress = Callable[[float], None]
 """Told, after every batch, the share that is done."""
 
 

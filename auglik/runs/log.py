@@ -11,7 +11,7 @@ from auglik.system.files import append_line, atomic_write, json_text
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-METRICS = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 class Log:
@@ -21,7 +21,7 @@ class Log:
     """
 
     def __init__(self, folder: Path, epochs: int, tensorboard: bool) -> None:
-        self._path = folder / METRICS
+        self._path = folder / METRICS_FILE
         kept = self._path.read_text().splitlines(keepends=True)[:epochs] if self._path.exists() else []
         atomic_write(self._path, lambda file: file.writelines(line.encode() for line in kept))
         self._writer: SummaryWriter | None = _writer(folder / "tensorboard", epochs) if tensorboard else None

@@ -12,35 +12,35 @@ from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.settings.registry import Registry
 from auglik.views.registry import AUGMENTATION_NAMES
 
-Found = Iterator[tuple[str, Code]]
+NamedCode = Iterator[tuple[str, Code]]
 
 
-def _one(registry: Registry[object], text: str) -> Found:
+def _one(registry: Registry[object], text: str) -> NamedCode:
     if (found := registry.code(text)) is not None:
         yield found
 
 
-def _of_network(text: str) -> Found:
+def _of_network(text: str) -> NamedCode:
     if text.partition(":")[0] not in LIBRARIES:
         yield from _one(NETWORK_NAMES, text)  # type: ignore[arg-type]
 
 
-def _of_list(text: str) -> Found:
+def _of_list(text: str) -> NamedCode:
     for item in names(text) if text != "none" else []:
         yield from _one(AUGMENTATION_NAMES, item)  # type: ignore[arg-type]
 
 
-def _of_rules(text: str) -> Found:
+def _of_rules(text: str) -> NamedCode:
     for _, name in split_rules(text):
         yield from _one(MAP_NAMES, name)  # type: ignore[arg-type]
 
 
-def _of_dataset(text: str) -> Found:
+def _of_dataset(text: str) -> NamedCode:
     if (found := dataset_code(text)) is not None:
         yield found
 
 
-SOURCES: Mapping[str, Callable[[str], Found]] = {
+SOURCES: Mapping[str, Callable[[str], NamedCode]] = {
     "likelihood": lambda text: _one(LIKELIHOOD_NAMES, text),  # type: ignore[arg-type]
     "aggregator": lambda text: _one(AGGREGATOR_NAMES, text),  # type: ignore[arg-type]
     "network": _of_network,

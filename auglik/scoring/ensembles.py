@@ -18,7 +18,7 @@ from auglik.system.files import write_csv
 
 ENSEMBLES_CSV = "ensembles.csv"
 
-COLUMNS = ("cell", "title", "seeds", *(f"{part}_{metric}" for part in PARTS for metric in Scores._fields))
+ENSEMBLE_COLUMNS = ("cell", "title", "seeds", *(f"{part}_{metric}" for part in PARTS for metric in Scores._fields))
 
 
 class Ensemble(NamedTuple):
@@ -79,7 +79,7 @@ def write_ensembles(output: Path, runs: Mapping[str, Mapping[int, Predictions]])
         {"cell": item.cell, "title": item.title, "seeds": " ".join(map(str, item.seeds)), **item.scores}
         for item in found
     ]
-    write_csv(output / ENSEMBLES_CSV, rows, COLUMNS)
+    write_csv(output / ENSEMBLES_CSV, rows, ENSEMBLE_COLUMNS)
     return found
 
 

@@ -19,7 +19,7 @@ from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
 from auglik.views.store import Gallery
 
-CHUNK = 256
+VIEWS_AT_ONCE = 256
 """Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""
 
 PROBES = 4096
@@ -204,7 +204,7 @@ class Pipeline:
         others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
-        size = V if whole else min(CHUNK, V)
+        size = V if whole else min(VIEWS_AT_ONCE, V)
         parts = []
         for start in range(0, V, size):
             chunk = slice(start, start + size)

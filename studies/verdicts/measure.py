@@ -18,7 +18,8 @@ from auglik.inference.rule import decide
 from auglik.scoring.intervals import FAMILY_WISE, holm
 from auglik.scoring.predictions import Predictions
 from auglik.studies.verdicts import worlds as verdicts_worlds
-from auglik.studies.verdicts.worlds import CELLS, Floats, World
+from auglik.studies.verdicts.worlds import CELLS, World
+from auglik.system.array_types import Float64Array
 
 CHUNK = 250_000
 """Differences of one cell at a time: a batch of experiments."""
@@ -32,16 +33,16 @@ class Rates:
     """A cell is called better or worse. False where there is no difference."""
     family: float
     """Any of the cells is."""
-    right: Floats
+    right: Float64Array
     """Each cell is called better or worse, with the right sign [C]."""
     equal: float
     """Any of the cells is called practically equal."""
-    coverage: Floats
+    coverage: Float64Array
     """Of each cell's own 95% interval for new seeds and new test images [C]."""
     experiments: int
 
 
-def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Rates:
+def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Float64Array) -> Rates:
     """By the product's law and rule."""
     size = max(1, min(experiments, CHUNK // (seeds * world.images)))
     told, right, equal, covered = [], [], [], []
@@ -66,7 +67,7 @@ class CorruptedRates(NamedTuple):
     overall: float
     category: float
     single: float
-    coverage: Floats
+    coverage: Float64Array
     """Overall, categories, single corruptions [3]."""
 
 
@@ -89,7 +90,7 @@ def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> C
     return CorruptedRates(overall, category, single, np.asarray(np.mean(covered, 0)))
 
 
-def _profile(nll: Floats) -> Profile:
+def _profile(nll: Float64Array) -> Profile:
     groups = verdicts_worlds.CATEGORIES
     of_group = {name: [place for place, group in enumerate(groups) if group == name] for name in dict.fromkeys(groups)}
     return {
@@ -183,7 +184,7 @@ def agreement(world: World, rng: np.random.Generator, experiments: int, seeds: i
             yield bool(told or equal), row.outcome in ("better", "worse", "equal")
 
 
-def _predictions(nll: Floats) -> Predictions:
+def _predictions(nll: Float64Array) -> Predictions:
     """A run of two classes with these NLLs [N] at label 0."""
     log_p = np.stack([-nll, np.log1p(-np.exp(-nll))], -1)
     labels: npt.NDArray[np.int64] = np.zeros(len(nll), np.int64)

@@ -99,7 +99,7 @@ def test_a_last_axis_of_three_is_the_channels() -> None:
 
 
 def test_conversion_in_chunks_equals_conversion_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auglik.data.images.CHUNK", 50)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 50)
     assert np.array_equal(check_arrays(COLOUR / 255, LABELS, where="mine").images, COLOUR)
     assert channel_statistics(COLOUR)[0] == pytest.approx(COLOUR.mean((0, 2, 3)) / 255)
 

@@ -225,7 +225,7 @@ def test_large_sets_are_counted_and_hashed_in_parts(folder: Path, monkeypatch: p
     lazy, whole = opened(open_dataset(f"{folder}:size=64"), "train"), open_dataset(f"{folder}:size=64").train()
     assert isinstance(lazy, LazyArrays)
     unmarked = lazy._replace(images=dataclasses.replace(lazy.images, marks=()))
-    monkeypatch.setattr("auglik.data.images.CHUNK", 3 * 3 * 64 * 64)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 3 * 3 * 64 * 64)
     assert digest(unmarked) == digest(whole)
     assert channel_statistics(lazy.images) == channel_statistics(whole.images)
     monkeypatch.setattr("auglik.data.arrays.STATISTICS_IMAGES", 5)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from auglik import Arrays, open_dataset
 from auglik.cli.main import auglik
-from auglik.experiments.differences import COMPARED, differences
+from auglik.experiments.differences import COMPARED_METRICS, differences
 from auglik.inference import infer
 from auglik.inference.calibration import calibrate
 from auglik.inference.differences.pairing import pairs
@@ -59,7 +59,7 @@ def test_on_other_evaluation_views_only_clean_scores_are_paired() -> None:
     assert {name.partition("_")[0] for name, mean in means.items() if np.isfinite(mean)} == {"clean"}
 
     results = [
-        tiny.results(seed=seed, evaluation_views_digest=views, **dict.fromkeys(COMPARED, 0.5))
+        tiny.results(seed=seed, evaluation_views_digest=views, **dict.fromkeys(COMPARED_METRICS, 0.5))
         for views in ("some", "others")
         for seed in (0, 1)
     ]

@@ -31,7 +31,7 @@ from auglik.robustness.arrays import (
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
-from auglik.robustness.score import COLUMNS, MEASURED, SCORES, means, scored, write_scores
+from auglik.robustness.score import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.robustness.stream import predicted, prefetched
 from auglik.runs.results import RESULTS
 from auglik.runs.run import execute
@@ -299,7 +299,7 @@ def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """They have no column of what was covered, and their occlusion was another."""
-    columns = COLUMNS[:-1]
+    columns = ROBUSTNESS_COLUMNS[:-1]
     rows = [{name: getattr(score, name) for name in columns} for score in conditions_of(rng)]
     write_csv(tmp_path / SCORES, rows, columns)
     config = RobustnessConfig(corruptions="none", mollified=False)

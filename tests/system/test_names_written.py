@@ -32,7 +32,8 @@ def test_what_is_taken_is_what_is_written() -> None:
     of_report = {write.PAGE, write.MARKDOWN, write.CSV, write.LATEX, write.DIFFERENCES, write.CALIBRATION}
     assert set(TAKEN) == of_report | {
         comparison.RUNS_CSV, comparison.COMPARISON_CSV, ensembles.ENSEMBLES_CSV, pretraining.PRETRAINING_CSV,
-        tuning.TUNING_CSV, tuning.FOLDER, report_command.FOLDER, write.FIGURES, write.FILES, "corruptions.nc",
+        tuning.TUNING_CSV, tuning.TUNING_FOLDER, report_command.REPORT_FOLDER, write.FIGURES, write.FILES,
+        "corruptions.nc",
     }  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def test_lazy_images_that_fit_are_read_once(monkeypatch: pytest.MonkeyPatch, rng
         count += len(rows)
         return images[rows]
 
-    monkeypatch.setattr("auglik.data.images.CHUNK", 3 * 48)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 3 * 48)
     gallery = Gallery.pack(LazyImages(read, np.arange(10), (3, 4, 4)), [0.5] * 3, [0.2] * 3, CPU)
     whole = Gallery.pack(images, [0.5] * 3, [0.2] * 3, CPU)
     for _ in range(2):

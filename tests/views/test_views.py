@@ -27,7 +27,7 @@ from auglik.objectives import ROLES, InputError, Schedule
 from auglik.system.splitmix import normals, streams
 from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, Shape, Step, fetch
 from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify
-from auglik.views.pipeline import CHUNK
+from auglik.views.pipeline import VIEWS_AT_ONCE
 from auglik.views.registry import read_augmentations
 from auglik.views.store import standardized
 from tests.levels import among, rotated
@@ -148,7 +148,7 @@ def test_rendered_views_are_those_of_the_draws() -> None:
     pipeline = fcr(Schedule(noise=0, blur=0), padding)
     draws = pipeline.draw(3, 1, K, len(images), CPU)
     batch = np.random.default_rng(0).permutation(len(images))[:140]
-    assert K * len(batch) > CHUNK
+    assert K * len(batch) > VIEWS_AT_ONCE
     views = pipeline.render(raw_gallery(images), draws, batch).images
     drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from auglik.inference.references import compared
 from auglik.scoring.predictions import Predictions
 
-Runs = Mapping[str, Mapping[int, Predictions]]
+RunsByCell = Mapping[str, Mapping[int, Predictions]]
 """cell -> seed -> what the run predicted."""
 
 
@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     """Digest of the test images: their pixels, labels and places in the whole test set."""
 
 
-def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[str]]:
+def pairs(runs: RunsByCell, references: Mapping[str, str]) -> tuple[list[Pair], list[str]]:
     """Every cell that is not its own reference, and one warning for each thing that was left out.
 
     Raises InputError for a cell without a reference, or whose reference is no cell.
@@ -37,7 +37,7 @@ def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[s
     return found, warnings
 
 
-def same_views(runs: Runs, pair: Pair) -> bool:
+def same_views(runs: RunsByCell, pair: Pair) -> bool:
     """Whether a pair's runs were scored on the same evaluation views, as all scores but those of clean images need."""
     views = {runs[cell][seed].evaluation_views_digest for cell in (pair.cell, pair.reference) for seed in pair.seeds}
     return len(views) == 1

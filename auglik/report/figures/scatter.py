@@ -12,7 +12,7 @@ from auglik.report.figures.svg import Drawing, group, line, mark
 LEFT, TOP, BOTTOM = 46.0, 26.0, 262.0
 WIDE = 8.0
 """Scores that span so many times their least are drawn on a logarithmic axis."""
-MOST = 400
+MOST_DOTS = 400
 """Runs beyond which these are not drawn, their means alone."""
 
 
@@ -40,7 +40,7 @@ def scatter(panel: Scatter, styles: Mapping[str, Style], label: str) -> Drawing:
     x = covering(xs, LEFT, WIDTH - 10, log=_wide(xs))
     y = covering(ys, BOTTOM, TOP, log=_wide(ys))
     inside = [_diagonal(x, y)] if panel.equal else []
-    every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST
+    every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST_DOTS
     for cell, dots in panel.cells.items():
         drawn = [
             mark("o", x.at(a), y.at(b), 1.7, "run") for a, b in zip(*dots, strict=True) if every and a - a == b - b == 0

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.inference.calibration import Calibration, summary
-from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.results import Band, CellCalibration, Curve
 from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import Worst, worst
@@ -28,6 +27,7 @@ from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
 from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
+from auglik.system.array_types import Float64Array
 
 CAPTIONS = {
     "reliability": (
@@ -90,7 +90,7 @@ def _seen(curve: Curve) -> Reliability:
     seen, posterior = curve.counts > 0, curve.posterior
     bands = ((posterior.lower_95, posterior.upper_95), (posterior.lower_50, posterior.upper_50))
 
-    def kept(row: Array) -> list[float]:
+    def kept(row: Float64Array) -> list[float]:
         return [float(value) for value in row[seen]]
 
     return Reliability(

@@ -1,6 +1,7 @@
 """Differences under corruption: of the mean, by category, severity and corruption; occluded and mollified."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 from auglik.inference.corruption import (
     MOLLIFIED,
@@ -21,9 +22,8 @@ from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured
 from auglik.scoring.intervals import FAMILY_WISE
 
-NAN = float("nan")
 EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
-NOTHING = Posited(mean=NAN, lower=NAN, upper=NAN, p_better=NAN, p_adjusted=NAN)
+NOTHING = Posited(mean=nan, lower=nan, upper=nan, p_better=nan, p_adjusted=nan)
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:

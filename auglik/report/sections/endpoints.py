@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import NamedTuple
 
 from auglik.inference.corruption import Corrupted, Posited
@@ -14,7 +15,6 @@ from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
 from auglik.report.figures.outcome import OUTCOMES, key
 from auglik.scoring.columns import PART_TITLES, PRINTED
 
-NAN = float("nan")
 LIKELIHOOD = "nats (likelihood)"
 
 
@@ -29,20 +29,20 @@ class Endpoint:
     less: bool = True
 
 
-UNITS = {"%": "points"}
+DIFFERENCE_UNITS = {"%": "points"}
 """Of the difference of two values in a unit, where they are others."""
-MARGINAL = Endpoint(metric="marginal_log_likelihood_corrected", title="marginal", unit="nats", less=False)
+MARGINAL_ENDPOINT = Endpoint(metric="marginal_log_likelihood_corrected", title="marginal", unit="nats", less=False)
 PANELS: Mapping[str, tuple[Endpoint, ...]] = {
     title: tuple(
         Endpoint(
             metric=f"{part}_{column.name}",
             title=column.label,
-            unit=UNITS.get(column.unit, column.unit),
+            unit=DIFFERENCE_UNITS.get(column.unit, column.unit),
             scale=column.scale,
         )
         for column in PRINTED
     )
-    + (MARGINAL,) * (part == "folded")
+    + (MARGINAL_ENDPOINT,) * (part == "folded")
     for part, title in PART_TITLES.items()
 }
 WEIGHED = (
@@ -147,7 +147,7 @@ def _primary(rows: Sequence[Primary], rope: float) -> Forest:
 
 def _of_primary(row: Primary) -> tuple[float, float, float]:
     if row.effect is None:
-        return row.mean, NAN, NAN
+        return row.mean, nan, nan
     return row.effect.mean, row.effect.lower, row.effect.upper
 
 

@@ -47,7 +47,7 @@ class Protocol:
 
 
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
-PROTOCOLS = {
+PUBLISHED_PROTOCOLS = {
     "heinonen2025": Protocol(
         epochs=300, seeds=None, images=SMALL, batch=128, soft_objective="cross-entropy with smoothed labels"
     ),
@@ -205,7 +205,7 @@ def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
 
 def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
-    config, theirs = cell.config, PROTOCOLS[figure.source]
+    config, theirs = cell.config, PUBLISHED_PROTOCOLS[figure.source]
     images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"

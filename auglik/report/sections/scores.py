@@ -15,17 +15,17 @@ from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
 from auglik.scoring.predictions import Predictions, part_of
 
-PARTS = PART_TITLES | {
+TITLED_PARTS = PART_TITLES | {
     "mollified": "Mollified test images: every view is a prediction of its own",
     "folded": "Test views folded as each objective predicts",
 }
-COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
-BINS = 15
+SCORE_COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
+ECE_BINS = 15
 
 
 def scores(collected: Collected) -> Section:
     """Clean, mollified and folded scores, and the marginal log-likelihood under the evaluation views."""
-    tables = tuple(_part(part, title, collected) for part, title in PARTS.items())
+    tables = tuple(_part(part, title, collected) for part, title in TITLED_PARTS.items())
     return Section(
         "scores",
         "Scores",
@@ -74,7 +74,7 @@ def _part(part: str, title: str, collected: Collected) -> Table:
     return Table(
         key=f"scores-{part}",
         caption=title,
-        columns=("cell", "seeds", *(column.title for column in COLUMNS)),
+        columns=("cell", "seeds", *(column.title for column in SCORE_COLUMNS)),
         rows=rows,
         note=note,
     )
@@ -83,12 +83,12 @@ def _part(part: str, title: str, collected: Collected) -> Table:
 def _scores(part: str, cell: Cell) -> tuple[Shown, ...]:
     values = {column: cell.scores(f"{part}_{column.name}") for column in REPORTED}
     values[DEBIASED_ECE] = [_debiased(run.predictions, part) for run in cell.runs.values()]
-    return count(len(cell.runs)), *(over_seeds(values[one], one.digits, one.scale) for one in COLUMNS)
+    return count(len(cell.runs)), *(over_seeds(values[one], one.digits, one.scale) for one in SCORE_COLUMNS)
 
 
 def _debiased(run: Predictions, part: str) -> float:
     try:
-        return debiased(outcomes(*part_of(run, part)), equal_width(BINS))
+        return debiased(outcomes(*part_of(run, part)), equal_width(ECE_BINS))
     except InputError:  # a diverged run: its NLL says so
         return float("nan")
 

@@ -13,7 +13,7 @@ from auglik.scoring.columns import ECE, ERROR, NLL, Column
 from auglik.scoring.intervals import summary
 from auglik.settings.fields import Scalar
 
-METRICS = (NLL, ERROR, ECE)
+METRICS_BY_VIEWS = (NLL, ERROR, ECE)
 
 
 def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
@@ -28,13 +28,13 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
             y_title=f"clean {metric.title}",
             curves={cells[0].name: _curve(cells, metric) for cells in groups},
         )
-        for metric in METRICS
+        for metric in METRICS_BY_VIEWS
     ]
     caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
     rows = tuple(
         Row(
             f"{cell.name}, K = {cell.config.views}",
-            tuple(over_seeds(cell.scores(f"clean_{one.name}"), one.digits, one.scale) for one in METRICS),
+            tuple(over_seeds(cell.scores(f"clean_{one.name}"), one.digits, one.scale) for one in METRICS_BY_VIEWS),
         )
         for cells in groups
         for cell in cells
@@ -48,7 +48,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
             Table(
                 key="views",
                 caption=caption,
-                columns=("cell", *(f"clean {metric.title}" for metric in METRICS)),
+                columns=("cell", *(f"clean {metric.title}" for metric in METRICS_BY_VIEWS)),
                 rows=rows,
             ),
         ),

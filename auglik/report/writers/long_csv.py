@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from auglik.report.content import Page
 
-COLUMNS = ("table", "row", "column", "value", "shown")
+LONG_COLUMNS = ("table", "row", "column", "value", "shown")
 
 
 def long_rows(page: Page) -> Iterator[dict[str, object]]:
