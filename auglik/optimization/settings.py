@@ -7,7 +7,7 @@ from auglik.networks.weights import HEADS, file_digest
 from auglik.objectives import InputError
 from auglik.optimization.registry import OPTIMIZERS, find_optimizer, find_schedule
 from auglik.optimization.schedules import SCHEDULES
-from auglik.settings.fields import check, check_choices, option
+from auglik.settings.fields import check_choices, expect, option
 
 MOMENTUM = 0.9
 
@@ -53,12 +53,14 @@ class OptimizationConfig:
         check_choices(self)
         optimizer, schedule = find_optimizer(self.optimizer), find_schedule(self.rate_schedule)
         clip = self.gradient_clip
-        check(self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
-        check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
-        check(self.momentum is None or 0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
-        check(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
-        check(clip is None or clip > 0, "gradient_clip", "a norm > 0", clip)
-        check(self.average is None or 0 < self.average < 1, "average", "a decay in (0,1)", self.average)
+        expect(
+            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate
+        )
+        expect(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
+        expect(self.momentum is None or 0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
+        expect(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        expect(clip is None or clip > 0, "gradient_clip", "a norm > 0", clip)
+        expect(self.average is None or 0 < self.average < 1, "average", "a decay in (0,1)", self.average)
         if self.nesterov and self.momentum == 0:
             raise InputError("nesterov: expected a momentum > 0, got 0")
         for name in ("momentum", "nesterov"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from auglik.objectives import InputError
 from auglik.system.array_types import Float64Array
-from auglik.views.augmentations.rectangles import Boxes
+from auglik.views.augmentations.common.boxes import Boxes
 
 
 class PairWeight(Protocol):

@@ -18,7 +18,7 @@ from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
-from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
+from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_type, option, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
@@ -65,9 +65,9 @@ class ViewConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
-        check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
-        check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
+        expect(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
+        expect(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
+        expect(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
         self.schedule()
         self.augmentations()
 
@@ -89,7 +89,7 @@ class ViewConfig:
             raise InputError(f"mollify: expected each role once, got {self.mollify!r}")
         equal = 1 / (len(roles) + 1)
         clean = equal if self.clean_share is None else self.clean_share
-        check(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
+        expect(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
         share = (1 - clean) / len(roles) if roles else 0.0
         shares = {role: share if role in roles else 0.0 for role in known}
         laws = {"alpha": self.alpha, "beta": self.beta, "k_noise": self.k_noise, "k_blur": self.k_blur}
@@ -109,10 +109,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.view.augmentations()[0] is not None:
             raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
-        check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
-        check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
-        check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
-        check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
+        expect(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
+        expect(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
+        expect(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
+        expect(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,15 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images)
-        check(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
-        check(self.views >= 1, "views", "an integer >= 1", self.views)
-        check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
-        check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
-        check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
-        check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
+        expect(
+            self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images
+        )
+        expect(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
+        expect(self.views >= 1, "views", "an integer >= 1", self.views)
+        expect(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        expect(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
+        expect(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
+        expect(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
         if self.budget == "views" and self.batch_size % self.views:
             raise InputError(
                 f"budget views: expected a batch size that {self.views} views divide, got {self.batch_size}:"

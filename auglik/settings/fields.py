@@ -28,7 +28,8 @@ def option(
     return field(default=default, metadata={"help": help_, "choices": choices, "group": group, "names": tuple(names)})
 
 
-def check(holds: bool, name: str, expected: str, value: object) -> None:
+def expect(holds: bool, name: str, expected: str, value: object) -> None:
+    """Raises InputError unless the setting is as expected; neither NaN nor infinity ever is."""
     if not holds or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{name}: expected {expected}, got {value}")
 

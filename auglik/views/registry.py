@@ -7,19 +7,35 @@ from auglik.objectives import InputError
 from auglik.settings.names import names
 from auglik.settings.registry import Registry, conforming
 from auglik.views.augmentation import Augmentation
-from auglik.views.augmentations.crops import CROPS
+from auglik.views.augmentations.additive_noise import AdditiveNoise
+from auglik.views.augmentations.cutout import Cutout
 from auglik.views.augmentations.fcr import FlipCropRotate
-from auglik.views.augmentations.occlusion import OCCLUSIONS
+from auglik.views.augmentations.patch_noise import PatchNoise
+from auglik.views.augmentations.random_erasing import RandomErasing
+from auglik.views.augmentations.resized_crop import ResizedCrop
+from auglik.views.augmentations.soft_crop import SoftCrop
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.pipeline import Step
-from auglik.views.policies import POLICIES
+from auglik.views.policies.augmix import AugMix
+from auglik.views.policies.auto_augment import AutoAugment
+from auglik.views.policies.rand_augment import RandAugment
+from auglik.views.policies.single import Single
+from auglik.views.policies.trivial_augment import TrivialAugmentWide
 from auglik.views.probes import check_stage
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),
-    **POLICIES,
-    **CROPS,
-    **OCCLUSIONS,
+    "trivial-augment": TrivialAugmentWide(),
+    "rand-augment": RandAugment(),
+    "auto-augment": AutoAugment(),
+    "augmix": AugMix(),
+    "single": Single(),
+    "soft-crop": SoftCrop(),
+    "resized-crop": ResizedCrop(),
+    "random-erasing": RandomErasing(),
+    "cutout": Cutout(),
+    "patch-noise": PatchNoise(),
+    "additive-noise": AdditiveNoise(),
 }
 
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import check_background, draw_background, fill
-from auglik.views.augmentations.rectangles import Boxes, Sizes, boxes, draw_sizes
-from auglik.views.augmentations.settings import expect
+from auglik.settings.fields import expect
+from auglik.views.augmentation import Applied, Drawn, Parameters, Shape, one_operation
+from auglik.views.augmentations.common.background import check_background, draw_background, fill
+from auglik.views.augmentations.common.boxes import Boxes, Sizes, boxes, draw_sizes
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.operations import Run, as_is, compiled
 from auglik.views.policies.learned import LEARNED
-from auglik.views.policies.rendering import in_turn
-from auglik.views.policies.space import Space, check_size, reported
+from auglik.views.policies.space import Space, check_size, in_turn, reported
 
 BINS = 10
 

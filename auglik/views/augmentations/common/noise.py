@@ -5,9 +5,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.system.devices import send
-from auglik.views.augmentation import Applied, Drawn, Parameters
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import pixel_noise
+from auglik.views.augmentation import Applied, Drawn, Parameters, one_operation
+from auglik.views.augmentations.common.background import pixel_noise
 
 
 def draw_strength(generator: np.random.Generator, count: int, p: float, sigma: float) -> NDArray[np.float32]:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.system.devices import send
 from auglik.system.splitmix import normals
 from auglik.views.augmentation import Drawn, Parameters
-from auglik.views.augmentations.settings import expect
 
 BACKGROUNDS = ("constant", "pixel", "zero")
 
