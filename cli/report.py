@@ -29,7 +29,7 @@ REPORT_FOLDER = "report"
 def report(folder: Path, output: Path | None, **command_line: object) -> None:
     """Reports the finished runs below DIR, the output of `auglik compare`: which objective is better, and how surely.
 
-    Writes one page that needs no network (report.html), report.md, tables.csv, tables.tex, the figures and the
+    Writes a self-contained page (report.html), report.md, tables.csv, tables.tex, the figures and the
     posteriors (NetCDF).
     """
     settings = take({key: value for key, value in command_line.items() if value is not None}, ReportSettings)
@@ -41,14 +41,14 @@ def report(folder: Path, output: Path | None, **command_line: object) -> None:
 
 
 def check_report(output: Path) -> None:
-    """Raises InputError where a report could not be written into `output`."""
+    """Raises InputError if a report could not be written into `output`."""
     check_folder(output, room=len(".partial-0123456789abcdef.tmp/figures/corruptions-by-category.svg"))
     check_files(output / name for name in (PAGE, MARKDOWN, CSV, LATEX))
     check_folder(output / FIGURES)
 
 
 def say(written: Report) -> None:
-    """The warnings, the answer and the report's place."""
+    """Prints the warnings, the answer and the report's path."""
     for text in written.warnings:
         click.echo(f"warning: {text}", err=True)
     for text in written.sentences:

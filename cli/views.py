@@ -23,7 +23,7 @@ SHEET_SETTINGS = (
 
 
 MOST_VIEWS = 100
-"""Rows and columns that a sheet can have and be looked at."""
+"""Most rows and columns of a sheet that can still be viewed."""
 
 
 @click.command()
@@ -34,7 +34,7 @@ MOST_VIEWS = 100
     type=click.IntRange(1, MOST_VIEWS),
     default=6,
     show_default=True,
-    help="Images on the sheet, one a row.",
+    help="Images on the sheet, one per row.",
     panel=Group.VIEWS,
 )
 @click.option(
@@ -43,7 +43,7 @@ MOST_VIEWS = 100
     type=click.IntRange(0, LARGEST),
     default=0,
     show_default=True,
-    help="The epoch whose views are shown.",
+    help="Epoch whose views are shown.",
     panel=Group.VIEWS,
 )
 @click.option(
@@ -61,9 +61,9 @@ def views(
     data_dir: Path,
     **command_line: object,
 ) -> None:
-    """Writes a contact sheet (PNG) of the views that a run of these settings trains on.
+    """Writes a contact sheet (PNG) of the views that a run with these settings trains on.
 
-    A row shows an image as it is and its K views, each with its role, temperature, decay and operations.
+    Each row shows an image and its K views, each with its role, temperature, decay and operations.
     """
     from auglik.report.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
@@ -71,7 +71,7 @@ def views(
     if print_config:
         return say_config({key: value for key, value in flatten(asked).items() if key in SHEET_SETTINGS})
     if asked.views > MOST_VIEWS:
-        raise InputError(f"views: expected at most {MOST_VIEWS} on a sheet, got {asked.views:,}")
+        raise InputError(f"views: expected at most {MOST_VIEWS} per sheet, got {asked.views:,}")
     check_files([output])
     source = open_dataset(asked.dataset, data_dir)
     run = resolve(asked, source, read_facts(source))

@@ -1,4 +1,4 @@
-"""Images that a program holds, kept as a `.npz` file: all runs and whoever repeats them read the same."""
+"""Images of a program, kept as a `.npz` file, so that all runs, and anyone who repeats them, read the same."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ DATA_PARTS = ("train", "test")
 
 @runtime_checkable
 class MapDataset(Protocol):
-    """A map-style `torch.utils.data.Dataset`: (image, class number) by place.
+    """A map-style `torch.utils.data.Dataset`: (image, class number) by index.
 
     Images are uint8 tensors or arrays, floats in [0,1], or PIL images in L or RGB; without random transforms.
     """
@@ -29,16 +29,16 @@ class MapDataset(Protocol):
 
 
 PartImages = tuple[ArrayLike, ArrayLike] | MapDataset
-"""Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of such."""
+"""Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of them."""
 Images = Mapping[str, ArrayLike] | Sequence[PartImages]
-"""train_images, train_labels, test_images, test_labels and perhaps class_names [C]; or the two parts."""
+"""train_images, train_labels, test_images, test_labels and optionally class_names [C]; or the two parts."""
 
 
 def keep_images(images: Images, output: Path) -> str:
     """The path, below `output`, of the `.npz` file that holds them, named by its content.
 
-    Raises InputError for anything else than `Images`, for images that are no images, and for a data set that gives
-    another image when it is asked for the same one twice.
+    Raises InputError for anything but `Images`, for images that are not images, and for a data set that gives
+    different images for the same index.
     """
     arrays = _by_name(images)
     checked = {
@@ -95,7 +95,9 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
     if len({image.shape for image in images}) > 1:
         raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
     if not np.array_equal(_array(part[0][0]), images[0], equal_nan=True):
-        raise InputError(f"dataset, {name}: expected images without random transforms, got another one the second time")
+        raise InputError(
+            f"dataset, {name}: expected images without random transforms, got a different one the second time"
+        )
     return np.stack(images), np.array([int(label) for _, label in pairs])
 
 

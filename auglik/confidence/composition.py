@@ -1,4 +1,4 @@
-"""The decay of a view from everything that was done to it."""
+"""The decay of a view from all operations on it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal

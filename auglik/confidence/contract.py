@@ -21,7 +21,7 @@ class ConfidenceMap(Protocol):
     def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
         """Those of `operations` that it has no figures for.
 
-        Raises InputError where it cannot be used at all, or not with these classes [C].
+        Raises InputError if it cannot be used at all, or not with these classes [C].
         """
         ...
 

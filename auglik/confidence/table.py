@@ -1,4 +1,4 @@
-"""Tables of measured confidence as files: JSON that a person can read, checked when it is read back."""
+"""Tables of measured confidence as files: readable JSON, checked on reading."""
 
 import json
 import math
@@ -50,14 +50,14 @@ class Table:
 
 
 def write_table(path: Path, table: Table) -> None:
-    """Raises InputError where the system refuses."""
+    """Raises InputError if the system refuses."""
     operations = {name: curve._asdict() for name, curve in table.operations.items()}
     said = {field.name: getattr(table, field.name) for field in fields(table)}
     write_json(path, {"format": TABLE_FORMAT, **said, "part": "validation", "operations": operations})
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises InputError where the file cannot be read."""
+    """Raises InputError if the file cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -81,7 +81,7 @@ def parse_table(content: bytes, where: str) -> Table:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
         raise InputError(f"{where}: expected a table that `auglik confidence` wrote, got {cause}") from None
     if "identity" not in operations or not operations["identity"].value[0] > 0:
-        raise InputError(f"{where}: expected a confidence above 0 of untouched images (identity), got none")
+        raise InputError(f"{where}: expected a confidence above 0 for untouched images (identity), got none")
     return Table(**rest, operations=operations)
 
 

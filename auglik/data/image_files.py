@@ -57,7 +57,7 @@ class Files:
 def class_folders(root: Path) -> list[str]:
     """The names of the folders in `root`: by number where all are numbers, else alphabetically.
 
-    Raises InputError where there are none, and for images that lie beside them.
+    Raises InputError if there are none, and for images that lie beside them.
     """
     try:
         entries = listed(root)
@@ -66,17 +66,17 @@ def class_folders(root: Path) -> list[str]:
     loose = next((name for name in entries if name.lower().endswith(SUFFIXES) and (root / name).is_file()), None)
     if loose is not None:
         where = root / loose
-        raise InputError(f"{where}: expected this image in a folder of its class, got it beside the folders of classes")
+        raise InputError(f"{where}: expected this image in a class folder, got it next to the class folders")
     names = [name for name in entries if (root / name).is_dir()]
     if not names:
-        raise InputError(f"{root}: expected a folder of images for each class, got no folder")
+        raise InputError(f"{root}: expected a folder of images per class, got no folder")
     return in_order(names)
 
 
 def image_names(folder: Path) -> list[str]:
     """The names of the images in the folder of a class, in order.
 
-    Raises InputError for an empty folder and for what is no image, litter excepted.
+    Raises InputError for an empty folder and for what is not an image, litter excepted.
     """
     try:
         names = listed(folder)
@@ -85,7 +85,7 @@ def image_names(folder: Path) -> list[str]:
     for name in names:
         if not name.lower().endswith(SUFFIXES):
             kinds = ", ".join(SUFFIXES)
-            raise InputError(f"{folder / name}: expected images alone ({kinds}) in the folder of a class")
+            raise InputError(f"{folder / name}: expected only images ({kinds}) in a class folder")
     if not names:
         raise InputError(f"{folder}: expected the images of a class, got an empty folder")
     return names

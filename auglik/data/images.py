@@ -1,4 +1,4 @@
-"""Images that are read when they are asked for, for sets that are large or cost much to decode."""
+"""Images that are read on demand, for sets that are large or expensive to decode."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +43,6 @@ Images: TypeAlias = NDArray[np.uint8] | LazyImages
 
 
 def parts(shape: Sequence[int]) -> Iterator[slice]:
-    """Places of a few images at a time, in order, of images of this shape (N,...)."""
+    """Positions of a few images at a time, in order, of images of this shape (N,...)."""
     step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
     return (slice(start, start + step) for start in range(0, shape[0], step))

@@ -63,7 +63,7 @@ def components(differences: npt.ArrayLike) -> Components:
     d = np.asarray(differences, dtype=np.float64)
     if d.ndim != 2 or d.size == 0:
         raise InputError(
-            f"expected differences [S,N] of S seeds and N test images, got shape {d.shape}: is it one row a seed?"
+            f"expected differences [S,N] of S seeds and N test images, got shape {d.shape}: is it one row per seed?"
         )
     S, N = d.shape
     if not np.isfinite(d).all():
@@ -100,7 +100,7 @@ def new_images(found: Components, level: float = 0.95) -> Bounds:
 def student_quantile(degrees_of_freedom: float, level: float) -> float:
     """Two-sided: P(|t| <= quantile) = level. Raises InputError for a level outside (0, 1)."""
     if not 0 < level < 1:
-        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 stands for 95%")
+        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 means 95%")
     return float(special.stdtrit(degrees_of_freedom, (1 + level) / 2))
 
 

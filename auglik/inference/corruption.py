@@ -149,12 +149,14 @@ def infer_cells(
         seeds, unpaired = paired(runs[cell], runs.get(reference, {}))
         said = f"{cell} against {reference} under corruption: "
         if unpaired and seeds:
-            left_out.append(f"{said}seed {', '.join(map(str, unpaired))} not measured alike, so left out.")
+            left_out.append(
+                f"{said}seed {', '.join(map(str, unpaired))} not measured under the same conditions, so left out."
+            )
         own = [runs[cell][s].profile for s in seeds]
         other = [runs[reference][s].profile for s in seeds]
         d = _less(own, other)
         if why := _unfit(seeds, [values for targets in d.values() for values in targets.values()]):
-            left_out.append(f"{said}no verdict, as {why}.")
+            left_out.append(f"{said}no verdict: {why}.")
             continue
         paired_cells[cell], differences[cell] = seeds, d
     laws = {
@@ -247,7 +249,7 @@ def _unfit(seeds: Sequence[int], differences: Sequence[Float64Array]) -> str:
         return "no seed of both was measured under the same conditions"
     if len(seeds) == 1:
         return "one seed says nothing about other seeds"
-    return "the scores are the same on every seed: are they the same under two names?" * (
+    return "the scores are the same on every seed: is it the same cell under two names?" * (
         not any(values.any() for values in differences)
     )
 

@@ -20,7 +20,7 @@ from auglik.settings.groups import Group
 from auglik.settings.names import canonical, parse
 
 PRETRAINING_FORMAT = 2
-"""Raised whenever the same settings would give other numbers."""
+"""Increased whenever the same settings would give other numbers."""
 MOST_NEIGHBOURS = 200
 
 

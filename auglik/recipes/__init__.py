@@ -84,7 +84,7 @@ def read_recipe(name: str) -> Recipe:
 
 
 def parse_recipe(name: str, text: str) -> Recipe:
-    """The recipe that a TOML text is. Raises InputError where it is none."""
+    """The recipe that a TOML text is. Raises InputError if it is none."""
     try:
         table = tomllib.loads(text)
         pretrains = bool(table.get("pretrain", False))

@@ -1,4 +1,4 @@
-"""Human label distributions (Peterson et al. 2019, CIFAR-10H): what a prediction scores against people's answers."""
+"""Human label distributions (Peterson et al. 2019, CIFAR-10H): scores of predictions against people's answers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ ECE_BINS = 15
 def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequence[str]) -> Float64Array:
     """Distributions [N,C] of the answers of people about each test image, in the order of the class names [C].
 
-    Raises InputError for a file that cannot be read, another shape, rows that are no distributions, answers that agree
+    Raises InputError for a file that cannot be read, another shape, rows that are not distributions, answers that agree
     with fewer than 90% of the labels [N], and a class whose images most people take for another: the file has no names,
     so that columns in another order show only there.
     """
@@ -33,10 +33,10 @@ def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequen
     expected = (len(labels), len(class_names))
     if not isinstance(found, np.ndarray) or found.shape != expected or found.dtype.kind not in "fiu":
         got = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "an archive"
-        raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: made for another test set?")
+        raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: for another test set?")
     human = found.astype(np.float64)
     if not (human >= 0).all() or not (np.abs(human.sum(axis=1) - 1) <= SUM_TOLERANCE).all():
-        raise InputError(f"{path}: expected rows that are distributions, got others (counts? divide by their sums)")
+        raise InputError(f"{path}: expected rows that are distributions (are these counts? divide by their sums)")
     agreement = (human.argmax(axis=1) == labels).mean()
     if agreement < AGREEMENT:
         raise InputError(

@@ -111,14 +111,14 @@ def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, o
 
 
 def load_measured(folder: Path) -> Measured | None:
-    """What robustness.json says, or None where there is none. Raises InputError for a damaged one."""
+    """What robustness.json says, or None if there is none. Raises InputError for a damaged one."""
     return read_record(Measured, folder / MEASURED, "delete it to measure again")
 
 
 def load_scores(folder: Path) -> list[Score] | None:
     """The robustness scores of the run in `folder`, or None where none were measured.
 
-    Raises InputError where the files are damaged or do not belong together.
+    Raises InputError if the files are damaged or do not belong together.
     """
     measured = load_measured(folder)
     if measured is None:

@@ -22,7 +22,7 @@ ReadImages = Callable[[slice], NDArray[np.uint8]]
 """Some of a condition's N images -> levels [n,H,W,c]."""
 
 Change = Callable[[Tensor, int], Tensor]
-"""Standardized images [n,c,H,W] and the place of their first -> what the network is to see of them."""
+"""Standardized images [n,c,H,W] and the position of their first -> what the network is to see of them."""
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,9 @@ class Corruptions(NamedTuple):
 def open_suite(
     dataset: str, data_dir: Path, config: RobustnessConfig, progress: Progress = lambda share: None
 ) -> Suite:
-    """Finds, makes and checks all conditions; `progress` is told the share of corruptions made where they are.
+    """Finds, makes and checks all conditions; `progress` is called with the share of corruptions made where they are.
 
-    Raises InputError for whatever cannot be measured as it was asked for.
+    Raises InputError for anything that cannot be measured as requested.
     """
     source = open_dataset(dataset, data_dir)
     test, seed = source.test(), config.robustness_seed
@@ -126,7 +126,7 @@ def _corruptions(
     names = source.class_names
     absent = absent_classes(names, test.labels)
     files = source.test_files() if isinstance(source, FileSource) else []
-    wanted = [(int(test.labels[place]), files[place]) for place in chosen] if files else []
+    wanted = [(int(test.labels[position]), files[position]) for position in chosen] if files else []
     conditions = image_conditions(folder, shape, names, severities, config.images, seed, allow_missing, absent, wanted)
     return Corruptions(conditions, folder.name, image_fingerprint(folder))
 
@@ -152,7 +152,7 @@ def find_corruptions(asked: str, dataset: str, source: Source, data_dir: Path) -
     folder = data_dir / PUBLISHED[dataset]
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: expected the published corruptions of {dataset}, got no such folder: name it with"
-            " --corruptions, or give --corruptions made or none"
+            f"{folder}: expected the published corruptions of {dataset}, got no such folder: give it with"
+            " --corruptions, or use --corruptions made or none"
         )
     return folder

@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: a JSON line an epoch, and TensorBoard where it is asked for."""
+"""A run's log while it trains: a JSON line per epoch, and TensorBoard if requested."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class Log:
-    """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote beyond is dropped.
+    """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote later is dropped.
 
-    Raises InputError where TensorBoard is asked for and is not installed.
+    Raises InputError if TensorBoard is requested but not installed.
     """
 
     def __init__(self, folder: Path, epochs: int, tensorboard: bool) -> None:

@@ -1,4 +1,4 @@
-"""The code of a user's own that settings name, and what stands for it in their hash."""
+"""A user's own code that settings name, and what represents it in their hash."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -52,9 +52,9 @@ SOURCES: Mapping[str, Callable[[str], NamedCode]] = {
 
 
 def own_code(flat: Mapping[str, Scalar], keys: tuple[str, ...] = tuple(SOURCES)) -> dict[str, Code]:
-    """The foreign code that settings by flat name hold, by its name there; of some of the settings.
+    """The foreign code in settings by flat name, which may be only some of them, by its name there.
 
-    Raises InputError where it cannot be loaded.
+    Raises InputError if it cannot be loaded.
     """
     return {name: code for key in keys if isinstance(text := flat.get(key), str) for name, code in SOURCES[key](text)}
 
@@ -65,9 +65,9 @@ def code_digests(code: Mapping[str, Code]) -> dict[str, str]:
 
 
 def identified(flat: Mapping[str, Scalar], code: Mapping[str, Code]) -> dict[str, object]:
-    """Settings in which the source of foreign code stands for its place; without such code, the settings themselves.
+    """Settings with the source of foreign code instead of its path; without such code, the settings themselves.
 
-    A file may so move, and no edited one passes for what it was.
+    So a file may move, and an edited one is not taken for the old one.
     """
     identity: dict[str, object] = dict(flat)
     by_path = sorted((name for name in code if ":" in name), key=len, reverse=True)

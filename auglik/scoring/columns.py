@@ -37,7 +37,7 @@ class Column:
         return f"{mean:.{self.digits}f}" + ("" if math.isnan(error) else f" ± {error:.{self.digits}f}")
 
     def difference(self, interval: Interval) -> str:
-        """`mean [lower, upper]` with signs, the bounds where there are some."""
+        """`mean [lower, upper]` with signs, the bounds if there are some."""
         mean, lower, upper = (self.scale * value for value in (interval.mean, interval.lower, interval.upper))
         if not math.isfinite(mean):
             return ABSENT

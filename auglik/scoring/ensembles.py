@@ -39,7 +39,7 @@ def ensemble(
 ) -> NDArray[np.float64]:
     """log of the mean of the members' probabilities, in the shape of their `part` [...,N,C].
 
-    Raises InputError where there are no members, or members of other test images, labels, classes or views.
+    Raises InputError if there are no members, or members of other test images, labels, classes or views.
     """
     if not members:
         raise InputError("expected the predictions of at least one seed, got none")

@@ -19,11 +19,11 @@ from auglik.system.array_types import Float64Array, IndexArray
 ROW_SUM_TOLERANCE = 1e-3
 
 PRIMARY = "clean_nll"
-"""The endpoint that decides, named before there are results; every other is exploratory."""
+"""The primary endpoint, named before there are results; all others are exploratory."""
 
 
 class Scores(NamedTuple):
-    """What every run is scored by; `_asdict()` gives names and values."""
+    """The scores of a run; `_asdict()` gives names and values."""
 
     error: float
     nll: float
@@ -246,5 +246,5 @@ def _likely_cause(row: Float64Array) -> str:
     if np.isnan(row).any():
         return "it holds NaN, did training diverge?"
     if row.min() >= 0 and abs(row.sum() - 1) <= ROW_SUM_TOLERANCE:
-        return "these are probabilities, take their logarithm"
+        return "are these probabilities? Take their logarithm"
     return "are these logits? Take their log_softmax"

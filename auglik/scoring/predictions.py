@@ -1,4 +1,4 @@
-"""What a finished run predicted, read back from its folder."""
+"""The predictions of a finished run, read from its folder."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class Predictions(NamedTuple):
     labels: NDArray[np.int64]
     """[N]"""
     indices: NDArray[np.int64]
-    """The images' places in the whole test set, which identify them [N]."""
+    """The images' positions in the whole test set, which identify them [N]."""
     folded_log_probabilities: Float32Array
     """[N,C]"""
     mollified_log_probabilities: Float32Array
@@ -35,7 +35,7 @@ class Predictions(NamedTuple):
     validation_labels: NDArray[np.int64]
     """[V]"""
     validation_indices: NDArray[np.int64]
-    """The validation images' places in the data set's training part [V]."""
+    """The validation images' positions in the data set's training part [V]."""
     test_digest: str = ""
     """Of the pixels and labels of the test images."""
     evaluation_views_digest: str = ""
@@ -74,8 +74,8 @@ def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
 def load_predictions(folder: Path) -> Predictions:
     """The predictions of the finished run in `folder`.
 
-    Raises InputError where they are missing, damaged or torn, and for what no run writes: other shapes and types,
-    labels that are no classes, no images.
+    Raises InputError if they are missing, damaged or torn, and for what no run writes: other shapes and types,
+    labels that are not classes, no images.
     """
     path = folder / PREDICTIONS
     if not path.is_file():

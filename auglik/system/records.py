@@ -81,7 +81,7 @@ def from_json(kind: type[R], said: object, where: str, cure: str = "") -> R:
 
 
 def read_record(kind: type[R], path: Path, cure: str) -> R | None:
-    """The record in a file, or None where there is none. Raises InputError for a damaged or foreign one."""
+    """The record in a file, or None if there is none. Raises InputError for a damaged or foreign one."""
     if not path.exists():
         return None
     try:

@@ -55,7 +55,7 @@ AUGMENTATION_NAMES: Registry[Augmentation | Mixing] = Registry(
 
 
 def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
-    """The mixing of images and the steps of views that `text` names, separated by commas; `none` is neither.
+    """The mixing of images and the steps of views that the comma-separated `text` names; `none` means neither.
 
     `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
     an augmentation of levels after one of standardized pixels.
@@ -66,7 +66,7 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
     for item in names(text) if text != "none" else []:
         name = item.partition(":")[0]
         if name == "fcr" and item != name:
-            raise InputError(f"augment: expected fcr alone, got {item!r}: --flip, --crop-padding and --rotation set it")
+            raise InputError(f"augment: expected plain fcr, got {item!r}: --flip, --crop-padding and --rotation set it")
         augmentation = known.parse(item)
         if hasattr(augmentation, "mix"):
             if mixing is not None:
@@ -77,7 +77,7 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
             name = f"own:{own[1].name}"  # keys its draws, wherever its file lies
         if steps and augmentation.domain == "levels" and steps[-1].augmentation.domain != "levels":
             before = steps[-1].name
-            raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: give {name} first")
+            raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: put {name} first")
         earlier = sum(step.name.partition("#")[0] == name for step in steps)
         steps.append(Step(f"{name}#{earlier + 1}" if earlier else name, augmentation))
     return mixing, tuple(steps)

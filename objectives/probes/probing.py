@@ -67,7 +67,7 @@ def close(found: Tensor, expected: Tensor, what: str) -> str:
 
 
 def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Tensor) -> Tensor:
-    """d (cotangent . function) / d at. Raises InputError where nothing depends on it."""
+    """d (cotangent . function) / d at. Raises InputError if nothing depends on it."""
     x = at.detach().clone().requires_grad_()
     with torch.enable_grad():
         value = function(x)

@@ -97,9 +97,9 @@ def test_tiny_imagenet_is_read_as_published(tiny: Path) -> None:
         assert (source.name, source.classes) == ("tiny-imagenet", 3)
         training, test = source.train(), source.test()
         assert training.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-        for place, wnid in enumerate(sorted(WNIDS)):
+        for position, wnid in enumerate(sorted(WNIDS)):
             expected = levels(tiny / "train" / wnid / "images" / f"{wnid}_3.JPEG")
-            assert np.array_equal(training.images[4 * place + 3], expected)
+            assert np.array_equal(training.images[4 * position + 3], expected)
         assert test.labels.tolist() == [sorted(WNIDS).index(WNIDS[index % 3]) for index in range(6)]
         assert np.array_equal(test.images[2], levels(tiny / "val" / "images" / "val_2.JPEG"))
 

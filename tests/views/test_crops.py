@@ -192,9 +192,9 @@ def test_places_partly_outside_are_uniform_and_visibility_counts_pixels() -> Non
     steps = shape.height - box[:, 2] + 2 * reach
     assert ((box[:, 0] >= -reach) & (box[:, 0] + reach <= steps)).all()
     for choices in np.unique(steps):
-        place = (box[:, 0] + reach)[steps == choices]
-        if len(place) > 10 * choices:
-            assert stats.chisquare(np.bincount(place, minlength=choices + 1)).pvalue > 1e-3
+        position = (box[:, 0] + reach)[steps == choices]
+        if len(position) > 10 * choices:
+            assert stats.chisquare(np.bincount(position, minlength=choices + 1)).pvalue > 1e-3
     counted = []
     for top, left, h, w in box[:300]:
         row, column = top + (np.arange(10) + 0.5) * h / 10, left + (np.arange(13) + 0.5) * w / 13

@@ -174,8 +174,10 @@ def test_rendered_views_are_the_operations_in_turn(name: str, channels: int, bil
     for view, image in enumerate(images):
         made = []
         for branch in branches:
-            places, magnitudes = branch.operation[view].tolist(), branch.magnitude[view].tolist()
-            steps = tuple((OPERATIONS[place], magnitude) for place, magnitude in zip(places, magnitudes, strict=True))
+            positions, magnitudes = branch.operation[view].tolist(), branch.magnitude[view].tolist()
+            steps = tuple(
+                (OPERATIONS[position], magnitude) for position, magnitude in zip(positions, magnitudes, strict=True)
+            )
             made.append(in_steps(image, steps, "bilinear" if bilinear else "nearest"))
         if isinstance(policy, AugMix):
             shares = [float(branch.share[view]) for branch in branches]

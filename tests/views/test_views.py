@@ -51,7 +51,7 @@ def digits(count: int) -> Images:
 
 
 def colour(count: int, height: int = 32, width: int = 32) -> Images:
-    """Three-channel images: CIFAR-10's where there are any, or else three digits on top of each other."""
+    """Three-channel images: CIFAR-10's if there are any, or else three digits on top of each other."""
     images = cifar10()[:count] if CIFAR10 else digits(3 * count).reshape(count, 3, 8, 8)
     if images.shape[2:] == (height, width):
         return images
@@ -152,10 +152,10 @@ def test_rendered_views_are_those_of_the_draws() -> None:
     views = pipeline.render(raw_gallery(images), draws, batch).images
     drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))
-    for k, (place, i) in itertools.product(range(K), enumerate(batch)):
+    for k, (position, i) in itertools.product(range(K), enumerate(batch)):
         flip, top, left = (int(drawn[name][k, i]) for name in ("flip", "top", "left"))
         # The angle is read back from its rounded sine, which moves a source by less than 1e-5 pixels.
-        assert is_rotation_of_crop(views[k, place], images[i], bool(flip), top, left, float(degrees[k, i]), padding)
+        assert is_rotation_of_crop(views[k, position], images[i], bool(flip), top, left, float(degrees[k, i]), padding)
 
 
 def test_parameters_of_views_have_their_distribution(rng: np.random.Generator) -> None:

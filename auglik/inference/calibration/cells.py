@@ -24,8 +24,8 @@ RunsBySeed = Mapping[int, Predictions]
 WARMUP = 250
 CONSTANT_FOR_ONE_SEED = ("concentration", "line_deviation")
 """Made of what was sampled, which is diagnosed anyhow."""
-SEVERAL = "of networks trained with other seeds as well, on other images like these"
-ONE = "of this one network on other images like these; nothing about other seeds"
+SEVERAL = "for networks trained with other seeds too, on other images like these"
+ONE = "for this one network on other images like these; nothing about other seeds"
 
 
 def calibrate(
@@ -36,7 +36,7 @@ def calibrate(
     draws: int = 1000,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Calibration:
-    """Calibration of every cell, {cell: {seed: predictions}}; 4 chains of `draws`; `progress` is told the share done.
+    """Calibration of every cell, {cell: {seed: predictions}}; 4 chains of `draws`; `progress` gets the share done.
 
     Raises InputError for no cells, a cell without runs, runs of a cell on different images, and bad predictions.
     """
@@ -133,7 +133,7 @@ def _sorted(cell: RunsBySeed) -> list[tuple[int, Predictions]]:
 
 def _check(runs: Mapping[str, RunsBySeed], bins: int, draws: int) -> None:
     if not runs or not all(runs.values()):
-        raise InputError("expected at least one finished run in every cell, got none: were all of them left out?")
+        raise InputError("expected at least one finished run in every cell, got none: were they all left out?")
     if bins < 2 or draws < 4:
         raise InputError(f"expected at least 2 bins and 4 draws, got {bins} and {draws}")
     for name, cell in runs.items():
@@ -142,5 +142,5 @@ def _check(runs: Mapping[str, RunsBySeed], bins: int, draws: int) -> None:
             if run.images_digest != first.images_digest:
                 raise InputError(
                     f"expected the runs of {name} to predict the same test images, got different ones: "
-                    "are they of different data?"
+                    "are they from different data?"
                 )

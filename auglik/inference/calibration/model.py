@@ -45,7 +45,7 @@ class ModelData(NamedTuple):
     own_variance: Array
     """[S,2]"""
     several: Array
-    """1 where there are several seeds, else 0."""
+    """1 if there are several seeds, else 0."""
 
 
 def curve_root(bins: int) -> HostArray:

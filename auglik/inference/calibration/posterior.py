@@ -36,7 +36,7 @@ DIMENSIONS = {
 
 def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Float64Array]:
     """The posterior's variables, each [chain,draw,cell,...] as in DIMENSIONS; NaN for seeds that a cell lacks, and
-    for their spread where there is one."""
+    for their spread if there is one."""
     images, confidence = (np.stack(column) for column in zip(*((c.images, c.confidence) for c in cells), strict=True))
     deviation = draws.sites["deviation"]
     values = {

@@ -1,4 +1,4 @@
-"""From what runs predicted to what can be said of their differences."""
+"""From runs' predictions to conclusions about their differences."""
 
 from collections.abc import Mapping, Sequence
 from math import nan
@@ -22,11 +22,11 @@ from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
 ROPE = 0.005
-"""Nats of clean NLL, either way, that count as practically nothing unless the user says otherwise."""
+"""Half-width in nats of clean NLL of what counts as practically equal, by default."""
 
 
 def infer(runs: RunsByCell, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
-    """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` is what a run predicted.
+    """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` are a run's predictions.
 
     All cells that have a reference are one family. Raises InputError for a cell without a reference and for a
     negative rope.
@@ -189,7 +189,7 @@ def _warnings(primary: Sequence[Primary], family: int) -> list[str]:
         least = float(special.stdtrit(S - 1, 1 - FAMILY_WISE / family / 2))
         first = f"the first of {family} cells" if family > 1 else "a cell"
         said.append(
-            f"{S} seeds show little: {first} is called better or worse only from {least:.3g} standard errors on "
+            f"{S} seeds show little: {first} is called better or worse only beyond {least:.3g} standard errors "
             f"({', '.join(few)})"
         )
     if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:

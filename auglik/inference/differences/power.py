@@ -68,7 +68,7 @@ def seeds_needed(law: Law, undecided: int, generator: np.random.Generator) -> Se
 
 
 def _least(theta: Float64Array, sd: Float64Array, image_width: float, level: float) -> Float64Array:
-    """The least n in 2..CAP of chance POWER, by bisection; CAP + 1 where there is none [D]."""
+    """The least n in 2..CAP of chance POWER, by bisection; CAP + 1 if there is none [D]."""
     low, high = np.full(theta.shape, 2), np.full(theta.shape, CAP + 1)
     while (low < high).any():
         middle = (low + high) // 2

@@ -30,7 +30,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Primary:
-    """Clean NLL of a cell less that of its reference, in nats a test image, paired by seed and image."""
+    """Clean NLL of a cell less that of its reference, in nats per test image, paired by seed and image."""
 
     cell: str
     reference: str

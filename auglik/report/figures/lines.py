@@ -16,7 +16,7 @@ FEW_POINTS, MOST_POINTS = 12, 60
 
 
 class Curve(NamedTuple):
-    """Means over seeds at x; `lower` and `upper` bound a band or bars, NaN where there is one seed."""
+    """Means over seeds at x; `lower` and `upper` bound a band or bars, NaN if there is one seed."""
 
     x: Sequence[float]
     y: Sequence[float]

@@ -60,7 +60,7 @@ def _wide(values: Sequence[float]) -> bool:
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """With its standard error, 0 where there is one value."""
+    """With its standard error, 0 if there is one value."""
     n = len(values)
     mean = sum(values) / n
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n) if n > 1 else 0.0

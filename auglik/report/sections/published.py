@@ -1,4 +1,4 @@
-"""The papers' figures beside ours, where data set, network and augmentation match, and what else differs."""
+"""The papers' figures next to ours, if data set, network and augmentation match, and what else differs."""
 
 import csv
 from collections.abc import Mapping
@@ -93,10 +93,10 @@ def published(collected: Collected) -> Section:
         return Section("published", title, (f"Nothing published matches: {_ours(collected)}.",), ())
     sentence = (
         "Rows match in data set, network, augmentation and mollification; the last column says what else differs. A "
-        "difference between ours and theirs is one of protocols too."
+        "difference between ours and theirs also reflects the protocols."
     )
-    columns = ("cell and figure", "published", "ours", "ours less theirs", "what differs in protocol")
-    note = "ECE of Heinonen et al. is averaged over batches of 100 images, ours on clean images likewise."
+    columns = ("cell and figure", "published", "ours", "ours minus theirs", "what differs in protocol")
+    note = "ECE of Heinonen et al. is averaged over batches of 100 images; so is ours on clean images."
     return Section(
         "published",
         title,

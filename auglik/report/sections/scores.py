@@ -16,7 +16,7 @@ from auglik.scoring.intervals import summary
 from auglik.scoring.predictions import Predictions, part_of
 
 TITLED_PARTS = PART_TITLES | {
-    "mollified": "Mollified test images: every view is a prediction of its own",
+    "mollified": "Mollified test images: every view is a separate prediction",
     "folded": "Test views folded as each objective predicts",
 }
 SCORE_COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
@@ -30,7 +30,7 @@ def scores(collected: Collected) -> Section:
         "scores",
         "Scores",
         (
-            "Cells are scored alike, whatever they were trained with, by categorical log-probabilities. Means ± "
+            "All cells are scored alike, however they were trained, by categorical log-probabilities. Means ± "
             "standard errors over seeds.",
             *scored_on(collected),
         ),
@@ -51,7 +51,7 @@ def scored_on(collected: Collected) -> list[str]:
             said.append(f"All cells of one data set are scored on the same {what}.")
         for groups in several:
             texts = "; ".join(", ".join(names) for names in groups.values())
-            said.append(f"Not of the same {what}, and not to be compared but within a group: {texts}.")
+            said.append(f"Not scored on the same {what}, so comparable only within a group: {texts}.")
     return said
 
 
@@ -121,7 +121,7 @@ def _marginal(collected: Collected) -> Table:
         columns=columns,
         rows=tuple(rows),
         note="The plain estimate is biased downwards, by an amount that differs between cells. PSIS: the views' "
-        "weights are Pareto-smoothed; where k > 0.7 the views at hand have not seen the tail, and more are needed.",
+        "weights are Pareto-smoothed; where k > 0.7 the views do not cover the tail, and more are needed.",
     )
 
 
@@ -135,7 +135,7 @@ def _smoothed(run: Predictions) -> tuple[float, float]:
 
 
 def _ensembles(collected: Collected) -> tuple[Table, ...]:
-    """The seeds of every cell as one classifier; empty where no cell has several."""
+    """The seeds of every cell as one classifier; empty if no cell has several."""
     found = [
         score(name, {seed: run.predictions for seed, run in cell.runs.items()})
         for name, cell in collected.cells.items()

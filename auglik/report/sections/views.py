@@ -17,7 +17,7 @@ METRICS_BY_VIEWS = (NLL, ERROR, ECE)
 
 
 def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
-    """None where no two cells differ in K alone."""
+    """None if no two cells differ only in K."""
     groups = [cells for cells in by_rest(collected.cells).values() if len(cells) > 1]
     if not groups:
         return None
@@ -30,7 +30,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
         )
         for metric in METRICS_BY_VIEWS
     ]
-    caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
+    caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ only in K."
     rows = tuple(
         Row(
             f"{cell.name}, K = {cell.config.views}",
@@ -56,7 +56,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
 
 
 def by_rest(cells: Mapping[str, Cell]) -> dict[tuple[tuple[str, Scalar], ...], list[Cell]]:
-    """The cells by all settings but K, in the order of K."""
+    """The cells by all settings except K, in the order of K."""
     groups: dict[tuple[tuple[str, Scalar], ...], list[Cell]] = {}
     for cell in sorted(cells.values(), key=lambda cell: cell.config.views):
         rest = tuple((key, value) for key, value in flatten(cell.config).items() if key not in ("seed", "views"))

@@ -1,4 +1,4 @@
-"""The page as one HTML file that needs no network: style, script and figures are in it."""
+"""The page as one self-contained HTML file: style, script and figures are in it."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Cutout (DeVries & Taylor 2017): a square anywhere, partly outside too, shows the background."""
+"""Cutout (DeVries & Taylor 2017): a square anywhere, even partly outside, shows the background."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

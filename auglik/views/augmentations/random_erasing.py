@@ -1,4 +1,4 @@
-"""Random erasing (Zhong et al. 2020): a rectangle of random size, ratio and place shows the background."""
+"""Random erasing (Zhong et al. 2020): a rectangle of random size, ratio and position shows the background."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def gray(images: Tensor) -> Tensor:
 
 def blend(images: Tensor, coefficients: Tensor) -> Tensor:
     """Coefficients: 1 + m, -m, whether y is the gray image, whether it is its mean; neither: black."""
-    factor, rest, by_gray, by_mean = (coefficients[:, place, None, None] for place in range(4))
+    factor, rest, by_gray, by_mean = (coefficients[:, position, None, None] for position in range(4))
     levels = gray(images)
     other = torch.where(by_gray > 0, levels, levels.mean((1, 2), keepdim=True) * by_mean)
     if images.shape[1] == 1:

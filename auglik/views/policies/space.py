@@ -19,7 +19,7 @@ GROUPINGS = {False: Grouping.of(BATCHED), True: Grouping.of(BILINEAR)}
 
 
 class Space(NamedTuple):
-    """O operations (places in OPERATIONS), the magnitudes of their bins float32 [O,bins], whether they go both ways."""
+    """O operations (indices into OPERATIONS), the magnitudes of their bins float32 [O,bins], whether signs vary."""
 
     operation: NDArray[np.uint8]
     magnitude: NDArray[np.float32]

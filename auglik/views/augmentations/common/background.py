@@ -1,4 +1,4 @@
-"""What is seen where nothing of the image is, on standardized images.
+"""What fills areas outside or hidden from the image, on standardized images.
 
 `constant`: one colour per view, N(0,1) per channel (the published code of Soft Augmentation); `pixel`: N(0,1) per pixel
 and channel; `zero`: the mean of the training images.

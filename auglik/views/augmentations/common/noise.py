@@ -1,4 +1,4 @@
-"""Additive Gaussian noise: parameters `strength` [n], its standard deviation, 0 where there is none."""
+"""Additive Gaussian noise: parameters `strength` [n], its standard deviation, 0 if there is none."""
 
 import numpy as np
 from numpy.typing import NDArray
