@@ -19,7 +19,7 @@ OVERDISPERSED = 1.5
 COMPILER = {"xla_llvm_disable_expensive_passes": "True"}  # compiles in 2/3 of the time, runs as fast
 
 Arguments = ParamSpec("Arguments")
-Result = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Chain(NamedTuple):

@@ -78,7 +78,7 @@ def permuted_views(aggregator: Aggregator) -> str:
 
 def permuted_images(aggregator: Aggregator) -> str:
     table, some = table_of(aggregator), torch.tensor([3, 1])
-    return close(aggregator.fold(table[:, some]), aggregator.fold(table)[some], "images in other company")
+    return close(aggregator.fold(table[:, some]), aggregator.fold(table)[some], "images in another batch")
 
 
 def permuted_classes(aggregator: Aggregator) -> str:
@@ -191,6 +191,6 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
 
 
 def check_aggregator(aggregator: Aggregator) -> None:
-    """The probes without which nothing can be trained. Raises InputError for the first that fails."""
+    """The probes that training requires. Raises InputError for the first that fails."""
     for probe in (facts, shapes, uniform, depends):
         probe(aggregator)

@@ -87,7 +87,7 @@ def permuted_views(likelihood: Likelihood) -> str:
 def permuted_images(likelihood: Likelihood) -> str:
     logits, decay = views(likelihood)
     table, some = likelihood.table(logits, decay), torch.tensor([3, 1])
-    return close(likelihood.table(logits[:, some], decay[:, some]), table[:, some], "tables of images in other company")
+    return close(likelihood.table(logits[:, some], decay[:, some]), table[:, some], "tables of images in another batch")
 
 
 def permuted_classes(likelihood: Likelihood) -> str:
@@ -205,6 +205,6 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
 
 
 def check_likelihood(likelihood: Likelihood) -> None:
-    """The probes without which nothing can be trained. Raises InputError for the first that fails."""
+    """The probes that training requires. Raises InputError for the first that fails."""
     for probe in (facts, shapes, uniform, depends, predictions):
         probe(likelihood)

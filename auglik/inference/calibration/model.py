@@ -9,7 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
-from auglik.inference.calibration.bins import Float64Array as HostArray
+from auglik.system.array_types import Float64Array as HostArray
 
 LEAST = 1e-6
 """Added to 1/kappa: seeds that differ by less than a thousandth of sqrt(p (1-p)) are taken as equal."""
