@@ -6,9 +6,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_options, factors, given, options, say_config, take
+from auglik.cli.plans import check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.streams import whoever_reads
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import options, take
+from auglik.cli.plans import check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.data import open_dataset
@@ -18,7 +18,7 @@ from auglik.experiments.engines.local import state_of
 from auglik.experiments.plan import Place, make_plan, runs_at_a_time
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
-from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
+from auglik.pretraining.differences import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.pretraining.results import finished
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings

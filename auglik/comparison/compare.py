@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from auglik.comparison.comparison import Comparison
 from auglik.comparison.images import Images, keep_images
+from auglik.comparison.loaded import Comparison
 from auglik.comparison.named import text_of
-from auglik.comparison.progress import bar
+from auglik.comparison.progress_bar import bar
 from auglik.data import Source
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Cell

@@ -11,7 +11,7 @@ from auglik.cli.main import auglik
 from auglik.experiments import differences as comparison
 from auglik.experiments import tuning
 from auglik.objectives import InputError
-from auglik.pretraining import comparison as pretraining
+from auglik.pretraining import differences as pretraining
 from auglik.report import write
 from auglik.scoring import ensembles
 from auglik.system.paths import TAKEN, check_files, check_folder, check_names
