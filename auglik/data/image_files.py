@@ -57,7 +57,7 @@ class Files:
 def class_folders(root: Path) -> list[str]:
     """The names of the folders in `root`: by number where all are numbers, else alphabetically.
 
-    Raises InputError if there are none, and for images that lie beside them.
+    Raises InputError if there are none, and for images next to them.
     """
     try:
         entries = listed(root)

@@ -15,7 +15,7 @@ CHUNK_BYTES = 2**22
 
 @dataclass(frozen=True, eq=False)
 class LazyImages:
-    """uint8 images [N,c,H,W]: rows of a larger set, in an order of their own; indexing reads them."""
+    """uint8 images [N,c,H,W]: rows of a larger set, in any order; indexing reads them."""
 
     read: Callable[[Rows], NDArray[np.uint8]]
     """Rows of the larger set [n] -> images [n,c,H,W]; called from several threads."""

@@ -24,7 +24,7 @@ HEADER_DAMAGE = (ValueError, TypeError, KeyError, EOFError, SyntaxError, TokenEr
 
 
 CLASS_NAMES = "class_names"
-"""The array of text [C] that may be kept beside the four."""
+"""The optional array of text [C] besides the four."""
 
 
 class Entries(NamedTuple):

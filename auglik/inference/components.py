@@ -42,7 +42,7 @@ class MeanSquares(NamedTuple):
 class Components:
     """Mean and variances of one cell's paired difference; an estimate below zero is set to 0 and named in `clamped`.
 
-    With one seed or one image all three variances are NaN: seeds, images and residual can't be told apart.
+    With one seed or one image all three variances are NaN: seeds, images and residual cannot be separated.
     """
 
     mean: float

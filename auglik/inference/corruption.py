@@ -84,7 +84,7 @@ class CorruptedCell:
 
 
 class Corrupted(NamedTuple):
-    """Exploratory: all that can be said of the cells under corruption, in the order of the runs."""
+    """Exploratory: all conclusions about the cells under corruption, in the order of the runs."""
 
     cells: list[CorruptedCell]
     left_out: list[str]

@@ -2,7 +2,7 @@
 
 A cell is better or worse where Holm's p of no difference is at most 5%, practically equal where Holm's p of a
 difference beyond +-rope is. So at most 5% of comparisons call any cell of their family better or worse that is not,
-and at most 5% practically equal. As Holm's p is never below a cell's own, a cell that is told has 0 outside of its 95%
+and at most 5% practically equal. As Holm's p is never below a cell's own, a decided cell has 0 outside of its 95%
 interval, and one that is practically equal has that interval within +-rope.
 """
 
@@ -25,7 +25,7 @@ class Decision(NamedTuple):
     """Adjusted, of a difference beyond +-rope."""
 
     @property
-    def told(self) -> npt.NDArray[np.bool_]:
+    def decided(self) -> npt.NDArray[np.bool_]:
         """Better or worse, by the sign of the mean."""
         return self.p_none <= FAMILY_WISE
 

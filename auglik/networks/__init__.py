@@ -139,7 +139,7 @@ def own_code(name: str) -> Code | None:
 
 @lru_cache(maxsize=64)
 def check_images(name: str, channels: int, height: int, width: int, images: int) -> None:
-    """Raises InputError unless the network takes images of that shape, so many of them in a training step."""
+    """Raises InputError unless the network takes images of that shape, `images` of them in a training step."""
     if name.partition(":")[0] in NETWORKS and images > 1:
         return  # these take all sizes
     own, seen = own_code(name), min(images, 2)

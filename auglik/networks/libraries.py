@@ -97,7 +97,7 @@ def layers_of(body: nn.Module, kind: type[Layer]) -> Iterator[tuple[str, Layer]]
 
 
 def with_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """The convolution with weights for so many channels instead, drawn anew."""
+    """The convolution with newly drawn weights for another number of channels."""
     weight = layer.weight.detach()
     changed = copy.deepcopy(layer)
     changed.in_channels = channels

@@ -8,7 +8,7 @@ from torch import nn
 
 
 class Optimizer(Protocol):
-    """A frozen dataclass whose fields are the optimizer's parameters, beside the settings that all share."""
+    """A frozen dataclass whose fields are the optimizer's parameters, in addition to the settings that all share."""
 
     @property
     def learning_rate(self) -> float | None:

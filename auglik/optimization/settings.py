@@ -78,7 +78,7 @@ class OptimizationConfig:
     def resolved(self, network: Network) -> "OptimizationConfig":
         """With what is left open as the optimizer or the network has it; what means nothing stays open.
 
-        Raises InputError for a file of weights that cannot be read, and for what is said of one where none is given.
+        Raises InputError for a file of weights that cannot be read, and for settings of such a file without one.
         """
         for name in ("weights_digest", "weights_head"):
             if self.weights is None and getattr(self, name) not in (None, "keep"):

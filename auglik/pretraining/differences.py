@@ -18,7 +18,7 @@ PRETRAINING_CSV = "pretraining.csv"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainRow:
-    """A cell on a data set: a metric over seeds, and its paired difference to the reference there."""
+    """A cell on a data set: a metric over seeds, and its paired difference from the reference there."""
 
     dataset: str
     cell: str

@@ -1,4 +1,4 @@
-"""What results.json says of a finished pretraining run."""
+"""What results.json holds about a finished pretraining run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

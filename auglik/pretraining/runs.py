@@ -1,4 +1,4 @@
-"""One pretraining run from its settings to its results, in a folder of its own; results.json is written last."""
+"""One pretraining run from its settings to its results, in its own folder; results.json is written last."""
 
 import time
 from collections.abc import Callable
@@ -82,12 +82,12 @@ def check_vacant(job: PretrainJob) -> None:
 
 
 def find_checkpoint(job: PretrainJob, restart: bool) -> Checkpoint | None:
-    """The checkpoint to go on from, if any. Raises InputError if the folder holds a run of other settings."""
+    """The checkpoint to continue from, if any. Raises InputError if the folder holds a run with other settings."""
     return None if restart else checkpoints.find(job.folder, job.settings)
 
 
 def threads_of(job: PretrainJob, restart: bool = False) -> int:
-    """The threads to run a job on: those of the checkpoint that it goes on from, if any, as sums then round alike."""
+    """The threads to run a job on: those of the checkpoint it continues from, if any, since sums then round alike."""
     found = find_checkpoint(job, restart)
     return found.threads if found is not None else job.threads
 

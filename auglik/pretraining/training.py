@@ -50,7 +50,7 @@ def pretrain(
 ) -> Pretrained:
     """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
-    The loss is the mean over a step's images of weight times pair loss. `resume` is the checkpoint to go on from.
+    The loss is the mean over a step's images of weight times pair loss. `resume` is the checkpoint to continue from.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
     config, shared = run.config, run.shared

@@ -31,7 +31,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 SCORING_RULE = 3
 """Increased whenever the same settings would score other images, so that old scores are not taken for new ones."""
 OCCLUDED_SHARES = (0.2, 0.4, 0.6, 0.8)
-"""Of the area, beside 0 (Liu et al. 2023)."""
+"""Of the area, besides 0 (Liu et al. 2023)."""
 OCCLUDER = "rectangle"
 """What hides them, as scores call it: a square where one of whole pixels covers about that share."""
 TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -51,7 +51,7 @@ def ensemble(
 
 
 def score(cell: str, members: Mapping[int, Predictions]) -> Ensemble:
-    """The ensemble of a cell's seeds, scored as a run is: mollified views each as a prediction of its own.
+    """The ensemble of a cell's seeds, scored as a run is: each mollified view is a separate prediction.
 
     Raises InputError as `ensemble` does, naming the cell.
     """

@@ -79,7 +79,7 @@ def brier(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def mean_confidence(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The mean probability of the predicted class; beside 1 - error it tells over- from underconfidence."""
+    """The mean probability of the predicted class; compared with 1 - error it shows over- or underconfidence."""
     log_p, labels = _checked(log_p, labels)
     return float(_confidence(log_p).mean())
 

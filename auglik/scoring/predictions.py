@@ -57,7 +57,7 @@ PARTS: Mapping[str, Callable[[Predictions], Float32Array]] = {
 
 
 def part_of(run: Predictions, part: str) -> tuple[Float32Array, NDArray[np.int64]]:
-    """Log-probabilities [N,C] or [FN,C] and their labels: a mollified view is a prediction of its own."""
+    """Log-probabilities [N,C] or [FN,C] and their labels: each mollified view is a separate prediction."""
     log_p = PARTS[part](run)
     rows = log_p.reshape(-1, log_p.shape[-1])
     return rows, np.tile(run.labels, len(rows) // log_p.shape[-2])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class StorageError(InputError):
-    """The system refuses to keep what is written: no later write there can be expected to do better."""
+    """Storage failed: later writes there cannot be expected to succeed."""
 
 
 PROBE_BYTES = 4096  # a full disk may still hold an empty file
@@ -131,7 +131,7 @@ def write_npz(path: Path, /, **arrays: npt.NDArray[np.generic]) -> None:
 
 
 class _RecordingFile(io.FileIO):
-    """A file that keeps the error of a failed write: torch.save reports a full disk as a RuntimeError of its own."""
+    """A file that keeps the error of a failed write: torch.save reports a full disk as a RuntimeError."""
 
     failure: OSError | None = None
 

@@ -12,7 +12,7 @@ TAKEN = (
     "report.md", "tables.csv", "tables.tex", "figures", "files.txt", "differences.nc", "corruptions.nc",
     "calibration.nc",
 )  # fmt: skip
-"""What is written beside the folders of cells; a test compares it with what is."""
+"""The names written next to the folders of cells; a test compares them with the actual ones."""
 ON_WINDOWS = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
 """Names of devices there, whatever their suffix."""
 NAME_BYTES, PATH_BYTES = 255, 4096
@@ -22,7 +22,7 @@ IN_A_RUN = 128
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises InputError for cells whose folders could not be told apart, or not be made, on one of the usual systems.
+    """Raises InputError for cells whose folders would coincide, or could not be made, on one of the usual systems.
 
     Two names are one where they differ in case or in how accents are composed.
     """
@@ -98,7 +98,7 @@ def _exists(path: Path) -> bool:
 
 
 def _limit(name: str, folder: Path, otherwise: int) -> int:
-    """What the file system of `folder` says of itself, where it can be asked and answers."""
+    """A limit of the file system of `folder`, if it can be queried."""
     try:
         found = os.pathconf(folder, name)
     except (AttributeError, OSError, ValueError):  # Windows has none

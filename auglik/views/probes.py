@@ -130,7 +130,7 @@ def views(stage: Stage) -> str:
 
 
 def report(stage: Stage) -> str:
-    """What `applied` says of each view."""
+    """What `applied` reports for each view."""
     if is_mixing(stage):
         return "mixings say what they did in partner and share"
     branches = cast(Augmentation, stage).applied(drawn(stage), shape_for(stage))

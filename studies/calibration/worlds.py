@@ -27,7 +27,7 @@ class World(NamedTuple):
     evidence: float = 2.6
     """d, in standard deviations: the networks' accuracy is .83 at 2.6 and 10 classes."""
     flipped: float = 0.0
-    """The share of labels that are drawn anew."""
+    """The share of labels that are redrawn."""
 
     @property
     def calibrated(self) -> bool:

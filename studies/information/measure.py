@@ -21,7 +21,7 @@ from auglik.views import mollification
 
 PATCH = 32
 PIXELS = 2**21
-"""At most so many pixels of a set are measured: about 2000 images of 32x32, 40 of 224x224."""
+"""The most pixels of a set that are measured: about 2000 images of 32x32, 40 of 224x224."""
 POWERS = (0.02, 20.0)
 CONTAINER = 57
 """Bytes of a PNG around its compressed pixels: the signature (8), IHDR (25), the frame of IDAT (12) and IEND (12)."""

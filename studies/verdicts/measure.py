@@ -49,8 +49,8 @@ def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, 
     for start in range(0, experiments, size):
         law = law_of(world.differences(rng, min(size, experiments - start), seeds, effects))
         decision = decide(law, ROPE)
-        told.append(decision.told)
-        right.append(decision.told & (np.sign(law.mean) == np.sign(effects)))
+        told.append(decision.decided)
+        right.append(decision.decided & (np.sign(law.mean) == np.sign(effects)))
         equal.append(decision.equal)
         covered.append(np.abs(below(law, effects) - 0.5) <= 0.475)
     every = np.concatenate(told)
@@ -136,7 +136,7 @@ def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: floa
             mean=np.r_[law.mean, np.zeros(CELLS - 1)], seed_error=np.r_[law.seed_error, np.ones(CELLS - 1)],
             image_error=0.0, seeds=seeds, images=2,
         )  # fmt: skip
-        told.append(bool(decide(padded, 0.0).told[0]))
+        told.append(bool(decide(padded, 0.0).decided[0]))
     undecided = ~np.array(told)
 
     def share(of: Sequence[bool]) -> float:
@@ -168,7 +168,7 @@ def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seed
 def second_look(world: World, rng: np.random.Generator, experiments: int, looks: Sequence[int]) -> float:
     """Family-wise rate when seeds are added after each look that leaves something undecided."""
     d = world.differences(rng, experiments, looks[-1], np.zeros(len(world.sds)))
-    told = [decide(law_of(d[:, :, :seeds]), ROPE).told.any(1) for seeds in looks]
+    told = [decide(law_of(d[:, :, :seeds]), ROPE).decided.any(1) for seeds in looks]
     return float(np.any(told, 0).mean())
 
 
@@ -180,7 +180,7 @@ def agreement(world: World, rng: np.random.Generator, experiments: int, seeds: i
         runs |= {f"cell {c}": {s: _predictions(5 + d[c, s]) for s in range(seeds)} for c in range(CELLS)}
         rows = infer(runs, dict.fromkeys(runs, "reference")).primary
         decision = decide(law_of(d), ROPE)
-        for row, told, equal in zip(rows, decision.told, decision.equal, strict=True):
+        for row, told, equal in zip(rows, decision.decided, decision.equal, strict=True):
             yield bool(told or equal), row.outcome in ("better", "worse", "equal")
 
 

@@ -12,7 +12,7 @@ from auglik.system.array_types import Float64Array
 
 
 class Outcomes(NamedTuple):
-    """What a run said of N images, and whether it was right."""
+    """A run's predictions for N images, and whether they were correct."""
 
     confidence: Float64Array
     """Of the predicted class [N]."""

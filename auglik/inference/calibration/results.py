@@ -1,4 +1,4 @@
-"""What a calibration says of each cell."""
+"""The results of a calibration for each cell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

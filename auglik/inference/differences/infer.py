@@ -84,7 +84,7 @@ def decided(
         return []
     laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True)))
     decision = decide(laws, rope)
-    undecided = max(1, family - int(decision.told.sum()))
+    undecided = max(1, family - int(decision.decided.sum()))
     inside = below(laws, rope) - below(laws, -rope)
     columns = (laws.mean, *interval(laws), below(laws, 0.0), inside, decision.p_none, decision.p_more)
     effects = [

@@ -28,13 +28,13 @@ PLANNED_SEEDS = (5, 10, 20, 50, CAP)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsNeeded:
-    """How many seeds in all tell with a chance of 80%: 80% interval; None stands for more than 100."""
+    """How many seeds in total decide with a chance of 80%: 80% interval; None means more than 100."""
 
     lower: int | None
     median: int | None
     upper: int | None
     assurance: Mapping[int, float]
-    """By number of seeds, the chance that so many tell."""
+    """By number of seeds, the chance that they decide."""
     images_limit: float
     """P(no number of seeds would tell on these test images)."""
     sentence: str

@@ -11,7 +11,7 @@ from auglik.report.figures.svg import Drawing, group, line, mark
 
 LEFT, TOP, BOTTOM = 46.0, 26.0, 262.0
 WIDE = 8.0
-"""Scores that span so many times their least are drawn on a logarithmic axis."""
+"""Scores that span this many times their least are drawn on a logarithmic axis."""
 MOST_DOTS = 400
 """Runs beyond which these are not drawn, their means alone."""
 
@@ -24,7 +24,7 @@ class Dots(NamedTuple):
 
 
 class Scatter(NamedTuple):
-    """A panel: less is better on either axis."""
+    """A panel: lower is better on both axes."""
 
     x_title: str
     y_title: str

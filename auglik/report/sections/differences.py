@@ -74,7 +74,7 @@ def _components(inference: Inference) -> Table:
 
 def _parts(row: Primary) -> tuple[Shown, ...]:
     needed = row.seeds_needed
-    more = words("told" if row.effect and not needed else "")
+    more = words("decided" if row.effect and not needed else "")
     if needed is not None:
         ends = (f"{one}" if one else f"more than {CAP}" for one in (needed.lower, needed.upper))
         more = words("more test images" if needed.images_limit > 0.5 else " to ".join(dict.fromkeys(ends)))

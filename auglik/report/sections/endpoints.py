@@ -49,7 +49,7 @@ WEIGHED = (
     (Endpoint(metric="clean_error", title="Clean error", unit="percentage points", scale=100.0), False),
     (Endpoint(metric="mollified_nll", title="Mollified NLL", unit="nats"), True),
 )
-"""What stands beside the primary endpoint, and whether it is a likelihood."""
+"""The panels next to the primary endpoint, and whether each is a likelihood."""
 
 
 class Difference(NamedTuple):
@@ -165,7 +165,7 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
 
 
 def in_words(mean: float, *, likelihood: bool) -> str:
-    """A difference as it stands in a forest: of an NLL with the change of the likelihood in per cent."""
+    """A difference as a forest shows it: for an NLL with the change of the likelihood in percent."""
     if not math.isfinite(mean):
         return "–"
     return f"{compact(mean, 'nats')} ({compact(percent(mean), '%')}%)" if likelihood else compact(mean, "points")

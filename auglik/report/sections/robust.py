@@ -23,7 +23,7 @@ Styles = Mapping[str, Style]
 
 
 def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
-    """What was measured of the runs, and what can be said of it, data set by data set; None where nothing was."""
+    """The runs' robustness scores and conclusions from them, data set by data set; None if nothing was measured."""
     of_data = by_data(collected)
     sentences: list[str] = []
     items: list[Item] = []

@@ -1,4 +1,4 @@
-"""Flip, crop, rotation (the papers' FCR), each view with parameters of its own, as one gather.
+"""Flip, crop, rotation (the papers' FCR), each view with its own parameters, as one gather.
 
 The three compose into one map from output pixel to source pixel; pixels from outside the image are black. It is
 torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images, but for sources between two pixels.

@@ -1,4 +1,4 @@
-"""Operations on a batch whose views each have one of their own: in groups of views that share a kernel.
+"""Operations on a batch, a different one for each view: in groups of views that share a kernel.
 
 The host knows which views are in a group, so nothing waits for the device.
 """
