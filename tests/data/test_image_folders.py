@@ -295,7 +295,7 @@ def test_a_folder_of_images_names_what_is_wrong(folder: Path) -> None:
     refused(check, str(folder / "train" / "bird"), "empty")
     (folder / "train" / "bird").rmdir()
     flat = write(folder / "val" / "c.jpg", picture(0, 70, 70))
-    refused(check, str(flat), "folder of its class")
+    refused(check, str(flat), "expected this image in a class folder")
     flat.unlink()
     (folder / "val" / "dog" / "list.csv").write_text("")
     refused(check, "list.csv")
