@@ -1,6 +1,6 @@
 """auglik: under which likelihood should a classifier be trained when its inputs are augmented?
 
-The public names stand in `__init__.pyi`. Each is imported when it is first used, so that `auglik.objectives` needs
+The public names are in `__init__.pyi`. Each is imported on first use, so that `auglik.objectives` needs
 torch alone and the command line answers at once.
 """
 

@@ -1,5 +1,5 @@
 from .comparison.compare import compare
-from .comparison.comparison import Comparison, load
+from .comparison.loaded import Comparison, load
 from .data import DATASETS, Arrays, Source, open_dataset
 from .experiments.cells import MAIN_CELLS, Cell, plan
 from .experiments.differences import differences, table

@@ -18,7 +18,10 @@ from torchvision.transforms import v2
 
 from auglik.data import channel_statistics
 from auglik.views import Augmentation
-from auglik.views.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+from auglik.views.policies.augmix import AugMix
+from auglik.views.policies.auto_augment import AutoAugment
+from auglik.views.policies.rand_augment import RandAugment
+from auglik.views.policies.trivial_augment import TrivialAugmentWide
 from benchmarks import timing
 from benchmarks.augmentation import Transformed, loader, ours, pil_transform, tensor_transform
 

@@ -1,4 +1,4 @@
-"""`auglik check`: the probes of a likelihood, an aggregator, or whatever else settings name."""
+"""`auglik check`: probes a likelihood, an aggregator, or anything else that settings can name."""
 
 from pathlib import Path
 
@@ -10,24 +10,26 @@ from auglik.objectives import InputError
 from auglik.settings.groups import Group
 
 KINDS = ("likelihood", "aggregator", "network", "augmentation", "mixing", "confidence", "dataset", "corruptions")
-"""Those of the probes, which a test compares: importing them takes seconds that `--help` need not wait for."""
+"""The kinds that the probes know, as a test checks: importing them takes seconds that `--help` need not wait for."""
 LONGEST = 160
-"""Characters of what was seen."""
+"""Most characters shown of a finding."""
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--as", "kind", type=click.Choice(KINDS), help="What it is [told by its members].", panel=Group.MEASURED)
 @click.option(
-    "--image", default="3x32x32", show_default=True, help="Channels, height and width that a network sees.",
+    "--as", "kind", type=click.Choice(KINDS), help="Its kind [recognized by its members].", panel=Group.MEASURED
+)
+@click.option(
+    "--image", default="3x32x32", show_default=True, help="Channels, height and width of the images.",
     panel=Group.MEASURED,
 )  # fmt: skip
 @data_dir_option
 @one_line_errors
 def check(names: tuple[str, ...], kind: str | None, image: str, data_dir: Path) -> None:
-    """Tries what NAME promises: package.module:Name or path/to/file.py:Name, with parameters, or any built-in name.
+    """Checks NAME against its contract: package.module:Name or path/to/file.py:Name, with parameters, or built in.
 
-    Prints a line for each probe with what was seen. Exit status 0 if all passed, 1 if one failed.
+    Prints one line per probe with what it found. Exit status 0 if all pass, 1 if any fails.
     """
     from auglik.experiments.checking import check as checked
     from auglik.views import Shape

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.engines import KEYS as ENGINE_KEYS
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_options, factors, given, options, say_config, take
+from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.streams import whoever_reads
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
@@ -34,24 +34,26 @@ OBJECTIVE = ("likelihood", "aggregator")
 @click.option(
     "--seeds",
     multiple=True,
-    help=f"How many seeds, or which: 5, or 7,9.  [default: {DEFAULT_SEEDS}]",
+    help=f"Number of seeds, or a list of them: 5, or 7,9.  [default: {DEFAULT_SEEDS}]",
     panel=Group.COMPARED,
 )
 @click.option(
     "--seed",
     multiple=True,
-    help="One chosen seed; may be given several times, instead of --seeds.",
+    help="A particular seed, instead of --seeds; repeatable.",
     panel=Group.COMPARED,
 )
-@click.option("--reference", help="Cell that the others are compared with [the first].", panel=Group.COMPARED)
+@click.option("--reference", help="Cell to compare the others with [the first].", panel=Group.COMPARED)
 @click.option(
-    "--tune", help="Give every cell one grid: SETTING=VALUE,VALUE,... chosen by validation NLL.", panel=Group.COMPARED
+    "--tune",
+    help="Tune a setting in every cell: SETTING=VALUE,VALUE,...; the best validation NLL wins.",
+    panel=Group.COMPARED,
 )
 @click.option(
     "--tune-seeds",
     metavar="N",
     type=click.IntRange(1, MOST_RUNS),
-    help=f"Seeds of their own for --tune.  [default: {TUNE_SEEDS}]",
+    help=f"Number of separate seeds for --tune.  [default: {TUNE_SEEDS}]",
     panel=Group.COMPARED,
 )
 @options((setting for setting in SETTINGS.values() if setting.key != "seed"), repeatable=True)
@@ -61,23 +63,23 @@ OBJECTIVE = ("likelihood", "aggregator")
     "--dry-run",
     is_flag=True,
     default=None,
-    help="Print the plan and the time that it takes, and run nothing.",
+    help="Print the plan and its estimated time; run nothing.",
     panel=Group.COMMAND,
 )
 @click.option(
     "--report/--no-report",
     "with_report",
     default=None,
-    help="End by writing a report.  [default: report]",
+    help="Write a report at the end.  [default: report]",
     panel=Group.COMMAND,
 )
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
 def compare(config_file: Path | None, print_config: bool, **command_line: object) -> None:
-    """Trains and compares objectives: without options the main job, nine cells over five seeds on digits.
+    """Trains and compares objectives; without options, the main job: nine cells, five seeds, digits.
 
-    Likelihoods and aggregators may be given several times: their product is then compared. So may any other setting,
+    Repeat --likelihood and --aggregator to compare their product. Any other setting may be repeated too,
     which multiplies the cells. In a file, [[cells]] tables name cells and what they change.
     """
     values = given(config_file, command_line)
@@ -139,9 +141,9 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
 def as_asked(
     common: RunConfig, asked: Mapping[str, Sequence[object]], own_cells: Sequence[Cell] | None
 ) -> dict[str, object]:
-    """The settings and cells of a comparison, those that were left to their defaults too: a file that plans the same.
+    """All settings and cells of a comparison, defaults included: a file that gives the same plan.
 
-    Settings that follow the data set or the network are None.
+    Settings that depend on the data set or the network are None.
     """
     settings: dict[str, object] = {key: value for key, value in flatten(common).items() if key != "seed"}
     settings |= {key: asked[key][0] for key in OBJECTIVE if key in asked}
@@ -155,7 +157,7 @@ def as_asked(
 
 
 def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
-    """Removes a flag from `values`. Raises InputError for anything but true and false."""
+    """Removes a flag from `values`. Raises InputError for anything but true or false."""
     value = values.pop(key, default)
     if not isinstance(value, bool):
         raise InputError(f"{key}: expected true or false, got {value!r}")
@@ -166,7 +168,7 @@ def chosen_seeds(values: dict[str, object]) -> list[int]:
     """Removes `seeds` or `seed` from `values` and reads it. Raises InputError for both, and as `parse_seeds` does."""
     found = {key: values.pop(key) for key in SEEDS if key in values}
     if len(found) > 1:
-        raise InputError("expected either seeds (how many, or which) or seed (one chosen seed), got both")
+        raise InputError("expected either seeds (a number or a list) or seed (a particular one), got both")
     if "seed" in found:
         one = found["seed"]
         return parse_seeds(list(one) if isinstance(one, list | tuple) else [one])
@@ -174,7 +176,7 @@ def chosen_seeds(values: dict[str, object]) -> list[int]:
 
 
 def parse_seeds(value: object) -> list[int]:
-    """`5` is the seeds 0 to 4; several numbers, repeated or separated by commas, are those seeds. Raises InputError."""
+    """`5` means seeds 0 to 4; several numbers, repeated or comma-separated, mean those seeds. Raises InputError."""
     explicit = isinstance(value, list)  # a list in a file names seeds, even a list of one
     parts = [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
     texts = [text.strip() for part in parts for text in part.split(",")]
@@ -182,24 +184,24 @@ def parse_seeds(value: object) -> list[int]:
     try:
         numbers = [int(text) for text in texts]
     except ValueError:
-        raise InputError(f"seeds: expected a number of seeds or seeds separated by commas, got {shown!r}") from None
+        raise InputError(f"seeds: expected a number of seeds or a comma-separated list, got {shown!r}") from None
     count = len(texts) == 1 and not explicit
     if count and numbers[0] > MOST_RUNS:
         raise InputError(
-            f"seeds: expected at most {MOST_RUNS:,} seeds, got {shown}: one number alone is how many; that one seed is"
+            f"seeds: expected at most {MOST_RUNS:,} seeds, got {shown}: a single number is a count; for one seed give"
             f" --seed {shown}"
         )
     if count and numbers[0] >= 1:
         return list(range(numbers[0]))
     if count or min(numbers, default=-1) < 0 or max(numbers) > LARGEST or len(set(numbers)) < len(numbers):
         raise InputError(
-            f"seeds: expected at least one seed, each once, >= 0 and of at most 18 digits, got {shown or 'none'}"
+            f"seeds: expected at least one seed, no duplicates, each >= 0 with at most 18 digits, got {shown or 'none'}"
         )
     return numbers
 
 
 def parse_cells(value: object) -> list[Cell] | None:
-    """The [[cells]] of a configuration file: a name and settings each. Raises InputError for anything else."""
+    """The [[cells]] of a configuration file, each a name and settings. Raises InputError for anything else."""
     if value is None:
         return None
     if not isinstance(value, list) or not all(

@@ -31,8 +31,8 @@ from auglik.system.stop import Interrupted, stop_on_signals
 
 ACCURACY = "accuracy"
 MEASURES = (ACCURACY, *SIMILARITIES)
-COMPARED = 500
-"""Images: they leave a mean of values in [0,1] a standard error below 0.023, at a tenth of what CIFAR-10's take."""
+SIMILARITY_IMAGES = 500
+"""Enough for a standard error below 0.023 of a mean of values in [0,1], in a tenth of the time for all of CIFAR-10."""
 DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 """All that an image similarity depends on."""
 
@@ -57,7 +57,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     "--operations",
     default="all",
     show_default=True,
-    help=f"Separated by commas, of {', '.join(PROBED)}.",
+    help=f"Comma-separated, of {', '.join(PROBED)}.",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -66,14 +66,14 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     type=click.IntRange(2, 1000),
     default=11,
     show_default=True,
-    help="Strengths of an operation.",
+    help="Strengths per operation.",
     panel=Group.MEASURED,
 )
 @click.option(
     "--images",
     metavar="N",
     type=click.IntRange(1, LARGEST),
-    help=f"Measure on the first of the validation images [all; {COMPARED} for a similarity].",
+    help=f"Measure on the first N validation images [all; {SIMILARITY_IMAGES} for a similarity].",
     panel=Group.MEASURED,
 )
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
@@ -105,11 +105,11 @@ def confidence(
     threads: int | None,
     **command_line: object,
 ) -> None:
-    """Measures how much each operation at each magnitude leaves of a label, for --soften measured:table=FILE.
+    """Measures how much of a label survives each operation at each magnitude, for --soften measured:table=FILE.
 
-    accuracy: of a reference model, trained with the options below, its checkpoint beside the table, or that of --run.
-    ms-ssim, uqi, ncc, scc: similarity of images to their transformed selves, by torchmetrics. Validation images
-    alone are measured on, and no test image is read.
+    accuracy: of a reference model, trained with the options below (its checkpoint next to the table) or given by --run.
+    ms-ssim, uqi, ncc, scc: similarity of images to their transformed versions, by torchmetrics. Only validation images
+    are used; no test image is read.
     """
     look_up("measure", measured, {name: name for name in MEASURES})
     check_files([output])
@@ -130,7 +130,7 @@ def confidence(
         check_similarity(measured, min(facts.height, facts.width))
     ensure_writable(output.parent)
     validation = held_out(model, source)
-    images = images or (len(validation.labels) if measured == ACCURACY else COMPARED)
+    images = images or (len(validation.labels) if measured == ACCURACY else SIMILARITY_IMAGES)
     threads = threads or (1 if model.is_small() else available_cores())
     job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
     trains = measured == ACCURACY and run is None
@@ -138,7 +138,7 @@ def confidence(
         table = measured_table(job, source, facts, measured, probes, validation, points, images, trains)
     write_table(output, table)
     summarize(table)
-    compose = ":relative=true (as operations multiply; without it each counts untouched images' errors again)"
+    compose = ":relative=true (since operations multiply; without it each counts the errors on untouched images again)"
     click.echo(f"wrote {output}, for --soften all:measured:table={output}{compose if measured == ACCURACY else ''}")
 
 
@@ -153,7 +153,7 @@ def measured_table(
     images: int,
     trains: bool,
 ) -> Table:
-    """Measures, after training the reference model where `trains` says so."""
+    """Measures, after training the reference model if `trains`."""
     model, config, pixels = job.run, job.config, torch.from_numpy(validation.images[:images])
     settings: dict[str, object] = {"points": points}
     if measured == ACCURACY:
@@ -187,7 +187,7 @@ def reference_beside(output: Path) -> Path:
 
 
 def printed(measured: str, run: Path | None) -> Sequence[str]:
-    """The settings that a measure takes."""
+    """The settings that a measure uses."""
     if measured != ACCURACY:
         return DATA_SETTINGS
     return [] if run is not None else [key for key in SETTINGS if not key.startswith("evaluation_")]
@@ -196,27 +196,27 @@ def printed(measured: str, run: Path | None) -> Sequence[str]:
 def check_settings(values: dict[str, object], measured: str, run: Path | None) -> None:
     """Raises InputError for settings that would be ignored."""
     if run is not None and measured != ACCURACY:
-        raise InputError(f"--run: expected --measure {ACCURACY} with it, got {measured}, which needs no network")
+        raise InputError(f"--run: only works with --measure {ACCURACY}, got {measured}, which needs no network")
     if run is not None and values:
-        raise InputError(f"--run: expected its own settings alone, got {', '.join(values)} too")
+        raise InputError(f"--run: the run brings its own settings; drop {', '.join(values)}")
     if measured != ACCURACY and (ignored := [key for key in values if key not in DATA_SETTINGS]):
-        raise InputError(f"--measure {measured}: expected no settings of a network, got {', '.join(ignored)}")
+        raise InputError(f"--measure {measured}: uses no network; drop {', '.join(ignored)}")
 
 
 def train(job: Job, source: Source) -> None:
-    """Trains the reference model. Exits as `auglik train` does where it is interrupted or fails."""
+    """Trains the reference model. Exits as `auglik train` does if interrupted or failed."""
     with stop_on_signals() as stop, bar("training") as tell:
         try:
             train_reference(job, source, stop=stop, progress=tell)
         except NonFiniteLossError as error:
             raise UserError(str(error)) from None
         except Interrupted:
-            click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command goes on from it")
+            click.echo(f"interrupted; the checkpoint is in {job.folder}; run the same command again to continue")
             raise SystemExit(128 + (stop.signal or 0)) from None
 
 
 def summarize(table: Table) -> None:
-    """An operation a line: its values from the lowest strength to the highest."""
+    """One line per operation: its values from the lowest strength to the highest."""
     click.echo(f"{table.measure} on {table.images} validation images of {table.dataset}")
     for name, curve in table.operations.items():
         shown = " ".join(f"{at:g}:{value:.3f}" for at, value in zip(curve.at, curve.value, strict=True))

@@ -1,4 +1,4 @@
-"""`auglik datasets`: the data sets by name, and whether they are here."""
+"""`auglik datasets`: the data sets by name, and whether they are available locally."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from auglik.objectives import InputError
 @data_dir_option
 @one_line_errors
 def datasets(data_dir: Path) -> None:
-    """Lists the data sets, whether they are here, and how to give one's own."""
+    """Lists the data sets, whether they are available locally, and how to use your own."""
     for name, make in DATASETS.items():
         source = make(data_dir, False)
         try:
@@ -27,8 +27,6 @@ def datasets(data_dir: Path) -> None:
     click.echo(
         "  FILE.npz       train_images, train_labels, test_images, test_labels; images uint8 [N,H,W] or [N,H,W,3]"
     )
-    click.echo(
-        "                 and, if there are names, class_names; FILE.npz:labels=remap numbers other labels 0..C-1"
-    )
+    click.echo("                 and optionally class_names; FILE.npz:labels=remap renumbers other labels to 0..C-1")
     click.echo("  FOLDER         train.npy, train_labels.npy, val.npy, val_labels.npy, and a .npy file per corruption")
     click.echo("  FOLDER         train/CLASS/*.jpg and val/CLASS/*.jpg: FOLDER:size=64, :resize=73, :test=OTHER/FOLDER")

@@ -1,4 +1,4 @@
-"""A command that is imported when it is called, so that `auglik --help` need not wait for torch."""
+"""A command that is imported only when called, so that `auglik --help` need not wait for torch."""
 
 import importlib
 from typing import Any
@@ -7,7 +7,7 @@ import rich_click as click
 
 
 class Deferred(click.RichCommand):
-    """Stands in for the command of that name in the module `auglik.cli.NAME`; `summary` is what `auglik` says of it."""
+    """Stands in for the command of that name in `auglik.cli.NAME`; `summary` is its line in `auglik --help`."""
 
     def __init__(self, name: str, summary: str) -> None:
         super().__init__(name=name, short_help=summary, help=summary)

@@ -1,4 +1,4 @@
-"""What a user sees of an error: one line on standard error and exit status 2, no traceback."""
+"""Errors as users see them: one line on standard error and exit status 2, no traceback."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 LONGEST = 800
-"""Characters of a line that can still be read: a value that is quoted in it may have any length."""
+"""Characters of the longest readable line: a quoted value may have any length."""
 
 
 class UserError(click.ClickException):
@@ -30,7 +30,7 @@ class UserError(click.ClickException):
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns InputError, and what the system refuses, into a UserError; where nobody reads on, ends in silence."""
+    """Turns InputError and OSError into a UserError; a closed pipe ends the command silently."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -42,6 +42,6 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(READER_LEFT) from None
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            raise UserError(f"the system refused: {error.strerror or error}{where}") from None
+            raise UserError(f"system error: {error.strerror or error}{where}") from None
 
     return wrapped

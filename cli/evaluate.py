@@ -1,4 +1,4 @@
-"""`auglik evaluate`: scores finished runs once more from their checkpoints."""
+"""`auglik evaluate`: scores finished runs again from their checkpoints."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,13 +26,13 @@ EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
-    help="Score on the test images of another data set of the same classes and channels,"
+    help="Score on the test images of another data set with the same classes and channels,"
     " e.g. imagenet:test=FOLDER for ImageNet-V2 [the run's].",
     panel=Group.DATA,
 )
 @options(SETTINGS[key] for key in EVALUATION)
 @data_dir_option
-@click.option("--device", help="Score on another device than the run was trained on.", panel=Group.MACHINE)
+@click.option("--device", help="Device to score on [the run's].", panel=Group.MACHINE)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -41,14 +41,14 @@ EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 )
 @one_line_errors
 def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **command_line: object) -> None:
-    """Scores the finished runs in FOLDERS again; with options, under another protocol or on other images.
+    """Scores the finished runs in FOLDERS again, optionally under another protocol or on other images.
 
-    What the runs wrote stays as it is.
+    The runs' own files stay untouched.
     """
     changes = {key: value for key, value in command_line.items() if value is not None}
     for folder in folders:
         if not (folder / CONFIG).is_file():
-            raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
+            raise InputError(f"{folder}: expected a run folder with {CONFIG} and a checkpoint in it")
     if output is not None:
         check_targets([target_of(output, folder) for folder in folders])
     for folder in in_order(folders):
@@ -70,13 +70,13 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
 
 
 def target_of(output: Path, folder: Path) -> Path:
-    """Where the scores of a run go: CELL/seed-N below the output."""
+    """Where the scores of a run go: OUTPUT/CELL/seed-N."""
     whole = folder.absolute()
     return output / whole.parent.name / whole.name
 
 
 def check_targets(targets: Sequence[Path]) -> None:
-    """Raises InputError where scores could not be written, or would be written over others of this very command."""
+    """Raises InputError if scores cannot be written, or two runs' scores would go to the same folder."""
     for target in targets:
         if targets.count(target) > 1:
             raise InputError(f"--output: expected runs of different cells or seeds, got several for {target}")
@@ -84,7 +84,7 @@ def check_targets(targets: Sequence[Path]) -> None:
 
 
 def in_order(folders: Sequence[Path]) -> list[Path]:
-    """The runs of a comparison as it has its cells, the reference first, whatever order a shell gave."""
+    """The runs in the comparison's order of cells, the reference first, whatever the order of the arguments."""
     comparisons = list(dict.fromkeys(folder.absolute().parent.parent for folder in folders))
     places = {comparison: order_of(comparison) for comparison in comparisons}
 

@@ -20,7 +20,7 @@ HELP = click.RichHelpConfiguration(
 
 
 class Program(click.RichGroup):
-    """Tells errors as `run` says: rich-click would frame them, and end where a pipe breaks."""
+    """Leaves errors to `run`: rich-click would frame them, and exit on a broken pipe."""
 
     main = click.Group.main
 
@@ -28,31 +28,31 @@ class Program(click.RichGroup):
 @click.group(cls=Program, context_settings={"rich_help_config": HELP})
 @click.version_option(__version__, prog_name="auglik")
 def auglik() -> None:
-    """Under which likelihood should a classifier be trained when its inputs are augmented?"""
+    """Which likelihood should a classifier be trained with when its inputs are augmented?"""
 
 
 COMMANDS = (
-    Deferred("compare", "Trains cells of an ablation over seeds and compares each with a reference."),
+    Deferred("compare", "Trains the cells of an ablation over several seeds and compares each with a reference."),
     Deferred("status", "Says which runs of a comparison are done, running, waiting and failed, and why."),
     Deferred("report", "Writes the report of a comparison: which objective is better, and how surely."),
-    Deferred("reproduce", "Runs a published experiment by name and sets it beside the published figures."),
+    Deferred("reproduce", "Runs a published experiment by name and compares it with the published figures."),
     Deferred("train", "Trains and scores one run."),
     Deferred("evaluate", "Scores finished runs again, under another protocol or on other images."),
     Deferred("robustness", "Scores a comparison on corrupted, occluded and mollified images."),
     Deferred("pretrain", "Pretrains a network with SimSiam and probes its features."),
-    Deferred("confidence", "Measures how much of a label each operation leaves at each magnitude."),
-    Deferred("views", "Draws a contact sheet of the views that a run trains on."),
+    Deferred("confidence", "Measures how much of a label survives each operation at each magnitude."),
+    Deferred("views", "Writes a contact sheet of the views that a run trains on."),
     Deferred("verify", "Verifies the mathematics of the objectives and the rates of the verdicts."),
-    Deferred("check", "Probes an objective, network, augmentation, confidence map or data set of your own."),
+    Deferred("check", "Checks your own objective, network, augmentation, confidence map or data set."),
     Deferred("objectives", "Lists the likelihoods and aggregators, with formula and source."),
-    Deferred("datasets", "Lists the data sets, and whether they are here."),
+    Deferred("datasets", "Lists the data sets, and whether they are available locally."),
 )
 for command in COMMANDS:
     auglik.add_command(command)
 
 
 def main() -> None:
-    """The entry point: what click refuses is one line too."""
+    """The entry point: usage errors are one line too."""
     one_line_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
@@ -84,5 +84,5 @@ def run() -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        click.echo(f"auglik: the system refused: {error.strerror or error}", err=True)
+        click.echo(f"auglik: system error: {error.strerror or error}", err=True)
         return 2

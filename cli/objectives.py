@@ -36,6 +36,6 @@ def _facts(entry: Likelihood | Aggregator) -> list[str]:
         "labels [B] only, no soft labels": getattr(entry, "soft_labels", True) is False,
         "the network has an extra output": getattr(entry, "extra_outputs", 0) > 0,
         "needs K >= 2 views": getattr(entry, "minimum_views", 1) > 1,
-        "for studies and evaluation, not for training": getattr(entry, "trains", True) is False,
+        "for studies and evaluation, not training": getattr(entry, "trains", True) is False,
     }
     return [fact for fact, holds in facts.items() if holds]

@@ -1,6 +1,6 @@
-"""Options of the command line, made from the fields of frozen configs: names, types and defaults stand there alone.
+"""Options of the command line, made from the fields of frozen configs: names, types and defaults are found only there.
 
-An option that is not given is left out, so that a configuration file can speak; the command line wins over it.
+An option that is not given is left out, so that a configuration file can set it; the command line overrides the file.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ C = TypeVar("C")
 
 
 def options(settings: Iterable[Setting], repeatable: bool = False) -> Callable[[Command], Command]:
-    """Adds an option for each setting, group by group; `repeatable` ones take several values, to be compared."""
+    """Adds an option for each setting, group by group; `repeatable` ones take several values to compare."""
     order = list(Group)
     in_groups = sorted(settings, key=lambda setting: order.index(setting.group))
 
@@ -39,7 +39,7 @@ def options(settings: Iterable[Setting], repeatable: bool = False) -> Callable[[
 
 
 class Option(click.RichOption):
-    """Has its name folded on a narrow terminal, where rich-click cuts it off."""
+    """Wraps its name on a narrow terminal, where rich-click would cut it off."""
 
     def get_rich_table_row(
         self, ctx: RichContext, formatter: RichHelpFormatter, panel: "RichOptionPanel | None" = None
@@ -67,7 +67,7 @@ def _option(setting: Setting, repeatable: bool) -> Callable[[Command], Command]:
 
 
 def _values(setting: Setting) -> Iterator[str]:
-    """What an option's help says of the values that it takes."""
+    """What an option's help says about its values."""
     if setting.choices:
         yield f"One of {', '.join(setting.choices)}."
     if setting.names:
@@ -81,7 +81,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def completer(names: Iterable[str]) -> Completer | None:
-    """Completes names, each of those that are listed with commas between them; None where there are no names."""
+    """Completes names, also within a comma-separated list; None if the setting has no names."""
     known = list(names)
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -100,31 +100,31 @@ data_dir_option = click.option(
 def config_options(command: Command) -> Command:
     """Adds --config and --print-config."""
     printed = click.option(
-        "--print-config", is_flag=True, help="Print all settings as a file for --config, and run nothing.",
+        "--print-config", is_flag=True, help="Print all settings as a --config file; run nothing.",
         panel=Group.COMMAND,
     )  # fmt: skip
     read = click.option(
         "--config", "config_file", type=click.Path(path_type=Path), panel=Group.COMMAND,
-        help="TOML file of any options; the command line wins.",
+        help="TOML file with any options; the command line overrides it.",
     )  # fmt: skip
     return read(printed(command))
 
 
 def say_config(*parts: Mapping[str, object]) -> None:
-    """Prints settings as TOML; those that follow the data set or the network, None, are left out."""
+    """Prints settings as TOML, without those that are None because the data set or the network decides them."""
     click.echo(
         tomli_w.dumps({key: value for part in parts for key, value in part.items() if value is not None}), nl=False
     )
 
 
 def given(config_file: Path | None, command_line: Mapping[str, object]) -> dict[str, object]:
-    """What the file and the command line say; the command line wins."""
+    """The values from the file and the command line, which overrides it."""
     from_file = read_toml(config_file) if config_file is not None else {}
     return from_file | {key: value for key, value in command_line.items() if value is not None and value != ()}
 
 
 def take(values: dict[str, object], config: type[C]) -> C:
-    """Makes a flat config of its settings in `values`, removing them. Raises InputError for a value of another type."""
+    """Makes a flat config from its settings in `values`, removing them. Raises InputError for a wrong type."""
     fields = {setting.key: setting for setting in settings_of(config)}
     return config(**{key: in_type(fields[key], values.pop(key)) for key in list(values) if key in fields})
 
@@ -138,7 +138,7 @@ def run_config(values: Mapping[str, object]) -> RunConfig:
 
 
 def factors(values: Mapping[str, object], also_known: Iterable[str]) -> dict[str, list[object]]:
-    """The values asked for of every setting. Raises InputError for a name that does not exist."""
+    """The values given for every setting. Raises InputError for an unknown name."""
     for key in values:
         if key not in SETTINGS:
             raise InputError(f"unknown setting {key!r}{nearest(key, [*SETTINGS, *also_known])}")

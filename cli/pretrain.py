@@ -1,4 +1,4 @@
-"""`auglik pretrain`: SimSiam without labels, then what its features know."""
+"""`auglik pretrain`: SimSiam without labels, then probes of its features."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,14 +27,14 @@ from auglik.system.stop import Interrupted, stop_on_signals
 @click.command()
 @options(settings_of(PretrainConfig))
 @options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.", panel=Group.COMMAND)
-@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.", panel=Group.COMMAND)
+@click.option("--resume", is_flag=True, help="Continue the interrupted run from its checkpoint.", panel=Group.COMMAND)
+@click.option("--restart", is_flag=True, help="Start the interrupted run over.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
 def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
     """Pretrains a network with SimSiam on pairs of crops, in OUTPUT, and probes its features.
 
-    --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts equal ones.
+    --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts identical ones.
     """
     values = given(config_file, command_line)
     place, config = take(values, Place), take(values, PretrainConfig)
@@ -51,16 +51,16 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
     job = replace(job, threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
     before = finished(job.folder)
     if before is not None:
-        click.echo(f"{job.folder} holds this run, finished:")
+        click.echo(f"{job.folder} already holds this run, finished:")
         return summarize(before)
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
-        raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
+        raise InputError(f"{job.folder} holds this run, interrupted: --resume continues it, --restart starts over")
     try:
         state = process_state(threads_of(job, restart), job.run.shared.device)
         with claimed(job.folder), state, stop_on_signals() as stop, bar("pretraining") as progress:
             results = execute(job, restart=restart, stop=stop, progress=progress)
     except Interrupted:
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
         raise SystemExit(128 + (stop.signal or 0)) from None
     except NonFiniteLossError as error:
         raise UserError(str(error)) from None
@@ -69,9 +69,11 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
 
 
 def summarize(results: PretrainResults) -> None:
-    """What the features know, beside those of the same network before training."""
+    """The features' scores, next to those of the untrained network."""
     for name, label in (("knn_accuracy", "neighbours"), ("linear_accuracy", "linear")):
         click.echo(f"  {label:<12}test accuracy {results.scores[name]:.4f} (untrained {results.untrained[name]:.4f})")
     last = results.last_epoch
     click.echo(f"  pairs       weight {last['pair_weight']:.4f}, IoU {last['pair_iou']:.4f}")
-    click.echo(f"  output      std {last['output_std']:.4f}; 0 is a collapse, {results.projection**-0.5:.4f} is none")
+    click.echo(
+        f"  output      std {last['output_std']:.4f}; 0 means collapse, {results.projection**-0.5:.4f} means none"
+    )

@@ -1,4 +1,4 @@
-"""A progress bar with the time left on a terminal; elsewhere a line now and then."""
+"""A progress bar with the time left on a terminal; otherwise a line now and then."""
 
 import sys
 import time
@@ -11,8 +11,8 @@ from auglik.experiments.engines.engine import Progress
 from auglik.experiments.progress import by_work
 from auglik.runs.run import Job
 
-LINES = 10
-"""Lines written over the whole, where there is no terminal."""
+LINES_OF_LOG = 10
+"""Lines written in all, if there is no terminal."""
 UNITS = 1000
 
 
@@ -20,7 +20,7 @@ UNIT_SECONDS = {"days": 86400.0, "h": 3600.0, "min": 60.0}
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are at least one and a half, to two digits where there are few."""
+    """In the largest unit that gives at least 1.5, with two digits if small."""
     for unit, length in UNIT_SECONDS.items():
         if seconds >= 1.5 * length:
             return f"{_two_digits(seconds / length)} {unit}"
@@ -33,7 +33,7 @@ def _two_digits(value: float) -> str:
 
 @contextmanager
 def bar(label: str) -> Iterator[Callable[[float], None]]:
-    """Shows the share that the yielded function is told, on standard error: a bar on a terminal, else lines."""
+    """Yields a function that takes the share done and shows it on standard error: a bar on a terminal, else lines."""
     stream = sys.stderr
     if not stream.isatty():
         yield _lines(label)
@@ -47,8 +47,8 @@ def _lines(label: str) -> Callable[[float], None]:
 
     def tell(done: float) -> None:
         nonlocal written
-        if int(done * LINES) > written:
-            written = int(done * LINES)
+        if int(done * LINES_OF_LOG) > written:
+            written = int(done * LINES_OF_LOG)
             left = (time.monotonic() - began) * (1 - done) / done
             click.echo(f"{label}: {done:.0%}, about {duration(left)} left", err=True)
 
@@ -57,6 +57,6 @@ def _lines(label: str) -> Callable[[float], None]:
 
 @contextmanager
 def shown(jobs: Sequence[Job], label: str) -> Iterator[Progress]:
-    """Shows how much of all jobs' work is done, told by (job, share)."""
+    """Yields a function of (job, share) that shows how much of all jobs' work is done."""
     with bar(label) as tell:
         yield by_work(jobs, tell)

@@ -13,39 +13,42 @@ from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.paths import check_files, check_folder
 
-FOLDER = "report"
+REPORT_FOLDER = "report"
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @options(settings_of(ReportSettings))
 @click.option(
-    "--output", type=click.Path(path_type=Path), help=f"Folder for the report [DIR/{FOLDER}].", panel=Group.MACHINE
+    "--output",
+    type=click.Path(path_type=Path),
+    help=f"Folder for the report [DIR/{REPORT_FOLDER}].",
+    panel=Group.MACHINE,
 )
 @one_line_errors
 def report(folder: Path, output: Path | None, **command_line: object) -> None:
     """Reports the finished runs below DIR, the output of `auglik compare`: which objective is better, and how surely.
 
-    Writes one page that needs no network (report.html), report.md, tables.csv, tables.tex, the figures and the
+    Writes a self-contained page (report.html), report.md, tables.csv, tables.tex, the figures and the
     posteriors (NetCDF).
     """
     settings = take({key: value for key, value in command_line.items() if value is not None}, ReportSettings)
     if folder.is_dir():
-        check_report(output or folder / FOLDER)
+        check_report(output or folder / REPORT_FOLDER)
     with bar("report") as tell:
-        written = write_report(folder, output or folder / FOLDER, settings, tell)
+        written = write_report(folder, output or folder / REPORT_FOLDER, settings, tell)
     say(written)
 
 
 def check_report(output: Path) -> None:
-    """Raises InputError where a report could not be written into `output`."""
+    """Raises InputError if a report could not be written into `output`."""
     check_folder(output, room=len(".partial-0123456789abcdef.tmp/figures/corruptions-by-category.svg"))
     check_files(output / name for name in (PAGE, MARKDOWN, CSV, LATEX))
     check_folder(output / FIGURES)
 
 
 def say(written: Report) -> None:
-    """The warnings, the answer and the report's place."""
+    """Prints the warnings, the answer and the report's path."""
     for text in written.warnings:
         click.echo(f"warning: {text}", err=True)
     for text in written.sentences:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import rich_click as click
 
-from auglik.cli.comparing import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import options, take
+from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.data import open_dataset
@@ -19,11 +19,10 @@ from auglik.experiments.engines.engine import state_of
 from auglik.experiments.plan import Place, make_plan
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
-from auglik.pretraining.comparison import PRETRAINING_CSV, compared, jobs_of, write_rows
+from auglik.pretraining.differences import PRETRAINING_CSV, compared, jobs_of, write_rows
 from auglik.pretraining.results import finished
-from auglik.recipes import PROTOCOLS, SCALES, Recipe, Values, read_recipe, recipe_names
+from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
-from auglik.robustness.progress import part_of
 from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
@@ -35,17 +34,18 @@ from auglik.system.devices import available_cores
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 from auglik.system.process import process_state
+from auglik.system.progress import part_of
 from auglik.system.stop import Interrupted, stop_on_signals
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--scale", default="full", show_default=True, help=" or ".join(SCALES), panel=Group.COMPARED)
+@click.option("--scale", default="full", show_default=True, help=" or ".join(RECIPE_SCALES), panel=Group.COMPARED)
 @click.option(
     "--protocol",
     default="text",
     show_default=True,
-    help="What text says, or what the code did: " + " or ".join(PROTOCOLS),
+    help="Follow the paper's text or its published code: " + " or ".join(RECIPE_PROTOCOLS),
     panel=Group.COMPARED,
 )
 @click.option(
@@ -60,13 +60,13 @@ from auglik.system.stop import Interrupted, stop_on_signals
     "changes",
     multiple=True,
     metavar="SETTING=VALUE",
-    help="Replaces a setting for all cells.",
+    help="Override a setting in all cells.",
     panel=Group.COMPARED,
 )
 @click.option(
     "--corruptions/--no-corruptions",
     default=None,
-    help="Score corrupted test sets too [where the paper does].",
+    help="Also score corrupted test sets [if the paper does].",
     panel=Group.EVALUATION,
 )
 @options(setting for setting in settings_of(Place))
@@ -76,11 +76,11 @@ from auglik.system.stop import Interrupted, stop_on_signals
     "with_report",
     default=True,
     show_default=True,
-    help="End by writing a report.",
+    help="Write a report at the end.",
     panel=Group.COMMAND,
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Print the plan and the time that it takes, and run nothing.", panel=Group.COMMAND
+    "--dry-run", is_flag=True, help="Print the plan and its estimated time; run nothing.", panel=Group.COMMAND
 )
 @one_line_errors
 def reproduce(
@@ -94,9 +94,9 @@ def reproduce(
     dry_run: bool,
     **command_line: object,
 ) -> None:
-    """Runs a published experiment and reports it beside the published figures; without NAME, lists them.
+    """Runs a published experiment and reports it next to the published figures; without NAME, lists all.
 
-    `--scale quick` stands small networks and few images in for the published ones: it shows that a recipe runs, and
+    `--scale quick` uses small networks and few images instead of the published ones: it shows that a recipe runs, but
     nothing about the paper.
     """
     if name is None:
@@ -151,7 +151,7 @@ def pretrain_cells(
     place: Place,
     dry_run: bool,
 ) -> None:
-    """Runs a recipe of pretraining, one run after the other, and prints accuracies and paired differences."""
+    """Runs a pretraining recipe, one run after another, and prints accuracies and paired differences."""
     count, output = seeds if seeds is not None else recipe.scales[scale].seeds, Path(place.output)
     threads = place.threads or available_cores()
     data_dir = Path(place.data_dir)
@@ -173,7 +173,7 @@ def pretrain_cells(
                 with claimed(job.folder), process_state(threads_of(job), job.run.shared.device):
                     execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:
-        click.echo("interrupted; the same command goes on from here")
+        click.echo("interrupted; run the same command again to continue")
         raise SystemExit(128 + (stop.signal or 0)) from None
     except NonFiniteLossError as error:
         raise UserError(str(error)) from None
@@ -193,7 +193,7 @@ BOOLEANS = {"true": True, "false": False}
 
 
 def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTINGS) -> dict[str, object]:
-    """SETTING=VALUE texts by flat name, the values in the settings' own types. Raises InputError for others."""
+    """SETTING=VALUE texts as values by flat name, in the settings' own types. Raises InputError for others."""
     found: dict[str, object] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -219,7 +219,7 @@ def introduce(recipe: Recipe, scale: str, protocol: str) -> None:
 
 
 def score_corruptions(output: Path, data_dir: Path, scale: str) -> None:
-    """Scores the finished runs as `auglik robustness` does; at the quick scale on few images and severities."""
+    """Scores the finished runs as `auglik robustness` does, at the quick scale on few images and severities."""
     from auglik.cli.robustness import robustness
 
     quick = {"images": 50, "severities": "3"} if scale == "quick" else {}

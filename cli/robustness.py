@@ -14,9 +14,7 @@ from auglik.experiments.differences import plural
 from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
-from auglik.robustness.progress import part_of
 from auglik.robustness.score import ALL, SCORES
-from auglik.runs.evaluation import Progress
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
@@ -25,19 +23,20 @@ from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder
 from auglik.system.process import process_state
+from auglik.system.progress import Progress, part_of
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @options(settings_of(RobustnessConfig))
 @data_dir_option
-@click.option("--device", help="Score on another device than the runs were trained on.", panel=Group.MACHINE)
+@click.option("--device", help="Device to score on [the runs'].", panel=Group.MACHINE)
 @one_line_errors
 def robustness(folder: Path, data_dir: Path, device: str | None, **command_line: object) -> None:
     """Scores all finished runs below DIR, the output of `auglik compare`, under corrupted and occluded test images.
 
-    Each run's scores go to robustness.csv in its folder; runs that have them already are skipped. Data sets without a
-    published -C set get one made, kept in the data folder.
+    Each run's scores go to robustness.csv in its folder; runs that already have it are skipped. Data sets without a
+    published -C set get one, made once and kept in the data folder.
     """
     config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
     if device is not None:
@@ -60,22 +59,22 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     for message in failed:
         click.echo(f"failed: {message}", err=True)
     kept = len(scores.keys() & set(before))
-    again = f"; {kept} had theirs" if kept else ""
+    again = f"; {kept} already had theirs" if kept else ""
     click.echo(f"\nwrote {SCORES} into {plural(len(scores) - kept, 'run folder')} below {folder}{again}")
     if failed:
         raise SystemExit(1)
 
 
 def finished_runs(folder: Path) -> list[Path]:
-    """The folders of the finished runs at or below `folder`, the reference's first; says which are left out.
+    """The folders of the finished runs at or below `folder`, the reference's first; prints which are left out.
 
-    Raises InputError for none.
+    Raises InputError if there is none.
     """
     places = (CONFIG, f"*/{CONFIG}", f"*/*/{CONFIG}")
     found = in_order(sorted((path.parent for place in places for path in folder.glob(place)), key=by_seed))
     for run in found:
         if not (run / RESULTS).is_file():
-            click.echo(f"left out: {run} has not ended", err=True)
+            click.echo(f"left out: {run} is not finished", err=True)
     runs = [run for run in found if (run / RESULTS).is_file()]
     if not runs:
         got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished"
@@ -90,7 +89,7 @@ def by_seed(run: Path) -> tuple[Path, int, str]:
 
 
 def has_scores(run: Path, suite: Suite) -> bool:
-    """Whether a run was scored on this suite before; what is damaged was not."""
+    """Whether a run was already scored on this suite; damaged scores do not count."""
     try:
         return measured_before(run, suite) is not None
     except InputError:
@@ -98,7 +97,7 @@ def has_scores(run: Path, suite: Suite) -> bool:
 
 
 def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
-    """The data set of every run that can be read; the others go to `failed`. Raises InputError where none can be."""
+    """The data set of every readable run; the others go to `failed`. Raises InputError if none is readable."""
     found = {}
     for run in runs:
         try:
@@ -117,7 +116,7 @@ def score_all(
     tell: Progress,
     failed: list[str],
 ) -> dict[Path, list[Score]]:
-    """The scores of every run; what is wrong with a run goes to `failed`, and the others go on."""
+    """The scores of every run; a run's error goes to `failed`, and the others continue."""
     scores = {}
     for index, (run, dataset) in enumerate(datasets.items()):
         try:
@@ -150,7 +149,7 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
             rows[cell] = [column.mean([getattr(score, column.name) for score in same]) for column in columns]
         lines += ["", _title(shown), *text_table([column.title for column in columns], rows, width)]
     if any(ABSENT in line for line in lines):
-        lines += ["", f"{ABSENT} not measured of this cell, or not finite: a label of probability zero"]
+        lines += ["", f"{ABSENT} not measured for this cell, or not finite: a label of probability zero"]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error whose reader may leave, as in `auglik ... | head`, or whose disk may be full."""
+"""Standard output and error when the reader leaves, as in `auglik ... | head`, or the disk is full."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ READER_LEFT = 128 + 13
 
 
 def closed(status: int) -> int:
-    """`status` once all that was said is out; READER_LEFT where nobody reads it, 2 and a line where it cannot be.
+    """`status` once all output is flushed; READER_LEFT if nobody reads it, 2 and a line if it cannot be written.
 
-    What is left then goes nowhere, so that the interpreter has nothing to complain of when it ends.
+    The rest is discarded, so that the interpreter does not complain on exit.
     """
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed them
         try:
@@ -28,7 +28,7 @@ def closed(status: int) -> int:
             _to_nowhere(stream)
             if status == 0:
                 status = 2
-                click.echo(f"auglik: cannot write what it says: {error.strerror or error}", err=True)
+                click.echo(f"auglik: cannot write its output: {error.strerror or error}", err=True)
     return status
 
 
@@ -40,7 +40,7 @@ def _to_nowhere(stream: TextIO) -> None:
 
 @contextmanager
 def whoever_reads() -> Iterator[None]:
-    """Within, work goes on once the reader of what is said has left: its results are files."""
+    """Inside, work continues after the reader of its output has left: its results are files."""
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(cast(TextIO, _Unread(sys.stdout))))
         stack.enter_context(redirect_stderr(cast(TextIO, _Unread(sys.stderr))))
@@ -70,7 +70,7 @@ class _Unread:
 
 
 def one_line_warnings() -> None:
-    """From now on a warning, whoever gives it, is one line without the code that it came from."""
+    """From now on every warning is one line, without the code that raised it."""
 
     def show(
         message: Warning | str,

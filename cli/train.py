@@ -29,8 +29,8 @@ from auglik.system.stop import stop_on_signals
 @click.command()
 @options(SETTINGS.values())
 @options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the interrupted run.", panel=Group.COMMAND)
-@click.option("--restart", is_flag=True, help="Begin the interrupted run anew.", panel=Group.COMMAND)
+@click.option("--resume", is_flag=True, help="Continue the interrupted run from its checkpoint.", panel=Group.COMMAND)
+@click.option("--restart", is_flag=True, help="Start the interrupted run over.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
 def train(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
@@ -44,17 +44,17 @@ def train(config_file: Path | None, print_config: bool, resume: bool, restart: b
     planned = make_plan(plan(config, {}, [cell]), [config.seed], place)
     (job,) = planned.jobs
     if not planned.todo:
-        click.echo(f"{job.folder} holds this run, finished:")
+        click.echo(f"{job.folder} already holds this run, finished:")
         return summarize_run(planned.done[job.settings])
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
-        raise InputError(f"{job.folder} holds this run, interrupted: --resume goes on with it, --restart begins anew")
+        raise InputError(f"{job.folder} holds this run, interrupted: --resume continues it, --restart starts over")
 
     facts = planned.facts[config.dataset]
     click.echo(f"views: {training_pipeline(job.run, facts.shape(), facts.classes).describe()}")
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
         (outcome,) = carry_out(planned, Local(1), stop, progress, lambda outcome: None)
     if outcome.interrupted:
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; the same command with --resume goes on from it")
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
         raise SystemExit(128 + (stop.signal or 0))
     if outcome.results is None:
         if outcome.details is not None:
@@ -71,7 +71,7 @@ def summarize_run(results: Results) -> None:
 
 
 def summarize(scores: Mapping[str, float]) -> None:
-    """A line each part."""
+    """One line per part."""
 
     def score(name: str) -> float:
         return scores.get(name, math.nan)
@@ -87,6 +87,6 @@ def summarize(scores: Mapping[str, float]) -> None:
 
 
 def say_absent(runs: Iterable[Results]) -> None:
-    """Says which classes the test images of the runs lack, each lack once."""
+    """Prints which classes are missing from the runs' test images, each case once."""
     for absent in dict.fromkeys(run.absent_classes for run in runs if run.absent_classes):
         click.echo(absent_line(absent))

@@ -26,7 +26,7 @@ NAMES = (
     "calibration",
     "verdicts",
 )
-"""Those of the registry, which a test compares: importing it takes seconds that `--help` need not wait for."""
+"""Those of the registry, as a test checks: importing it takes seconds that `--help` need not wait for."""
 
 
 @click.command()
@@ -41,7 +41,7 @@ NAMES = (
     "--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True, panel=Group.MEASURED
 )
 @click.option(
-    "--data", help="A data set for the studies of real images, beside digits: a name or a path.", panel=Group.MEASURED
+    "--data", help="A data set for the studies of real images, besides digits: a name or a path.", panel=Group.MEASURED
 )
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True, panel=Group.MACHINE
@@ -50,7 +50,7 @@ NAMES = (
     "--jobs",
     metavar="N",
     type=click.IntRange(1, MOST_THREADS),
-    help="Studies at a time [two, or the cores if fewer].",
+    help="Studies to run at a time [two, or the number of cores if fewer].",
     panel=Group.MACHINE,
 )
 @one_line_errors
@@ -59,7 +59,7 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
 
     Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, schedules,
     calibration, verdicts. All by default.
-    Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 only if all hold.
+    Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]
     if data is not None:
@@ -87,13 +87,13 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
     for report in reports:
         click.echo(f"\n{report.study} ({report.seconds:.1f} s)")
         if report.error is not None:
-            click.echo(f"  FAILS  the study broke: {report.error}")
+            click.echo(f"  FAILS  the study crashed: {report.error}")
         for claim in report.claims:
             click.echo(f"  {claim.line()}")
         for remark in report.remarks if report.error is None else ():
             click.echo(f"  note   {remark}")
     claims = [claim for report in reports for claim in report.claims]
     failed = [claim for claim in claims if not claim.holds]
-    click.echo(f"\n{len(claims)} claims, {len(failed)} fail; wrote {path} and the figures beside it")
+    click.echo(f"\n{len(claims)} claims, {len(failed)} fail; wrote {path} and the figures next to it")
     if not all(report.holds for report in reports):
         raise SystemExit(1)

@@ -16,25 +16,25 @@ from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 
-SHOWN = (
+SHEET_SETTINGS = (
     "dataset", "train_images", "views", "augment", "flip", "crop_padding", "rotation", "mollify", "clean_share",
     "alpha", "beta", "k_noise", "k_blur", "soften", "soften_into", "compose", "seed",
 )  # fmt: skip
 
 
-MOST = 100
-"""Rows and columns that a sheet can have and be looked at."""
+MOST_VIEWS = 100
+"""Most rows and columns of a sheet that can still be viewed."""
 
 
 @click.command()
-@options(setting for setting in SETTINGS.values() if setting.key in SHOWN)
+@options(setting for setting in SETTINGS.values() if setting.key in SHEET_SETTINGS)
 @click.option(
     "--images",
     metavar="N",
-    type=click.IntRange(1, MOST),
+    type=click.IntRange(1, MOST_VIEWS),
     default=6,
     show_default=True,
-    help="Images on the sheet, one a row.",
+    help="Images on the sheet, one per row.",
     panel=Group.VIEWS,
 )
 @click.option(
@@ -43,7 +43,7 @@ MOST = 100
     type=click.IntRange(0, LARGEST),
     default=0,
     show_default=True,
-    help="The epoch whose views are shown.",
+    help="Epoch whose views are shown.",
     panel=Group.VIEWS,
 )
 @click.option(
@@ -61,17 +61,17 @@ def views(
     data_dir: Path,
     **command_line: object,
 ) -> None:
-    """Writes a contact sheet (PNG) of the views that a run of these settings trains on.
+    """Writes a contact sheet (PNG) of the views that a run with these settings trains on.
 
-    A row shows an image as it is and its K views, each with its role, temperature, decay and operations.
+    Each row shows an image and its K views, each with its role, temperature, decay and operations.
     """
     from auglik.report.contact_sheet import class_names, contact_sheet, save  # here, as matplotlib takes long to load
 
     asked = run_config(given(config_file, command_line))
     if print_config:
-        return say_config({key: value for key, value in flatten(asked).items() if key in SHOWN})
-    if asked.views > MOST:
-        raise InputError(f"views: expected at most {MOST} on a sheet, got {asked.views:,}")
+        return say_config({key: value for key, value in flatten(asked).items() if key in SHEET_SETTINGS})
+    if asked.views > MOST_VIEWS:
+        raise InputError(f"views: expected at most {MOST_VIEWS} per sheet, got {asked.views:,}")
     check_files([output])
     source = open_dataset(asked.dataset, data_dir)
     run = resolve(asked, source, read_facts(source))

@@ -1,4 +1,4 @@
-"""Checks where user tensors enter an objective: what was expected, what came, the likely cause."""
+"""Checks of user tensors that enter an objective: what was expected, what was given, the likely cause."""
 
 import math
 
@@ -33,14 +33,14 @@ def check_views(logits: Tensor, *, decay: Tensor, weight: Tensor | None, log_imp
         if value.shape != logits.shape[:2] or not value.is_floating_point():
             hint = ""
             if value.ndim == 2 and value.shape == logits.shape[1::-1]:
-                hint = "; images and views look exchanged"
+                hint = "; images and views look swapped"
             elif value.ndim == 1:
                 hint = "; one value per view and image is needed"
             raise InputError(f"expected floating {name} [K,B] = {list(logits.shape[:2])}, got {_shape(value)}{hint}")
 
 
 def check_labels(labels: Tensor, logits: Tensor, likelihood: Likelihood) -> None:
-    """Raises InputError unless labels are integers [B], or floating [B,C] where the likelihood has soft labels."""
+    """Raises InputError unless labels are integers [B], or floating [B,C] if the likelihood takes soft labels."""
     B, C = logits.shape[1], logits.shape[2] - likelihood.extra_outputs
     if labels.ndim == 2 and labels.is_floating_point():
         if not likelihood.soft_labels:
@@ -63,7 +63,7 @@ def check_values(
 ) -> None:
     """Raises InputError for decay outside [0,1], weights that are negative or not finite, log importance of inf or NaN.
 
-    And for labels that name no class or do not sum to one.
+    Also for labels that are not a class or do not sum to one.
     """
     if not bool(((decay >= 0) & (decay <= 1)).all()):
         raise InputError(f"expected decay in [0,1], got values from {decay.min():g} to {decay.max():g}")

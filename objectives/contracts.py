@@ -1,7 +1,7 @@
 """The two contracts of an objective: a likelihood makes a table of log-likelihoods, an aggregator folds its views.
 
-Shapes are K views, B images, C classes, in that order. An implementation is a frozen dataclass in a short file of
-its own; its fields are its parameters.
+Shapes are K views, B images, C classes, in that order. An implementation is a frozen dataclass in its own short
+file; its fields are its parameters.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from auglik.objectives.schedule import Schedule
 
 
 class Remark(NamedTuple):
-    """What a reader of a likelihood's figures should know, and under which aggregators it holds."""
+    """A remark for readers of a likelihood's figures, and the aggregators under which it holds."""
 
     text: str
     holds: Callable[["Aggregator"], bool] = lambda aggregator: True
@@ -25,24 +25,24 @@ class Likelihood(Protocol):
     formula: ClassVar[str]
     source: ClassVar[str]
     soft_labels: ClassVar[bool]
-    """Whether labels [B,C] make sense: the constants of some likelihoods hold for one-hot labels only."""
+    """Whether labels [B,C] are allowed: the constants of some likelihoods hold only for one-hot labels."""
     extra_outputs: ClassVar[int]
     """How many outputs the network has beyond the C classes; logits are then [K,B,C + extra_outputs]."""
     remarks: ClassVar[tuple[Remark, ...]]
 
     @property
     def schedule(self) -> Schedule | None:
-        """The distribution of decay that it normalizes over: a field, in which a run puts its own; None for no need."""
+        """The distribution of decay that it normalizes over: a field that a run sets to its own; None if not needed."""
         ...
 
     def label_decay(self, decay: Tensor) -> Tensor:
-        """The share of each view's label that is trained as lost, of the shape of `decay`: the decay itself, but where
+        """The share of each view's label that is trained as lost, of the shape of `decay`: the decay itself, unless
         the likelihood ignores it or spreads more.
         """
         ...
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        """[K,B,C + extra_outputs], [K,B] -> [K,B,C], computed in float32 or better whatever comes in."""
+        """[K,B,C + extra_outputs], [K,B] -> [K,B,C], computed in float32 or better whatever the input."""
         ...
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
@@ -51,17 +51,17 @@ class Likelihood(Protocol):
 
 
 class Aggregator(Protocol):
-    """table [K,B,C] -> [B,C], elementwise over classes (but for the normalized ones)."""
+    """table [K,B,C] -> [B,C], elementwise over classes (except for the normalized ones)."""
 
     formula: ClassVar[str]
     source: ClassVar[str]
     minimum_views: ClassVar[int]
     trains: ClassVar[bool]
-    """Whether it may be trained with: False where the objective is unbounded above."""
+    """Whether it may be used in training: False if the objective is unbounded above."""
 
     @property
     def likelihood_power(self) -> float:
-        """The power of its likelihood that a view counts by in the gradient: 1 in a mean of likelihoods.
+        """The power of its likelihood that weights a view in the gradient: 1 in a mean of likelihoods.
 
         At 0, in a mean of log-likelihoods, constants of a view that are the same for all labels move nothing.
         """
@@ -69,7 +69,7 @@ class Aggregator(Protocol):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of its figures should know."""
+        """Remarks for readers of its figures."""
         ...
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
@@ -80,5 +80,5 @@ class Aggregator(Protocol):
         ...
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
-        """[K,B,C] -> [B,C]: the log-probabilities, up to normalization, of an image of which K views are seen."""
+        """[K,B,C] -> [B,C]: the log-probabilities, up to normalization, of an image from K views."""
         ...

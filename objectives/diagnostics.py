@@ -14,9 +14,9 @@ def view_gradients(
     weight: Tensor | None = None,
     log_importance: Tensor | None = None,
 ) -> Tensor:
-    """d log-likelihood / d table at the observed label, [K,B]: what a view counts for.
+    """d log-likelihood / d table at the observed label, [K,B]: the weight of a view.
 
-    Under soft labels the sum over the classes that have label mass.
+    With soft labels, the sum over the classes that have label mass.
     """
     with torch.enable_grad():
         table = objective.likelihood.table(logits.detach(), decay).detach().requires_grad_()
@@ -28,5 +28,5 @@ def view_gradients(
 
 
 def negative_share(gradients: Tensor) -> Tensor:
-    """The share of images, [K,B] -> [], with a view that the objective would rather see worse (durbin-koopman can)."""
+    """The share of images, [K,B] -> [], with a view whose likelihood the objective lowers (durbin-koopman can)."""
     return (gradients < 0).any(0).float().mean()

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Input that cannot be used: one line with what was expected, what came and the likely cause."""
+    """Input that cannot be used: one line with what was expected, what was given and the likely cause."""

@@ -17,7 +17,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def per_class(values: Tensor) -> Tensor:
-    """Values of views, [K,B] -> [K,B,1], in float32 or better: decay beside a table."""
+    """Values of views, [K,B] -> [K,B,1], in float32 or better: decay to go with a table."""
     return at_least_float32(values)[..., None]
 
 

@@ -53,8 +53,8 @@ class Objective:
     ) -> Tensor:
         """log p(label | views): [K,B,C'], [K,B], [B] or [B,C], [K,B], [K,B] -> [B].
 
-        Raises InputError for wrong shapes or dtypes, for soft labels with a likelihood that has none, for too few
-        views and, on a CPU outside compiled code (elsewhere a look would wait for the device), for values out of range.
+        Raises InputError for wrong shapes or dtypes, for soft labels if the likelihood takes none, for too few
+        views and, on a CPU outside compiled code (elsewhere the check would wait), for values out of range.
         """
         check_logits(logits, self.likelihood.extra_outputs)
         check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
@@ -74,18 +74,18 @@ class Objective:
     ) -> Tensor:
         """Minus the mean log-likelihood over images, the training loss; checks as `fold` does.
 
-        Raises InputError for an aggregator that is not to be trained with.
+        Raises InputError for an aggregator that is not for training.
         """
         self.check_trains()
         return -look_up_label(self.fold(logits, decay, weight, log_importance), labels).mean()
 
     def predict(self, logits: Tensor) -> Tensor:
-        """Log-probabilities of the classes of images of which K views are seen: [K,B,C'] -> [B,C]."""
+        """Log-probabilities of the classes of images from K views each: [K,B,C'] -> [B,C]."""
         check_logits(logits, self.likelihood.extra_outputs)
         return self.aggregator.predictive(self.likelihood.log_probabilities(logits)).log_softmax(-1)
 
     def remarks(self) -> list[str]:
-        """What a reader of its figures should know."""
+        """Remarks for readers of its figures."""
         of_likelihood = [remark.text for remark in self.likelihood.remarks if remark.holds(self.aggregator)]
         return [*of_likelihood, *self.aggregator.remarks]
 

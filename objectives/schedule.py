@@ -1,4 +1,4 @@
-"""How much label a mollified view loses, and the distribution of that loss in training."""
+"""How much of its label a mollified view loses, and the distribution of that loss in training."""
 
 import math
 from dataclasses import dataclass

@@ -72,7 +72,7 @@ class Context(NamedTuple):
     """Fewer draws and points; the claims are the same."""
     seed: int
     data: str | None
-    """A data set (name or path) for studies of real images beside their own; None for theirs alone."""
+    """A data set (name or path) for studies of real images besides their own; None for theirs only."""
     progress: Callable[[float], None]
     """Told, now and then, the share of the study that is done."""
 

@@ -14,7 +14,7 @@ from auglik.studies.study import Claim, Context, save
 from auglik.system.files import write_json
 from auglik.version import __version__
 
-Progress = Callable[[str, float], None]
+StudyProgress = Callable[[str, float], None]
 """Told, now and then, the share of a study that is done."""
 
 
@@ -64,9 +64,9 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
 
 
 def run(
-    names: Sequence[str], folder: Path, progress: Progress, quick: bool, seed: int, data: str | None, jobs: int
+    names: Sequence[str], folder: Path, progress: StudyProgress, quick: bool, seed: int, data: str | None, jobs: int
 ) -> Iterator[Report]:
-    """Runs studies, `jobs` at a time in processes of their own, and yields each report as it comes."""
+    """Runs studies, `jobs` at a time in separate processes, and yields each report as it is ready."""
     if jobs == 1:
         for name in names:
             yield run_study(name, Context(quick, seed, data, lambda share, name=name: progress(name, share)), folder)  # type: ignore[misc]

@@ -97,7 +97,7 @@ def test_examples_train_in_processes_of_their_own_and_are_remembered_by_their_so
     source = (lab / "my_lab" / "folds.py").read_text()
     (lab / "my_lab" / "folds.py").write_text(source.replace("best if weight", "1 * best if weight"))
     said = compare(lab, "--dry-run", status=2)
-    assert "the code of my_lab.folds:BestViews was edited since" in said
+    assert "the code of my_lab.folds:BestViews has been edited since" in said
     assert len(said.strip().splitlines()) == 1
     for path in results:
         path.unlink()
@@ -130,7 +130,7 @@ def test_built_in_names_of_every_kind_can_be_checked(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["smoothed"], "names likelihood and confidence: say which with --as"),
+        (["smoothed"], "names likelihood and confidence: choose with --as"),
         (["jensn"], "did you mean 'jensen'?"),
         (["jensen", "--image", "3x32"], "expected CHANNELSxHEIGHTxWIDTH"),
         (["geometric:T=0"], "expected T > 0"),

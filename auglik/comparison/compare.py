@@ -1,4 +1,4 @@
-"""`compare`: a comparison from Python, planned and carried out as `auglik compare` does it."""
+"""`compare`: a comparison from Python, planned and carried out as `auglik compare` does."""
 
 import threading
 import warnings
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from auglik.comparison.comparison import Comparison
 from auglik.comparison.images import Images, keep_images
+from auglik.comparison.loaded import Comparison
 from auglik.comparison.named import text_of
-from auglik.comparison.progress import bar
+from auglik.comparison.progress_bar import bar
 from auglik.data import Source
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Cell
@@ -45,24 +45,24 @@ def compare(
     fail_fast: bool = False,
     quiet: bool = False,
 ) -> Comparison:
-    """Trains cells over seeds and compares each with the reference: all that `auglik compare` does but the report.
+    """Trains cells over seeds and compares each with the reference, as `auglik compare` does, but writes no report.
 
-    `cells` are settings by the cell's name, the reference first; without them it is the main job, unless `settings`,
-    which all cells share, give several likelihoods or aggregators in a list: their product is then compared, as is
-    any other setting that is given as a list. `seeds` are how many, or which. `dataset` is a name or a path, arrays
-    or two torch data sets, training and test; these are kept in `output`. Objectives, networks and augmentations may
-    be objects, also of classes that the program itself defines: their text is kept there too. Finished runs in
-    `output` are not trained again, and calling it again after an interruption goes on.
+    `cells` are settings by cell name, the reference first; without them it is the main job, unless `settings`,
+    which all cells share, list several likelihoods or aggregators: then their product is compared, as is
+    any other setting given as a list. `seeds` is a number or a list of seeds. `dataset` is a name or a path, arrays
+    or two torch data sets, training and test; a copy is kept in `output`. Objectives, networks and augmentations may
+    be objects, even of classes defined in the program itself: their source is kept there too. Finished runs in
+    `output` are not trained again; after an interruption, call it again to continue.
 
-    Raises InputError for whatever would stop a run before it starts, and where no run ended well; warns of runs that
-    failed. KeyboardInterrupt once an interrupted run has written its checkpoint.
+    Raises InputError for anything that would stop a run before it starts, and if no run succeeded; warns of runs that
+    failed. Raises KeyboardInterrupt once an interrupted run has written its checkpoint.
     """
     place = Place(output=str(output), data_dir=str(data_dir), download=download, threads=threads, jobs=jobs)
     ensure_writable(Path(output))
     shared = {key: _values(key, value, Path(output)) for key, value in (settings or {}).items()}
     if dataset is not None:
         if "dataset" in shared:
-            raise InputError("dataset: expected once, got it among the settings too")
+            raise InputError("dataset: expected once, got it in `settings` too")
         shared["dataset"] = [_dataset(dataset, Path(output))]
     single = {key: values[0] for key, values in shared.items() if len(values) == 1}
     common = change(RunConfig(), {key: one for key, one in single.items() if key not in ("likelihood", "aggregator")})
@@ -81,9 +81,9 @@ def compare(
     runs = collect(plan, outcomes)
     write(Path(output), plan, planned, runs, reference)
     if stop.signal is not None:
-        raise KeyboardInterrupt(f"interrupted; the same call goes on from here ({output} has what is done)")
+        raise KeyboardInterrupt(f"interrupted; make the same call again to continue ({output} has what is done)")
     if not any(runs.values()):
-        raise InputError(f"no run ended well: {outcomes[0].job.cell}: {outcomes[0].error}")
+        raise InputError(f"no run succeeded: {outcomes[0].job.cell}: {outcomes[0].error}")
     return Comparison(Path(output), reference)
 
 
@@ -106,11 +106,11 @@ def _values(key: str, value: object, output: Path) -> list[object]:
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    """Raises InputError for no seed, one that is given twice or is no integer >= 0."""
+    """Raises InputError for no seeds, duplicates, and anything but integers >= 0."""
     found = list(range(seeds)) if type(seeds) is int else list(seeds) if isinstance(seeds, Sequence) else []
     whole = all(type(seed) is int and seed >= 0 for seed in found)
     if not found or not whole or len(set(found)) < len(found):
-        raise InputError(f"seeds: expected how many (at least 1) or different integers >= 0, got {seeds!r:.60}")
+        raise InputError(f"seeds: expected a number (at least 1) or distinct integers >= 0, got {seeds!r:.60}")
     return found
 
 
@@ -121,7 +121,7 @@ def _warn(outcome: Outcome) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[StopRequest]:
-    """Signals can be heard in the main thread alone."""
+    """Only the main thread can receive signals."""
     if threading.current_thread() is threading.main_thread():
         with stop_on_signals() as stop:
             yield stop

@@ -1,4 +1,4 @@
-"""The forest of differences as a matplotlib figure, to be put into papers and changed as one likes."""
+"""The forest of differences as a matplotlib figure, for papers and further changes."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def plot_forest(inference: Inference, metric: str = PRIMARY, ax: "Axes | None" = None) -> "Axes":
     """A mark and a 95% interval for every cell, the first on top; without an interval, the mark alone.
 
-    The primary endpoint's verdicts stand to the right. Raises InputError for a metric that was not compared.
+    The primary endpoint's verdicts are on the right. Raises InputError for a metric that was not compared.
     """
     rows = [row for row in inference.metrics if row.metric == metric]
     if not rows:

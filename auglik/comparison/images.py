@@ -1,4 +1,4 @@
-"""Images that a program holds, kept as a `.npz` file: all runs and whoever repeats them read the same."""
+"""Images of a program, kept as a `.npz` file, so that all runs, and anyone who repeats them, read the same."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from auglik.data.stored import CLASS_NAMES
 from auglik.objectives import InputError
 from auglik.system.files import ensure_writable, write_npz
 
-FOLDER = "data"
-PARTS = ("train", "test")
+DATA_FOLDER = "data"
+DATA_PARTS = ("train", "test")
 
 
 @runtime_checkable
 class MapDataset(Protocol):
-    """A map-style `torch.utils.data.Dataset`: (image, class number) by place.
+    """A map-style `torch.utils.data.Dataset`: (image, class number) by index.
 
     Images are uint8 tensors or arrays, floats in [0,1], or PIL images in L or RGB; without random transforms.
     """
@@ -28,28 +28,28 @@ class MapDataset(Protocol):
     def __getitem__(self, place: int, /) -> tuple[ArrayLike, int]: ...
 
 
-Part = tuple[ArrayLike, ArrayLike] | MapDataset
-"""Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of such."""
-Images = Mapping[str, ArrayLike] | Sequence[Part]
-"""train_images, train_labels, test_images, test_labels and perhaps class_names [C]; or the two parts."""
+PartImages = tuple[ArrayLike, ArrayLike] | MapDataset
+"""Images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N]; or a data set of them."""
+Images = Mapping[str, ArrayLike] | Sequence[PartImages]
+"""train_images, train_labels, test_images, test_labels and optionally class_names [C]; or the two parts."""
 
 
 def keep_images(images: Images, output: Path) -> str:
     """The path, below `output`, of the `.npz` file that holds them, named by its content.
 
-    Raises InputError for anything else than `Images`, for images that are no images, and for a data set that gives
-    another image when it is asked for the same one twice.
+    Raises InputError for anything but `Images`, for images that are not images, and for a data set that gives
+    different images for the same index.
     """
     arrays = _by_name(images)
     checked = {
         part: check_arrays(
             _array(arrays[f"{part}_images"]), _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images"
         )
-        for part in PARTS
+        for part in DATA_PARTS
     }
     names = np.asarray(arrays[CLASS_NAMES], dtype=np.str_) if CLASS_NAMES in arrays else None
-    marks = [digest(checked[part])[:8] for part in PARTS]
-    path = output / FOLDER / f"{'-'.join(marks)}.npz"
+    marks = [digest(checked[part])[:8] for part in DATA_PARTS]
+    path = output / DATA_FOLDER / f"{'-'.join(marks)}.npz"
     if not path.exists():
         ensure_writable(path.parent)
         write_npz(path, **_stored(checked, names))
@@ -71,13 +71,13 @@ def _by_name(images: Images) -> Mapping[str, ArrayLike]:
             got = f"no {missing[0]}" if missing else f"{unknown[0]!r} too"
             raise InputError(f"dataset: expected {', '.join(Npz.entries)} (and class_names), got {got}")
         return images
-    if not isinstance(images, list | tuple) or len(images) != len(PARTS):
+    if not isinstance(images, list | tuple) or len(images) != len(DATA_PARTS):
         raise InputError(
             "dataset: expected a name, a path, a mapping of arrays, or the training and the test part, got"
             f" {type(images).__name__}"
         )
     found: dict[str, ArrayLike] = {}
-    for name, part in zip(PARTS, images, strict=True):
+    for name, part in zip(DATA_PARTS, images, strict=True):
         columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
         found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
     names = [getattr(part, "classes", None) for part in images]
@@ -95,7 +95,9 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
     if len({image.shape for image in images}) > 1:
         raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
     if not np.array_equal(_array(part[0][0]), images[0], equal_nan=True):
-        raise InputError(f"dataset, {name}: expected images without random transforms, got another one the second time")
+        raise InputError(
+            f"dataset, {name}: expected images without random transforms, got a different one the second time"
+        )
     return np.stack(images), np.array([int(label) for _, label in pairs])
 
 

@@ -1,4 +1,4 @@
-"""Objects as the text that names them: what a run's settings say, and what its own process makes it from again."""
+"""Objects as text that names them: what a run's settings hold, and what its process rebuilds the object from."""
 
 import dataclasses
 import inspect
@@ -30,8 +30,8 @@ KINDS: Mapping[str, Registry[object]] = {
 def text_of(key: str, value: object, output: Path) -> Scalar:
     """The value of a setting as a program gives it, in the form that a configuration file has.
 
-    An object of one's own is named by its module or file; what the program itself defines is kept in a file below
-    `output`. Raises InputError for an object that no name can stand for.
+    A user's object is named by its module or file; what the program itself defines is kept in a file below
+    `output`. Raises InputError for an object that cannot be named.
     """
     if value is None or isinstance(value, str | int | float | bool):
         return value
@@ -60,15 +60,17 @@ def _with_parameters(name: str, value: object, default: object) -> str:
 
 
 def _check_all_named(key: str, value: object, named: object) -> None:
-    """Raises InputError where a field of the object is lost in its name: neither a parameter nor its default."""
+    """Raises InputError if the name would lose a field of the object: neither a parameter nor at its default."""
     for item in dataclasses.fields(value):  # type: ignore[arg-type]
         own, found = getattr(value, item.name), getattr(named, item.name)
         if own != found and type(own).__name__ == type(found).__name__:
-            raise InputError(f"{key}: {item.name} of {value!r:.60} is no number and no text that a setting could hold")
+            raise InputError(
+                f"{key}: {item.name} of {value!r:.60} is neither a number nor text that a setting can hold"
+            )
 
 
 def _source(key: str, made: object, output: Path) -> str:
-    """The module or file that defines a class or function, as an import path has it."""
+    """The module or file that defines a class or function, as in an import path."""
     name, module = made.__qualname__, made.__module__  # type: ignore[attr-defined]
     if "<locals>" in name or "." in name:
         raise InputError(f"{key}: expected {name} at the top level of a module, where it can be imported from")

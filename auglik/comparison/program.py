@@ -1,7 +1,7 @@
-"""What a program or notebook defines itself, kept as a file that runs in processes of their own can import.
+"""What a program or notebook defines itself, kept as a file that runs in other processes can import.
 
-Of a program's top level, a class or function needs the imports, definitions and constants that its text names, and
-those that these name in turn. They are copied; all else, which would run, is not.
+From a program's top level, a class or function needs the imports, definitions and constants that its source names, and
+those that these name in turn. They are copied; everything else, which would run, is not.
 """
 
 import ast
@@ -16,14 +16,14 @@ from typing import BinaryIO
 from auglik.objectives import InputError
 from auglik.system.files import atomic_write, ensure_writable
 
-FOLDER = "code"
+CODE_FOLDER = "code"
 Definition = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
 def kept_code(name: str, output: Path) -> Path:
     """The file, below `output` and named by its content, that defines `name` as the program does.
 
-    Raises InputError where the program's text cannot be had, and for names that the program computes.
+    Raises InputError if the program's source is unavailable, and for names that the program computes.
     """
     definitions: dict[str, tuple[int, Definition, str]] = {}
     computed: set[str] = set()
@@ -49,9 +49,9 @@ def kept_code(name: str, output: Path) -> Path:
         needed[place] = text
         waiting += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
     if name not in seen:
-        raise InputError(f"{name}: expected its text in the program, got none: put it into a module and import it")
+        raise InputError(f"{name}: expected its source in the program, got none: put it into a module and import it")
     content = "\n\n".join(needed[place] for place in sorted(needed)) + "\n"
-    path = output / FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
+    path = output / CODE_FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
     if not path.exists():
         ensure_writable(path.parent)
         atomic_write(path, partial(_write, content))
@@ -63,7 +63,7 @@ def _write(content: str, file: BinaryIO) -> None:
 
 
 def _statements() -> Iterator[tuple[ast.stmt, str]]:
-    """The top level of the program, in the order in which it ran, each with its text."""
+    """The top level of the program in the order in which it ran, each statement with its source."""
     for text in _texts():
         try:
             statements = ast.parse(text).body

@@ -1,4 +1,4 @@
-"""Label confidence: how much of its label a transformation leaves to a view."""
+"""Label confidence: how much of its label a view keeps after a transformation."""
 
 from auglik.confidence.composition import Compose, decay_of
 from auglik.confidence.contract import ConfidenceMap, decay_of_confidence

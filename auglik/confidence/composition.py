@@ -1,4 +1,4 @@
-"""The decay of a view from everything that was done to it."""
+"""The decay of a view from all operations on it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.confidence.contract import Floats, decay_of_confidence
+from auglik.confidence.contract import decay_of_confidence
 from auglik.confidence.rules import Rules, map_of
+from auglik.system.array_types import FloatArray
 from auglik.views.augmentation import OPERATIONS, Applied
 
 Compose = Literal["kept", "published"]
@@ -23,7 +24,7 @@ def decay_of(
     p = 0.01 where every other class has 0.11. As gamma ends at 1, such views count as chance here.
     Branches are averaged by share. Raises InputError for unusable tables.
     """
-    mass: Floats = np.ones(1, np.float32)
+    mass: FloatArray = np.ones(1, np.float32)
     for branches in applied:
         mass = mass * sum(branch.share * _mass(branch, rules, classes, compose) for branch in branches)
     decay = 1 - mass if compose == "kept" else decay_of_confidence(mass, classes)

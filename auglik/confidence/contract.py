@@ -4,15 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+from auglik.system.array_types import FloatArray
 
 
 class ConfidenceMap(Protocol):
     """A frozen dataclass whose fields are the map's parameters."""
 
-    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
         """p [n], what `operation` at these strengths [n] leaves on the true class: 1/classes <= p <= 1.
 
         Magnitudes are in the operation's own unit, visibility is the share of the image that can still be seen.
@@ -22,7 +21,7 @@ class ConfidenceMap(Protocol):
     def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
         """Those of `operations` that it has no figures for.
 
-        Raises InputError where it cannot be used at all, or not with these classes [C].
+        Raises InputError if it cannot be used at all, or not with these classes [C].
         """
         ...
 
@@ -31,11 +30,11 @@ class ConfidenceMap(Protocol):
         ...
 
 
-def within_chance_and_one(p: Floats, classes: int) -> Floats:
+def within_chance_and_one(p: FloatArray, classes: int) -> FloatArray:
     """p clamped to [1/C, 1]."""
     return np.clip(p, 1 / classes, 1)
 
 
-def decay_of_confidence(p: Floats, classes: int) -> Floats:
+def decay_of_confidence(p: FloatArray, classes: int) -> FloatArray:
     """gamma = (1-p) C/(C-1): the lost mass goes to the C-1 wrong classes; 1 for p below chance."""
     return np.clip((1 - p) * (classes / (classes - 1)), 0, 1)

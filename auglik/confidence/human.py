@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from auglik.confidence.contract import Floats, within_chance_and_one
+from auglik.confidence.contract import within_chance_and_one
 from auglik.confidence.smoothed import Smoothed
 from auglik.confidence.strength import OCCLUSIONS
+from auglik.system.array_types import FloatArray
 
 
 class Curve(NamedTuple):
     """p at x, piecewise linear, constant beyond its ends."""
 
-    argument: Callable[[Floats, Floats], Floats]
+    argument: Callable[[FloatArray, FloatArray], FloatArray]
     """x from magnitude and visibility."""
     x: tuple[float, ...]
     p: tuple[float, ...]
@@ -51,7 +52,7 @@ class Human:
     More contrast than the image's own leaves p = 1.
     """
 
-    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
         if operation not in CURVES:
             return Smoothed().confidence(operation, magnitude, visibility, classes)
         argument, x, p = CURVES[operation]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from auglik.confidence.contract import Floats, within_chance_and_one
+from auglik.confidence.contract import within_chance_and_one
 from auglik.confidence.table import Table, parse_table, read_bytes
 from auglik.data.class_names import by_number, class_numbers
 from auglik.objectives import InputError
+from auglik.system.array_types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Measured:
     table: str = ""
     relative: bool = False
 
-    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
         operations = self._load().operations
         curve = operations[operation]
         p = np.interp(visibility if curve.axis == "visibility" else magnitude, curve.at, curve.value)

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from auglik.confidence.contract import Floats, within_chance_and_one
+from auglik.confidence.contract import within_chance_and_one
 from auglik.confidence.strength import strength, without_strength
 from auglik.objectives import InputError
+from auglik.system.array_types import FloatArray
 
 
-def polynomial(s: Floats, k: float, p_min: float) -> Floats:
+def polynomial(s: FloatArray, k: float, p_min: float) -> FloatArray:
     """p = 1 - (1 - p_min) s^k."""
     return 1 - (1 - p_min) * s**k
 
@@ -29,7 +30,7 @@ class Polynomial:
         if not 0 <= self.p_min <= 1:
             raise InputError(f"polynomial: expected a confidence p_min in [0,1] (0: chance), got {self.p_min}")
 
-    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
         s = strength(operation, magnitude, visibility)
         return within_chance_and_one(polynomial(s, self.k, max(self.p_min, 1 / classes)), classes)
 

@@ -85,7 +85,7 @@ def check_rules(rules: Rules, possible: Iterable[str], class_names: Sequence[str
         if missing := rule.map.lacking(governed, class_names):
             raise InputError(
                 f"soften: expected a confidence for each of {', '.join(governed)}, but {rule.map} lacks"
-                f" {', '.join(missing)}: measure a table with them, or give them rules of their own"
+                f" {', '.join(missing)}: measure a table with them, or give them separate rules"
             )
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from auglik.confidence.contract import Floats, within_chance_and_one
+from auglik.confidence.contract import within_chance_and_one
 from auglik.confidence.polynomial import polynomial
 from auglik.confidence.strength import OCCLUSIONS, lost_bits_above_two, strength, without_strength
+from auglik.system.array_types import FloatArray
 
 
 class Law(NamedTuple):
@@ -47,7 +48,7 @@ follow it. Those without a strength (flip, invert, equalize, ...) leave p = 1.""
 class Smoothed:
     """A polynomial of the strength for each operation and sign of its magnitude (arXiv 2507.16427)."""
 
-    def confidence(self, operation: str, magnitude: Floats, visibility: Floats, classes: int) -> Floats:
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
         if operation == "posterize":
             s = np.clip(lost_bits_above_two(magnitude, visibility), 0, 1)
         else:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from auglik.confidence.contract import Floats
+from auglik.system.array_types import FloatArray
 
-Strength = Callable[[Floats, Floats], Floats]
+Strength = Callable[[FloatArray, FloatArray], FloatArray]
 """magnitude [n], visibility [n] -> s [n], not yet clamped to [0,1]."""
 
 WIDEST_FACTOR = 0.99
@@ -18,37 +18,37 @@ WIDEST_ANGLE = 135.0
 """Degrees."""
 
 
-def none(magnitude: Floats, visibility: Floats) -> Floats:
+def none(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """For operations that are there or not: they leave the label as it is."""
     return np.zeros_like(magnitude)
 
 
-def hidden(magnitude: Floats, visibility: Floats) -> Floats:
+def hidden(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """1 - v: 0 for an erased rectangle that did not fit, as it erased nothing."""
     return 1 - visibility
 
 
-def factor(magnitude: Floats, visibility: Floats) -> Floats:
+def factor(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """|magnitude| / 0.99."""
     return np.abs(magnitude) / WIDEST_FACTOR
 
 
-def angle(magnitude: Floats, visibility: Floats) -> Floats:
+def angle(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """|degrees| / 135."""
     return np.abs(magnitude) / WIDEST_ANGLE
 
 
-def lost_bits(magnitude: Floats, visibility: Floats) -> Floats:
+def lost_bits(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """1 - bits/8: the polynomial map's."""
     return 1 - magnitude / 8
 
 
-def lost_bits_above_two(magnitude: Floats, visibility: Floats) -> Floats:
+def lost_bits_above_two(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """1 - (bits - 2)/6: the smoothed map's."""
     return 1 - (magnitude - 2) / 6
 
 
-def below_threshold(magnitude: Floats, visibility: Floats) -> Floats:
+def below_threshold(magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """1 - threshold, the threshold in units of the brightest level."""
     return 1 - magnitude
 
@@ -79,7 +79,7 @@ OCCLUSIONS = tuple(name for name, strength in STRENGTHS.items() if strength is h
 """Operations whose strength is how much of the image they hide."""
 
 
-def strength(operation: str, magnitude: Floats, visibility: Floats) -> Floats:
+def strength(operation: str, magnitude: FloatArray, visibility: FloatArray) -> FloatArray:
     """s [n] of an operation, in [0,1]."""
     return np.clip(STRENGTHS[operation](magnitude, visibility), 0, 1)
 

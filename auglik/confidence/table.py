@@ -1,4 +1,4 @@
-"""Tables of measured confidence as files: JSON that a person can read, checked when it is read back."""
+"""Tables of measured confidence as files: readable JSON, checked on reading."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from auglik.objectives import InputError
 from auglik.system.files import write_json
 
-FORMAT = 1
+TABLE_FORMAT = 1
 
 AXES = ("magnitude", "visibility")
 
@@ -50,14 +50,14 @@ class Table:
 
 
 def write_table(path: Path, table: Table) -> None:
-    """Raises InputError where the system refuses."""
+    """Raises InputError if the system refuses."""
     operations = {name: curve._asdict() for name, curve in table.operations.items()}
     said = {field.name: getattr(table, field.name) for field in fields(table)}
-    write_json(path, {"format": FORMAT, **said, "part": "validation", "operations": operations})
+    write_json(path, {"format": TABLE_FORMAT, **said, "part": "validation", "operations": operations})
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises InputError where the file cannot be read."""
+    """Raises InputError if the file cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -70,8 +70,8 @@ def parse_table(content: bytes, where: str) -> Table:
     """The table in a file's content. Raises InputError, naming `where`, for anything that is no whole table."""
     try:
         data = json.loads(content)
-        if data["format"] != FORMAT:
-            raise InputError(f"{where}: expected format {FORMAT} of a confidence table, got {data['format']}")
+        if data["format"] != TABLE_FORMAT:
+            raise InputError(f"{where}: expected format {TABLE_FORMAT} of a confidence table, got {data['format']}")
         operations = {name: _curve(entry) for name, entry in data["operations"].items()}
         needed = [field.name for field in fields(Table) if field.name in data or field.default is MISSING]
         rest = {name: data[name] for name in needed if name != "operations"}
@@ -81,7 +81,7 @@ def parse_table(content: bytes, where: str) -> Table:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
         raise InputError(f"{where}: expected a table that `auglik confidence` wrote, got {cause}") from None
     if "identity" not in operations or not operations["identity"].value[0] > 0:
-        raise InputError(f"{where}: expected a confidence above 0 of untouched images (identity), got none")
+        raise InputError(f"{where}: expected a confidence above 0 for untouched images (identity), got none")
     return Table(**rest, operations=operations)
 
 

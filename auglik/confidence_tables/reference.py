@@ -29,7 +29,7 @@ class Reference(NamedTuple):
 
 
 def held_out(run: ResolvedRun, source: Source) -> Arrays:
-    """The validation images of a run. Raises InputError where they leave none."""
+    """The validation images of a run. Raises InputError if they leave none."""
     arrays = first(source.train(), run.train_images, run.config.split_seed)
     _, validation = split_validation(arrays, run.config.validation_fraction, run.config.split_seed)
     if not len(validation.labels):
@@ -44,7 +44,7 @@ def reference_job(run: ResolvedRun, facts: Facts, folder: Path, data_dir: Path, 
 
 
 def train_reference(job: Job, source: Source, *, stop: StopRequest, progress: Callable[[float], None]) -> None:
-    """Trains the reference model, or goes on with it; `load_reference` then loads its network.
+    """Trains the reference model, or continues it; `load_reference` then loads its network.
 
     Raises InputError, Interrupted and NonFiniteLossError as `train` does.
     """
@@ -58,13 +58,13 @@ def train_reference(job: Job, source: Source, *, stop: StopRequest, progress: Ca
 def load_reference(folder: Path, run: ResolvedRun, facts: Facts, training_images: int) -> Reference:
     """The network of the run in `folder`, on its device.
 
-    Raises InputError where its checkpoint is missing, damaged, of other settings or not at the end of the training, and
+    Raises InputError if its checkpoint is missing, damaged, of other settings or not at the end of the training, and
     where this machine lacks its device.
     """
     found = checkpoints.load(folder / checkpoints.NAME, settings_hash(run, facts.digest))
     steps = lengths(run, training_images).steps
     if found.step != steps:
-        raise InputError(f"{folder} holds a run that has not ended (step {found.step} of {steps}): finish it first")
+        raise InputError(f"{folder} holds a run that is not finished (step {found.step} of {steps}): finish it first")
     choose_device(run.config.device)
     network = make_network(run, facts.channels, facts.classes)
     network.load_state_dict(found.scored())

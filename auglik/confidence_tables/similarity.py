@@ -1,6 +1,6 @@
-"""Similarity of images to their transformed selves, by torchmetrics; and of their pixels' correlation.
+"""Similarity of images to their transformed versions, by torchmetrics; and of their pixels' correlation.
 
-Images are uint8 [n,c,H,W]; every measure gives one value an image, at most 1, float32 [n].
+Images are uint8 [n,c,H,W]; every measure gives one value per image, at most 1, float32 [n].
 """
 
 import importlib.util
@@ -126,9 +126,11 @@ def similarities(similarity: Similarity, transformed: Tensor, original: Tensor) 
 
 
 def check_similarity(measure: str, side: int) -> None:
-    """Raises InputError where torchmetrics is missing, or images of `side` pixels are too small."""
+    """Raises InputError if torchmetrics is missing, or images of `side` pixels are too small."""
     if measure != "ncc" and importlib.util.find_spec("torchmetrics") is None:
-        raise InputError(f"measure {measure} needs torchmetrics: pip install 'auglik[similarity]' (ncc does without)")
+        raise InputError(
+            f"measure {measure} needs torchmetrics: pip install 'auglik[similarity]' (ncc works without it)"
+        )
     if side < NARROWEST_IMAGE:
         raise InputError(f"measure {measure}: expected images of at least {NARROWEST_IMAGE} pixels, got {side}")
 

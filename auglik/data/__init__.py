@@ -83,16 +83,16 @@ DATASET_NAMES: Registry[Source | Make] = Registry(
 )
 
 SETTINGS = re.compile(r"[:,](?=\w+=)")
-"""What comes between a name or path and each setting of image files or arrays."""
+"""The separators of a name or path and each setting of image files or arrays."""
 LONGEST_PATH = 256
 
 
 def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = False) -> Source:
     """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
-    A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files may be
-    given settings, `imagenet:size=64`, and arrays too, `mine.npz:labels=remap`. A user's own is named by import path,
-    unless there is a file or folder of that name. Raises InputError for an unknown name or setting, a path that does
+    A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files take
+    settings, `imagenet:size=64`, and so do arrays, `mine.npz:labels=remap`. A user's own is named by import path,
+    unless a file or folder has that name. Raises InputError for an unknown name or setting, a path that does
     not exist, and a file of another kind.
     """
     if (found := dataset_code(name)) is not None:
@@ -104,7 +104,7 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
         return source
     if isinstance(source, ConfigurableSource):
         return source.configured(settings[1:])
-    raise InputError(f"data set {name!r}: expected settings of image files or of arrays alone, got them of {text}")
+    raise InputError(f"data set {name!r}: only image files and arrays take settings, not {text}")
 
 
 def dataset_code(name: str) -> tuple[str, Code] | None:
@@ -135,9 +135,7 @@ def _open(name: str, data_dir: Path, download: bool) -> Source:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a {path.suffix or 'bare'} file")
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a path that does not exist")
-    raise InputError(
-        f"unknown data set {name!r}{nearest(name, DATASETS)}; a .npz file or a folder is named by its path"
-    )
+    raise InputError(f"unknown data set {name!r}{nearest(name, DATASETS)}; give a .npz file or a folder by its path")
 
 
 def _folder(path: Path) -> Source:

@@ -1,4 +1,4 @@
-"""Images and labels as arrays: normalized from what users bring, split, counted and identified."""
+"""Images and labels as arrays: converted from users' formats, split, counted and identified."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from auglik.objectives.errors import InputError
 from auglik.system.keys import host_generator
 
 STATISTICS_IMAGES = 10_000
-"""So many images give the channel statistics where each is decoded on demand."""
+"""Number of images for the channel statistics if images are decoded on demand."""
 
 
 class Arrays(NamedTuple):
@@ -23,7 +23,7 @@ class Arrays(NamedTuple):
 
 
 class LazyArrays(NamedTuple):
-    """The same with images that are read when they are asked for."""
+    """The same with images that are read on demand."""
 
     images: LazyImages
     labels: NDArray[np.int64]
@@ -80,7 +80,7 @@ def check_labels(
     limit = 2**63 if classes is None else classes
     if lowest < 0 or highest >= limit:
         bounds = "0 or more" if classes is None else f"0..{classes - 1}"
-        cause = "classes are counted from 0" if lowest > 0 else "unlabelled images, or another set's labels?"
+        cause = "classes are counted from 0" if lowest > 0 else "unlabelled images, or labels of another set?"
         raise InputError(f"{where}: expected labels {bounds}, got {lowest}..{highest} ({cause})")
     return np.require(found, np.int64, ["C", "W", "E"])
 
@@ -91,10 +91,10 @@ def label_column(labels: NDArray[np.generic], where: str, count: int) -> NDArray
         cause = "cast them with astype(int)" if labels.dtype.kind in "fb" else "number the classes from 0"
         raise InputError(f"{where}: expected integer labels, got dtype {labels.dtype} ({cause})")
     if labels.ndim != 1 and labels.shape[1:] != (1,):
-        cause = "one-hot labels? take their argmax" if labels.ndim == 2 else "one class number an image is wanted"
+        cause = "one-hot labels? take their argmax" if labels.ndim == 2 else "one class number per image is expected"
         raise InputError(f"{where}: expected labels [N] or [N,1], got shape {list(labels.shape)} ({cause})")
     if len(labels) != count:
-        raise InputError(f"{where}: expected one label an image, got {count} images and {len(labels)} labels")
+        raise InputError(f"{where}: expected one label per image, got {count} images and {len(labels)} labels")
     return cast(NDArray[np.integer], labels.reshape(-1))
 
 
@@ -114,11 +114,11 @@ def digest(arrays: Arrays | LazyArrays) -> str:
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of pixel/255 in each channel of images [N,c,H,W]; a deviation of 0 becomes 1.
 
-    Both come from the channel's histogram over the 256 values, of at most STATISTICS_IMAGES evenly spaced images where
-    they are decoded on demand. Raises InputError where there are no images.
+    Both come from the channel's histogram over the 256 values, of at most STATISTICS_IMAGES evenly spaced images if
+    they are decoded on demand. Raises InputError if there are not images.
     """
     if not len(images):
-        raise InputError("expected at least one image to standardize by, got none")
+        raise InputError("expected at least one image for the channel statistics, got none")
     if isinstance(images, LazyImages) and images.marks and len(images) > STATISTICS_IMAGES:
         images = images.select(np.arange(STATISTICS_IMAGES) * len(images) // STATISTICS_IMAGES)
     counts = np.zeros((images.shape[1], 256), np.int64)
@@ -145,7 +145,7 @@ def split_validation(arrays: A, fraction: float, seed: int) -> tuple[A, A]:
 
 
 def split_rows(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """The places of the images that `split_validation` puts into its two parts, in rising order."""
+    """The positions of the images that `split_validation` puts into its two parts, in rising order."""
     if not 0 <= fraction < 1:
         raise InputError(f"expected a validation fraction in [0, 1), got {fraction} (a share, not a percentage)")
     order = stratified_order(labels, host_generator(seed, "validation split"))
@@ -168,7 +168,7 @@ def first(arrays: A, count: int, seed: int) -> A:
 
 
 def first_rows(labels: NDArray[np.int64], count: int, seed: int) -> Rows:
-    """The places of the images that `first` chooses, in rising order."""
+    """The positions of the images that `first` chooses, in rising order."""
     if not 1 <= count <= len(labels):
         raise InputError(f"expected 1 to {len(labels)} training images (all there are), got {count}")
     return np.sort(stratified_order(labels, host_generator(seed, "training subset"))[:count])
@@ -183,21 +183,21 @@ def stratified_order(labels: NDArray[np.int64], generator: np.random.Generator) 
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     sizes = np.unique(labels, return_counts=True)[1]
     rank = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    place = np.empty(len(labels))
-    place[by_class] = (rank + 0.5) / np.repeat(sizes, sizes)
-    return shuffled[np.argsort(place[shuffled], kind="stable")]
+    position = np.empty(len(labels))
+    position[by_class] = (rank + 0.5) / np.repeat(sizes, sizes)
+    return shuffled[np.argsort(position[shuffled], kind="stable")]
 
 
 def least_images(labels: NDArray[np.int64]) -> int:
     """The least count for which the first of `stratified_order` hold every class, whatever comes first among equals."""
     sizes = np.unique(labels, return_counts=True)[1]
     least = sizes.min()
-    # places (r + 1/2) / n up to the first of the smallest class, 1 / (2 least)
+    # positions (r + 1/2) / n up to the first of the smallest class, 1 / (2 least)
     return int(((sizes + least) // (2 * least)).sum())
 
 
 def take(arrays: A, indices: Rows) -> A:
-    """The images at some places, those of a lazy set unread."""
+    """The images at some positions, those of a lazy set unread."""
     if isinstance(arrays, LazyArrays):
         return arrays._replace(images=arrays.images.select(indices), labels=arrays.labels[indices])
     return arrays._replace(images=arrays.images[indices], labels=arrays.labels[indices])
@@ -219,7 +219,7 @@ def _from_unit(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     if np.isnan(lowest):
         raise InputError(f"{where}: expected pixels in [0,1], got NaN (a division by 0 in preprocessing?)")
     if lowest < 0 or highest > 1:
-        cause = "standardized images? give the raw ones" if lowest < 0 else "0..255 kept as floats? cast to uint8"
+        cause = "standardized images? give the raw ones" if lowest < 0 else "0..255 stored as floats? cast to uint8"
         raise InputError(f"{where}: expected floating-point pixels in [0,1], got {lowest:g}..{highest:g} ({cause})")
     return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
 

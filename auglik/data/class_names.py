@@ -1,6 +1,6 @@
-"""Names of classes, and the one rule by which they become class numbers.
+"""Class names, and the single rule that turns them into class numbers.
 
-The training images say which names there are and number them. Whatever else has classes (test images, corruptions, a
+The training images define the names and their numbers. Everything else with classes (test images, corruptions, a
 finished run, a confidence table) is matched to these by name; a set without names calls its classes by their numbers.
 """
 
@@ -15,16 +15,16 @@ from auglik.system.notices import say_once
 
 ClassNames = tuple[str, ...]
 """Names [C] in the order of the class numbers."""
-SHOWN = 5
+MOST_NAMED = 5
 
 
 def by_number(count: int) -> ClassNames:
-    """The names of classes that have none: "0".."C-1"."""
+    """The names of unnamed classes: "0".."C-1"."""
     return tuple(map(str, range(count)))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """By number where all are numbers, else alphabetically."""
+    """By number if all are numbers, else alphabetically."""
     ordered = sorted(names)
     return sorted(ordered, key=int) if all(name.isdecimal() for name in ordered) else ordered
 
@@ -42,7 +42,7 @@ def class_numbers(
     extra = [name for name in found if name not in numbers]
     missing = [name for name in numbers if name not in seen and name not in spared]
     if len(seen) < len(found) or len(numbers) < len(known):
-        raise InputError(f"{where}: expected classes of different names, got two of one name")
+        raise InputError(f"{where}: expected different class names, got duplicates")
     if not extra and not missing:
         return np.array([numbers[name] for name in found], np.int64)
     if _one_is_numbered(found, list(numbers)):
@@ -62,20 +62,20 @@ def _one_is_numbered(names: Sequence[str], known: Sequence[str]) -> bool:
 
 
 def absent_classes(names: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """The names of the classes that none of `labels` [N] is of."""
+    """The names of the classes that do not occur in `labels` [N]."""
     counts = np.bincount(labels, minlength=len(names))
     return [name for name, count in zip(names, counts.tolist(), strict=True) if not count]
 
 
 def absent_line(absent: Sequence[str]) -> str:
-    """What is said where the test images that are scored lack classes."""
-    return f"no test image is of class {some(absent)}: scores are over the classes that there are"
+    """The notice if the scored test images lack classes."""
+    return f"no test images of class {some(absent)}: scores are over the classes present"
 
 
 def some(names: Sequence[object]) -> str:
-    """The first few of a list, and how many there are beside."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    """The first few of a list, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(str, names[:MOST_NAMED])) + more
 
 
 def _composed(name: str) -> str:

@@ -20,7 +20,7 @@ from auglik.system.files import StorageError, atomic_write, ensure_writable, wri
 def decoded_once(arrays: LazyArrays, state: str, path: Path) -> LazyArrays:
     """The same images, from `path` where it holds those of files in this `state`, else decoded and kept there.
 
-    Where the folder cannot be written to they are decoded on demand.
+    If the folder cannot be written to, they are decoded on demand.
     """
     if not _is_of(state, path, arrays.images.shape):
         try:

@@ -23,18 +23,18 @@ from auglik.system.notices import LOG
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 Fit = Callable[[Image.Image], Image.Image]
-"""An RGB image of any size -> the same in the size of the data set. Raises InputError where it cannot be."""
+"""An RGB image of any size -> the same in the size of the data set. Raises InputError if it cannot be."""
 
 
 @cache
 def decoders() -> ThreadPoolExecutor:
-    """The threads that decode, one a core: Pillow lets go of the interpreter while it decodes and resizes."""
+    """The threads that decode, one per core: Pillow releases the interpreter lock while it decodes and resizes."""
     return ThreadPoolExecutor(available_cores(), thread_name_prefix="decode")
 
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """Reads files of a list: places [n] -> images uint8 [n,3,H,W]. Raises InputError that names a damaged file."""
+    """Reads files of a list: positions [n] -> images uint8 [n,3,H,W]. Raises InputError that names a damaged file."""
 
     root: Path
     files: Sequence[str]
@@ -112,7 +112,9 @@ class PillowWarnings:
             self._said.add((filename, lineno))
         if new:
             text = " ".join(str(message).split())
-            LOG.warning(f"{path}: {text[:200]} (of Pillow; it is used nevertheless, and others like it are not named)")
+            LOG.warning(
+                f"{path}: {text[:200]} (from Pillow; the image is used anyway, and similar warnings are not repeated)"
+            )
 
 
 WARNINGS = PillowWarnings()

@@ -1,4 +1,4 @@
-"""scikit-learn's digits: 1797 real 8x8 images that come with the library, nothing to download."""
+"""scikit-learn's digits: 1797 real 8x8 images that come with the library, so nothing to download."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -14,7 +14,7 @@ from auglik.data.class_names import in_order
 from auglik.data.decoding import SUFFIXES, Decoder, Fit, decoders
 from auglik.data.images import LazyImages
 from auglik.data.listing import listed
-from auglik.data.pixel_modes import RULE
+from auglik.data.pixel_modes import DECODING_RULE
 from auglik.data.source import one_line
 from auglik.objectives.errors import InputError
 
@@ -34,7 +34,10 @@ class Files:
 
     def marks(self, protocol: str) -> list[str]:
         """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
-        return [f"{name} {size} {protocol} {RULE}" for name, size in zip(self.names, self.sizes.tolist(), strict=True)]
+        return [
+            f"{name} {size} {protocol} {DECODING_RULE}"
+            for name, size in zip(self.names, self.sizes.tolist(), strict=True)
+        ]
 
     def stems(self) -> list[str]:
         """The names without folder and ending."""
@@ -43,7 +46,7 @@ class Files:
     def state(self) -> str:
         """SHA-256 of names, sizes, times and labels, and of the rule by which pixels are read."""
         lines = zip(self.names, self.sizes.tolist(), self.times.tolist(), self.labels.tolist(), strict=True)
-        return hashlib.sha256("\n".join([str(RULE), *map(str, lines)]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([str(DECODING_RULE), *map(str, lines)]).encode()).hexdigest()
 
     def decoded(self, fit: Fit, size: int, marks: Sequence[str] = ()) -> LazyArrays:
         """The images [N,3,size,size], decoded on demand."""
@@ -54,7 +57,7 @@ class Files:
 def class_folders(root: Path) -> list[str]:
     """The names of the folders in `root`: by number where all are numbers, else alphabetically.
 
-    Raises InputError where there are none, and for images that lie beside them.
+    Raises InputError if there are none, and for images next to them.
     """
     try:
         entries = listed(root)
@@ -63,17 +66,17 @@ def class_folders(root: Path) -> list[str]:
     loose = next((name for name in entries if name.lower().endswith(SUFFIXES) and (root / name).is_file()), None)
     if loose is not None:
         where = root / loose
-        raise InputError(f"{where}: expected this image in a folder of its class, got it beside the folders of classes")
+        raise InputError(f"{where}: expected this image in a class folder, got it next to the class folders")
     names = [name for name in entries if (root / name).is_dir()]
     if not names:
-        raise InputError(f"{root}: expected a folder of images for each class, got no folder")
+        raise InputError(f"{root}: expected a folder of images per class, got no folder")
     return in_order(names)
 
 
 def image_names(folder: Path) -> list[str]:
     """The names of the images in the folder of a class, in order.
 
-    Raises InputError for an empty folder and for what is no image, litter excepted.
+    Raises InputError for an empty folder and for what is not an image, litter excepted.
     """
     try:
         names = listed(folder)
@@ -82,7 +85,7 @@ def image_names(folder: Path) -> list[str]:
     for name in names:
         if not name.lower().endswith(SUFFIXES):
             kinds = ", ".join(SUFFIXES)
-            raise InputError(f"{folder / name}: expected images alone ({kinds}) in the folder of a class")
+            raise InputError(f"{folder / name}: expected only images ({kinds}) in a class folder")
     if not names:
         raise InputError(f"{folder}: expected the images of a class, got an empty folder")
     return names

@@ -19,7 +19,7 @@ SMALLEST = 8
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """The side of the images that views are made of, and where the test images are.
+    """The side of the images that views are made from, and where the test images are.
 
     Of training and test images alike, the shorter side is resized to `resize` and the central square is taken; 0 is
     size times 256/224, torchvision's protocol. `test` is another folder of test images, such as ImageNet-V2.
@@ -46,7 +46,7 @@ class ImageFolder:
     """A `Source` of train/CLASS/FILE and val/CLASS/FILE, or test/CLASS/FILE where there is no val.
 
     Classes are numbered in the order of the names of their training folders. Test folders bear these names, or are 0 to
-    C-1, where those are no numbers: the classes themselves (ImageNet-V2). Not all classes need be among them.
+    C-1, where those are not numbers: the classes themselves (ImageNet-V2). Not all classes need be among them.
     `expected` is the published set's number of classes.
     """
 
@@ -84,7 +84,7 @@ class ImageFolder:
         return self.opened("test").loaded()
 
     def opened(self, part: Part) -> LazyArrays:
-        """Images that are decoded when they are asked for."""
+        """Images that are decoded on demand."""
         self._check_classes()
         files = self._training if part == "train" else self._test
         size, shorter = self.settings.size, self.settings.shorter()
@@ -111,18 +111,16 @@ class ImageFolder:
     def _numbers(self) -> dict[str, int]:
         """The class of each training folder."""
         if not self.path.is_dir():
-            way = "name the folder that it lies in with --data-dir (--download does not fetch it)"
+            way = "give its parent folder as --data-dir (--download does not fetch it)"
             raise InputError(f"{self.name}: expected {self.path} with train and val folders, got no such folder; {way}")
         if not (self.path / "train").is_dir():
             raise InputError(
-                f"{self.path}: expected a train folder, got none; to test on these images, name them as the test"
+                f"{self.path}: expected a train folder, got none; to test on these images, give them as the test"
                 f" setting of the training images, FOLDER:test={self.path}"
             )
         names = class_folders(self.path / "train")
         if len(names) < 2:
-            raise InputError(
-                f"{self.path / 'train'}: expected the folders of two classes or more, got {names[0]} alone"
-            )
+            raise InputError(f"{self.path / 'train'}: expected two or more class folders, got only {names[0]}")
         return {name: number for number, name in enumerate(names)}
 
     @cached_property
@@ -141,7 +139,7 @@ class ImageFolder:
             return Path(self.settings.test)
         found = next((self.path / part for part in TEST_PARTS if (self.path / part).is_dir()), None)
         if found is None:
-            raise InputError(f"{self.path}: expected a val or a test folder beside train, got neither")
+            raise InputError(f"{self.path}: expected a val or a test folder next to train, got neither")
         return found
 
 

@@ -1,4 +1,4 @@
-"""Images that are read when they are asked for, for sets that are large or cost much to decode."""
+"""Images that are read on demand, for sets that are large or expensive to decode."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows: TypeAlias = NDArray[np.int64]
-CHUNK = 2**22
+CHUNK_BYTES = 2**22
 """Pixels that are worked on at a time, so that no copy of a whole set is ever made."""
 
 
 @dataclass(frozen=True, eq=False)
 class LazyImages:
-    """uint8 images [N,c,H,W]: rows of a larger set, in an order of their own; indexing reads them."""
+    """uint8 images [N,c,H,W]: rows of a larger set, in any order; indexing reads them."""
 
     read: Callable[[Rows], NDArray[np.uint8]]
     """Rows of the larger set [n] -> images [n,c,H,W]; called from several threads."""
@@ -43,6 +43,6 @@ Images: TypeAlias = NDArray[np.uint8] | LazyImages
 
 
 def parts(shape: Sequence[int]) -> Iterator[slice]:
-    """Places of a few images at a time, in order, of images of this shape (N,...)."""
-    step = max(1, CHUNK // math.prod(shape[1:]))
+    """Positions of a few images at a time, in order, of images of this shape (N,...)."""
+    step = max(1, CHUNK_BYTES // math.prod(shape[1:]))
     return (slice(start, start + step) for start in range(0, shape[0], step))

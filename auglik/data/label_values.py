@@ -1,4 +1,4 @@
-"""Labels as a user wrote them, and the classes 0..C-1 that they mean."""
+"""Labels as users write them, and the classes 0..C-1 that they mean."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from auglik.data.class_names import some
 from auglik.objectives.errors import InputError
 
 REMAP = "remap"
-FEW = 3
-"""Numbers that are missing between others: more of them, and the labels are no numbers of classes."""
+FEW_MISSING = 3
+"""Numbers that are missing between others: more of them, and the labels are not numbers of classes."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def label_values(labels: NDArray[np.integer], where: str, path: str, settings: A
         raise InputError(f"{where}: expected two classes or more, got label {values[0]} on every image")
     if settings.labels != REMAP and not np.array_equal(values, np.arange(C)):
         raise InputError(
-            f"{where}: expected labels 0..C-1 with every class among them, got {_described(values, counts)};"
-            f" {path}:labels={REMAP} numbers these {C} classes 0..{C - 1} (leave out images that have no label)"
+            f"{where}: expected labels 0..C-1 with every class present, got {_described(values, counts)};"
+            f" {path}:labels={REMAP} renumbers these {C} classes as 0..{C - 1} (remove unlabelled images)"
         )
     return values
 
@@ -53,7 +53,7 @@ def numbered(labels: NDArray[np.integer], values: NDArray[np.integer], where: st
         found, counts = np.unique(labels[others], return_counts=True)
         raise InputError(
             f"{where}: expected the training labels, {_span(values)}, got {_counted(found, counts)}"
-            " (images without a label, or another set's?)"
+            " (unlabelled images, or another set's?)"
         )
     return numbers
 
@@ -65,7 +65,7 @@ def _described(values: NDArray[np.integer], counts: NDArray[np.integer]) -> str:
     longest = max(runs, key=len)
     if len(runs) == 1:
         return _span(values)
-    if whole[0] == 0 and whole[-1] + 1 - len(whole) <= FEW:
+    if whole[0] == 0 and whole[-1] + 1 - len(whole) <= FEW_MISSING:
         absent = sorted(set(range(whole[-1])) - set(whole))
         return f"{_span(values)}, where class {some(absent)} never occurs"
     if 2 * len(longest) < len(values):

@@ -20,7 +20,7 @@ def is_litter(name: str) -> bool:
 
 
 def listed(folder: Path) -> list[str]:
-    """The names in a folder, in order, without litter. Raises OSError where it cannot be read."""
+    """The names in a folder, in order, without litter. Raises OSError if it cannot be read."""
     return sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
 
 

@@ -27,7 +27,7 @@ class NpyFolder(Stored):
         missing = [name for name in self.entries if not named(self.path, name).is_file()]
         if missing:
             raise InputError(
-                f"{self.path}: expected {', '.join(self.entries)}; {', '.join(missing)} not in this folder"
+                f"{self.path}: expected {', '.join(self.entries)}; {', '.join(missing)} missing from this folder"
             )
         path = named(self.path, entry)
         try:
@@ -60,12 +60,12 @@ class NpyFolder(Stored):
     def corruptions(self) -> dict[str, Path]:
         """The corrupted test sets by name, e.g. `fog`: severities 1 to 5 in turn, labels in corr_labels.npy.
 
-        Raises InputError where there are some but no labels for them.
+        Raises InputError if there are some but no labels for them.
         """
         own = {Path(name).stem for name in (*self.entries, CORRUPTION_LABELS)} | {CLASS_NAMES}
         found = {name: path for name, path in arrays_in(self.path).items() if name not in own}
         if found and not named(self.path, CORRUPTION_LABELS).is_file():
-            raise InputError(f"{self.path}: expected {CORRUPTION_LABELS} beside {', '.join(found)}, got no such file")
+            raise InputError(f"{self.path}: expected {CORRUPTION_LABELS} next to {', '.join(found)}, got no such file")
         return found
 
 

@@ -19,7 +19,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, Val
 
 
 class Npz(Stored):
-    """Arrays written by `np.savez` or `np.savez_compressed`, each read when it is needed, never unpickled."""
+    """Arrays written by `np.savez` or `np.savez_compressed`, each read when needed, never unpickled."""
 
     entries: ClassVar[Entries] = Entries("train_images", "train_labels", "test_images", "test_labels")
 
@@ -30,7 +30,7 @@ class Npz(Stored):
             if missing:
                 holds = ", ".join(map(repr, held[:8])) or "nothing"  # repr: a damaged name may hold a line break
                 raise InputError(
-                    f"{self.path}: expected {', '.join(self.entries)}; {missing[0]} is not in it (it has {holds})"
+                    f"{self.path}: expected {', '.join(self.entries)}; {missing[0]} is missing (it has {holds})"
                 )
             member = archive.getinfo(f"{entry}.npy")
             with archive.open(member) as file:

@@ -14,7 +14,7 @@ Make = Callable[[Path, bool], Source]
 
 
 def accept(value: object) -> Source | Make:
-    """What foreign code gives. Raises InputError for what is no data set."""
+    """What foreign code gives. Raises InputError for anything but a data set."""
     if callable(value) and not isinstance(value, type):
         return cast(Make, value)
     return checked(value)

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 
 from auglik.objectives.errors import InputError
 
-RULE = 2
+DECODING_RULE = 2
 """Raised when a rule above changes: what was decoded by another one is decoded again, and is another data set."""
 BACKGROUND = (255, 255, 255)
 OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")

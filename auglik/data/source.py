@@ -1,4 +1,4 @@
-"""What a data set must offer, whatever it is read from."""
+"""What a data set must offer, whatever its source."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ Part = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Traits:
-    """What training needs to know of a data set before it has seen an image."""
+    """What training needs to know about a data set before reading an image."""
 
     flip: bool  # a horizontal flip keeps the class
     network: str  # the default network
@@ -23,11 +23,11 @@ class Traits:
 
 
 class Source(Protocol):
-    """A data set in two parts. Only `test` reads test images: call it once training has ended.
+    """A data set in two parts. Only `test` reads test images: call it once training is finished.
 
-    `check` verifies beforehand all that can be known without them: files there and whole, the headers of the two
-    parts in agreement, test labels valid and as many as there are test images. `class_names` [C] are numbers in text
-    where classes have no names. All methods raise InputError.
+    `check` verifies in advance all that can be known without them: files present and whole, the headers of the two
+    parts in agreement, test labels valid and as many as test images. `class_names` [C] are numbers as text
+    if classes have no names. All methods raise InputError.
     """
 
     @property
@@ -82,7 +82,7 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
 
 
 def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:
-    """The same arrays. Raises InputError where a user's own data set gave others than the contract asks for."""
+    """The same arrays. Raises InputError if a user's own data set gave others than the contract asks for."""
     if not isinstance(arrays, Arrays):
         raise InputError(f"{where}: expected auglik.Arrays of images and labels, got {type(arrays).__name__}")
     images, labels = arrays

@@ -24,7 +24,7 @@ HEADER_DAMAGE = (ValueError, TypeError, KeyError, EOFError, SyntaxError, TokenEr
 
 
 CLASS_NAMES = "class_names"
-"""The array of text [C] that may be kept beside the four."""
+"""The optional array of text [C] besides the four."""
 
 
 class Entries(NamedTuple):
@@ -53,15 +53,15 @@ class Stored(ABC):
 
     @abstractmethod
     def header(self, entry: str) -> Header:
-        """The header of one array. Raises InputError where it is missing, damaged, cut short or pickled."""
+        """The header of one array. Raises InputError if it is missing, damaged, cut short or pickled."""
 
     @abstractmethod
     def read(self, entry: str) -> NDArray[np.generic]:
-        """One array. Raises InputError where it cannot be read."""
+        """One array. Raises InputError if it cannot be read."""
 
     @abstractmethod
     def read_names(self) -> NDArray[np.generic] | None:
-        """The names of the classes, where there are any."""
+        """The names of the classes, if there are any."""
 
     def configured(self, settings: str) -> Self:
         """Raises InputError for settings that are unknown or out of range."""
@@ -90,7 +90,7 @@ class Stored(ABC):
         names = tuple(map(str, given.tolist())) if given.ndim == 1 and given.dtype.kind == "U" else ()
         if len(names) != self.classes or len(set(names)) < len(names):
             got = f"{len(set(names))} different ones" if names else f"{given.dtype} {list(given.shape)}"
-            raise InputError(f"{self.path}: expected class_names as {self.classes} different texts, got {got}")
+            raise InputError(f"{self.path}: expected class_names as {self.classes} different strings, got {got}")
         return names
 
     def train(self) -> Arrays:
@@ -150,9 +150,7 @@ def read_header(file: IO[bytes], size: int, where: str) -> Header:
     except HEADER_DAMAGE as error:
         raise InputError(f"{where}: expected a plain .npy array, got a damaged header ({one_line(error)})") from None
     if dtype.hasobject:
-        raise InputError(
-            f"{where}: expected plain numbers or text, got pickled objects (save them with a dtype of these)"
-        )
+        raise InputError(f"{where}: expected plain numbers or text, got pickled objects (save them with such a dtype)")
     if min(shape, default=0) < 0:
         raise InputError(f"{where}: expected a plain .npy array, got a damaged header (shape {list(shape)})")
     expected = file.tell() + math.prod(shape) * dtype.itemsize

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet-200 in its published folder layout: 64x64 colour images, 500 for training and 50 for test a class."""
+"""Tiny-ImageNet-200 in its published folder layout: 64x64 colour images, 500 for training and 50 for test per class."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +15,7 @@ from auglik.data.source import Part, Traits, one_line
 from auglik.objectives.errors import InputError
 from auglik.system.files import read_text
 
-FOLDER = "tiny-imagenet-200"
+TINY_IMAGENET_FOLDER = "tiny-imagenet-200"
 WNIDS = "wnids.txt"
 ANNOTATIONS = "val_annotations.txt"
 SIDE = 64
@@ -69,7 +69,7 @@ class TinyImagenet:
     def _numbers(self) -> dict[str, int]:
         """The class of each wnid."""
         if not self.path.is_dir():
-            way = "name the folder that it lies in with --data-dir (--download does not fetch it)"
+            way = "give its parent folder as --data-dir (--download does not fetch it)"
             raise InputError(f"{self.name}: expected the folder {self.path}, got no such folder; {way}")
         path = named(self.path, WNIDS)
         wnids = _lines(path)
@@ -91,15 +91,17 @@ class TinyImagenet:
         return labelled(list_files(folder, {"images": 0}), labels, str(path))
 
     def _annotations(self, path: Path) -> dict[str, str]:
-        """The wnid of each val image, from lines of file name, wnid and box, parted by tabs."""
+        """The wnid of each val image, from lines of file name, wnid and box, separated by tabs."""
         found = {}
-        for place, line in enumerate(_lines(path), 1):
+        for position, line in enumerate(_lines(path), 1):
             name, _, rest = line.partition("\t")
             wnid = rest.partition("\t")[0].strip()
             if not name.lower().endswith(SUFFIXES):
-                raise InputError(f"{path}, line {place}: expected an image's name, a tab and a wnid, got {line[:80]!r}")
+                raise InputError(
+                    f"{path}, line {position}: expected an image's name, a tab and a wnid, got {line[:80]!r}"
+                )
             if wnid not in self._numbers:
-                raise InputError(f"{path}, line {place}: expected a wnid of {WNIDS}, got {wnid!r}")
+                raise InputError(f"{path}, line {position}: expected a wnid of {WNIDS}, got {wnid!r}")
             found[name] = wnid
         return found
 
@@ -109,10 +111,10 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = read_text(path).split("\n")
     except OSError as error:
-        raise InputError(f"{path}: expected a text file of {FOLDER} ({one_line(error)})") from None
+        raise InputError(f"{path}: expected a text file of {TINY_IMAGENET_FOLDER} ({one_line(error)})") from None
     return [line.strip() for line in lines if line.strip()]
 
 
 def tiny_imagenet(data_dir: Path, download: bool) -> TinyImagenet:
     """The registry's entry, in `data_dir`/tiny-imagenet-200; nothing is downloaded."""
-    return TinyImagenet(data_dir / FOLDER)
+    return TinyImagenet(data_dir / TINY_IMAGENET_FOLDER)

@@ -85,18 +85,20 @@ class TorchvisionSource(ABC):
             try:
                 self.fetch()
             except FAILED as error:
-                cause = f"{one_line(error)}; no network? --data-dir names a folder that already has them"
+                cause = f"{one_line(error)}; no network? point --data-dir to a folder that already has them"
                 raise InputError(f"{self.name}: the download to {self.data_dir} failed ({cause})") from None
             missing = self._missing()
         if missing:
-            ways = "fetch it with --download, or name the folder that it lies in with --data-dir"
+            ways = "fetch it with --download, or give its folder as --data-dir"
             raise InputError(f"{self.name}: expected {missing[0]}, got no such file; {ways}")
 
     def _missing(self) -> list[Path]:
         return [path for path in self.files() if not path.is_file()]
 
     def _damaged(self, path: Path, cause: str) -> InputError:
-        return InputError(f"{self.name}: damaged files: {path}: {cause}; delete it and fetch it again with --download")
+        return InputError(
+            f"{self.name}: damaged files: {path}: {cause}; delete it and download it again with --download"
+        )
 
     def _check_sums(self) -> None:
         for path, md5 in self.files().items():
@@ -139,7 +141,7 @@ class Mnist(TorchvisionSource):
             raise self._damaged(test_images, cause)
         for path, count in ((train_labels, train_shape[0]), (test_labels, test_shape[0])):
             if self._shape(path) != (count,):
-                raise self._damaged(path, f"expected {count} labels, one an image, got {list(self._shape(path))}")
+                raise self._damaged(path, f"expected {count} labels, one per image, got {list(self._shape(path))}")
             check_labels(read_label_file(str(path)).numpy(), where=str(path), count=count, classes=self.classes)
 
     def _kind(self) -> type[datasets.MNIST]:

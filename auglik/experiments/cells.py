@@ -12,18 +12,18 @@ from auglik.settings.names import nearest
 from auglik.system.paths import check_names
 
 MOST_RUNS = 10_000
-"""Of one comparison: more are a slip, as a seed given as the number of seeds is."""
+"""Of one comparison: more are a mistake, such as a seed given as the number of seeds."""
 
 
 class Cell(NamedTuple):
-    """A name and the settings, by flat name, in which it differs from the comparison's common settings."""
+    """A name and the settings, by flat name, that differ from the comparison's common settings."""
 
     name: str
     changes: Mapping[str, object]
 
 
 class Planned(NamedTuple):
-    """One cell of a plan: its settings but for the seed, and the name of the cell that it is a variant of."""
+    """One cell of a plan: its settings except the seed, and the name of the cell that it is a variant of."""
 
     name: str
     base: str
@@ -47,18 +47,18 @@ MAIN_CELLS: tuple[Cell, ...] = (
         },
     ),
 )  # fmt: skip
-"""The main job: each cell changes one factor of the reference; the context is training without augmentation."""
+"""The main job: each cell changes one factor of the reference; context: training without augmentation."""
 
 
 def plan(
     common: RunConfig, factors: Mapping[str, Sequence[object]], cells: Sequence[Cell] | None = None
 ) -> list[Planned]:
-    """The cells of a comparison: `cells` (else the main job's), each times every setting of which several are given.
+    """The cells of a comparison: `cells` (else the main job's), times every setting with several values.
 
-    `factors` maps a flat name to the values asked for; a single value is a common setting. Likelihoods or aggregators
-    given there make cells of their own, their product, instead of the main job's. What a cell sets itself stays as it
+    `factors` maps a flat name to its values; a single value is a common setting. Likelihoods or aggregators
+    given there make their product the cells, instead of the main job's. What a cell sets itself stays as it
     is. Raises InputError for unknown settings and values out of range, for more than MOST_RUNS, for cells that would
-    share a folder or that cannot have one, and for `cells` with equal settings; equal ones among the products are one
+    share a folder or cannot have one, and for `cells` with equal settings; equal ones among the products become one
     cell.
     """
     factors = dict(factors)
@@ -74,9 +74,7 @@ def plan(
     planned: dict[RunConfig, Planned] = {}
     for cell in cells if cells is not None else MAIN_CELLS:
         if "seed" in cell.changes:
-            raise InputError(
-                f"cell {cell.name}: expected no seed of its own: all cells run with the comparison's seeds"
-            )
+            raise InputError(f"cell {cell.name}: expected no seed: all cells run with the comparison's seeds")
         free = {key: values for key, values in factors.items() if key not in cell.changes}
         if math.prod(map(len, free.values())) > MOST_RUNS:
             raise InputError(f"expected a comparison of at most {MOST_RUNS:,} runs, got a product of more cells")
@@ -90,27 +88,27 @@ def plan(
 
 
 def _check_apart(common: RunConfig, cells: Sequence[Cell]) -> None:
-    """Raises InputError for two cells of equal settings, of which one would vanish."""
+    """Raises InputError for two cells with equal settings, one of which would vanish."""
     names: dict[RunConfig, str] = {}
     for cell in cells:
         config = change(common, cell.changes)
         if config in names:
             raise InputError(
-                f"cells {names[config]!r} and {cell.name!r} have equal settings: leave one out, or give it the setting"
-                " in which it was meant to differ"
+                f"cells {names[config]!r} and {cell.name!r} have equal settings: remove one, or give it the setting"
+                " that was meant to differ"
             )
         names[config] = cell.name
 
 
 def folder_name(name: str) -> str:
-    """A cell's name as that of a folder."""
+    """A cell's name as a folder name."""
     return re.sub(r"[^\w.,:=+-]+", "-", name).strip("-.") or "cell"
 
 
 def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     """For every cell the cell that it is compared with: the reference `name` (else the first) on the same data set.
 
-    Raises InputError for a name that no cell has.
+    Raises InputError for an unknown name.
     """
     bases = {cell.name: cell.base for cell in cells}
     if name is not None and name not in bases and name not in bases.values():
@@ -127,12 +125,12 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
 
 
 def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Planned]:
-    """The cells that others are compared with, then the others: the order of all that is said and written."""
+    """The cells that others are compared with, then the others: the order of all output."""
     return sorted(cells, key=lambda cell: cell.name not in references.values())
 
 
 def remarks(config: RunConfig) -> list[str]:
-    """What a reader of a cell's figures should know of its objective and its views."""
+    """What a reader of a cell's figures should know about its objective and views."""
     found = config.objective().remarks()
     if config.view.augment == "none" and config.view.mollify == "none":
         found.append("trained without augmentation; scored on the same evaluation views as the others")

@@ -1,4 +1,4 @@
-"""The probes of whatever a setting may name: built-in entries, plug-ins and a user's own code."""
+"""The probes of anything that a setting can name: built-in entries, plug-ins and a user's own code."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class Kind(NamedTuple):
     names: Registry[Any]  # the kinds' contracts have nothing in common
     probes: Mapping[str, Probe[Any]]
     sign: str
-    """A member that this kind alone has."""
+    """A member that only this kind has."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -51,10 +51,10 @@ class Checked(NamedTuple):
 
 
 def check(text: str, kind: str | None, shape: Shape, data_dir: Path) -> Checked:
-    """What the probes find of what `text` names, of that kind or, where it is left open, the one that it is.
+    """The probes' findings on what `text` names, as that kind or, if `kind` is None, the kind it is.
 
-    `shape`: of the images that a network is tried on. Raises InputError for what cannot be found, imported or told
-    apart, and for wrong parameters; what lacks a part of its contract is a finding.
+    `shape`: of the images that a network is tried on. Raises InputError for what cannot be found or imported, for an
+    unclear kind and for wrong parameters; a missing part of the contract is a finding.
     """
     if kind is None:
         kind = kind_of(text)
@@ -67,7 +67,7 @@ def check(text: str, kind: str | None, shape: Shape, data_dir: Path) -> Checked:
         except InputError as error:
             yield Finding("contract", False, str(error))
             return
-        yield Finding("contract", True, "all its members are there")
+        yield Finding("contract", True, "all its members are present")
         yield from findings(probed, chosen.probes)
 
     return Checked(kind, code, found())
@@ -84,13 +84,13 @@ def _object(kind: str, text: str, shape: Shape, data_dir: Path) -> object:
 
 
 def kind_of(text: str) -> str:
-    """The kind of what `text` names. Raises InputError where it is of none or of several."""
+    """The kind of what `text` names. Raises InputError if it has none or several."""
     name = text.partition(":")[0]
     if name in LIBRARIES:
         return "network"
     found = [kind for kind, entry in KINDS.items() if name in entry.names.built_in and kind != "mixing"]
     if len(found) > 1:
-        raise InputError(f"{name!r} names {' and '.join(found)}: say which with --as")
+        raise InputError(f"{name!r} names {' and '.join(found)}: choose with --as")
     if found:
         return found[0]
     value = value_named(text, {entry.names.group for entry in KINDS.values()})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUNS_CSV, COMPARISON_CSV = "runs.csv", "comparison.csv"
 
 FIRST_COLUMNS = ("cell", "dataset", "network", "likelihood", "aggregator", "views", "seed", "views_digest")
-COMPARED = (
+COMPARED_METRICS = (
     *(f"{part}_{metric}" for part in PART_TITLES for metric in Scores._fields),
     "marginal_log_likelihood",
     "marginal_log_likelihood_corrected",
@@ -42,7 +42,7 @@ class Difference:
     p_adjusted: float
     """Of no difference, by Holm over the cells of this metric."""
     primary: bool
-    """For new seeds and new test images, as `auglik.inference` has clean NLL; else for new seeds on these images."""
+    """For new seeds and new test images, as `auglik.inference` does for clean NLL; else for new seeds alone."""
 
 
 def differences(
@@ -50,8 +50,8 @@ def differences(
 ) -> list[Difference]:
     """Every cell against its reference, over the seeds that both have finished on the same test images.
 
-    All but clean scores are compared where the evaluation views are the same too. Clean NLL is taken from `primary`
-    where it is given: scores alone do not tell how test images differ.
+    Other than clean scores are compared only if the evaluation views are also the same. Clean NLL comes from `primary`
+    if given: scores alone do not show how test images differ.
     """
     found = _paired(runs, references)
     by_cell = {row.cell: row for row in primary}
@@ -79,13 +79,13 @@ def _primary(one: Difference, row: "Primary | None") -> Difference:
 
 
 def _paired(runs: RunsOfCells, references: Mapping[str, str]) -> list[Difference]:
-    """With p-values that are not yet adjusted."""
+    """With p-values not yet adjusted."""
     found = []
     for cell, own in runs.items():
         reference = references[cell]
         if cell == reference:
             continue
-        for metric in COMPARED:
+        for metric in COMPARED_METRICS:
             other = {_pairing(run, metric): run for run in runs[reference]}
             pairs = [(run, other[_pairing(run, metric)]) for run in own if _pairing(run, metric) in other]
             if not pairs:
@@ -106,9 +106,9 @@ def _pairing(run: Results, metric: str) -> tuple[object, ...]:
 def write_comparison(
     folder: Path, runs: RunsOfCells, found: Sequence[Difference], named: Mapping[str, Mapping[str, object]]
 ) -> None:
-    """runs.csv, one row a run, and comparison.csv, one row a cell and metric: paired differences to the reference.
+    """runs.csv, one row per run, and comparison.csv, one per cell and metric: paired differences from the reference.
 
-    `named` has, by cell, what stands in a row beside the results: the data set and the network.
+    `named` has, by cell, the row's further entries: the data set and the network.
     """
     rows = [{**to_json(run), **named[cell]} for cell, of_cell in runs.items() for run in of_cell]
     scalars = {name for run in rows for name, value in run.items() if not isinstance(value, list | dict)}
@@ -151,7 +151,10 @@ def table(runs: RunsOfCells, found: Sequence[Difference], part: str) -> str:
     }
     if compared:
         primary = by_cell[next(iter(compared)), f"{part}_nll"].primary
-        lines += ["", "Paired difference to the reference [95% interval of one cell]; * p < 0.05, Holm over the cells"]
+        lines += [
+            "",
+            "Paired difference from the reference [95% interval of one cell]; * p < 0.05, Holm over the cells",
+        ]
         lines += [f"NLL is the {CLAIMS[True]}; others are {CLAIMS[False]}"] if primary else [CLAIMS[False]]
         lines += text_table([f"{column.title}  " for column in PRINTED], compared, width, entry=30)
     if any(ABSENT in line for line in lines):
@@ -165,9 +168,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def order_of(folder: Path) -> dict[str, int]:
-    """The places of the cells of the comparison in `folder`: references first, then as in runs.csv.
+    """The positions of the cells of the comparison in `folder`: references first, then as in runs.csv.
 
-    Empty where no comparison has ended there.
+    Empty if no comparison has finished there.
     """
     references = {row.get("reference") for row in read_rows(folder / COMPARISON_CSV)}
     cells = dict.fromkeys(row["cell"] for row in read_rows(folder / RUNS_CSV))
@@ -175,7 +178,7 @@ def order_of(folder: Path) -> dict[str, int]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Of a CSV file with a column `cell`; none where there is no such file or another."""
+    """Of a CSV file with a column `cell`; none if the file is missing or different."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:

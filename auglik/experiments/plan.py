@@ -31,17 +31,17 @@ from auglik.system.stop import StopRequest
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs read and write, and how they are carried out: none of it is part of what a run is."""
+    """Where runs read and write, and how they are carried out: none of it affects a run's numbers."""
 
-    output: str = option("results", "Folder for what is written.", group=Group.MACHINE)
-    data_dir: str = option("data", "Folder of the data sets that torchvision keeps.")
+    output: str = option("results", "Folder for the output.", group=Group.MACHINE)
+    data_dir: str = option("data", "Folder of torchvision's data sets.")
     download: bool = option(False, "Download a data set that is missing.")
-    threads: int | None = option(None, "Threads of a run [1 for small networks on a CPU, else all cores].")
+    threads: int | None = option(None, "Threads per run [1 for small networks on a CPU, else all cores].")
     jobs: int | None = option(
-        None, "Runs at a time [one a core for small networks on a CPU, one a card on CUDA, else 1]."
+        None, "Runs at a time [one per core for small networks on a CPU, one per card on CUDA, else 1]."
     )
-    tensorboard: bool = option(False, "Log for TensorBoard too (the extra auglik[tensorboard]).")
-    resume: bool = option(True, "Go on from the checkpoints of unfinished runs; else these begin anew.")
+    tensorboard: bool = option(False, "Also log for TensorBoard (needs auglik[tensorboard]).")
+    resume: bool = option(True, "Continue unfinished runs from their checkpoints; else start them over.")
 
     def __post_init__(self) -> None:
         for name in ("threads", "jobs"):
@@ -49,11 +49,11 @@ class Place:
             if value is not None and not 1 <= value <= MOST_THREADS:
                 raise InputError(f"{name}: expected an integer in 1..{MOST_THREADS}, got {value}")
         if not self.output:
-            raise InputError("output: expected the name of a folder, got an empty one")
+            raise InputError("output: expected a folder name, got an empty one")
 
 
 class Plan(NamedTuple):
-    """All runs of a comparison: those to do, and those found finished."""
+    """All runs of a comparison: those to do, and those already finished."""
 
     jobs: list[Job]
     done: dict[str, Results]
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the runs to do will take: optimizer steps, and views that pass through a network forward and backward."""
+    """The cost of the runs to do: optimizer steps, and views that pass through a network forward and backward."""
 
     runs: int
     steps: int
@@ -72,13 +72,13 @@ class Cost(NamedTuple):
 
 
 def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scored: bool = True) -> Plan:
-    """Resolves every run and finds the finished ones under `place.output` by the hash of their settings.
+    """Resolves every run and finds finished ones under `place.output` by the hash of their settings.
 
     Runs that are not `scored` end with their training.
 
-    Reads each data set's training images once. Raises InputError for whatever would stop a run before it starts:
-    unknown names, unusable data, names and paths that cannot be written, more than MOST_RUNS, an output folder that
-    holds runs of other settings.
+    Reads each data set's training images once. Raises InputError for anything that would stop a run before it starts:
+    unknown names, unusable data, names and paths that cannot be written, more than MOST_RUNS runs, an output folder
+    that holds runs with other settings.
     """
     output = Path(place.output)
     if len(cells) * len(seeds) > MOST_RUNS:
@@ -121,7 +121,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
 
 
 def cost(jobs: Sequence[Job]) -> Cost:
-    """Counted from the settings; scoring comes on top, its views are in `evaluation`."""
+    """Counted from the settings, without scoring, whose views are in `evaluation`."""
     total = Cost(0, 0, 0)
     for job in jobs:
         count = lengths(job.run, job.run.trained_on())
@@ -131,7 +131,7 @@ def cost(jobs: Sequence[Job]) -> Cost:
 
 
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
-    """As many as asked for, else one a core for small networks, one a card on CUDA and one for others."""
+    """As many as given, else one per core for small networks, one per card on CUDA and one for others."""
     automatic = available_cores() if all(job.run.is_small() for job in jobs) else 1
     if jobs and all(job.config.device == "cuda" for job in jobs):
         automatic = len(cards())
@@ -147,12 +147,12 @@ def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
 
 
 def find_finished(output: Path) -> dict[str, Results]:
-    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells were called."""
+    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells' names."""
     return {results.settings: results for _, results in finished_runs(output)}
 
 
 def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
-    """What the runs of every cell predicted, by seed, from their folders. Raises InputError where one is damaged."""
+    """What the runs of every cell predicted, by seed, from their folders. Raises InputError if one is damaged."""
     folders = {results.settings: folder for folder, results in finished_runs(output)}
     return {
         cell: {run.seed: load_predictions(folders[run.settings]) for run in of_cell} for cell, of_cell in runs.items()
@@ -167,10 +167,10 @@ def carry_out(
     report: Callable[[Outcome], None],
     fail_fast: bool = False,
 ) -> list[Outcome]:
-    """Executes what is to do, telling `report` each outcome as it comes; with `fail_fast` an error stops the rest.
+    """Executes the runs to do and passes each outcome to `report`; with `fail_fast` an error stops the rest.
 
     Runs that another command works in come last: their results are taken, or they are taken over once it is gone.
-    Raises StorageError once a run could not write: the others could not either.
+    Raises StorageError once a run cannot write: the others could not either.
     """
     outcomes: list[Outcome] = []
     todo: Sequence[Job] = plan.todo

@@ -8,13 +8,13 @@ from auglik.runs.run import Job
 
 
 def work(job: Job) -> float:
-    """The views that a run trains on: what its time is about proportional to."""
+    """The views that a run trains on: its time is about proportional to them."""
     count = lengths(job.run, job.run.train_images)
     return float(count.steps * count.images * job.config.views)
 
 
 def by_work(jobs: Sequence[Job], tell: Callable[[float], None]) -> Progress:
-    """Tells the share of all jobs' work that is done, told that of a job."""
+    """Passes the share of all jobs' work that is done to `tell`, given that of each job."""
     work_of = {job.folder: work(job) for job in jobs}
     share_of = dict.fromkeys(work_of, 0.0)
     total = sum(work_of.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auglik.experiments.engines.engine import ERROR
-from auglik.experiments.tuning import FOLDER as TUNING
+from auglik.experiments.tuning import TUNING_FOLDER
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.claim import living_holder
@@ -56,7 +56,7 @@ def _planned(output: Path) -> list[str]:
 
 def statuses(output: Path) -> Iterator[Status]:
     """Every run below a comparison's folder, those of its tuning first."""
-    for root in (output / TUNING, output):
+    for root in (output / TUNING_FOLDER, output):
         begun = [path.relative_to(root).as_posix() for path in sorted(root.glob("*/seed-*")) if path.is_dir()]
         for name in dict.fromkeys([*_planned(root), *begun]):
             yield status_of(root / name)

@@ -1,4 +1,4 @@
-"""Fair settings: every cell chooses from the same grid by validation NLL, on seeds of its own.
+"""Fair settings: every cell chooses from the same grid by validation NLL, on separate seeds.
 
 Gradients differ in scale between objectives, so one learning rate for all would compare rates as much as objectives.
 Tuning runs never see a test image.
@@ -19,9 +19,9 @@ from auglik.system.files import write_csv
 if TYPE_CHECKING:
     from auglik.inference.choose import Choice, Trial
 
-FOLDER, TUNING_CSV = "tuning", "tuning.csv"
+TUNING_FOLDER, TUNING_CSV = "tuning", "tuning.csv"
 FIRST_SEED = 10_000
-"""Tuning seeds start here; no comparison is likely to reach them."""
+"""Tuning seeds start here, where no comparison is likely to reach."""
 
 
 class Grid(NamedTuple):
@@ -32,7 +32,7 @@ class Grid(NamedTuple):
 
 
 def parse_grid(text: str) -> Grid:
-    """`learning_rate=0.003,0.01,0.03`. Raises InputError for a setting that is no number and for one value alone."""
+    """`learning_rate=0.003,0.01,0.03`. Raises InputError for a setting that is not a number and for a single value."""
     name, equals, rest = text.partition("=")
     key = name.replace("-", "_")
     if not equals:
@@ -40,23 +40,23 @@ def parse_grid(text: str) -> Grid:
     if key not in SETTINGS:
         raise InputError(f"tune: unknown setting {name!r}{nearest(key, SETTINGS)}")
     if SETTINGS[key].type not in (int, float) or key == "seed" or key.startswith("evaluation_"):
-        raise InputError(f"tune: expected a number that training is set by, got {name!r}")
+        raise InputError(f"tune: expected a numeric setting of training, got {name!r}")
     try:
         values = [float(coerced(key, SETTINGS[key].type(value))) for value in rest.split(",")]  # type: ignore[arg-type]
     except ValueError:
-        raise InputError(f"tune: expected numbers separated by commas, got {rest!r}") from None
+        raise InputError(f"tune: expected comma-separated numbers, got {rest!r}") from None
     if len(set(values)) < 2:
         raise InputError(f"tune: expected at least two values to choose from, got {rest!r}")
     return Grid(key, tuple(sorted(set(values))))
 
 
 def setting(grid: Grid, value: float) -> dict[str, object]:
-    """The change of settings that a value of the grid is."""
+    """The settings that a value of the grid changes."""
     return {grid.key: SETTINGS[grid.key].type(value)}
 
 
 def trials(cells: Sequence[Planned], grid: Grid) -> list[Planned]:
-    """Every cell under every value. Raises InputError for values out of range, and where no image is for validation."""
+    """Every cell with every value. Raises InputError for values out of range, and without validation images."""
     for cell in cells:
         if cell.config.validation_fraction == 0:
             raise InputError("tune: expected validation images to choose by, got a validation fraction of 0")
@@ -89,12 +89,12 @@ def chosen(
 
 
 def tuned(cells: Sequence[Planned], grid: Grid, choices: "Mapping[str, Choice]") -> list[Planned]:
-    """The cells under their chosen values."""
+    """The cells with their chosen values."""
     return [cell._replace(config=change(cell.config, setting(grid, choices[cell.name].value))) for cell in cells]
 
 
 def write_tuning(folder: Path, grid: Grid, table: "Sequence[Trial]") -> None:
-    """tuning.csv: a row a cell and value."""
+    """tuning.csv: one row per cell and value."""
     rows = [
         {
             "cell": trial.cell,

@@ -19,7 +19,7 @@ OVERDISPERSED = 1.5
 COMPILER = {"xla_llvm_disable_expensive_passes": "True"}  # compiles in 2/3 of the time, runs as fast
 
 Arguments = ParamSpec("Arguments")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Chain(NamedTuple):
@@ -42,11 +42,13 @@ def double_precision() -> Iterator[None]:
         yield
 
 
-def compiled(function: Callable[Arguments, Found], options: Mapping[str, str] = COMPILER) -> Callable[Arguments, Found]:
+def compiled(
+    function: Callable[Arguments, Result], options: Mapping[str, str] = COMPILER
+) -> Callable[Arguments, Result]:
     """`function`, compiled at its first call and run in double precision; what it returns lies on the host."""
     run = jax.jit(function, compiler_options=dict(options))
 
-    def in_double_precision(*arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
+    def in_double_precision(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         with double_precision():
             return jax.tree.map(np.asarray, run(*arguments, **named))
 

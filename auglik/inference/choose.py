@@ -1,4 +1,4 @@
-"""Fair settings: for every cell, the value of a grid with the best mean validation NLL, on seeds of their own."""
+"""Fair settings: for every cell, the value of a grid with the best mean validation NLL, on separate seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def choose(validation_nll: ValidationNLL) -> tuple[dict[str, Choice], list[Trial
     for cell, grid in validation_nll.items():
         seeds = sorted({seed for runs in grid.values() for seed in runs})
         if not seeds:
-            raise InputError(f"expected tuning runs of the cell {cell!r}, got none: did all of them fail?")
+            raise InputError(f"expected tuning runs of the cell {cell!r}, got none: did they all fail?")
         means = {value: _mean(grid[value], seeds) for value in sorted(grid)}
         best = min(means, key=lambda value: (means[value], value))
         if math.isinf(means[best]):

@@ -13,8 +13,7 @@ from scipy import special
 
 from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import ROUNDING
-
-Array = npt.NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +42,7 @@ class MeanSquares(NamedTuple):
 class Components:
     """Mean and variances of one cell's paired difference; an estimate below zero is set to 0 and named in `clamped`.
 
-    With one seed or one image all three variances are NaN: seeds, images and residual can't be told apart.
+    With one seed or one image all three variances are NaN: seeds, images and residual cannot be separated.
     """
 
     mean: float
@@ -64,7 +63,7 @@ def components(differences: npt.ArrayLike) -> Components:
     d = np.asarray(differences, dtype=np.float64)
     if d.ndim != 2 or d.size == 0:
         raise InputError(
-            f"expected differences [S,N] of S seeds and N test images, got shape {d.shape}: is it one row a seed?"
+            f"expected differences [S,N] of S seeds and N test images, got shape {d.shape}: is it one row per seed?"
         )
     S, N = d.shape
     if not np.isfinite(d).all():
@@ -101,7 +100,7 @@ def new_images(found: Components, level: float = 0.95) -> Bounds:
 def student_quantile(degrees_of_freedom: float, level: float) -> float:
     """Two-sided: P(|t| <= quantile) = level. Raises InputError for a level outside (0, 1)."""
     if not 0 < level < 1:
-        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 stands for 95%")
+        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 means 95%")
     return float(special.stdtrit(degrees_of_freedom, (1 + level) / 2))
 
 
@@ -117,7 +116,7 @@ def _bounds(mean: float, variance: float, degrees_of_freedom: float, level: floa
     )  # fmt: skip
 
 
-def mean_squares(d: Array) -> tuple[Array, Array, Array]:
+def mean_squares(d: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Those of seeds, images and residual of d [...,S,N]; NaN where S = 1 or N = 1 leaves none."""
     S, N = d.shape[-2:]
     over_images, over_seeds = d.mean(-1), d.mean(-2)

@@ -1,4 +1,4 @@
-"""When draws of Markov chains can be relied on (Vehtari et al. 2021), and what is said when not.
+"""When draws of Markov chains are reliable (Vehtari et al. 2021), and the warning when they are not.
 
 A statistic that is not a number, as of a chain that never moved, is worse than any number. Quantities that are missing,
 NaN in every draw, have none.
@@ -61,7 +61,7 @@ class Diagnostics:
                 f"effective sample size {self.ess_bulk:.0f} (at least {limits.ess})"
             )
         if self.divergences > limits.divergent * self.chains * self.draws * self.posteriors:
-            said.append(f"{what} had {self.divergences} divergent transitions: its tails are less sure")
+            said.append(f"{what} had {self.divergences} divergent transitions: its tails are less certain")
         return said
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xarray
 
 from auglik.inference.differences.verdict import p_text
@@ -23,8 +22,7 @@ from auglik.inference.rule import outcome
 from auglik.robustness.protocol import CORRUPTIONS
 from auglik.robustness.score import ALL, MEAN, Score
 from auglik.scoring.intervals import holm, standard_errors
-
-Floats = npt.NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 OVERALL, CATEGORIES, SINGLE = "all corruptions", "category", "corruption"
 SEVERITIES, OCCLUSION, MOLLIFIED = "severity", "occlusion", "mollified"
@@ -86,7 +84,7 @@ class CorruptedCell:
 
 
 class Corrupted(NamedTuple):
-    """Exploratory: all that can be said of the cells under corruption, in the order of the runs."""
+    """Exploratory: all conclusions about the cells under corruption, in the order of the runs."""
 
     cells: list[CorruptedCell]
     left_out: list[str]
@@ -146,17 +144,19 @@ def infer_cells(
     """All but the draws: rows, what was left out, the families' sizes, and the laws by cell, family and target."""
     left_out: list[str] = []
     paired_cells: dict[str, tuple[int, ...]] = {}
-    differences: dict[str, dict[str, dict[str, Floats]]] = {}
+    differences: dict[str, dict[str, dict[str, Float64Array]]] = {}
     for cell, reference in compared(runs, references, references):
         seeds, unpaired = paired(runs[cell], runs.get(reference, {}))
         said = f"{cell} against {reference} under corruption: "
         if unpaired and seeds:
-            left_out.append(f"{said}seed {', '.join(map(str, unpaired))} not measured alike, so left out.")
+            left_out.append(
+                f"{said}seed {', '.join(map(str, unpaired))} not measured under the same conditions, so left out."
+            )
         own = [runs[cell][s].profile for s in seeds]
         other = [runs[reference][s].profile for s in seeds]
         d = _less(own, other)
         if why := _unfit(seeds, [values for targets in d.values() for values in targets.values()]):
-            left_out.append(f"{said}no verdict, as {why}.")
+            left_out.append(f"{said}no verdict: {why}.")
             continue
         paired_cells[cell], differences[cell] = seeds, d
     laws = {
@@ -177,7 +177,7 @@ def infer_cells(
     return rows, left_out, sizes, laws
 
 
-def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[str, Floats]]:
+def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[str, Float64Array]]:
     """Differences [S] by family and target; not finite where a score is not."""
     if not own:
         return {}
@@ -191,7 +191,7 @@ def _less(own: Sequence[Profile], other: Sequence[Profile]) -> dict[str, dict[st
         }
 
 
-def _law(values: Floats) -> Law:
+def _law(values: Float64Array) -> Law:
     with np.errstate(invalid="ignore"):
         return Law(
             mean=float(values.mean()), seed_error=float(standard_errors(values)), image_error=0.0, seeds=len(values),
@@ -243,13 +243,13 @@ def _alike(own: UnderCorruption, other: UnderCorruption) -> bool:
     return _key(own) == _key(other)
 
 
-def _unfit(seeds: Sequence[int], differences: Sequence[Floats]) -> str:
+def _unfit(seeds: Sequence[int], differences: Sequence[Float64Array]) -> str:
     """Why nothing can be said; empty where something can."""
     if not seeds:
         return "no seed of both was measured under the same conditions"
     if len(seeds) == 1:
         return "one seed says nothing about other seeds"
-    return "the scores are the same on every seed: are they the same under two names?" * (
+    return "the scores are the same on every seed: is it the same cell under two names?" * (
         not any(values.any() for values in differences)
     )
 

@@ -13,19 +13,18 @@ import numpy.typing as npt
 from scipy import special
 
 from auglik.objectives.errors import InputError
-
-Array = npt.NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 UNRELIABLE = 0.7
 LEAST_TAIL = 5
-CHUNK = 1000
+IMAGES_AT_ONCE = 1000
 
 
 class EffectiveViews(NamedTuple):
     """Per image [N], and over all images; k is NaN where the tail is constant or M < 25 leaves fewer than 5 views."""
 
-    pareto_k: Array
-    effective: Array
+    pareto_k: Float64Array
+    effective: Float64Array
     """1 / sum of the squared smoothed weights."""
     mean_effective: float
     share_unreliable: float
@@ -42,7 +41,10 @@ def effective_views(view_log_likelihoods: npt.ArrayLike) -> EffectiveViews:
         raise InputError(f"expected log-likelihoods [M,N] of M >= 2 views of N images, got shape {log_p.shape}")
     if not np.isfinite(log_p.max(0)).all():
         raise InputError("expected log-likelihoods of which every image has a finite one, got others: a diverged run?")
-    parts = [smoothed_log_weights(log_p[:, start : start + CHUNK]) for start in range(0, log_p.shape[1], CHUNK)]
+    parts = [
+        smoothed_log_weights(log_p[:, start : start + IMAGES_AT_ONCE])
+        for start in range(0, log_p.shape[1], IMAGES_AT_ONCE)
+    ]
     k = np.concatenate([part[1] for part in parts])
     effective = np.concatenate([1 / np.exp(2 * part[0]).sum(0) for part in parts])
     share = float((k > UNRELIABLE).mean()) if tail_length(len(log_p)) >= LEAST_TAIL else float("nan")
@@ -54,7 +56,7 @@ def tail_length(views: int) -> int:
     return int(min(views / 5, 3 * np.sqrt(views)))
 
 
-def smoothed_log_weights(log_p: Array) -> tuple[Array, Array]:
+def smoothed_log_weights(log_p: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Normalized log-weights [M,N], the greatest of each image smoothed, and Pareto k [N]."""
     M, N = log_p.shape
     log_w, tail = log_p - log_p.max(0), tail_length(M)
@@ -71,7 +73,7 @@ def smoothed_log_weights(log_p: Array) -> tuple[Array, Array]:
     return log_w - special.logsumexp(log_w, axis=0), k
 
 
-def pareto_fit(excess: Array) -> tuple[Array, Array]:
+def pareto_fit(excess: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Shape k and scale sigma [N] of generalized Pareto variates [n,N] in ascending order.
 
     The mean of b = -k/sigma under its profile likelihood on a grid and Zhang & Stephens' prior; k is then drawn to 0.5

@@ -11,14 +11,13 @@ where both parts count. Arrays of differences broadcast.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
 from auglik.inference.components import mean_squares
 from auglik.scoring.intervals import standard_errors
+from auglik.system.array_types import Float64Array
 
-Floats = npt.NDArray[np.float64]
-Numbers = float | int | Floats
+Numbers = float | int | Float64Array
 
 LEVEL = 0.95
 ANGLES, WEIGHTS = np.polynomial.legendre.leggauss(100)
@@ -37,7 +36,7 @@ class Law(NamedTuple):
     images: Numbers
 
 
-def law_of(differences: Floats) -> Law:
+def law_of(differences: Float64Array) -> Law:
     """Of finite per-image differences [...,S,N]; the image error is sqrt((MS_images - MS_residual)_+ / (S N))."""
     S, N = differences.shape[-2:]
     _, images, residual = mean_squares(differences)
@@ -48,7 +47,7 @@ def law_of(differences: Floats) -> Law:
     )  # fmt: skip
 
 
-def below(law: Law, x: Numbers) -> Floats:
+def below(law: Law, x: Numbers) -> Float64Array:
     """P(delta < x given the data), by quadrature over the narrower part; NaN where an error is."""
     mean, a, b, S, N, x = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in (*law, x)))
     wide = a >= b
@@ -67,17 +66,17 @@ def below(law: Law, x: Numbers) -> Floats:
     return np.where(np.isfinite(a + b) & (a + b > 0), found, np.nan)
 
 
-def p_of_none(law: Law) -> Floats:
+def p_of_none(law: Law) -> Float64Array:
     """Two-sided p of no difference: one less the level at which the interval reaches 0."""
     return 2 * below(law._replace(mean=np.abs(law.mean)), 0.0)
 
 
-def p_of_more(law: Law, rope: float) -> Floats:
+def p_of_more(law: Law, rope: float) -> Float64Array:
     """One less the level at which the interval reaches out of +-rope; at most 1. Twice that of two one-sided tests."""
     return np.minimum(1, 2 * below(law._replace(mean=-np.abs(law.mean)), -rope))
 
 
-def interval(law: Law, level: float = LEVEL) -> tuple[Floats, Floats]:
+def interval(law: Law, level: float = LEVEL) -> tuple[Float64Array, Float64Array]:
     """Equal-tailed, and so that of highest density: the law is symmetric about its one mode."""
     centred = law._replace(mean=0.0)
     quantiles = (special.stdtrit(np.asarray(n, np.float64) - 1, (1 + level) / 2) for n in (law.seeds, law.images))
@@ -91,7 +90,9 @@ def interval(law: Law, level: float = LEVEL) -> tuple[Floats, Floats]:
     return np.asarray(law.mean - upper), np.asarray(law.mean + upper)
 
 
-def draws(law: Law, shape: tuple[int, ...], generator: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def draws(
+    law: Law, shape: tuple[int, ...], generator: np.random.Generator
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Independent draws [*shape] of delta, of the mean over new seeds of these images, and of a seed's sd.
 
     Of one difference: numbers, not arrays. Given the sd, whose square is (S - 1) s^2 / chi-squared, the mean is normal.

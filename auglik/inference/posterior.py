@@ -6,7 +6,8 @@ import numpy as np
 import xarray
 from arviz_base import from_dict
 
-from auglik.inference.law import Floats, Law, draws
+from auglik.inference.law import Law, draws
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
 SHAPE = 4, 1000
@@ -14,7 +15,7 @@ SHAPE = 4, 1000
 
 
 def cells_tree(
-    laws: Mapping[str, Law], seeds: Mapping[str, Sequence[int]], y: Mapping[str, Floats], seed: int
+    laws: Mapping[str, Law], seeds: Mapping[str, Sequence[int]], y: Mapping[str, Float64Array], seed: int
 ) -> xarray.DataTree:
     """delta, theta, seed_sd [chain,draw,cell] and the mean differences y [cell,seed], in nats; empty without a cell.
 

@@ -2,7 +2,7 @@
 
 A cell is better or worse where Holm's p of no difference is at most 5%, practically equal where Holm's p of a
 difference beyond +-rope is. So at most 5% of comparisons call any cell of their family better or worse that is not,
-and at most 5% practically equal. As Holm's p is never below a cell's own, a cell that is told has 0 outside of its 95%
+and at most 5% practically equal. As Holm's p is never below a cell's own, a decided cell has 0 outside of its 95%
 interval, and one that is practically equal has that interval within +-rope.
 """
 
@@ -11,20 +11,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from auglik.inference.law import Floats, Law, p_of_more, p_of_none
+from auglik.inference.law import Law, p_of_more, p_of_none
 from auglik.scoring.intervals import FAMILY_WISE, holm
+from auglik.system.array_types import Float64Array
 
 
 class Decision(NamedTuple):
     """Of families along the last axis [...,m]; NaN and False where nothing is known."""
 
-    p_none: Floats
+    p_none: Float64Array
     """Adjusted, of no difference."""
-    p_more: Floats
+    p_more: Float64Array
     """Adjusted, of a difference beyond +-rope."""
 
     @property
-    def told(self) -> npt.NDArray[np.bool_]:
+    def decided(self) -> npt.NDArray[np.bool_]:
         """Better or worse, by the sign of the mean."""
         return self.p_none <= FAMILY_WISE
 

@@ -89,7 +89,7 @@ DEEPEST = 2000
 def find_network(text: str) -> Network:
     """The network that `text` names.
 
-    Raises InputError for an unknown name or parameter, and for a library that is not here.
+    Raises InputError for an unknown name or parameter, and for a library that is not installed.
     """
     library, colon, model = text.partition(":")
     if library not in LIBRARIES:
@@ -105,7 +105,7 @@ def find_network(text: str) -> Network:
 def canonical_network(text: str) -> str:
     """`text` as it names a run: with only the parameters that differ from their defaults, a library's model as it is.
 
-    The library need not be here. Raises InputError for an unknown name or parameter of a network of NETWORKS.
+    The library need not be installed. Raises InputError for an unknown name or parameter of a network of NETWORKS.
     """
     return text if text.partition(":")[0] in LIBRARIES else NETWORK_NAMES.canonical(text)
 
@@ -114,7 +114,7 @@ def build_network(network: str | Network, channels: int, classes: int, outputs: 
     """The network (or that of the name) on the CPU, [B,channels,H,W] -> [B,outputs], at its initial weights of a seed.
 
     outputs exceeds classes by what an objective adds (a sink). The global random state is left as it was.
-    Raises InputError for an unknown name or parameter, and for counts that make no network.
+    Raises InputError for an unknown name or parameter, and for impossible counts.
     """
     specification = find_network(network) if isinstance(network, str) else network
     if channels < 1 or classes < 1 or outputs < classes:
@@ -139,7 +139,7 @@ def own_code(name: str) -> Code | None:
 
 @lru_cache(maxsize=64)
 def check_images(name: str, channels: int, height: int, width: int, images: int) -> None:
-    """Raises InputError unless the network takes images of that shape, so many of them in a training step."""
+    """Raises InputError unless the network takes images of that shape, `images` of them in a training step."""
     if name.partition(":")[0] in NETWORKS and images > 1:
         return  # these take all sizes
     own, seen = own_code(name), min(images, 2)

@@ -13,7 +13,7 @@ from auglik.system.keys import device_generator
 def initialize(network: nn.Module, classes: int, seed: int, kept: bool = False) -> None:
     """Sets every parameter in place: convolutions and linear layers U(+-1/sqrt(fan_in)), norms as they reset.
 
-    That is torch's default rule. The rows of `head` beyond `classes` (a sink) have generators of their own, so that all
+    That is torch's default rule. The rows of `head` beyond `classes` (a sink) have separate generators, so that all
     the rest is bit-identical with and without them. The body that a library has initialized keeps its weights, and so
     does all but the head where they are to be `kept`. What the network draws while it trains gets its key. Raises
     TypeError for parameters that the rule does not cover.

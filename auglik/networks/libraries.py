@@ -1,4 +1,4 @@
-"""Networks of other libraries: `torchvision:NAME` and `timm:NAME`, at initial weights of the library's own rule."""
+"""Networks of other libraries: `torchvision:NAME` and `timm:NAME`, initialized by the library's own rule."""
 
 import copy
 import difflib
@@ -70,7 +70,7 @@ class Torchvision:
 class Timm:
     """A model of timm without its classifier, whose rates of dropout and stochastic depth are timm's defaults.
 
-    Raises InputError where timm is missing and for a name that it does not know.
+    Raises InputError if timm is missing and for a name that it does not know.
     """
 
     model: str
@@ -97,7 +97,7 @@ def layers_of(body: nn.Module, kind: type[Layer]) -> Iterator[tuple[str, Layer]]
 
 
 def with_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """The convolution with weights for so many channels instead, drawn anew."""
+    """The convolution with newly drawn weights for another number of channels."""
     weight = layer.weight.detach()
     changed = copy.deepcopy(layer)
     changed.in_channels = channels
@@ -107,7 +107,7 @@ def with_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
 
 
 def keyed(body: nn.Module) -> nn.Module:
-    """The body with keyed modules in the place of those that draw from torch's global generator while it trains."""
+    """The body with keyed modules instead of those that draw from torch's global generator in training."""
     for name, layer in list(body.named_modules()):
         # By the types' names, as the libraries that define them need not be there.
         if type(layer).__name__ == "Dropout" and layer.p > 0:
@@ -127,11 +127,11 @@ def check_model(library: str, model: str, known: Sequence[str]) -> None:
 
 
 def import_timm(network: str) -> ModuleType:
-    """The library timm, an optional dependency. Raises InputError where it is missing."""
+    """The library timm, an optional dependency. Raises InputError if it is missing."""
     try:
         import timm
     except ImportError:
         raise InputError(
-            f"network {network!r} is built by timm, which is not here: pip install 'auglik[timm]'"
+            f"network {network!r} is built by timm, which is not installed: pip install 'auglik[timm]'"
         ) from None
     return timm

@@ -9,7 +9,7 @@ class Network(Protocol):
     """A frozen dataclass whose fields are the network's parameters.
 
     learning_rate is the default for SGD: momentum 0.9, weight decay 5e-4, batches of 128 images, a cosine to zero.
-    small says that several runs at a time, in processes of one thread, beat one run with all threads.
+    small: several runs at a time, in one-thread processes, are faster than one run with all threads.
     """
 
     learning_rate: ClassVar[float]
@@ -18,5 +18,5 @@ class Network(Protocol):
     small: ClassVar[bool]
 
     def build(self, channels: int, outputs: int) -> nn.Module:
-        """A module [B,c,H,W] -> [B,outputs] whose last layer is the linear layer `head`, at weights of no account."""
+        """A module [B,c,H,W] -> [B,outputs] whose last layer is the linear layer `head`; its weights do not matter."""
         ...

@@ -1,4 +1,4 @@
-"""A user's own network: a class or function `(channels, outputs)` that gives a module, or a specification."""
+"""A user's own network: a class or function `(channels, outputs)` that returns a module, or a specification."""
 
 import dataclasses
 import inspect
@@ -69,7 +69,7 @@ def build_own(network: Network, channels: int, classes: int, outputs: int) -> nn
     """Its module, whose head gets the outputs that an objective adds once the rest has its weights.
 
     So these are the same with and without. Dropout and stochastic depth become keyed. Raises InputError for a module
-    without a linear layer `head` of so many outputs.
+    without a linear layer `head` with that many outputs.
     """
     module = network.build(channels, classes)
     if not isinstance(module, nn.Module):

@@ -1,4 +1,4 @@
-"""What networks draw while they train: uniforms of a key and a count that the state dict holds.
+"""Random draws of networks in training: uniforms from a key and a count in the state dict.
 
 So a resumed run draws what an uninterrupted one would, every kind of device draws the same, and torch.compile sees
 arithmetic. Image i of a batch gets the draws of index i: with K views in front, K = 2 draws the first of K = 4.

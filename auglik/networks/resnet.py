@@ -58,14 +58,14 @@ class ResidualBlock(nn.Module):
 
 
 def basic(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """3x3, 3x3; the block ends in a ReLU of its own."""
+    """3x3, 3x3; the block itself ends in a ReLU."""
     return nn.Sequential(
         *convolution(inputs, outputs, stride=stride), *convolution(outputs, outputs, activation=nn.Identity())
     )
 
 
 def bottleneck(inputs: int, width: int, outputs: int, stride: int, groups: int = 1) -> nn.Sequential:
-    """1x1, 3x3 in groups, 1x1; the block ends in a ReLU of its own."""
+    """1x1, 3x3 in groups, 1x1; the block itself ends in a ReLU."""
     return nn.Sequential(
         *convolution(inputs, width, kernel=1),
         *convolution(width, width, stride=stride, groups=groups),

@@ -1,4 +1,4 @@
-"""Weights from a file, to begin from: safetensors, a state dict that torch saved, or a run's checkpoint; no pickle."""
+"""Initial weights from a file: safetensors, a state dict saved by torch, or a run's checkpoint; no pickle."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ HEADS = ("keep", "fresh")
 
 
 def file_digest(path: str) -> str:
-    """SHA-256 of a file of weights. Raises InputError where it cannot be read."""
+    """SHA-256 of a file of weights. Raises InputError if it cannot be read."""
     return hashlib.sha256(_content(path)).hexdigest()
 
 
@@ -45,7 +45,7 @@ def begin_from(network: nn.Module, path: str, digest: str | None, head: str) -> 
         raise InputError(f"weights {path}: expected a head, which the file lacks: --weights-head fresh needs none")
     if missing or extra:
         but = f"{_some(missing)} lack" if missing else f"there are {_some(extra)} too"
-        raise InputError(f"weights {path}: expected those of this network, but {but}: it is of another one")
+        raise InputError(f"weights {path}: expected those of this network, but {but}: is it of another network?")
     given = [name for name in wanted if name in kept & state.keys()]
     for name in given:
         _check(wanted[name], state[name], name, path)
@@ -97,7 +97,7 @@ def read_state(content: bytes, path: str) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of what it then refuses
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise InputError(f"{refusal}, got pickled objects: reading them would run code that the file holds") from None
+        raise InputError(f"{refusal}, got pickled objects: reading them would run code in the file") from None
     except Exception as error:  # other bytes make the readers stumble in many ways
         raise InputError(f"{refusal}, got something else ({' '.join(str(error).split())[:120]})") from None
     if isinstance(state, dict) and {"format", "network", "optimizer"} <= state.keys():
@@ -120,7 +120,7 @@ def _check(own: Tensor, given: Tensor, name: str, path: str) -> None:
         if name.startswith(HEAD):
             raise InputError(
                 f"weights {path}: expected a head of {len(own)} outputs, got {_shape(given)} for {name}:"
-                " --weights-head fresh leaves it out"
+                " --weights-head fresh ignores it"
             )
         raise InputError(f"weights {path}: expected {_shape(own)} for {name}, got {_shape(given)}")
     if own.is_floating_point() != given.is_floating_point():

@@ -13,7 +13,7 @@ class Average:
     """The exponential moving average: after step t, that of step s counts decay^(t-s), normalized over 1..t.
 
     So the initial weights count nothing, and early averages are as short as the run. The statistics of batch norm are
-    no average: `measure` takes them anew under the averaged weights. All other buffers are the network's.
+    not averaged: `measure` recomputes them under the averaged weights. All other buffers are the network's.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

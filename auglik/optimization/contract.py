@@ -1,4 +1,4 @@
-"""What an optimizer's and a rate schedule's specification offers."""
+"""The contracts of optimizers and rate schedules."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -8,16 +8,16 @@ from torch import nn
 
 
 class Optimizer(Protocol):
-    """A frozen dataclass whose fields are the optimizer's parameters, beside the settings that all share."""
+    """A frozen dataclass whose fields are the optimizer's parameters, in addition to the settings that all share."""
 
     @property
     def learning_rate(self) -> float | None:
-        """The highest rate where none is given; None for the network's, which is for SGD."""
+        """The default highest rate; None for the network's, which is for SGD."""
         ...
 
     @property
     def weight_decay(self) -> float:
-        """Where none is given."""
+        """The default."""
         ...
 
     @property

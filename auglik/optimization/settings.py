@@ -7,7 +7,7 @@ from auglik.networks.weights import HEADS, file_digest
 from auglik.objectives import InputError
 from auglik.optimization.registry import OPTIMIZERS, find_optimizer, find_schedule
 from auglik.optimization.schedules import SCHEDULES
-from auglik.settings.fields import check, check_choices, option
+from auglik.settings.fields import check_choices, expect, option
 
 MOMENTUM = 0.9
 
@@ -28,59 +28,61 @@ class OptimizationConfig:
         names=SCHEDULES,
     )
     warmup: float | None = option(
-        None, "Share of the steps over which the learning rate rises first [the network's; one-cycle: none]."
+        None, "Share of the steps over which the learning rate first rises [the network's; one-cycle: none]."
     )
     momentum: float | None = option(None, f"Momentum of sgd [{MOMENTUM}].")
-    nesterov: bool | None = option(None, "Nesterov's momentum, of sgd [the network's].")
+    nesterov: bool | None = option(None, "Nesterov momentum in sgd [the network's].")
     weight_decay: float | None = option(
         None,
-        "Weight decay of all parameters, biases and batch-norm scales too: added to the gradient by sgd and most of"
+        "Weight decay of all parameters, even biases and batch-norm scales: added to the gradient by sgd and most of"
         " torch, decoupled (rate x decay off every weight) by adamw [sgd 0.0005, adamw 0.01, else torch's own].",
     )
-    gradient_clip: float | None = option(None, "Largest norm of a step's gradient; longer ones are shortened [none].")
+    gradient_clip: float | None = option(None, "Largest gradient norm; longer gradients are clipped [none].")
     average: float | None = option(
-        None, "Decay, a step, of an exponential moving average of the weights, e.g. 0.999: it is scored instead [none]."
+        None, "Decay per step of an exponential moving average of the weights, e.g. 0.999, which is then scored [none]."
     )
     weights: str | None = option(
-        None, "Begin from the weights in this file: safetensors, a state dict, or a run's checkpoint.pt [initial ones]."
+        None, "Start from the weights in this file: safetensors, a state dict, or a run's checkpoint.pt [initial ones]."
     )
-    weights_digest: str | None = option(None, "SHA-256 that the file must have [what it has when the run is planned].")
+    weights_digest: str | None = option(None, "SHA-256 that the file must have [its own at planning time].")
     weights_head: str = option(
-        "keep", "Last layer of --weights: keep, or fresh: the initial one, e.g. for other classes.", *HEADS
+        "keep", "Last layer of --weights: keep, or fresh for the initial one, e.g. for other classes.", *HEADS
     )
 
     def __post_init__(self) -> None:
         check_choices(self)
         optimizer, schedule = find_optimizer(self.optimizer), find_schedule(self.rate_schedule)
         clip = self.gradient_clip
-        check(self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate)
-        check(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
-        check(self.momentum is None or 0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
-        check(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
-        check(clip is None or clip > 0, "gradient_clip", "a norm > 0", clip)
-        check(self.average is None or 0 < self.average < 1, "average", "a decay in (0,1)", self.average)
+        expect(
+            self.learning_rate is None or self.learning_rate > 0, "learning_rate", "a number > 0", self.learning_rate
+        )
+        expect(self.warmup is None or 0 <= self.warmup < 1, "warmup", "a share in [0,1)", self.warmup)
+        expect(self.momentum is None or 0 <= self.momentum < 1, "momentum", "a number in [0,1)", self.momentum)
+        expect(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "a number >= 0", self.weight_decay)
+        expect(clip is None or clip > 0, "gradient_clip", "a norm > 0", clip)
+        expect(self.average is None or 0 < self.average < 1, "average", "a decay in (0,1)", self.average)
         if self.nesterov and self.momentum == 0:
             raise InputError("nesterov: expected a momentum > 0, got 0")
         for name in ("momentum", "nesterov"):
             if getattr(self, name) is not None and not optimizer.takes_momentum:
                 raise InputError(
-                    f"{name}: expected none beside {self.optimizer}, got {getattr(self, name)}: it is a setting of sgd;"
-                    " what others have of it are their parameters, e.g. torch:RMSprop:momentum=0.9"
+                    f"{name}: expected none with {self.optimizer}, got {getattr(self, name)}: it belongs to sgd;"
+                    " other optimizers take it as a parameter, e.g. torch:RMSprop:momentum=0.9"
                 )
         if self.warmup and not schedule.warms_up:
             raise InputError(
-                f"warmup: expected none beside {self.rate_schedule}, which rises by itself, got {self.warmup}:"
+                f"warmup: expected none with {self.rate_schedule}, which has its own rise, got {self.warmup}:"
                 " one-cycle:rise=SHARE sets how long"
             )
 
     def resolved(self, network: Network) -> "OptimizationConfig":
         """With what is left open as the optimizer or the network has it; what means nothing stays open.
 
-        Raises InputError for a file of weights that cannot be read, and for what is said of one where none is given.
+        Raises InputError for a file of weights that cannot be read, and for settings of such a file without one.
         """
         for name in ("weights_digest", "weights_head"):
             if self.weights is None and getattr(self, name) not in (None, "keep"):
-                raise InputError(f"{name}: expected the file of weights that it is for (--weights FILE), got none")
+                raise InputError(f"{name}: expected a file of weights with it (--weights FILE), got none")
         optimizer, warms_up = find_optimizer(self.optimizer), find_schedule(self.rate_schedule).warms_up
         rate = optimizer.learning_rate if optimizer.learning_rate is not None else network.learning_rate
         own: dict[str, float | None] = {

@@ -14,7 +14,7 @@ from torch import nn
 from auglik.objectives import InputError
 from auglik.settings.names import Value, read_values, with_values
 
-SHARED = {"params", "lr", "weight_decay"}
+SHARED_ARGUMENTS = {"params", "lr", "weight_decay"}
 """Arguments that settings of their own give."""
 IMPLEMENTATION = {"foreach", "fused", "maximize", "capturable", "differentiable"}
 INSTEAD = {
@@ -77,7 +77,7 @@ def values_of(name: str) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for key, parameter in inspect.signature(class_of(name)).parameters.items():
         default = parameter.default
-        if key in SHARED | IMPLEMENTATION:
+        if key in SHARED_ARGUMENTS | IMPLEMENTATION:
             continue
         if isinstance(default, bool):
             values[key] = default

@@ -1,4 +1,4 @@
-"""Colour jitter and greyscale of images in [0,1], each with parameters of its own; equal to torchvision's on floats."""
+"""Colour jitter and greyscale of images in [0,1], each with its own parameters; equal to torchvision's on floats."""
 
 from typing import NamedTuple
 

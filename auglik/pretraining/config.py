@@ -19,8 +19,8 @@ from auglik.settings.fields import Scalar, option
 from auglik.settings.groups import Group
 from auglik.settings.names import canonical, parse
 
-RESULT_FORMAT = 2
-"""Raised whenever the same settings would give other numbers."""
+PRETRAINING_FORMAT = 2
+"""Increased whenever the same settings would give other numbers."""
 MOST_NEIGHBOURS = 200
 
 
@@ -102,7 +102,7 @@ class PretrainConfig:
         """
         plain = ViewConfig("none", flip=0.0, crop_padding=0, mollify="none", clean_share=1.0)
         known = RunConfig(views=2, view=plain, evaluation=EvaluationConfig(view=plain))
-        return change(known, {"nesterov": False, **{name: getattr(self, name) for name in SHARED}})
+        return change(known, {"nesterov": False, **{name: getattr(self, name) for name in SHARED_SETTINGS}})
 
     def pair_weight(self) -> PairWeight:
         return parse("soften", self.soften, PAIR_WEIGHTS)
@@ -112,7 +112,7 @@ class PretrainConfig:
         return dataclasses.asdict(self)
 
 
-SHARED = (
+SHARED_SETTINGS = (
     "dataset", "train_images", "validation_fraction", "split_seed", "network", "epochs", "batch_size", "learning_rate",
     "warmup", "momentum", "weight_decay", "seed", "device", "precision",
 )  # fmt: skip
@@ -168,10 +168,10 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
     shared = resolve_run(replace(config, learning_rate=rate).run(), source, facts)
     images = shared.trained_on()
     if images < 2:
-        raise InputError(f"train_images: expected two beside those for validation, got {images}")
+        raise InputError(f"train_images: expected at least two besides those for validation, got {images}")
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
-    known = {name: get(shared.config, name) for name in SHARED}
+    known = {name: get(shared.config, name) for name in SHARED_SETTINGS}
     return resolved(
         replace(
             config,
@@ -187,4 +187,4 @@ def settings_hash(run: ResolvedPretraining, data_digest: str) -> str:
     """SHA-256 of all that decides the numbers: the settings, the training data by content, the format."""
     flat = run.config.flat()
     named = identified(flat, own_code(flat, ("network",)))
-    return hash_of({**named, "dataset": data_digest, "pretraining_format": RESULT_FORMAT})
+    return hash_of({**named, "dataset": data_digest, "pretraining_format": PRETRAINING_FORMAT})

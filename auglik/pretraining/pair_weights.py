@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auglik.objectives import InputError
-from auglik.views.augmentations.rectangles import Boxes
-
-Array = NDArray[np.float64]
+from auglik.system.array_types import Float64Array
+from auglik.views.augmentations.common.boxes import Boxes
 
 
 class PairWeight(Protocol):
@@ -18,7 +16,7 @@ class PairWeight(Protocol):
 
     learning_rate: ClassVar[float]
 
-    def weights(self, iou: Array) -> Array:
+    def weights(self, iou: Float64Array) -> Float64Array:
         """IoU [N] -> weights in [0,1], [N]."""
         ...
 
@@ -36,7 +34,7 @@ class Unsoftened:
 
     learning_rate: ClassVar[float] = 0.2
 
-    def weights(self, iou: Array) -> Array:
+    def weights(self, iou: Float64Array) -> Float64Array:
         return np.ones_like(iou)
 
 
@@ -56,7 +54,7 @@ class OverlapTrusted:
     def __post_init__(self) -> None:
         _check("sa1", self.k, self.p_min)
 
-    def weights(self, iou: Array) -> Array:
+    def weights(self, iou: Float64Array) -> Float64Array:
         return 1 - (1 - self.p_min) * (1 - iou) ** self.k
 
 
@@ -71,14 +69,14 @@ class OverlapDistrusted:
     def __post_init__(self) -> None:
         _check("sa2", self.k, self.p_min)
 
-    def weights(self, iou: Array) -> Array:
+    def weights(self, iou: Float64Array) -> Float64Array:
         return 1 - (1 - self.p_min) * iou**self.k
 
 
 PAIR_WEIGHTS: dict[str, PairWeight] = {"none": Unsoftened(), "sa1": OverlapTrusted(), "sa2": OverlapDistrusted()}
 
 
-def overlap(first: Boxes, second: Boxes) -> Array:
+def overlap(first: Boxes, second: Boxes) -> Float64Array:
     """Intersection over union of two boxes [N,4] of each image, exact: [N]."""
     a, b = first.astype(np.int64), second.astype(np.int64)
     begin = np.maximum(a[:, :2], b[:, :2])

@@ -1,4 +1,4 @@
-"""What results.json says of a finished pretraining run."""
+"""What results.json holds about a finished pretraining run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from auglik.runs.results import AGAIN, RESULTS
 from auglik.system.records import numbers, read_record
 
-METRICS = ("linear_accuracy", "knn_accuracy")
+PROBE_ACCURACIES = ("linear_accuracy", "knn_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,9 +16,9 @@ class PretrainResults:
 
     soften: str
     seed: int
-    scores: Mapping[str, float] = numbers("", *METRICS)
+    scores: Mapping[str, float] = numbers("", *PROBE_ACCURACIES)
     """METRICS on the test images, and linear_iterations."""
-    untrained: Mapping[str, float] = numbers("untrained_", *METRICS)
+    untrained: Mapping[str, float] = numbers("untrained_", *PROBE_ACCURACIES)
     """The same of the network before training."""
     last_epoch: Mapping[str, float] = numbers("last_epoch_", "pair_weight", "pair_iou", "output_std")
     """The last line of metrics.jsonl."""

@@ -1,4 +1,4 @@
-"""One pretraining run from its settings to its results, in a folder of its own; results.json is written last."""
+"""One pretraining run from its settings to its results, in its own folder; results.json is written last."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.resolve import Facts, Split, TrainingData, load_training, place, read_facts
+from auglik.runs.resolve import Facts, Split, TrainingData, load_training, on_device, read_facts
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, device_name, versions
 from auglik.settings.fields import read_toml
@@ -54,7 +54,7 @@ def make_job(
     tensorboard: bool = False,
     facts: Facts | None = None,
 ) -> PretrainJob:
-    """The run of these settings in `folder`. Raises InputError where the folder holds a run of others.
+    """The run of these settings in `folder`. Raises InputError if the folder holds a run of others.
 
     `facts` of the data set are read where they are not given.
     """
@@ -70,7 +70,7 @@ def make_job(
 
 
 def check_vacant(job: PretrainJob) -> None:
-    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged file of one."""
+    """Raises InputError if the job's folder holds a run of other settings or data, or a damaged file of one."""
     results, settings = finished(job.folder), job.folder / CONFIG
     before, now = read_toml(settings) if settings.exists() else job.config.flat(), job.config.flat()
     keys = [key for key in {**now, **before} if before.get(key) != now.get(key) and key != "dataset"]
@@ -82,12 +82,12 @@ def check_vacant(job: PretrainJob) -> None:
 
 
 def find_checkpoint(job: PretrainJob, restart: bool) -> Checkpoint | None:
-    """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
+    """The checkpoint to continue from, if any. Raises InputError if the folder holds a run with other settings."""
     return None if restart else checkpoints.find(job.folder, job.settings)
 
 
 def threads_of(job: PretrainJob, restart: bool = False) -> int:
-    """The threads to run a job on: those of the checkpoint that it goes on from, if any, as sums then round alike."""
+    """The threads to run a job on: those of the checkpoint it continues from, if any, since sums then round alike."""
     found = find_checkpoint(job, restart)
     return found.threads if found is not None else job.threads
 
@@ -99,7 +99,7 @@ def execute(
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> PretrainResults:
-    """Pretrains, probes and writes one run, from its checkpoint where there is one unless `restart` is set.
+    """Pretrains, probes and writes one run, from its checkpoint if there is one unless `restart` is set.
 
     It runs on the threads that torch has, and records them: a command gives it `threads_of` the job.
     Raises InputError, Interrupted and NonFiniteLossError as `pretrain` does.
@@ -115,7 +115,7 @@ def execute(
     )  # fmt: skip
     began = time.monotonic()
     test = source.test()
-    held_out = place(test, data.mean, data.std, run.shared.device)
+    held_out = on_device(test, data.mean, data.std, run.shared.device)
     untrained = make_model(run, data.training.gallery.channels)
     results = PretrainResults(
         soften=config.soften,

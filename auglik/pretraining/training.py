@@ -50,7 +50,7 @@ def pretrain(
 ) -> Pretrained:
     """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
-    The loss is the mean over a step's images of weight times pair loss. `resume` is the checkpoint to go on from.
+    The loss is the mean over a step's images of weight times pair loss. `resume` is the checkpoint to continue from.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
     config, shared = run.config, run.shared
@@ -130,7 +130,7 @@ def pretrain(
 
 
 def look(loop: Loop, soften: str) -> None:
-    """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
+    """Waits for the device. Raises NonFiniteLossError if a loss since the start was not finite."""
     step = loop.bad_step()
     if step is not None:
         raise NonFiniteLossError(
@@ -140,7 +140,7 @@ def look(loop: Loop, soften: str) -> None:
 
 
 def validation_scores(model: SimSiam, data: TrainingData, run: ResolvedPretraining) -> dict[str, float]:
-    """Nearest-neighbour accuracy on the validation images, where there are any."""
+    """Nearest-neighbour accuracy on the validation images, if there are any."""
     if len(data.validation.labels) == 0:
         return {}
     precision = run.shared.precision

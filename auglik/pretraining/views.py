@@ -14,7 +14,7 @@ from auglik.pretraining.colour import Jitter, draw_jitter, recolour
 from auglik.system.devices import send
 from auglik.system.keys import host_generator
 from auglik.views import Gallery, Shape
-from auglik.views.augmentations.rectangles import Boxes
+from auglik.views.augmentations.common.boxes import Boxes
 from auglik.views.augmentations.resized_crop import draw_boxes, resample
 
 RATIO = (3 / 4, 4 / 3)

@@ -17,8 +17,8 @@ from auglik.runs.settings import SETTINGS, coerced
 from auglik.settings.fields import in_type, settings_of
 from auglik.settings.names import nearest
 
-SCALES = ("full", "quick")
-PROTOCOLS = ("text", "code")
+RECIPE_SCALES = ("full", "quick")
+RECIPE_PROTOCOLS = ("text", "code")
 
 Values = Mapping[str, Sequence[object]]
 """Settings by flat name, each with the values asked for."""
@@ -53,7 +53,7 @@ class Recipe:
 
     def settings(self, scale: str, protocol: str) -> dict[str, list[object]]:
         """The common settings of a comparison. Raises InputError for unknown scales and protocols."""
-        for value, known, kind in ((scale, SCALES, "scale"), (protocol, PROTOCOLS, "protocol")):
+        for value, known, kind in ((scale, RECIPE_SCALES, "scale"), (protocol, RECIPE_PROTOCOLS, "protocol")):
             if value not in known:
                 raise InputError(f"expected {kind} {' or '.join(known)}, got {value!r}{nearest(value, known)}")
         chosen = {**self.scales[scale].settings, **(self.code if protocol == "code" else {})}
@@ -84,7 +84,7 @@ def read_recipe(name: str) -> Recipe:
 
 
 def parse_recipe(name: str, text: str) -> Recipe:
-    """The recipe that a TOML text is. Raises InputError where it is none."""
+    """The recipe that a TOML text is. Raises InputError if it is none."""
     try:
         table = tomllib.loads(text)
         pretrains = bool(table.get("pretrain", False))
@@ -140,11 +140,11 @@ QUICK_PRETRAINING: Mapping[str, object] = {
 }
 """The same for recipes that pretrain."""
 
-Read = Callable[[Mapping[str, object]], dict[str, list[object]]]
+ReadSettings = Callable[[Mapping[str, object]], dict[str, list[object]]]
 """Settings from a table, each with the values asked for. Raises InputError for unknown ones and for other types."""
 
 
-def _scale(table: Mapping[str, object], read: Read) -> Scale:
+def _scale(table: Mapping[str, object], read: ReadSettings) -> Scale:
     rest = dict(table)
     seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
     return Scale(read(rest), int(str(seeds)), bool(corruptions), str(note))
@@ -169,6 +169,6 @@ def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def _cell(entry: Mapping[str, object], read: Read) -> Cell:
+def _cell(entry: Mapping[str, object], read: ReadSettings) -> Cell:
     changes = read({key: value for key, value in entry.items() if key != "name"})
     return Cell(str(entry["name"]), {key: value for key, (value,) in changes.items()})

@@ -18,7 +18,7 @@ from auglik.pretraining.runs import PretrainJob
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import evaluate
 from auglik.runs.loop import lengths
-from auglik.runs.resolve import TrainingData, load_training, place
+from auglik.runs.resolve import TrainingData, load_training, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
 from auglik.runs.settings import flatten
@@ -202,7 +202,7 @@ def view_rate(learner: Learner, job: Job, data: TrainingData, guess: float, cloc
         each = views + folded + 1
 
     def scored(images: int) -> float:
-        split = place(first(arrays, images, config.split_seed), data.mean, data.std, run.device)
+        split = on_device(first(arrays, images, config.split_seed), data.mean, data.std, run.device)
         return timed(lambda: evaluate(run, learner.network, split, np.arange(images)), clock)[0]
 
     images, took = grown(scored, max(1, min(passes // each, most)), most)

@@ -15,7 +15,7 @@ from auglik.report.sections.corrupted import corrupted_runs
 from auglik.report.settings import ReportSettings
 from auglik.report.writers.html import html
 from auglik.report.writers.latex import latex
-from auglik.report.writers.long_csv import COLUMNS, long_rows
+from auglik.report.writers.long_csv import LONG_COLUMNS, long_rows
 from auglik.report.writers.markdown import markdown
 from auglik.scoring.predictions import Predictions
 
@@ -55,7 +55,7 @@ def build(folder: Path, settings: ReportSettings, progress: Callable[[float], No
         trees["corruptions.nc"] = lambda path: corrupted.data.to_netcdf(path, engine="h5netcdf")
     if calibration is not None:
         trees["calibration.nc"] = lambda path: save(calibration, path)
-    return Built(page=shown, texts=texts, rows=list(long_rows(shown)), columns=COLUMNS, trees=trees)
+    return Built(page=shown, texts=texts, rows=list(long_rows(shown)), columns=LONG_COLUMNS, trees=trees)
 
 
 def _calibration(

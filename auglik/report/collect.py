@@ -25,12 +25,12 @@ class Cell(NamedTuple):
 
     @property
     def config(self) -> RunConfig:
-        """Of the first seed."""
+        """The first seed's."""
         return next(iter(self.runs.values())).config
 
     @property
     def first(self) -> Results:
-        """Of the first seed."""
+        """The first seed's."""
         return next(iter(self.runs.values())).results
 
     def scores(self, metric: str) -> list[float]:
@@ -38,12 +38,12 @@ class Cell(NamedTuple):
         return [run.results.score(metric) for run in self.runs.values()]
 
     def last_epoch(self, name: str) -> list[float]:
-        """What was seen of the last epoch over the seeds."""
+        """Metrics of the last epoch over the seeds."""
         return [run.results.last_epoch.get(name, math.nan) for run in self.runs.values()]
 
 
 class Collected(NamedTuple):
-    """The cells in the order of the plan, the cell that each is compared with, and what to warn of."""
+    """The cells in the order of the plan, the cell that each is compared with, and the warnings."""
 
     folder: Path
     cells: Mapping[str, Cell]
@@ -57,11 +57,11 @@ class Collected(NamedTuple):
 def collect(folder: Path, reference: str | None = None) -> Collected:
     """Reads the output folder of a comparison.
 
-    Raises InputError for no such folder, one without a finished run, and a reference that is no cell.
+    Raises InputError for a missing folder, one without a finished run, and a reference that is not a cell.
     """
     found = sorted({path.parent for name in (CONFIG, RESULTS) for path in folder.glob(f"*/seed-*/{name}")})
     if not found:
-        got = "one without runs" if folder.is_dir() else "no such folder"
+        got = "a folder without runs" if folder.is_dir() else "no such folder"
         raise InputError(f"{folder}: expected the output folder of `auglik compare`, <cell>/seed-<n>/ in it, got {got}")
     warnings: list[str] = []
     runs: dict[str, list[Run]] = {}
@@ -72,7 +72,9 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
         except InputError as error:
             warnings.append(f"left out: {error}")
     if not runs:
-        raise InputError(f"{folder}: expected at least one finished run, got {len(found)} others: {warnings[0]}")
+        raise InputError(
+            f"{folder}: expected at least one finished run, got {len(found)} unfinished ones: {warnings[0]}"
+        )
     order = order_of(folder)
     names = sorted(runs, key=lambda name: (order.get(name, len(order)), name))
     cells = {name: _cell(name, runs[name], warnings) for name in names}
@@ -82,13 +84,13 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
 
 
 def _cell(name: str, runs: Iterable[Run], warnings: list[str]) -> Cell:
-    """The runs of one cell that were trained alike and scored on the same test images; says what was left out."""
+    """The runs of one cell that were trained alike and scored on the same test images; warns of those left out."""
     ordered = sorted(runs, key=lambda run: run.seed)
     alike = _most(
         ordered, lambda run: (_settings(run.config), repr(run.results.own_code)),
-        f"{name}: other settings, or code, than the cell's other runs", warnings,
+        f"{name}: settings or code different from the cell's other runs", warnings,
     )  # fmt: skip
-    same = _most(alike, _test_set, f"{name}: other test images than the cell's other runs", warnings)
+    same = _most(alike, _test_set, f"{name}: test images different from the cell's other runs", warnings)
     return Cell(name, {run.seed: run for run in same})
 
 

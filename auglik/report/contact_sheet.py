@@ -1,4 +1,4 @@
-"""A contact sheet: what a network sees of a few images, each view with what was done to it."""
+"""A contact sheet: a few images as a network sees them, each view with what was done to it."""
 
 import textwrap
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ CHARACTERS = 42
 
 
 def levels_of(images: NDArray[np.float32], gallery: Gallery) -> NDArray[np.uint8]:
-    """Standardized images [...,c,H,W] as levels [...,H,W,c]; what lies outside of [0,255] is clipped."""
+    """Standardized images [...,c,H,W] as levels [...,H,W,c], clipped to [0,255]."""
     scale, shift = (values.cpu().numpy()[:, None, None] for values in (gallery.scale, gallery.shift))
     return np.moveaxis(np.clip(np.rint((images - shift) / scale), 0, 255).astype(np.uint8), -3, -1)
 
@@ -44,7 +44,7 @@ def _branch(branch: Applied, place: int, several: bool) -> str:
         if name == "identity":
             continue
         shown = f" {magnitude:.3g}" if magnitude and name not in ("flip", "crop", "erase") else ""
-        parts.append(f"{name}{shown}" + (f" (sees {visibility:.2f})" if visibility < 1 else ""))
+        parts.append(f"{name}{shown}" + (f" (visible {visibility:.2f})" if visibility < 1 else ""))
     share = f"{branch.share[place]:.2f}: " if several else ""
     return share + (", ".join(parts) or "as it is") if parts or several else ""
 
@@ -77,7 +77,7 @@ def class_names(draws: Draws, labels: NDArray[np.int64], count: int) -> list[str
 
 
 def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Sequence[str]) -> "Figure":
-    """The first images of a gallery, one a row: as they are, then their K views. `names` are their classes."""
+    """The first images of a gallery, one per row: the image, then its K views. `names` are their classes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, as it takes long to load
     from matplotlib.figure import Figure
 
@@ -103,6 +103,6 @@ def contact_sheet(gallery: Gallery, pipeline: Pipeline, draws: Draws, names: Seq
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes the sheet as PNG. Raises InputError for errors of the system."""
+    """Writes the sheet as PNG. Raises InputError for system errors."""
     with legible(figure):
         atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150))

@@ -1,4 +1,4 @@
-"""What a page is made of. Every number is formatted here, once, for the page and for all files beside it."""
+"""What a page consists of. Every number is formatted here, once, for the page and all other files."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Shown(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a table, its name unlike those of the others."""
+    """One row of a table, with a unique name."""
 
     name: str
     entries: tuple[Shown, ...]
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table; `columns` has a title for the rows' names first."""
+    """A table; the first of `columns` is the title of the rows' names."""
 
     key: str
     caption: str
@@ -50,12 +50,12 @@ class Datum(NamedTuple):
     column: str
     value: float
     shown: str = ""
-    """Its text, where the figure has one."""
+    """Its text, if the figure shows one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """Drawings side by side, as many in a row as there is room for, and all their numbers."""
+    """Drawings side by side, as many in a row as fit, and all their numbers."""
 
     key: str
     caption: str
@@ -82,7 +82,7 @@ Item = Table | Figure | Details
 
 
 class Section(NamedTuple):
-    """A part of the page: sentences, then what they are about."""
+    """A part of the page: sentences, then their figures and tables."""
 
     key: str
     title: str
@@ -90,7 +90,7 @@ class Section(NamedTuple):
     items: tuple[Item, ...]
 
     def pictures(self) -> tuple[Figure, ...]:
-        """All figures: these stand between its first sentence and the others."""
+        """All figures: these follow its first sentence."""
         return tuple(item for item in self.items if isinstance(item, Figure))
 
     def numbers(self) -> tuple[Table | Details, ...]:
@@ -107,7 +107,7 @@ class Page(NamedTuple):
     sections: tuple[Section, ...]
 
     def tables(self) -> list[Table]:
-        """All tables in their order, those that are shown on request included."""
+        """All tables in order, including those shown on request."""
         found: list[Table] = []
         for section in self.sections:
             for item in section.items:
@@ -124,24 +124,24 @@ def words(text: object) -> Shown:
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> Shown:
-    """One number; what is not there is a dash, what is infinite says so."""
+    """One number; a missing one is a dash, an infinite one says so."""
     return Shown(_text(value, digits, sign), (("", value),)) if not math.isnan(value) else Shown(ABSENT)
 
 
 def count(value: float) -> Shown:
-    """A whole number, in thousands."""
+    """A whole number with thousands separators."""
     return Shown(f"{value:,.0f}", (("", value),)) if math.isfinite(value) else Shown(ABSENT)
 
 
 def mean_error(mean: float, error: float, digits: int) -> Shown:
-    """`mean ± standard error`, the latter where there is one."""
+    """`mean ± standard error`, the latter if there is one."""
     if math.isnan(error):
         return number(mean, digits)
     return Shown(f"{_text(mean, digits)} ± {_text(error, digits)}", (("", mean), ("standard error", error)))
 
 
 def interval(mean: float, lower: float, upper: float, digits: int, *, sign: bool = True, mark: str = "") -> Shown:
-    """`mean [lower, upper]`, the bounds where there are some; `mark` follows them."""
+    """`mean [lower, upper]`, the bounds if there are some; `mark` follows them."""
     if math.isnan(lower) or math.isnan(upper):
         return number(mean, digits, sign=sign)
     bounds = f"[{_text(lower, digits, sign)}, {_text(upper, digits, sign)}]"

@@ -1,4 +1,4 @@
-"""From what was collected to the whole page."""
+"""The whole page from what was collected."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def page(
     calibration: Calibration | None,
     settings_: ReportSettings,
 ) -> Page:
-    """All sections in their order, the answer first, and everything to be warned of."""
+    """All sections in order, the answer first, and all warnings."""
     drawn = styles(collected.cells, collected.references.values())
     parts: list[Callable[[], Section | None]] = [
         lambda: answer(collected, inference, corrupted),
@@ -75,7 +75,7 @@ def subtitle(collected: Collected) -> str:
 
 
 def warnings(collected: Collected, inference: Inference, calibration: Calibration | None) -> tuple[str, ...]:
-    """Everything that a reader must know before the answer, each once."""
+    """Everything that a reader must know before the answer, each item once."""
     said = [*collected.warnings, *inference.warnings]
     said += calibration_warnings(calibration) if calibration else []
     said += [text for text in [tuning_warning(collected)] if text]

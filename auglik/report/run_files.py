@@ -1,4 +1,4 @@
-"""The files of one finished run, read and checked: a damaged one is refused in one line that names it."""
+"""The files of one finished run, read and checked: a damaged one is reported in one line that names it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.robustness.score import Measured, Score, load_measured, load_scores
-from auglik.runs.log import METRICS
+from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, change
@@ -23,7 +23,7 @@ from auglik.system.records import from_json, numbers
 SAME_NLL = 1e-4
 """The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz."""
 LONGEST = 300
-"""Characters of what is wrong with a run."""
+"""Most characters of a run's problem."""
 
 T = TypeVar("T")
 
@@ -49,17 +49,17 @@ class Run:
     robustness: tuple[Score, ...]
     """Empty where none was measured."""
     measured: Measured | None
-    """Under which conditions these were measured."""
+    """The conditions that these were measured under."""
     epochs: tuple[Epoch, ...]
-    """What metrics.jsonl says of every epoch."""
+    """Every epoch's line of metrics.jsonl."""
 
 
 def read_run(folder: Path) -> Run:
-    """The finished run in `folder`. Raises InputError where it has not ended, or its files are damaged or differ."""
+    """The finished run in `folder`. Raises InputError if it is unfinished, or its files are damaged or inconsistent."""
     results = finished(folder)
     if results is None:
         failed = (folder / "error.txt").is_file()
-        raise InputError(f"{folder} has not ended{': it failed, see error.txt' if failed else ''}")
+        raise InputError(f"{folder} is not finished{': it failed, see error.txt' if failed else ''}")
     if results.test_digest is None:
         raise InputError(f"{folder} was not scored on test images")
     config = _naming(folder / CONFIG, lambda: change(RunConfig(), read_toml(folder / CONFIG)))
@@ -68,12 +68,12 @@ def read_run(folder: Path) -> Run:
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
     return Run(
         folder=folder, seed=config.seed, config=config, results=results, predictions=predictions, robustness=scores,
-        measured=measured, epochs=read_epochs(folder / METRICS),
+        measured=measured, epochs=read_epochs(folder / METRICS_FILE),
     )  # fmt: skip
 
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:
-    """The lines of metrics.jsonl; none where there is no such file. Raises InputError for a damaged one."""
+    """The lines of metrics.jsonl; none if there is no such file. Raises InputError for a damaged one."""
     if not path.is_file():
         return ()
     try:
@@ -84,9 +84,9 @@ def read_epochs(path: Path) -> tuple[Epoch, ...]:
 
 
 def _check_one_run(folder: Path, config: RunConfig, results: Results, predictions: Predictions) -> None:
-    """That configuration, results and predictions are of one run."""
+    """Checks that configuration, results and predictions are of one run."""
     if results.seed != config.seed or folder.name != f"seed-{config.seed}":
-        raise InputError(f"{folder}: expected a run of that seed, got seed {config.seed}: was the folder renamed?")
+        raise InputError(f"{folder}: expected a run with that seed, got seed {config.seed}: was the folder renamed?")
     if predictions.validation_labels.size and np.isfinite(results.score("clean_nll")):
         rows = predictions.validation_log_probabilities, predictions.validation_labels
         _naming(folder / PREDICTIONS, lambda: nll(*rows))
@@ -98,7 +98,7 @@ def _check_one_run(folder: Path, config: RunConfig, results: Results, prediction
         if not abs(measured - said) <= SAME_NLL * max(1.0, abs(said)):
             which = "" if part == "clean" else f"{part} "
             raise InputError(
-                f"{folder}: its {which}predictions have NLL {measured:.4f}, its results {said:.4f}: of another run?"
+                f"{folder}: its {which}predictions have NLL {measured:.4f}, its results {said:.4f}: from another run?"
             )
 
 

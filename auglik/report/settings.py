@@ -13,13 +13,15 @@ AGAINST = ("none", "published")
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What a report compares with what, and how it samples."""
+    """What a report compares, and how it samples."""
 
     reference: str | None = option(
-        None, "Cell that the others are compared with [that of comparison.csv].", group=Group.COMPARED
+        None, "Cell to compare the others with [that of comparison.csv].", group=Group.COMPARED
     )
-    rope: float = option(0.005, "Nats of clean NLL, either way, that count as practically equal.", group=Group.REPORT)
-    against: str = option("none", "Figures put beside the runs': published, those of the papers; or none.", *AGAINST)
+    rope: float = option(
+        0.005, "Half-width, in nats of clean NLL, of what counts as practically equal.", group=Group.REPORT
+    )
+    against: str = option("none", "Figures to show next to the runs': published (the papers') or none.", *AGAINST)
     calibration: bool = option(
         True, "Sample the calibration model: reliability bands, recalibration, intervals of ECE."
     )

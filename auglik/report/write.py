@@ -1,41 +1,40 @@
-"""The report as files: written into a folder of a temporary name first, then moved, the page last."""
+"""The report as files: written into a temporary folder first, then moved, the page last."""
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from auglik.report.settings import ReportSettings
 from auglik.system.files import StorageError, ensure_writable, write_csv
+from auglik.system.progress import Progress
 
 PAGE, MARKDOWN, CSV, LATEX = "report.html", "report.md", "tables.csv", "tables.tex"
 DIFFERENCES, CORRUPTIONS, CALIBRATION = "differences.nc", "corruptions.nc", "calibration.nc"
 FIGURES = "figures"
 FILES = "files.txt"
-"""Lists what a report consists of, so that the next one can remove what it does not replace."""
-
-Progress = Callable[[float], None]
+"""Lists a report's files, so that the next one can remove those that it does not replace."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what it says first."""
+    """The page that was written, and its first lines."""
 
     page: Path
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
     sentences: tuple[str, ...]
-    """The answer: a headline, then a verdict a cell."""
+    """The answer: a headline, then one verdict per cell."""
 
 
 def write_report(
     folder: Path, output: Path, settings: ReportSettings | None = None, progress: Progress = lambda share: None
 ) -> Report:
-    """Reports the comparison in `folder` into `output`; what a former report left there is replaced, all else stays.
+    """Writes the report of the comparison in `folder` into `output`, replacing an earlier report; other files stay.
 
-    Raises InputError for a folder without a finished run, an unknown reference, and where it cannot write.
+    Raises InputError for a folder without a finished run, an unknown reference, and if it cannot write.
     """
     from auglik.report.build import build  # JAX and matplotlib take seconds to import, which --help need not wait for
 
@@ -61,7 +60,7 @@ def write_report(
 
 
 def _replace(stage: Path, output: Path, names: list[str]) -> None:
-    """Moves the files, the page last, and removes those that a former report listed and this one lacks."""
+    """Moves the files, the page last, and removes those that only an earlier report listed."""
     listing = output / FILES
     before = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
     for old in set(before) - {*names, FILES}:
@@ -73,7 +72,7 @@ def _replace(stage: Path, output: Path, names: list[str]) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a listed name can be a report's: a list that was edited must not remove other files."""
+    """Whether a listed name can be a report's: an edited list must not remove other files."""
     path = Path(name)
     return name in (PAGE, MARKDOWN, CSV, LATEX, DIFFERENCES, CORRUPTIONS, CALIBRATION) or (
         path.parent == Path(FIGURES) and path.suffix == ".svg"
@@ -82,7 +81,7 @@ def _is_ours(name: str) -> bool:
 
 @contextmanager
 def _staged(output: Path) -> Iterator[Path]:
-    """An empty folder in `output`, removed at the end. What the system refuses is a StorageError."""
+    """An empty folder in `output`, removed at the end. Raises StorageError for system errors."""
     stage = output / f".partial-{secrets.token_hex(8)}.tmp"
     try:
         stage.mkdir()

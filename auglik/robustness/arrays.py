@@ -1,4 +1,4 @@
-"""The test images themselves, and conditions that are made of them on the way: occlusion and mollification."""
+"""The test images themselves, and conditions made from them on the fly: occlusion and mollification."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auglik.data import Arrays
 from auglik.robustness.protocol import OCCLUDER
-from auglik.robustness.stream import Change, Condition, Read
+from auglik.robustness.stream import Change, Condition, ReadImages
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
 from auglik.system.splitmix import normals, streams
@@ -18,7 +18,7 @@ from auglik.views.mollification import add_noise, blur
 FILL = 0
 """The level of an occluding rectangle: black."""
 TOLERANCE = 0.025
-"""How far the share that a square covers may be from the named one: CIFAR's are off by 0.021 at most."""
+"""How far the share that a square covers may be from the nominal one: CIFAR's are off by at most 0.021."""
 
 
 def clean_condition(test: Arrays) -> Condition:
@@ -29,15 +29,15 @@ def clean_condition(test: Arrays) -> Condition:
 
 
 def occlusion_conditions(
-    test: Arrays, places: NDArray[np.int64], shares: Sequence[float], seed: int
+    test: Arrays, positions: NDArray[np.int64], shares: Sequence[float], seed: int
 ) -> list[Condition]:
-    """One black rectangle in every image over each share of its area (Liu et al. 2023), where the seed puts it.
+    """One black rectangle in every image over each share of its area (Liu et al. 2023), placed by the seed.
 
-    It has the sides of `occluding_sides`. An image's rectangles of all shares lie at the same relative place (u, v),
-    uniform: the first row is floor(u (H - height + 1)). They are the image's own, one of `places` [N] in the whole test
+    It has the sides of `occluding_sides`. An image's rectangles of all shares lie at the same relative position (u, v),
+    uniform: the first row is floor(u (H - height + 1)). They are the image's own, one of `positions` [N] in the test
     set, whichever others are scored with it.
     """
-    relative = host_generator(seed, "occluding squares").random((int(places.max()) + 1, 2))[places]
+    relative = host_generator(seed, "occluding squares").random((int(positions.max()) + 1, 2))[positions]
     H, W = test.images.shape[2:]
     found = []
     for share in shares:
@@ -58,14 +58,14 @@ def occlusion_conditions(
 
 
 def mollified_conditions(
-    test: Arrays, places: NDArray[np.int64], temperatures: Sequence[float], seed: int
+    test: Arrays, positions: NDArray[np.int64], temperatures: Sequence[float], seed: int
 ) -> list[Condition]:
     """The test images at each temperature, noised and blurred; one eps per image for all temperatures and runs.
 
-    An image's eps is keyed by its place in the whole test set, one of `places` [N].
+    An image's eps is keyed by its position in the whole test set, one of `positions` [N].
     """
     read = _reader(test.images)
-    changes = {"noise": lambda t: _noise(t, noise_key(seed), places), "blur": _blur}
+    changes = {"noise": lambda t: _noise(t, noise_key(seed), positions), "blur": _blur}
     return [
         Condition(kind="mollified", name=role, category="", severity=t, labels=test.labels, read=read, change=change(t))
         for role, change in changes.items()
@@ -74,7 +74,7 @@ def mollified_conditions(
 
 
 def occluding_sides(share: float, height: int, width: int) -> tuple[int, int]:
-    """Height and width in pixels of what covers that share of the area.
+    """Height and width in pixels of the rectangle that covers that share of the area.
 
     The square of side round(sqrt(share H W)) where its share is within TOLERANCE of the named one; else, of all
     rectangles, one whose area is nearest to share H W, and of these the one nearest to a square.
@@ -87,23 +87,23 @@ def occluding_sides(share: float, height: int, width: int) -> tuple[int, int]:
     return min(rectangles, key=lambda sides: (abs(sides[0] * sides[1] - area), abs(sides[0] - sides[1]), sides))
 
 
-def occluded(images: NDArray[np.uint8], sides: tuple[int, int], place: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A copy of images [n,H,W,c] with a rectangle each, of `sides` (height, width), at the relative places [n,2]."""
+def occluded(images: NDArray[np.uint8], sides: tuple[int, int], position: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A copy of images [n,H,W,c] with a rectangle each, of `sides` (height, width), at the relative positions [n,2]."""
     lengths = images.shape[1:3]
-    first = np.floor(place * (np.subtract(lengths, sides) + 1)).astype(np.int64)
+    first = np.floor(position * (np.subtract(lengths, sides) + 1)).astype(np.int64)
     row, column = (np.arange(length) - first[:, [axis]] for axis, length in enumerate(lengths))
     in_row, in_column = ((offset >= 0) & (offset < side) for offset, side in zip((row, column), sides, strict=True))
     return np.where((in_row[:, :, None] & in_column[:, None, :])[..., None], np.uint8(FILL), images)
 
 
-def _reader(images: NDArray[np.uint8]) -> Read:
+def _reader(images: NDArray[np.uint8]) -> ReadImages:
     """Reads images [N,c,H,W], channels last."""
     return lambda where: np.ascontiguousarray(images[where].transpose(0, 2, 3, 1))
 
 
-def _occluding_reader(images: NDArray[np.uint8], sides: tuple[int, int], place: NDArray[np.float64]) -> Read:
+def _occluding_reader(images: NDArray[np.uint8], sides: tuple[int, int], position: NDArray[np.float64]) -> ReadImages:
     read = _reader(images)
-    return lambda where: occluded(read(where), sides, place[where])
+    return lambda where: occluded(read(where), sides, position[where])
 
 
 def noise_key(seed: int) -> int:
@@ -111,9 +111,9 @@ def noise_key(seed: int) -> int:
     return stream_key(seed, "mollified test set")
 
 
-def _noise(t: float, key: int, places: NDArray[np.int64]) -> Change:
+def _noise(t: float, key: int, positions: NDArray[np.int64]) -> Change:
     def change(images: Tensor, start: int) -> Tensor:
-        index = send(places[start : start + len(images)], images.device)
+        index = send(positions[start : start + len(images)], images.device)
         eps = normals(streams(key, index), *images.shape[1:])
         return add_noise(images, images.new_full((len(images),), t), eps)
 

@@ -19,12 +19,13 @@ from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.evaluation import Progress, predictor
+from auglik.runs.evaluation import predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.system.devices import choose_device
+from auglik.system.progress import Progress
 from auglik.version import __version__
 from auglik.views import Gallery
 
@@ -34,16 +35,16 @@ def evaluate_robustness(
 ) -> list[Score]:
     """The scores of the finished run in `folder` under every condition of the suite, and their means.
 
-    They are written to robustness.csv in the run's folder, what was measured to robustness.json; where these hold the
+    They are written to robustness.csv in the run's folder, the conditions to robustness.json; if these hold the
     same conditions already, nothing is computed. On the run's own threads, `threads_of_finished`, its clean scores are
-    the run's. Raises InputError for an unfinished run, a checkpoint that does not belong to it, one of other data than
+    the run's. Raises InputError for an unfinished run, a checkpoint that does not belong to it, one of data other than
     the suite's, and damaged files.
     """
     run, settings = read_run(folder)
     if settings_hash(run, suite.training_digest) != settings:
         raise InputError(
-            f"{folder}: expected a run of this version on the data set that it names, got other training images"
-            " or a run of another version: train it again"
+            f"{folder}: expected a run of this version on its data set, got different training images"
+            " or a run of another version: retrain it"
         )
     if (before := measured_before(folder, suite)) is not None:
         return before
@@ -69,7 +70,7 @@ def _usable(folder: Path, run: ResolvedRun, asked: str | None) -> torch.device:
 
 
 def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
-    """The scores in a run's folder where they are of the suite's conditions. Raises InputError for damaged ones."""
+    """The scores in a run's folder if they are of the suite's conditions. Raises InputError for damaged ones."""
     measured = load_measured(folder)
     if measured is None or measured.identity != suite.measured["identity"]:
         return None
@@ -77,9 +78,9 @@ def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
 
 
 def read_run(folder: Path) -> tuple[ResolvedRun, str]:
-    """A finished run by its settings, and their hash. Raises InputError for one that is unfinished or none at all."""
+    """A finished run by its settings, and their hash. Raises InputError if it is unfinished or not a run."""
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} in it")
+        raise InputError(f"{folder}: expected a run folder, with {CONFIG} in it")
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
@@ -113,7 +114,7 @@ def network_scores(
 
 
 def _scored_meanwhile(looked: Iterator[tuple[Condition, Tensor]], suite: Suite, progress: Progress) -> Iterator[Score]:
-    """Scores of every condition, computed on the host while the network looks at the next."""
+    """Scores of every condition, computed on the host while the network runs on the next."""
     pending = None
     with ThreadPoolExecutor(1) as scorer:
         for index, (condition, log_p) in enumerate(looked):

@@ -1,4 +1,4 @@
-"""Human label distributions (Peterson et al. 2019, CIFAR-10H): what a prediction scores against people's answers."""
+"""Human label distributions (Peterson et al. 2019, CIFAR-10H): scores of predictions against people's answers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,7 @@ from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.robustness.score import Score
 from auglik.scoring.metrics import equal_width, summed_gaps
-
-Array = NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 AGREEMENT = 0.9
 """The least share of images whose most frequent human answer is the label: 99% for CIFAR-10H."""
@@ -20,10 +19,10 @@ SUM_TOLERANCE = 1e-3
 ECE_BINS = 15
 
 
-def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequence[str]) -> Array:
+def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequence[str]) -> Float64Array:
     """Distributions [N,C] of the answers of people about each test image, in the order of the class names [C].
 
-    Raises InputError for a file that cannot be read, another shape, rows that are no distributions, answers that agree
+    Raises InputError for a file that cannot be read, another shape, rows that are not distributions, answers that agree
     with fewer than 90% of the labels [N], and a class whose images most people take for another: the file has no names,
     so that columns in another order show only there.
     """
@@ -34,10 +33,10 @@ def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequen
     expected = (len(labels), len(class_names))
     if not isinstance(found, np.ndarray) or found.shape != expected or found.dtype.kind not in "fiu":
         got = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "an archive"
-        raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: made for another test set?")
+        raise InputError(f"{path}: expected human labels {list(expected)}, got {got}: for another test set?")
     human = found.astype(np.float64)
     if not (human >= 0).all() or not (np.abs(human.sum(axis=1) - 1) <= SUM_TOLERANCE).all():
-        raise InputError(f"{path}: expected rows that are distributions, got others (counts? divide by their sums)")
+        raise InputError(f"{path}: expected rows that are distributions (are these counts? divide by their sums)")
     agreement = (human.argmax(axis=1) == labels).mean()
     if agreement < AGREEMENT:
         raise InputError(
@@ -54,7 +53,7 @@ def load_human_labels(path: Path, labels: NDArray[np.int64], class_names: Sequen
     return human / human.sum(axis=1, keepdims=True)
 
 
-def human_scores(log_p: NDArray[np.floating], human: Array) -> list[Score]:
+def human_scores(log_p: NDArray[np.floating], human: Float64Array) -> list[Score]:
     """Scores of log-probabilities [N,C] against human distributions h [N,C]: two rows.
 
     expected: the metrics in expectation over labels drawn from h. nll is the cross-entropy -sum_c h_c log p_c, and a
@@ -71,7 +70,7 @@ def human_scores(log_p: NDArray[np.floating], human: Array) -> list[Score]:
     distance = np.square(p - human).sum(axis=1)
     ece = summed_gaps(correct - confidence, equal_width(confidence, ECE_BINS))
 
-    def row(name: str, error: Array, nll: Array, brier: Array) -> Score:
+    def row(name: str, error: Float64Array, nll: Float64Array, brier: Float64Array) -> Score:
         return Score(
             kind="human", name=name, category="", severity=None, error=float(error.mean()), nll=float(nll.mean()),
             brier=float(brier.mean()), ece=ece, images=len(human),

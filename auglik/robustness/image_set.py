@@ -16,7 +16,7 @@ from auglik.data.listing import folders, named
 from auglik.data.tiny_imagenet import WNIDS as CLASS_ORDER
 from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
-from auglik.robustness.stream import Condition, Read
+from auglik.robustness.stream import Condition, ReadImages
 from auglik.system.files import read_text
 from auglik.system.keys import host_generator
 from auglik.system.notices import say_once
@@ -80,7 +80,7 @@ def image_conditions(
 
 
 def chosen_images(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """The places of `count` of the test images, stratified, in rising order; fewer are among more.
+    """The positions of `count` of the test images, stratified, in rising order; fewer are among more.
 
     Raises InputError for more than there are.
     """
@@ -114,7 +114,7 @@ def _places_of(
 ) -> NDArray[np.int64] | None:
     """Where the wanted images are among the files; None where one is missing, or two of either have one name."""
     keys = zip(labels.tolist(), (PurePosixPath(file).stem for file in files), strict=True)
-    found = {key: place for place, key in enumerate(keys)}
+    found = {key: position for position, key in enumerate(keys)}
     if not wanted or len(set(wanted)) < len(wanted) or len(found) < len(files) or not found.keys() >= set(wanted):
         return None
     return np.array([found[image] for image in wanted], np.int64)
@@ -136,7 +136,7 @@ def _labels(
     return np.array([number[name] for name in of_files], np.int64)
 
 
-def _reader(condition: Path, files: Sequence[str], shape: Shape) -> Read:
+def _reader(condition: Path, files: Sequence[str], shape: Shape) -> ReadImages:
     decoder = Decoder(condition, files, partial(of_size, width=shape.width, height=shape.height))
-    places = np.arange(len(files))
-    return lambda where: np.ascontiguousarray(decoder(places[where]).transpose(0, 2, 3, 1))
+    positions = np.arange(len(files))
+    return lambda where: np.ascontiguousarray(decoder(positions[where]).transpose(0, 2, 3, 1))

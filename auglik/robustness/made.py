@@ -20,32 +20,33 @@ from PIL import Image
 from auglik.data import Arrays, digest
 from auglik.data.source import one_line
 from auglik.objectives import InputError
-from auglik.robustness.progress import part_of
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES
-from auglik.runs.evaluation import Progress
 from auglik.system.files import atomic_write, ensure_writable, write_json
 from auglik.system.keys import host_generator
+from auglik.system.progress import Progress, part_of
 
 LIBRARY = "imagecorruptions"
 MANIFEST = "manifest.json"
 LEAST_SIDE = 32
 """The library's least image side in pixels."""
 ANY_SIDE = ("pixelate", "jpeg_compression")
-"""Take place in the image's own pixels, which would survive them if they were repeated."""
+"""Act on the image's own pixels: repeated ones would survive them."""
 SEEDED = ("impulse_noise", "glass_blur")
-"""Draw from a generator of their own, which a seed must be passed to."""
+"""Draw from a separate generator, which needs a seed."""
 
 
-def made_set(name: str, test: Arrays, places: NDArray[np.int64], data_dir: Path, seed: int, progress: Progress) -> Path:
+def made_set(
+    name: str, test: Arrays, positions: NDArray[np.int64], data_dir: Path, seed: int, progress: Progress
+) -> Path:
     """The folder with the test images under all 15 corruptions at severities 1 to 5, in the layout of CIFAR-10-C.
 
-    `places` [N] are the images' in the whole test set; an image looks the same in any choice that it is in.
-    It is made where it is missing, corruption by corruption, each file whole or absent; manifest.json holds what it
-    was made of and the files' SHA-256. Raises InputError where the library is missing, or a file has changed.
+    `positions` [N] are the images' in the whole test set; an image looks the same in any choice that it is in.
+    It is made if missing, corruption by corruption, each file whole or absent; manifest.json holds what it
+    was made of and the files' SHA-256. Raises InputError if the library is missing, or a file has changed.
     """
     identity: dict[str, object] = {"test_digest": digest(test), "seed": seed, "rule": 1}
-    if (places != np.arange(len(places))).any():
-        identity["places"] = hashlib.sha256(places.tobytes()).hexdigest()
+    if (positions != np.arange(len(positions))).any():
+        identity["places"] = hashlib.sha256(positions.tobytes()).hexdigest()
     mark = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     folder = data_dir / f"{Path(name).stem}-c-auglik-{mark}"
     made = _checked(folder, identity)
@@ -56,7 +57,7 @@ def made_set(name: str, test: Arrays, places: NDArray[np.int64], data_dir: Path,
     ensure_writable(folder)
     _save(folder, "labels.npy", np.tile(test.labels, len(SEVERITIES)), made)
     for index, corruption in enumerate(missing):
-        images = corrupted_images(test.images, places, corruption, seed, part_of(progress, index, len(missing)))
+        images = corrupted_images(test.images, positions, corruption, seed, part_of(progress, index, len(missing)))
         _save(folder, f"{corruption}.npy", images, made)
         facts = {"made_by": f"imagecorruptions-imaug {version('imagecorruptions-imaug')}", "data_set": name}
         write_json(folder / MANIFEST, {**identity, **facts, "files": made})
@@ -65,21 +66,21 @@ def made_set(name: str, test: Arrays, places: NDArray[np.int64], data_dir: Path,
 
 def corrupted_images(
     images: NDArray[np.uint8],
-    places: NDArray[np.int64],
+    positions: NDArray[np.int64],
     corruption: str,
     seed: int,
     progress: Progress = lambda share: None,
 ) -> NDArray[np.uint8]:
     """Images [N,c,H,W] at severities 1 to 5 in turn: [5N,H,W,c]. An image's draw is keyed by its
-    place, of `places` [N]."""
+    position, of `positions` [N]."""
     levels = images.transpose(0, 2, 3, 1)
     found = np.empty((len(SEVERITIES), *levels.shape), np.uint8)
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints what it makes do with
-        for place, severity in enumerate(SEVERITIES):
-            for index, (image, at) in enumerate(zip(levels, places.tolist(), strict=True)):
+        for position, severity in enumerate(SEVERITIES):
+            for index, (image, at) in enumerate(zip(levels, positions.tolist(), strict=True)):
                 generator = host_generator(seed, "corruption", corruption, severity, at)
-                found[place, index] = corrupted(image, corruption, severity, generator)
-                progress((place * len(levels) + index + 1) / (len(SEVERITIES) * len(levels)))
+                found[position, index] = corrupted(image, corruption, severity, generator)
+                progress((position * len(levels) + index + 1) / (len(SEVERITIES) * len(levels)))
     return found.reshape(-1, *levels.shape[1:])
 
 
@@ -104,7 +105,7 @@ def corrupted(
 
 
 def check_library() -> None:
-    """Raises InputError where imagecorruptions-imaug cannot be imported."""
+    """Raises InputError if imagecorruptions-imaug cannot be imported."""
     try:
         importlib.import_module(LIBRARY)
     except ImportError as error:
@@ -145,13 +146,15 @@ def _checked(folder: Path, identity: dict[str, object]) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a manifest ({type(error).__name__}); delete {folder} to make it") from None
     if known != identity:
-        raise InputError(f"{folder}: expected corruptions of these test images, got others'; delete it to make them")
+        raise InputError(
+            f"{folder}: expected corruptions of these test images, got those of others; delete it to remake them"
+        )
     for name, checksum in files.items():
         found = _sha256(folder / name) if (folder / name).is_file() else "no such file"
         if found != checksum:
             raise InputError(
                 f"{folder / name}: expected SHA-256 {checksum[:12]}..., got {found[:12]}: changed since it was made;"
-                f" delete {folder} to make it again"
+                f" delete {folder} to remake it"
             )
     return files
 

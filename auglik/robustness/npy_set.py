@@ -15,7 +15,7 @@ from auglik.data.source import one_line
 from auglik.data.stored import read_header
 from auglik.objectives import InputError
 from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
-from auglik.robustness.stream import Condition, Read
+from auglik.robustness.stream import Condition, ReadImages
 
 LABELS = ("labels.npy", CORRUPTION_LABELS)
 SAMPLES, SAMPLE_BYTES = 64, 4096
@@ -74,7 +74,7 @@ def _samples(path: Path, size: int) -> Iterator[bytes]:
             yield file.read(SAMPLE_BYTES)
 
 
-def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Read:
+def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> ReadImages:
     return lambda where: images[rows[where]]
 
 
@@ -100,14 +100,16 @@ def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if shape[3] != expected[3]:
         return f"{shape[3]} channels, where the network takes {expected[3]}"
     if shape[1:3] != expected[1:3]:
-        return "images of another size: another data set's?"
-    return f"not {len(SEVERITIES)} severities of {expected[0] // len(SEVERITIES)} test images: cut short, or another's?"
+        return "images of another size: from another data set?"
+    return (
+        f"not {len(SEVERITIES)} severities of {expected[0] // len(SEVERITIES)} test images: truncated, or another set?"
+    )
 
 
 def _check_labels(folder: Path, labels: NDArray[np.int64]) -> None:
     path = next((path for path in (named(folder, name) for name in LABELS) if path.is_file()), None)
     if path is None:
-        raise InputError(f"{folder}: expected {' or '.join(LABELS)} beside the corruptions, got no such file")
+        raise InputError(f"{folder}: expected {' or '.join(LABELS)} next to the corruptions, got no such file")
     found = label_column(np.array(_map(path)), str(path), len(SEVERITIES) * len(labels))
     same = (found.reshape(len(SEVERITIES), -1) == labels).mean()
     if same < 1:

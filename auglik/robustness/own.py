@@ -72,7 +72,7 @@ CORRUPTION_NAMES: Registry[CorruptionSet] = Registry(
 )
 
 WORDS = ("auto", "made", "none")
-"""What the setting may say beside a folder and a name."""
+"""The setting's values other than a folder and a name."""
 
 
 def own_corruptions(text: str) -> tuple[CorruptionSet, Code] | None:

@@ -1,4 +1,4 @@
-"""What is measured: the corruptions and their categories, and the settings of a robustness evaluation."""
+"""The corruptions and their categories, and the settings of a robustness evaluation."""
 
 from dataclasses import dataclass
 
@@ -28,10 +28,10 @@ CORRUPTIONS = {
 it; their Table 2 prints it under weather."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
-RULE = 3
-"""Raised whenever the same settings would score other images, so that old scores are not taken for new ones."""
+SCORING_RULE = 3
+"""Increased whenever the same settings would score other images, so that old scores are not taken for new ones."""
 OCCLUDED_SHARES = (0.2, 0.4, 0.6, 0.8)
-"""Of the area, beside 0 (Liu et al. 2023)."""
+"""Of the area, besides 0 (Liu et al. 2023)."""
 OCCLUDER = "rectangle"
 """What hides them, as scores call it: a square where one of whole pixels covers about that share."""
 TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -44,16 +44,16 @@ class RobustnessConfig:
 
     corruptions: str = option(
         "auto",
-        "A -C folder; made, by imagecorruptions-imaug; auto: the published set where there is one; none; or an import"
+        "A -C folder; made (by imagecorruptions-imaug); auto: the published set if there is one; none; or an import"
         " path.",
         group=Group.EVALUATION,
     )
-    severities: str = option("1,2,3,4,5", "Severities of the corruptions, separated by commas.")
+    severities: str = option("1,2,3,4,5", "Comma-separated severities of the corruptions.")
     allow_missing: bool = option(False, "Accept a -C folder that lacks some of the 15 corruptions.")
     occlusion: bool = option(True, "Score with one black square or rectangle over 0, 20, 40, 60, 80% of the area.")
     mollified: bool = option(True, "Score under noise and under blur at t = 0.1, 0.3, 0.5, 0.7, 0.9.")
     human_labels: str | None = option(None, "A .npy file of human label distributions [N,C] of the test set.")
-    images: int | None = option(None, "Score on this many of the test images, the same for all runs [all].")
+    images: int | None = option(None, "Number of test images to score on, the same for all runs [all].")
     robustness_seed: int = option(0, "Seed of rectangles, noise, made corruptions and chosen images, for all runs.")
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class RobustnessConfig:
 def check_complete(found: set[str], where: str, allow_missing: bool) -> list[str]:
     """The corruptions found, in the order of CORRUPTIONS; others are left out.
 
-    Raises InputError where some are missing and that is not allowed: the mean would be over other corruptions.
+    Raises InputError if some are missing and that is not allowed: the mean would be over other corruptions.
     """
     missing = [name for name in CORRUPTIONS if name not in found]
     if not missing or (allow_missing and len(missing) < len(CORRUPTIONS)):
@@ -83,6 +83,6 @@ def check_complete(found: set[str], where: str, allow_missing: bool) -> list[str
     others = sorted(found - set(CORRUPTIONS))
     hint = nearest(missing[0], others) if others else ""
     raise InputError(
-        f"{where}: expected all {len(CORRUPTIONS)} corruptions, {', '.join(missing)} not there{hint};"
+        f"{where}: expected all {len(CORRUPTIONS)} corruptions, missing {', '.join(missing)}{hint};"
         " --allow-missing takes the mean over those present"
     )

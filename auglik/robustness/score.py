@@ -49,7 +49,7 @@ class Score:
         return self.kind, self.name, self.category, self.severity
 
 
-COLUMNS = tuple(field.name for field in fields(Score))
+ROBUSTNESS_COLUMNS = tuple(field.name for field in fields(Score))
 """Of robustness.csv."""
 
 
@@ -105,20 +105,20 @@ def _mean(key: Named, scores: Sequence[Score]) -> Score:
 
 def write_scores(folder: Path, scores: Sequence[Score], measured: Mapping[str, object]) -> None:
     """robustness.csv, then robustness.json with what was measured and the checksum of the former."""
-    write_csv(folder / SCORES, [asdict(score) for score in scores], COLUMNS)
+    write_csv(folder / SCORES, [asdict(score) for score in scores], ROBUSTNESS_COLUMNS)
     checksum = hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()
     write_json(folder / MEASURED, {**measured, "scores_sha256": checksum})
 
 
 def load_measured(folder: Path) -> Measured | None:
-    """What robustness.json says, or None where there is none. Raises InputError for a damaged one."""
+    """What robustness.json says, or None if there is none. Raises InputError for a damaged one."""
     return read_record(Measured, folder / MEASURED, "delete it to measure again")
 
 
 def load_scores(folder: Path) -> list[Score] | None:
     """The robustness scores of the run in `folder`, or None where none were measured.
 
-    Raises InputError where the files are damaged or do not belong together.
+    Raises InputError if the files are damaged or do not belong together.
     """
     measured = load_measured(folder)
     if measured is None:
@@ -131,7 +131,9 @@ def load_scores(folder: Path) -> list[Score] | None:
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
     except (KeyError, ValueError, TypeError):
-        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}, got others; measure again") from None
+        raise InputError(
+            f"{path}: expected the columns {', '.join(ROBUSTNESS_COLUMNS)}, got others; measure again"
+        ) from None
 
 
 def _score(row: Mapping[str, str]) -> Score:

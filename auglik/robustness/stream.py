@@ -18,11 +18,11 @@ T = TypeVar("T")
 BATCH_PIXELS = CLEAN_BATCH * 32 * 32
 """Pixels of the images in one forward pass."""
 
-Read = Callable[[slice], NDArray[np.uint8]]
+ReadImages = Callable[[slice], NDArray[np.uint8]]
 """Some of a condition's N images -> levels [n,H,W,c]."""
 
 Change = Callable[[Tensor, int], Tensor]
-"""Standardized images [n,c,H,W] and the place of their first -> what the network is to see of them."""
+"""Standardized images [n,c,H,W] and the position of their first -> what the network is to see of them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Condition:
     category: str
     severity: float
     labels: NDArray[np.int64]
-    read: Read
+    read: ReadImages
     change: Change | None = None
     covered: float | None = None
     """The share of the area that is really hidden, of occlusion."""

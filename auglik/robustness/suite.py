@@ -19,11 +19,11 @@ from auglik.robustness.image_set import chosen_images, image_conditions, image_f
 from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.own import own_conditions, own_corruptions
-from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, RULE, TEMPERATURES, RobustnessConfig
+from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
-from auglik.runs.evaluation import Progress
 from auglik.runs.resolve import read_facts
 from auglik.system.files import json_text
+from auglik.system.progress import Progress
 from auglik.views import Shape
 
 PUBLISHED = {
@@ -63,9 +63,9 @@ class Corruptions(NamedTuple):
 def open_suite(
     dataset: str, data_dir: Path, config: RobustnessConfig, progress: Progress = lambda share: None
 ) -> Suite:
-    """Finds, makes and checks all conditions; `progress` is told the share of corruptions made where they are.
+    """Finds, makes and checks all conditions; `progress` is called with the share of corruptions made where they are.
 
-    Raises InputError for whatever cannot be measured as it was asked for.
+    Raises InputError for anything that cannot be measured as requested.
     """
     source = open_dataset(dataset, data_dir)
     test, seed = source.test(), config.robustness_seed
@@ -82,7 +82,7 @@ def open_suite(
         conditions += mollified_conditions(subset, chosen, TEMPERATURES, seed)
     measured: dict[str, object] = {
         **dataclasses.asdict(config),
-        "rule": RULE,
+        "rule": SCORING_RULE,
         "human_labels": hashlib.sha256(human.tobytes()).hexdigest() if human is not None else None,
         "corruptions": corruptions.set_name,
         "corruptions_fingerprint": corruptions.fingerprint,
@@ -126,7 +126,7 @@ def _corruptions(
     names = source.class_names
     absent = absent_classes(names, test.labels)
     files = source.test_files() if isinstance(source, FileSource) else []
-    wanted = [(int(test.labels[place]), files[place]) for place in chosen] if files else []
+    wanted = [(int(test.labels[position]), files[position]) for position in chosen] if files else []
     conditions = image_conditions(folder, shape, names, severities, config.images, seed, allow_missing, absent, wanted)
     return Corruptions(conditions, folder.name, image_fingerprint(folder))
 
@@ -152,7 +152,7 @@ def find_corruptions(asked: str, dataset: str, source: Source, data_dir: Path) -
     folder = data_dir / PUBLISHED[dataset]
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: expected the published corruptions of {dataset}, got no such folder: name it with"
-            " --corruptions, or give --corruptions made or none"
+            f"{folder}: expected the published corruptions of {dataset}, got no such folder: give it with"
+            " --corruptions, or use --corruptions made or none"
         )
     return folder

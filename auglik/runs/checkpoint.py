@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read without pickle, refused where they belong to something else."""
+"""Checkpoints: written atomically, read without pickle, refused if they belong to another run."""
 
 import pickle
 import time
@@ -13,13 +13,13 @@ from auglik.objectives import InputError
 from auglik.system.files import atomic_write
 
 NAME = "checkpoint.pt"
-FORMAT = 3
+CHECKPOINT_FORMAT = 3
 SECONDS = 10.0
-"""Least time between two checkpoints; fifty times what writing one takes, where that is more."""
+"""Least time between two checkpoints, or fifty times the time to write one if that is more."""
 
 
 class Checkpoint(NamedTuple):
-    """Everything that a run carries from one step to the next; all randomness is keyed, so none is carried."""
+    """Everything that a run carries from step to step; randomness is keyed, so none is carried."""
 
     settings: str
     """Hash of the run's settings and data."""
@@ -39,17 +39,17 @@ class Checkpoint(NamedTuple):
     online_labels: dict[str, Tensor]
     """What online label smoothing has learned; empty without it."""
     class_names: tuple[str, ...] = ()
-    """Of the training images [C]; empty where they were not yet kept."""
+    """Of the training images [C]; empty in checkpoints from before they were stored."""
     average: dict[str, Tensor] | None = None
-    """The network at the average of its weights, where that is asked for."""
+    """The network at the average of its weights, if requested."""
 
     def scored(self) -> dict[str, Tensor]:
-        """The state dict of the network that a run ends with: at the averaged weights, where they are kept."""
+        """The state dict of the final network: at the averaged weights, if they are kept."""
         return self.average or self.network
 
 
 class Keeper:
-    """Writes the checkpoints of a run into its folder, seldom enough that writing takes little of its time."""
+    """Writes a run's checkpoints into its folder, seldom enough to cost little time."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
@@ -68,8 +68,8 @@ class Keeper:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Raises InputError where the system refuses; the old checkpoint then stays."""
-    payload = {"format": FORMAT, **checkpoint._asdict()}
+    """Raises InputError if it cannot be written; the old checkpoint then stays."""
+    payload = {"format": CHECKPOINT_FORMAT, **checkpoint._asdict()}
     atomic_write(path, lambda file: torch.save(payload, file))
 
 
@@ -91,22 +91,22 @@ def step_of(folder: Path) -> int | None:
 
 
 def load(path: Path, settings: str) -> Checkpoint:
-    """Its tensors on the CPU. Raises InputError for a damaged file, another format, or one of other settings."""
+    """Its tensors are on the CPU. Raises InputError for a damaged file, another format, or one of other settings."""
     try:
         with zipfile.ZipFile(path) as archive:  # torch reads past a wrong checksum
             if (entry := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"the checksum of {entry} is wrong")
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"no checkpoint at {path}: expected a run that was interrupted or has ended") from None
+        raise InputError(f"no checkpoint at {path}: expected an interrupted or finished run") from None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"the checkpoint {path} is damaged or no checkpoint of auglik: {reason}") from None
+        raise InputError(f"the checkpoint {path} is damaged or not a checkpoint of auglik: {reason}") from None
     if not isinstance(payload, dict) or "format" not in payload:
-        raise InputError(f"{path} is no checkpoint of auglik")
-    if payload["format"] != FORMAT:
+        raise InputError(f"{path} is not a checkpoint of auglik")
+    if payload["format"] != CHECKPOINT_FORMAT:
         raise InputError(
-            f"{path}: expected checkpoint format {FORMAT}, got {payload['format']}: another version wrote it"
+            f"{path}: expected checkpoint format {CHECKPOINT_FORMAT}, got {payload['format']}: another version wrote it"
         )
     missing = set(Checkpoint._fields) - set(payload) - set(Checkpoint._field_defaults)
     if missing:

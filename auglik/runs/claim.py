@@ -1,8 +1,8 @@
-"""Claims: which process works in a run's folder, so that two commands at once never train a run twice.
+"""Claims: which process works in a run's folder, so that two simultaneous commands never train a run twice.
 
-A claim is a file that names its holder. It is made whole under another name and linked, which only one of several
-can do, on network file systems too; its holder renews its time of change, which only the file system's clock tells.
-A claim that was not renewed for long, or whose holder was a process of this machine that is gone, is taken over.
+A claim is a file that names its holder. It is written under another name and linked, which only one of several
+can do, on network file systems too; its holder renews its modification time, by the file system's own clock.
+A claim not renewed for long, or whose holder was a process of this machine that is gone, is taken over.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ CLAIM = "claim.json"
 RENEWED = 10.0
 """Seconds between renewals."""
 STALE = 60.0
-"""Seconds without one after which the holder of another machine is taken for dead."""
+"""Seconds without renewal after which a holder on another machine counts as dead."""
 
 
 class Holder(NamedTuple):
-    """A process: `started` tells it from a later one of the same number, and is empty where the system does not say."""
+    """A process: `started` distinguishes it from a later one of the same number; empty if the system does not say."""
 
     host: str
     pid: int
@@ -46,7 +46,7 @@ class ClaimedError(InputError):
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Holds the claim to a run's folder. Raises ClaimedError where another living process does."""
+    """Holds the claim to a run's folder. Raises ClaimedError if another living process does."""
     ensure_writable(folder)
     path, own = folder / CLAIM, _own()
     _take(path, own)
@@ -63,7 +63,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> Holder | None:
-    """Who holds the claim to a folder, dead or alive; None where nobody does."""
+    """Who holds the claim to a folder, dead or alive; None if nobody does."""
     try:
         text = (folder / CLAIM).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def holder(folder: Path) -> Holder | None:
 
 
 def living_holder(folder: Path) -> Holder | None:
-    """The holder of the claim to a folder if it is alive, as far as that can be told from here."""
+    """The holder of the claim to a folder if it is alive, as far as this machine can know."""
     found = holder(folder)
     return None if found is None or _is_dead(folder / CLAIM, found) else found
 
@@ -114,7 +114,7 @@ def _linked(made: Path, path: Path) -> bool:
 
 
 def _remove(path: Path, dead: Holder) -> None:
-    """Removes a dead holder's claim if it is still there; one of several does, who made the file of its mark first."""
+    """Removes a dead holder's claim if still present; of several processes, only the first to mark it does."""
     removing = path.with_name(f".partial-{dead.mark}-dead.tmp")
     try:
         removing.touch(exist_ok=False)
@@ -130,14 +130,14 @@ def _remove(path: Path, dead: Holder) -> None:
 
 
 def _is_dead(path: Path, found: Holder) -> bool:
-    """Of a process of this machine the system knows; of another's the time since its last renewal tells."""
+    """Of a process of this machine the system knows; of another machine's, the time since its last renewal decides."""
     if found.host == socket.gethostname() and found.started:
         return _started(found.pid) != found.started
     return _age(path) > STALE
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was changed, by the clock of its file system; endless for none."""
+    """Seconds since a file was changed, by the clock of its file system; infinite if there is none."""
     probe = path.with_name(f".partial-{secrets.token_hex(8)}.tmp")
     try:
         probe.touch()
@@ -149,7 +149,7 @@ def _age(path: Path) -> float:
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine began, in a unit of the system's; empty for none, and where it does not tell."""
+    """When a process of this machine started, in the system's unit; empty if there is none or it is unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

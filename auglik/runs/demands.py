@@ -1,4 +1,4 @@
-"""What a run asks of memory at the very least: what exceeds that is refused before anything is trained."""
+"""A lower bound on a run's memory: if even that is not free, the run is refused before anything is trained."""
 
 from functools import lru_cache
 
@@ -18,12 +18,12 @@ DRAWN = 16
 
 
 def evaluated_at_once(height: int, width: int) -> int:
-    """Images whose evaluation views are looked at together."""
+    """Images whose evaluation views are scored together."""
     return min(128, max(1, VIEW_BATCH_PIXELS // (height * width)))
 
 
 def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
-    """Raises InputError where a run needs more than is free: for weights, for views or for their draws."""
+    """Raises InputError if a run needs more than is free: for weights, for views or for their draws."""
     channels, height, width = shape
     config, name, images = run.config, run.network_name, run.train_images
     at_once = evaluated_at_once(height, width)
@@ -38,7 +38,7 @@ def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
     for needed, available, what in needs:
         if needed > available:
             raise InputError(
-                f"{what} take {needed / 2**30:,.1f} GiB at the least, and {max(0, available) / 2**30:,.1f} are free"
+                f"{what} take {needed / 2**30:,.1f} GiB at least, and {max(0, available) / 2**30:,.1f} are free"
             )
 
 
@@ -46,7 +46,7 @@ def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
 def parameters(network: str, channels: int, outputs: int) -> int:
     """Weights of a network, counted without making them; 0 for those of libraries and a user's own.
 
-    Raises InputError for sizes that make no network.
+    Raises InputError for sizes that no network can have.
     """
     if network.partition(":")[0] not in NETWORKS:
         return 0
@@ -55,5 +55,5 @@ def parameters(network: str, channels: int, outputs: int) -> int:
             built = find_network(network).build(channels, outputs)
     except (RuntimeError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"network {network}: expected sizes that make a network, got others ({reason})") from None
+        raise InputError(f"network {network}: expected sizes that a network can have ({reason})") from None
     return sum(parameter.numel() for parameter in built.parameters())

@@ -1,4 +1,4 @@
-"""Scoring: the same rules for every run, whatever it was trained with."""
+"""Scoring: the same rules for every run, however it was trained."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from auglik.runs.resolve import Split, TrainingData
 from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.devices import autocast
+from auglik.system.progress import Progress
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 
 CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
@@ -25,8 +26,7 @@ CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
 Predict = Callable[[Tensor], Tensor]
 """Standardized images [V,c,H,W] -> log-probabilities of the classes [V,C]."""
 
-Progress = Callable[[float], None]
-"""Told, after every batch, the share that is done."""
+"""Called after every batch with the share done."""
 
 
 class Evaluation(NamedTuple):
@@ -38,7 +38,7 @@ class Evaluation(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a network says of M views of N images: at the label [M,N], and of the first few views all of it [F,N,C]."""
+    """Log-probabilities of M views of N images: at the label [M,N], and of all classes for the first few [F,N,C]."""
 
     at_label: Tensor
     kept: Tensor
@@ -53,10 +53,10 @@ def evaluate(
     indices: NDArray[np.int64],
     progress: Progress = lambda share: None,
 ) -> Evaluation:
-    """Scores a trained network on the test images, whose places in the whole test set are `indices` [N].
+    """Scores a trained network on the test images, which have the positions `indices` [N] in the whole test set.
 
     clean_*: the clean predictive. folded_*: a few test views folded as the objective predicts. mollified_*: every
-    test image under a few mollified views, each a prediction of its own. marginal_*: log of the mean of the
+    test image under a few mollified views, each a separate prediction. marginal_*: log of the mean of the
     categorical likelihood over the M evaluation views.
     """
     aggregator, evaluation = run.objective.aggregator, run.config.evaluation
@@ -112,9 +112,9 @@ def evaluate(
 
 
 def on_validation(run: ResolvedRun, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
-    """Log-probabilities [V,C], labels and places in the training part [V] of the clean validation images.
+    """Log-probabilities [V,C], labels and positions in the training part [V] of the clean validation images.
 
-    V = 0 where none were held out.
+    V = 0 if none were held out.
     """
     gallery, labels = data.validation
     empty = np.empty((0, data.classes), np.float32)
@@ -151,9 +151,9 @@ def predictor(run: ResolvedRun, network: nn.Module) -> Predict:
 
 
 def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
-    """[N,C] of all images of a gallery, as they are."""
-    size, places = clean_batch(gallery), np.arange(len(gallery))
-    batches = [places[start : start + size] for start in range(0, len(gallery), size)]
+    """[N,C] of all images of a gallery, without augmentation."""
+    size, positions = clean_batch(gallery), np.arange(len(gallery))
+    batches = [positions[start : start + size] for start in range(0, len(gallery), size)]
     gallery.announce(batches)
     return torch.cat([predict(gallery.clean(slice(batch[0], batch[-1] + 1))) for batch in batches])
 
@@ -165,8 +165,8 @@ def look_at_views(
     N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
     draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
     at_label, kept = [], []
-    places = np.arange(N)
-    batches = [places[start : start + size] for start in range(0, N, size)]
+    positions = np.arange(N)
+    batches = [positions[start : start + size] for start in range(0, N, size)]
     pipeline.announce(test.gallery, draws, batches)
     for batch in batches:
         images = pipeline.render(test.gallery, draws, batch).images
@@ -179,12 +179,12 @@ def look_at_views(
 
 
 def clean_batch(gallery: Gallery) -> int:
-    """Clean images that are looked at together."""
+    """Clean images in one forward pass."""
     return min(CLEAN_BATCH, max(1, CLEAN_BATCH_PIXELS // (gallery.height * gallery.width)))
 
 
 def view_batch(gallery: Gallery) -> int:
-    """Images whose views are looked at together."""
+    """Images whose views share a forward pass."""
     return evaluated_at_once(gallery.height, gallery.width)
 
 

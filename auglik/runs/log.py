@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: a JSON line an epoch, and TensorBoard where it is asked for."""
+"""A run's log while it trains: a JSON line per epoch, and TensorBoard if requested."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +11,17 @@ from auglik.system.files import append_line, atomic_write, json_text
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-METRICS = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 class Log:
-    """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote beyond is dropped.
+    """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote later is dropped.
 
-    Raises InputError where TensorBoard is asked for and is not installed.
+    Raises InputError if TensorBoard is requested but not installed.
     """
 
     def __init__(self, folder: Path, epochs: int, tensorboard: bool) -> None:
-        self._path = folder / METRICS
+        self._path = folder / METRICS_FILE
         kept = self._path.read_text().splitlines(keepends=True)[:epochs] if self._path.exists() else []
         atomic_write(self._path, lambda file: file.writelines(line.encode() for line in kept))
         self._writer: SummaryWriter | None = _writer(folder / "tensorboard", epochs) if tensorboard else None
@@ -45,7 +45,7 @@ class Log:
 def share_of_epochs(folder: Path, epochs: int) -> float:
     """The share of its epochs that a run has ended, by its metrics.jsonl."""
     try:
-        return min(1.0, (folder / METRICS).read_bytes().count(b"\n") / epochs)
+        return min(1.0, (folder / METRICS_FILE).read_bytes().count(b"\n") / epochs)
     except OSError:
         return 0.0
 

@@ -1,4 +1,4 @@
-"""What every training loop does around its steps: rate, sums, digests, looks, resuming, checkpoints, stopping."""
+"""What every training loop does around its steps: rate, sums, digests, checks, resuming, checkpoints, stopping."""
 
 import hashlib
 import time
@@ -18,7 +18,7 @@ from auglik.runs.resolved import ResolvedRun
 from auglik.system.stop import Interrupted, StopRequest
 
 INTERVAL = 20
-"""Steps between looks: for a loss that is not finite, and at the share of negative responsibilities."""
+"""Steps between checks for a non-finite loss, and between measurements of the share of negative responsibilities."""
 
 
 class Lengths(NamedTuple):
@@ -45,7 +45,7 @@ def lengths(run: ResolvedRun, images: int) -> Lengths:
 
 
 def learning_rate(run: ResolvedRun, step: int, steps: int) -> float:
-    """The rate at a step: up to its highest along a line over the warm-up, then as the schedule has it."""
+    """The rate at a step: linear up to its highest over the warm-up, then by the schedule."""
     rising = round(run.warmup * steps)
     if step < rising:
         return run.learning_rate * (step + 1) / (rising + 1)
@@ -56,7 +56,7 @@ def learning_rate(run: ResolvedRun, step: int, steps: int) -> float:
 class Loop:
     """What a run carries from one step to the next, and the clock of its checkpoints.
 
-    `sums` [names] are running sums over the epoch under way, 0-d float64 tensors on the device. Its methods stand in
+    `sums` [names] are running sums over the current epoch, 0-d float64 tensors on the device. Its methods are in
     the order in which a loop calls them.
     """
 
@@ -75,7 +75,7 @@ class Loop:
         stop: StopRequest | None,
         average: Average | None = None,
     ) -> None:
-        """Goes on from `resume` where it is given."""
+        """Continues from `resume` if given."""
         self.lengths = lengths(run, len(data.training.labels))
         self.first_step, self.digests, self.last_epoch = 0, [""] * (views + 1), dict[str, float]()
         meters = torch.tensor([*(0.0 for _ in sums), -1.0], dtype=torch.float64)
@@ -103,7 +103,7 @@ class Loop:
         return learning_rate(self._run, step, self.lengths.steps)
 
     def add_loss(self, step: int, loss: Tensor) -> None:
-        """Adds a detached loss to `sums`, and keeps the first step where it was not finite."""
+        """Adds a detached loss to `sums`, and keeps the first step at which it was not finite."""
         self.sums["loss"].add_(loss)
         note_first_bad(self.first_bad_step, loss, step)
 
@@ -125,12 +125,12 @@ class Loop:
             value.zero_()
 
     def save_due(self, done: int) -> bool:
-        """Whether the run ends here, is asked to stop, or has gone long without a checkpoint; asks once a step."""
+        """Whether the run ends here, is asked to stop, or is due for a checkpoint; call it once per step."""
         self._stopping = bool(self._stop) and done < self.lengths.steps
         return done == self.lengths.steps or self._stopping or self._keeper.due()
 
     def save(self, done: int, online_labels: dict[str, Tensor]) -> None:
-        """Writes the checkpoint; call it once a look has found every loss finite."""
+        """Writes the checkpoint; call it once every loss is known to be finite."""
         state = Checkpoint(
             settings=self._settings,
             step=done,
@@ -150,19 +150,19 @@ class Loop:
         self._keeper.save(state)
 
     def check_stop(self, done: int) -> None:
-        """Raises Interrupted where `save_due` found that the run is asked to stop."""
+        """Raises Interrupted if `save_due` found that the run is asked to stop."""
         if self._stopping:
             raise Interrupted(f"stopped after step {done} of {self.lengths.steps}")
 
     def seconds(self) -> float:
-        """Of training so far, with those before the run was resumed."""
+        """Of training so far, including before the run was resumed."""
         return self._seconds_before + time.monotonic() - self._began
 
 
 def chained(digests: list[str], batches: NDArray[np.int64], views: list[str]) -> list[str]:
     """The digests of all draws so far: of the images of every step [steps,B], then of each view.
 
-    The first is that of B too: other batch sizes make other batches of one order. K = 2 has the first views of K = 4.
+    The first covers B too: the same order makes other batches at other sizes. K = 2 has the first views of K = 4.
     """
     news = [hashlib.sha256(repr(batches.shape).encode() + batches.tobytes()).hexdigest(), *views]
     return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]

@@ -1,4 +1,4 @@
-"""Online label smoothing: the label of a class is in part what the network said of it, when right, an epoch ago."""
+"""Online label smoothing: a class's label is in part the network's mean correct prediction for it in the last epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from auglik.objectives.numerics import log_softmax
 
 @dataclass(frozen=True, eq=False)
 class OnlineLabels:
-    """Targets alpha e_j + (1-alpha) S_j. S_j: the mean prediction for class j where it was right, an epoch before.
+    """Targets alpha e_j + (1-alpha) S_j. S_j: the mean of the correct predictions for class j, an epoch before.
 
-    Zhang et al. 2021, "Delving deep into label smoothing". S starts uniform, and a class that no prediction of an epoch
-    got right keeps its S_j. The targets [C,C][labels] are soft labels [B,C], which the likelihood must take and which
+    Zhang et al. 2021, "Delving deep into label smoothing". S starts uniform, and a class without correct predictions in
+    an epoch keeps its S_j. The targets [C,C][labels] are soft labels [B,C], which the likelihood must take and which
     it degrades by each view's decay. Nothing here waits for the device; tensors change in place. `begin` makes one.
     """
 
@@ -23,9 +23,9 @@ class OnlineLabels:
     soft: Tensor
     """S [C,C], float64; row j is a distribution."""
     sums: Tensor
-    """The sums of right predictions by class in the epoch under way [C,C], float64."""
+    """The sums of correct predictions by class in the current epoch [C,C], float64."""
     counts: Tensor
-    """How many they are [C], float64."""
+    """Their number [C], float64."""
 
     @classmethod
     def begin(cls, classes: int, device: torch.device, alpha: float = 0.5) -> "OnlineLabels":
@@ -39,21 +39,21 @@ class OnlineLabels:
 
     @torch.no_grad()
     def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Counts the predictions of a step, every view its own: [K,B,C] or [B,C], labels [B].
+        """Adds the predictions of a step, each view separately: [K,B,C] or [B,C], labels [B].
 
-        `logits` may be log-probabilities, as `likelihood.log_probabilities` gives them where outputs are more than C.
+        `logits` may be log-probabilities, from `likelihood.log_probabilities` if there are more than C outputs.
         Raises InputError for other shapes and for soft labels.
         """
         C = len(self.counts)
         if labels.is_floating_point() or labels.ndim != 1:
             raise InputError(
                 f"online label smoothing: expected integer labels [B], got {list(labels.shape)}: mixed images have no"
-                " class to learn the label of; train without mixing"
+                " single class; train without mixing"
             )
         if logits.shape[-2:] != (len(labels), C) or logits.ndim not in (2, 3):
             raise InputError(
                 f"online label smoothing: expected logits [K,B,C] or [B,C] of B, C = {[len(labels), C]},"
-                f" got {list(logits.shape)}: of the C classes, without a sink"
+                f" got {list(logits.shape)}: over the C classes, without a sink"
             )
         p = log_softmax(logits).exp().double().flatten(0, -2)
         label = labels.long().expand(logits.shape[:-1]).flatten()
@@ -62,14 +62,14 @@ class OnlineLabels:
         self.counts.index_add_(0, label, right)
 
     def end_epoch(self) -> None:
-        """The epoch's means become S, and the sums begin anew."""
+        """The epoch's means become S, and the sums are reset."""
         means = self.sums / self.counts.clamp_min(1)[:, None]
         self.soft.copy_(torch.where(self.counts[:, None] > 0, means, self.soft))
         self.sums.zero_()
         self.counts.zero_()
 
     def targets(self) -> Tensor:
-        """The label of every class [C,C], float32: row j for class j. It changes at the end of an epoch only."""
+        """The label of every class [C,C], float32: row j for class j. It changes only at the end of an epoch."""
         own = torch.eye(len(self.soft), dtype=torch.float64, device=self.soft.device)
         return (self.alpha * own + (1 - self.alpha) * self.soft).float()
 
@@ -78,7 +78,7 @@ class OnlineLabels:
         return {"soft": self.soft, "sums": self.sums, "counts": self.counts}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from `state`. Raises InputError for the state of other classes."""
+        """Continues from `state`. Raises InputError for another number of classes."""
         for name, kept in self.state().items():
             if name not in state or state[name].shape != kept.shape:
                 got = list(state[name].shape) if name in state else "none"

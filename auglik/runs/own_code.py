@@ -1,4 +1,4 @@
-"""The code of a user's own that settings name, and what stands for it in their hash."""
+"""A user's own code that settings name, and what represents it in their hash."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,35 +12,35 @@ from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.settings.registry import Registry
 from auglik.views.registry import AUGMENTATION_NAMES
 
-Found = Iterator[tuple[str, Code]]
+NamedCode = Iterator[tuple[str, Code]]
 
 
-def _one(registry: Registry[object], text: str) -> Found:
+def _one(registry: Registry[object], text: str) -> NamedCode:
     if (found := registry.code(text)) is not None:
         yield found
 
 
-def _of_network(text: str) -> Found:
+def _of_network(text: str) -> NamedCode:
     if text.partition(":")[0] not in LIBRARIES:
         yield from _one(NETWORK_NAMES, text)  # type: ignore[arg-type]
 
 
-def _of_list(text: str) -> Found:
+def _of_list(text: str) -> NamedCode:
     for item in names(text) if text != "none" else []:
         yield from _one(AUGMENTATION_NAMES, item)  # type: ignore[arg-type]
 
 
-def _of_rules(text: str) -> Found:
+def _of_rules(text: str) -> NamedCode:
     for _, name in split_rules(text):
         yield from _one(MAP_NAMES, name)  # type: ignore[arg-type]
 
 
-def _of_dataset(text: str) -> Found:
+def _of_dataset(text: str) -> NamedCode:
     if (found := dataset_code(text)) is not None:
         yield found
 
 
-SOURCES: Mapping[str, Callable[[str], Found]] = {
+SOURCES: Mapping[str, Callable[[str], NamedCode]] = {
     "likelihood": lambda text: _one(LIKELIHOOD_NAMES, text),  # type: ignore[arg-type]
     "aggregator": lambda text: _one(AGGREGATOR_NAMES, text),  # type: ignore[arg-type]
     "network": _of_network,
@@ -52,9 +52,9 @@ SOURCES: Mapping[str, Callable[[str], Found]] = {
 
 
 def own_code(flat: Mapping[str, Scalar], keys: tuple[str, ...] = tuple(SOURCES)) -> dict[str, Code]:
-    """The foreign code that settings by flat name hold, by its name there; of some of the settings.
+    """The foreign code in settings by flat name, which may be only some of them, by its name there.
 
-    Raises InputError where it cannot be loaded.
+    Raises InputError if it cannot be loaded.
     """
     return {name: code for key in keys if isinstance(text := flat.get(key), str) for name, code in SOURCES[key](text)}
 
@@ -65,9 +65,9 @@ def code_digests(code: Mapping[str, Code]) -> dict[str, str]:
 
 
 def identified(flat: Mapping[str, Scalar], code: Mapping[str, Code]) -> dict[str, object]:
-    """Settings in which the source of foreign code stands for its place; without such code, the settings themselves.
+    """Settings with the source of foreign code instead of its path; without such code, the settings themselves.
 
-    A file may so move, and no edited one passes for what it was.
+    So a file may move, and an edited one is not taken for the old one.
     """
     identity: dict[str, object] = dict(flat)
     by_path = sorted((name for name in code if ":" in name), key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""From settings to what training needs: the data on the device, and the settings that follow from it."""
+"""From settings to what training needs: the data on the device, and the settings that depend on it."""
 
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ CROP_PADDING = 4
 
 
 class Facts(NamedTuple):
-    """What the plan of a run needs to know of its data; no test image is read for it."""
+    """What the plan of a run needs to know about its data; it reads no test image."""
 
     digest: str
     images: int
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
     classes: int
     class_names: ClassNames
     least_images: int
-    """The smallest subset of the training images that is sure to keep every class."""
+    """The smallest number of training images that is certain to keep every class."""
 
     def shape(self) -> Shape:
         """Of one image."""
@@ -57,7 +57,7 @@ class Facts(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Images, on the device or streamed there, with their labels [N] on the device."""
+    """Images, on the device or streamed to it, with their labels [N] on the device."""
 
     gallery: Gallery
     labels: Tensor
@@ -73,11 +73,11 @@ class TrainingData(NamedTuple):
     std: list[float]
     class_names: ClassNames
     validation_indices: NDArray[np.int64]
-    """The validation images' places in the data set's training part [V]."""
+    """The validation images' positions in the data set's training part [V]."""
 
 
 def read_facts(source: Source) -> Facts:
-    """Reads the training images and checks the test set as far as that goes without its images."""
+    """Reads the training images and checks the test set as far as possible without its images."""
     source.check()
     arrays = opened(source, "train")
     N, c, H, W = arrays.images.shape
@@ -90,8 +90,8 @@ def read_facts(source: Source) -> Facts:
 def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     """The run of `config`, every open setting filled in from the data set, the network and the machine.
 
-    Raises InputError for more training images than there are, for a device that this machine lacks, and for images
-    that views cannot be made of or that the network does not take, and for what exceeds the memory.
+    Raises InputError for more training images than there are, for a device that this machine lacks, for images
+    that cannot be augmented or that the network does not take, and if memory is too small.
     """
     network = config.network if config.network is not None else source.traits.network
     entry = find_network(network)
@@ -135,14 +135,14 @@ def initial_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
 
 
 def set_weights(run: ResolvedRun, network: nn.Module) -> None:
-    """Sets the weights to those of the run's file, where it names one. Raises InputError as `begin_from` does."""
+    """Loads the weights of the run's file, if it names one. Raises InputError as `begin_from` does."""
     chosen = run.config.optimization
     if chosen.weights is not None:
         begin_from(network, chosen.weights, chosen.weights_digest, chosen.weights_head)
 
 
 def resolve_view(view: ViewConfig, shape: Shape, flip: float) -> ViewConfig:
-    """The views of images of one shape, flipped with probability `flip` where the settings leave it open."""
+    """The views of images of one shape, flipped with probability `flip` if the settings leave it open."""
     side = min(shape.height, shape.width)
     padding = CROP_PADDING if side >= 28 else max(1, side // 8)
     return replace(
@@ -168,8 +168,8 @@ def load_training(run: ResolvedRun, source: Source) -> TrainingData:
     training, validation = (take(arrays, rows[part]) for part in parts)
     mean, std = channel_statistics(training.images)
     return TrainingData(
-        training=place(training, mean, std, run.device),
-        validation=place(validation, mean, std, run.device),
+        training=on_device(training, mean, std, run.device),
+        validation=on_device(validation, mean, std, run.device),
         classes=source.classes,
         mean=mean,
         std=std,
@@ -178,13 +178,13 @@ def load_training(run: ResolvedRun, source: Source) -> TrainingData:
     )
 
 
-def place(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:
-    """Labels on the device, and images where they fit."""
+def on_device(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:
+    """Labels on the device, and images too if they fit."""
     return Split(Gallery.pack(arrays.images, mean, std, device), send(arrays.labels, device))
 
 
 def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = None) -> Pipeline:
-    """The distribution of views of images of one shape that resolved settings mean."""
+    """The distribution of views that resolved settings give images of one shape."""
     return ViewDistribution.of(view).pipeline(shape, softening)
 
 
@@ -194,7 +194,7 @@ def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
 
 
 def softening_of(config: RunConfig, rules: Rules, classes: int) -> Softening | None:
-    """How labels are softened by `rules`, those of the settings; None where there are none."""
+    """How labels are softened by `rules`, those of the settings; None if there are none."""
     if not rules:
         return None
     compose: Compose = "published" if config.compose == "published" else "kept"

@@ -1,4 +1,4 @@
-"""A run whose every setting is known, and its texts read: what training, scoring and counting take."""
+"""A run with every setting known and its texts parsed: what training, scoring and counting take."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ViewDistribution(NamedTuple):
-    """What a view goes through, whatever the shape of its image."""
+    """The steps of a view, for images of any shape."""
 
     mixing: Mixing | None
     steps: tuple[Step, ...]
@@ -40,20 +40,20 @@ class ViewDistribution(NamedTuple):
 class ResolvedRun:
     """Made by `resolve` from settings that may be open, by `resolved` from complete ones.
 
-    It is pickled as its settings, which are read again where it is loaded.
+    It is pickled as its settings, which are parsed again on loading.
     """
 
     config: RunConfig
     """All settings as text and numbers: the run's identity."""
     train_images: int
-    """Those held out for validation among them."""
+    """Including those held out for validation."""
     epochs: int
     learning_rate: float
     warmup: float
     rate_schedule: RateSchedule
     optimizer: Optimizer
     momentum: float
-    """This and nesterov are 0 and False where the optimizer does not take them."""
+    """This and nesterov are 0 and False if the optimizer does not take them."""
     nesterov: bool
     weight_decay: float
     network_name: str
@@ -64,15 +64,15 @@ class ResolvedRun:
     training_views: ViewDistribution
     evaluation_views: ViewDistribution
     rules: Rules
-    """By which operations soften labels."""
+    """The rules by which operations soften labels."""
 
     @cached_property
     def network(self) -> Network:
-        """Looked up when it is first needed: the library that it is from need not be here to read about a run."""
+        """Looked up when first needed: its library need not be installed to read about a run."""
         return find_network(self.network_name)
 
     def trained_on(self) -> int:
-        """The training images, those held out for validation not counted."""
+        """The training images, not counting those held out for validation."""
         share = self.config.validation_fraction
         return max(1, self.train_images - (max(1, round(self.train_images * share)) if share else 0))
 
@@ -89,7 +89,7 @@ class ResolvedRun:
 
 
 def resolved(config: RunConfig) -> ResolvedRun:
-    """The run of complete settings, such as the config.toml of a run has; no data set is opened.
+    """The run of complete settings, such as a run's config.toml; no data set is opened.
 
     Raises InputError for a setting that is still open, and as parsing does.
     """
@@ -121,7 +121,7 @@ def resolved(config: RunConfig) -> ResolvedRun:
 
 
 def given(name: str, value: T | None) -> T:
-    """`value`, which a resolved run has. Raises InputError where it is open."""
+    """`value`, which a resolved run has. Raises InputError if it is open."""
     if value is None or value == "auto":
         raise InputError(f"{name}: expected a value, as the config.toml of every run has one, got {value or 'none'}")
     return value
@@ -130,7 +130,7 @@ def given(name: str, value: T | None) -> T:
 def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
 
-    The data set enters by its content, so that a file may move; so do the tables of softening and weights, and a
+    The data set enters by its content, so that a file may move; so do softening tables and weights, and a
     user's own code by its source.
     """
     flat = identity_of(run.config)

@@ -1,4 +1,4 @@
-"""What results.json says of a finished run."""
+"""What results.json holds about a finished run."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ AGAIN = "delete it to run again"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """The scores of a run and what identifies it; a score that was not finite is NaN once it is read."""
+    """The scores of a run and what identifies it; a score that was not finite is read as NaN."""
 
     cell: str
     likelihood: str
@@ -21,13 +21,13 @@ class Results:
     views: int
     seed: int
     scores: Mapping[str, float] = numbers()
-    """Of the test images, by name as in `Evaluation`; empty where the run was not scored."""
+    """Of the test images, by name as in `Evaluation`; empty if the run was not scored."""
     test_images: int | None = None
     test_digest: str | None = None
-    """None where the run was not scored."""
+    """None if the run was not scored."""
     evaluation_views_digest: str | None = None
     absent_classes: tuple[str, ...] | None = None
-    """Which the test images lack."""
+    """Classes that the test images lack."""
     last_epoch: Mapping[str, float] = numbers("last_epoch_")
     """The last line of metrics.jsonl."""
     train_seconds: float
@@ -47,10 +47,10 @@ class Results:
     device: str
     versions: Mapping[str, str]
     own_code: Mapping[str, str] | None = None
-    """SHA-256 of the source of a user's own code, by its name in the settings; None where there is none."""
+    """SHA-256 of the source of a user's own code, by its name in the settings; None if there is none."""
 
     def score(self, name: str) -> float:
-        """NaN where the run was not given it, or where it was not finite."""
+        """NaN if the run was not given it or it was not finite."""
         return self.scores.get(name, math.nan)
 
 

@@ -1,7 +1,7 @@
-"""One run from its settings to its results, in a folder of its own.
+"""One run from its settings to its results, in its own folder.
 
 `config.toml`, `metrics.jsonl`, `checkpoint.pt` and `predictions.npz` come first; `results.json` is written last and
-whole, so a folder that has one holds a finished run.
+atomically, so a folder with one holds a finished run.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Evaluation, evaluate, on_validation
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
-from auglik.runs.resolve import check_evaluation, load_training, place, training_pipeline
+from auglik.runs.resolve import check_evaluation, load_training, on_device, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten
@@ -64,14 +64,14 @@ class Job:
     folder: Path
     data_dir: Path
     threads: int
-    """For a run that begins."""
+    """For a run that starts."""
     tensorboard: bool = False
     resume: bool = True
-    """Go on from a checkpoint where there is one; else start anew."""
+    """Continue from a checkpoint if there is one; else start over."""
     scored: bool = True
-    """Score the test images; else the run ends with its training, and sees none."""
+    """Score the test images; else the run ends after training and sees none."""
     code: Mapping[str, str] | None = None
-    """The digests of the user's own code that the settings name, as the run was planned with it."""
+    """The digests of the user's own code that the settings name, at the time of planning."""
 
     @property
     def config(self) -> RunConfig:
@@ -84,12 +84,12 @@ def execute(
 ) -> Results:
     """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does.
 
-    It runs on the threads that torch has, and records them: an engine gives it `threads_of` the job.
+    It uses torch's current threads and records them: an engine sets them to `threads_of` the job.
     """
     own = code_digests(own_code(flatten(job.config)))
     if job.code is not None and own != job.code:
         edited = ", ".join(name for name in own if own[name] != job.code.get(name))
-        raise InputError(f"{edited}: the code was edited since the run was planned: start again")
+        raise InputError(f"{edited}: the code has been edited since the run was planned: restart")
     ensure_writable(job.folder)
     resume = find_checkpoint(job)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
@@ -105,7 +105,7 @@ def execute(
 
     def scoring(share: float) -> None:
         if stop:
-            raise Interrupted("stopped while scoring; the training is in the checkpoint")
+            raise Interrupted("stopped while scoring; the trained network is in the checkpoint")
         progress(training + (1 - training) * share)
 
     scores: Mapping[str, float] = {}
@@ -113,7 +113,7 @@ def execute(
     tested = absent = None
     if job.scored:
         test, indices = test_images(run, source)
-        split = place(test, data.mean, data.std, run.device)
+        split = on_device(test, data.mean, data.std, run.device)
         scored = evaluate(run, trained.network, split, indices, scoring)
         validation = on_validation(run, trained.network, data)
         digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
@@ -155,7 +155,7 @@ def execute(
 
 
 def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
-    """The images that a run is scored on, and their places in the test set; call it once training has ended."""
+    """The images that a run is scored on, and their positions in the test set; call it once training has ended."""
     test, count = opened(source, "test"), run.config.evaluation.images
     if count is None:
         return test, np.arange(len(test.labels))
@@ -164,7 +164,7 @@ def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, 
 
 
 def training_share(run: ResolvedRun, images: int) -> float:
-    """About the share of a run's time that training takes: a view costs it two more passes than scoring."""
+    """About the share of a run's time that training takes: a view costs two more passes there than in scoring."""
     count, config = lengths(run, images), run.config
     scored = config.evaluation.images or images // 5
     training = 3 * count.steps * count.images * config.views
@@ -172,41 +172,41 @@ def training_share(run: ResolvedRun, images: int) -> float:
 
 
 def find_checkpoint(job: Job) -> Checkpoint | None:
-    """The checkpoint to go on from, if any. Raises InputError where the folder holds a run of other settings."""
+    """The checkpoint to continue from, if any. Raises InputError if the folder holds a run with other settings."""
     found = checkpoints.find(job.folder, job.settings)
     return found if job.resume else None
 
 
 def threads_of(job: Job) -> int:
-    """The threads to run a job on: those of the checkpoint that it goes on from, if any, as sums then round alike."""
+    """The threads to run a job on: those of the checkpoint it continues from, if any, since sums then round alike."""
     found = find_checkpoint(job)
     return found.threads if found is not None else job.threads
 
 
 def threads_of_finished(folder: Path) -> int:
-    """The threads of the run in `folder`; torch's where it has not ended. Raises InputError as `finished` does."""
+    """The threads of the run in `folder`; torch's if it is not finished. Raises InputError as `finished` does."""
     results = finished(folder)
     return results.threads if results is not None else torch.get_num_threads()
 
 
 def load_run(folder: Path) -> ResolvedRun:
-    """The run in `folder`, finished or not, by its settings. Raises InputError where it holds none."""
+    """The run in `folder`, finished or not, by its settings. Raises InputError if it holds none."""
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder}: expected the folder of a run, with {CONFIG} and a checkpoint in it")
+        raise InputError(f"{folder}: expected a run folder with {CONFIG} and a checkpoint in it")
     return resolved(change(RunConfig(), read_toml(folder / CONFIG)))
 
 
 def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path) -> Evaluation:
-    """Scores the finished run in `folder` once more from its checkpoint, under the evaluation settings of `run`.
+    """Scores the finished run in `folder` again from its checkpoint, under the evaluation settings of `run`.
 
-    `run` may name another data set than `trained` does; of the same one, the test images must be those that the run
-    was scored on. Classes are matched by name. Raises InputError where they are not the run's, where the images are
-    not, where the run has not ended, where its checkpoint is missing or damaged, and for images of other channels.
-    On the run's own threads, `threads_of_finished`, it gives the run's own scores.
+    `run` may name a different data set than `trained`; if it is the same, the test images must be those that the run
+    was scored on. Classes are matched by name. Raises InputError if they are not the run's, if the images are
+    not, if the run is not finished, if its checkpoint is missing or damaged, and for images with other channels.
+    With the run's own number of threads, `threads_of_finished`, it reproduces the run's scores.
     """
     results = finished(folder)
     if results is None:
-        raise InputError(f"{folder} holds a run that has not ended: finish it first")
+        raise InputError(f"{folder} holds an unfinished run: finish it first")
     found = checkpoints.load(folder / checkpoints.NAME, results.settings)
     dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
     source = open_dataset(dataset, data_dir)
@@ -228,14 +228,14 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     check_evaluation(run, Shape(c, H, W))
     network = make_network(run, c, classes)
     network.load_state_dict(found.scored())
-    return evaluate(run, network, place(test, found.mean, found.std, run.device), indices)
+    return evaluate(run, network, on_device(test, found.mean, found.std, run.device), indices)
 
 
 def versions() -> dict[str, str]:
-    """Of what a run's numbers depend on."""
+    """Of the libraries that a run's numbers depend on."""
     return {"auglik": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def device_name(device: torch.device) -> str:
-    """The device as a person would name it."""
+    """The device by a readable name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"

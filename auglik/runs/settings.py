@@ -1,7 +1,7 @@
-"""The settings of a run: frozen, checked when made, flat under one name each on the command line and in TOML.
+"""The settings of a run: frozen, checked when made, each with one flat name on the command line and in TOML.
 
-The defaults are the fields' own and stand nowhere else. A setting that is None follows the data set or the network
-until `resolve` fills it in; a run saves its settings resolved.
+The defaults are the fields' own and are defined nowhere else. A setting that is None depends on the data set or network
+until `resolve` fills it in; a run saves its resolved settings.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
-from auglik.settings.fields import Scalar, Setting, check, check_choices, in_type, option, settings_of
+from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_type, option, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
@@ -29,14 +29,14 @@ from auglik.views.registry import AUGMENTATIONS, canonical_augmentations, read_a
 C = TypeVar("C")
 
 RESULT_FORMAT = 3
-"""Raised whenever the same settings would give other numbers, so that old results are not taken for new ones."""
+"""Increased whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 
 ADDED = ("deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head")
-"""Settings that came after results of this format: at its default none enters the hash, which is what it was then."""
+"""Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
 MOVABLE = ("dataset", "weights")
-"""Settings that name what enters the hash by its content, so that a file may move."""
+"""Settings that name things which enter the hash by content, so that a file may move."""
 
 SOFTENED = ("target", "weight", "both")
 
@@ -47,15 +47,15 @@ class ViewConfig:
 
     augment: str = option(
         "fcr",
-        "Augmentations in turn, separated by commas: fcr is flip, crop, rotation; mixup, cutmix mix training images.",
+        "Augmentations in order, comma-separated: fcr is flip, crop, rotation; mixup and cutmix mix training images.",
         group=Group.VIEWS,
         names=("none", *MIXINGS, *AUGMENTATIONS),
     )
     flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
     crop_padding: int | None = option(None, "Padding of the random crop in pixels [4, less for images under 28].")
-    rotation: float = option(15.0, "Largest rotation in degrees, either way.")
+    rotation: float = option(15.0, "Largest rotation in degrees, in either direction.")
     mollify: str = option(
-        "noise,blur", "Roles beside clean, separated by commas; or none.", names=("none", "noise", "blur", "both")
+        "noise,blur", "Roles besides clean, comma-separated; or none.", names=("none", "noise", "blur", "both")
     )
     clean_share: float | None = option(None, "Share of clean views [equal shares for all roles].")
     alpha: float = option(1.0, "First parameter of the temperature's Beta distribution.")
@@ -65,9 +65,9 @@ class ViewConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
-        check(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
-        check(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
+        expect(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
+        expect(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
+        expect(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
         self.schedule()
         self.augmentations()
 
@@ -89,7 +89,7 @@ class ViewConfig:
             raise InputError(f"mollify: expected each role once, got {self.mollify!r}")
         equal = 1 / (len(roles) + 1)
         clean = equal if self.clean_share is None else self.clean_share
-        check(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
+        expect(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
         share = (1 - clean) / len(roles) if roles else 0.0
         shares = {role: share if role in roles else 0.0 for role in known}
         laws = {"alpha": self.alpha, "beta": self.beta, "k_noise": self.k_noise, "k_blur": self.k_blur}
@@ -98,21 +98,21 @@ class ViewConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How every run is scored, whatever it was trained with: one distribution and one draw of evaluation views."""
+    """How every run is scored, however it was trained: one distribution and one draw of evaluation views."""
 
     views: int = option(64, "Views M of each test image for the augmented marginal log-likelihood.")
-    folded_views: int = option(4, "Test views folded as the objective predicts; the first of the M.")
-    images: int | None = option(None, "Score on this many of the test images, the same for all runs [all].")
+    folded_views: int = option(4, "Test views folded as the objective predicts: the first of the M.")
+    images: int | None = option(None, "Number of test images to score on, the same for all runs [all].")
     seed: int = option(0, "Seed of the evaluation views (and images), shared by all runs.")
     view: ViewConfig = field(default_factory=ViewConfig)
 
     def __post_init__(self) -> None:
         if self.view.augmentations()[0] is not None:
             raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
-        check(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
-        check(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
-        check(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
-        check(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
+        expect(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
+        expect(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
+        expect(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
+        expect(self.seed >= 0, "evaluation_seed", "an integer >= 0", self.seed)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class RunConfig:
     dataset: str = option(
         "digits", "Data set by name or path (see `auglik datasets`).", group=Group.DATA, names=DATASETS
     )
-    train_images: int | None = option(None, "Train on this many of the training images [all].")
+    train_images: int | None = option(None, "Number of training images to use [all].")
     validation_fraction: float = option(0.1, "Share of the training images held out for validation.")
     split_seed: int = option(0, "Seed of the choice of training and validation images, shared by all runs.")
     network: str | None = option(
@@ -134,58 +134,60 @@ class RunConfig:
     aggregator: str = option(
         "jensen", "Aggregator by name, e.g. geometric:T=2 (see `auglik objectives`).", names=AGGREGATORS
     )
-    views: int = option(4, "Views K of each image in a step.", group=Group.VIEWS)
+    views: int = option(4, "Views K of each image per step.", group=Group.VIEWS)
     epochs: int | None = option(None, "Epochs [the data set's].", group=Group.OPTIMIZATION)
-    batch_size: int = option(128, "Images in a step; under --budget views, views in a step.")
+    batch_size: int = option(128, "Images per step; under --budget views, views per step.")
     budget: str = option(
-        "images", "Images a step: batch-size, at K times the cost of one view, or batch-size/K.", "images", "views"
+        "images", "Images per step: batch-size, at K times the cost of one view, or batch-size/K.", "images", "views"
     )
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
     seed: int = option(0, "Seed of weights, batches and views.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
     precision: str = option(
         "auto",
-        "Of the forward pass; auto is mixed on CUDA, fp32 on a CPU; mixed trains in bf16 and scores in fp32.",
+        "Of the forward pass; auto is mixed on CUDA and fp32 on a CPU; mixed trains in bf16 and scores in fp32.",
         "auto",
         "fp32",
         "bf16",
         "mixed",
     )
     deterministic: bool = option(
-        False, "On CUDA, only kernels that give the same numbers every time, if slower ones; CPU runs repeat anyway."
+        False, "On CUDA, use only kernels that give the same numbers every time, even if slower; CPU runs do anyway."
     )
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(
         "none",
-        "Label confidence of operations, separated by commas: OPERATION:MAP, e.g. crop:polynomial:k=2; or none.",
+        "Label confidence by operation, comma-separated: OPERATION:MAP, e.g. crop:polynomial:k=2; or none.",
         group=Group.LABELS,
         names=("none", *(f"{ALL}:{name}" for name in MAPS)),
     )
-    soften_into: str = option("target", "What that confidence becomes: the target, the weight or both.", *SOFTENED)
+    soften_into: str = option("target", "What that confidence changes: the target, the weight or both.", *SOFTENED)
     compose: str = option(
-        "kept", "What multiplies over operations: the label mass kept or, as published, p.", "kept", "published"
+        "kept", "What is multiplied over operations: the label mass kept or, as published, p.", "kept", "published"
     )
     online_labels: float = option(
-        1.0, "Online label smoothing: the share of a label that stays its own, 0.5 as published; 1 is none of it."
+        1.0, "Online label smoothing: the share of the hard label, 0.5 as published; 1 turns it off."
     )
     broadcast_weights: bool = option(
-        False, "Give every view of a step the step's mean weight, as published code does by broadcasting."
+        False, "Give every view of a step the step's mean weight, as the published code does by broadcasting."
     )
     view: ViewConfig = field(default_factory=ViewConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata={"group": Group.EVALUATION})
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check(self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images)
-        check(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
-        check(self.views >= 1, "views", "an integer >= 1", self.views)
-        check(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
-        check(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
-        check(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
-        check(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
+        expect(
+            self.train_images is None or self.train_images >= 1, "train_images", "an integer >= 1", self.train_images
+        )
+        expect(0 <= self.validation_fraction < 1, "validation_fraction", "a share in [0,1)", self.validation_fraction)
+        expect(self.views >= 1, "views", "an integer >= 1", self.views)
+        expect(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
+        expect(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
+        expect(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
+        expect(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
         if self.budget == "views" and self.batch_size % self.views:
             raise InputError(
-                f"budget views: expected a batch size that {self.views} views divide, got {self.batch_size}:"
+                f"budget views: expected a batch size divisible by {self.views} views, got {self.batch_size}:"
                 " a step takes batch-size/K images"
             )
         objective = self.objective()
@@ -194,16 +196,16 @@ class RunConfig:
         self._check_labels(objective)
 
     def _check_labels(self, objective: Objective) -> None:
-        """That the objective can be trained with the labels that the views make."""
+        """Checks that the objective can be trained with the labels of the views."""
         rules, (mixing, _) = parse_rules(self.soften), self.view.augmentations()
         if mixing is not None and not objective.likelihood.soft_labels:
             raise InputError(
-                f"{self.likelihood} needs one-hot labels, and {type(mixing).__name__} mixes two: its constants depend"
-                " on the label; train it without, or use smoothed"
+                f"{self.likelihood} needs one-hot labels, but {type(mixing).__name__} mixes two: its constants depend"
+                " on the label; train without mixing, or use smoothed"
             )
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
             reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
-            raise InputError(f"online_labels: expected images of one class and soft labels, but {reason}")
+            raise InputError(f"online_labels: needs images of a single class and soft labels, but {reason}")
         if rules and self.soften_into != "weight" and objective.likelihood.schedule is not None:
             raise InputError(
                 f"{self.likelihood} normalizes over the decay of mollification alone: --soften would change decay too;"
@@ -211,7 +213,7 @@ class RunConfig:
             )
 
     def objective(self) -> Objective:
-        """The objective that the names mean, its schedule that of the run's own mollification."""
+        """The named objective, with the schedule of the run's own mollification."""
         likelihood = LIKELIHOOD_NAMES.parse(self.likelihood)
         if likelihood.schedule is not None:
             likelihood = replace(likelihood, schedule=self.view.schedule())  # type: ignore[type-var]
@@ -238,9 +240,9 @@ def flatten(config: RunConfig) -> dict[str, Scalar]:
 
 
 def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
-    """`config` with settings replaced by flat name; it is checked once, with all changes made.
+    """`config` with settings replaced by flat name, checked once after all changes.
 
-    Raises InputError for a name that does not exist, a value of another type, or one out of range.
+    Raises InputError for an unknown name, and for a value of the wrong type or out of range.
     """
     flat: dict[str, object] = {**flatten(config)}
     for key, value in changes.items():
@@ -249,7 +251,7 @@ def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
 
 
 def _nested(config: type[C], flat: Mapping[str, object], path: tuple[str, ...] = ()) -> C:
-    """The dataclass of the settings at `path` and below, from all by their flat names."""
+    """The dataclass of the settings at and below `path`, from all settings by flat name."""
     values = {setting.path[-1]: flat[key] for key, setting in SETTINGS.items() if setting.path[:-1] == path}
     for item in fields(config):  # type: ignore[arg-type]
         if item.name not in values:
@@ -276,16 +278,16 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "evaluation_augment": canonical_augmentations,
     "soften": lambda text: canonical_rules(text) or "none",
 }
-"""The one form of settings that are names with parameters, so that equal settings are equal text."""
+"""The canonical form of settings that are names with parameters, so that equal settings are equal text."""
 
 
 def identity_of(config: RunConfig) -> dict[str, Scalar]:
-    """The settings that enter a run's hash by themselves."""
+    """The settings that enter a run's hash as they are."""
     flat = {key: value for key, value in flatten(config).items() if key not in MOVABLE}
     return {key: value for key, value in flat.items() if key not in ADDED or value != SETTINGS[key].default}
 
 
 def hash_of(identity: Mapping[str, object]) -> str:
-    """SHA-256 of settings by name, among them the device, of which the kind alone counts."""
+    """SHA-256 of settings by name; of the device only the kind counts."""
     kind = str(identity["device"]).partition(":")[0]
     return hashlib.sha256(json.dumps({**identity, "device": kind}, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One step of training: views of a batch, forth through network and objective, back, and the optimizer."""
+"""One training step: views of a batch, forward through network and objective, backward, and the optimizer."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from auglik.views import Draws, Pipeline
 
 
 class Learner(NamedTuple):
-    """A network in training with its objective and views, and what a step calls: compiled where that is asked for."""
+    """A network in training with its objective and views, and the functions of a step, compiled if requested."""
 
     objective: Objective
     network: nn.Module
@@ -27,7 +27,7 @@ class Learner(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a step has left: its loss, 0-d and detached, logits [K,B,C], labels [B] and what the objective was given."""
+    """The results of a step: its loss, 0-d and detached, logits [K,B,C], labels [B] and the objective's arguments."""
 
     loss: Tensor
     logits: Tensor
@@ -35,7 +35,7 @@ class Taken(NamedTuple):
     arguments: tuple[Tensor, Tensor, Tensor, Tensor | None]
     """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
     clipped: Tensor | None
-    """Whether the gradient was longer than the largest norm, and so was shortened: 0-d bool; None without one."""
+    """Whether the gradient exceeded the largest norm and was clipped: 0-d bool; None without a limit."""
 
 
 def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
@@ -77,7 +77,7 @@ def take_step(
 ) -> Taken:
     """One step at learning rate `rate` on the images in `batch` [B].
 
-    `targets` [C,C] are the soft labels of the classes where they are learned.
+    `targets` [C,C] are the soft labels of the classes if they are learned.
     """
     gallery, all_labels = data.training
     views = learner.pipeline.render(gallery, draws, batch)

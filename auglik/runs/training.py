@@ -1,6 +1,6 @@
 """The training loop, top to bottom.
 
-Nothing in a step waits for the device: the host knows every draw, and its sums stay on the device until a look.
+Nothing in a step waits for the device: the host knows every draw, and sums stay on the device until they are read.
 All randomness is keyed by (seed, epoch, view, image): a checkpoint holds no generator, a resumed run is the same run.
 """
 
@@ -30,14 +30,14 @@ from auglik.system.stop import StopRequest
 from auglik.views import Draws, Gallery, Pipeline
 
 MEASURED_VIEWS = 4096
-"""Views, at least, that the averaged network's statistics of batch norm are means over, where a pass has as many."""
+"""Least number of views for the averaged network's batch norm statistics, if a pass has as many."""
 
 
 class Trained(NamedTuple):
-    """A trained network, and what was seen of its training."""
+    """A trained network, and the record of its training."""
 
     network: nn.Module
-    """At the averaged weights, where the settings ask for them."""
+    """At the averaged weights, if the settings ask for them."""
     digests: list[str]
     """Chained SHA-256 of the draws: of the batches, then of each view."""
     last_epoch: dict[str, float]
@@ -57,7 +57,7 @@ def train(
 ) -> Trained:
     """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
-    `resume` is the checkpoint to go on from, `progress` is told the share of steps done.
+    `resume` is the checkpoint to continue from; `progress` is called with the share of steps done.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
     config, device = run.config, run.device
@@ -138,7 +138,7 @@ def train(
 def measure(
     average: Average, run: ResolvedRun, pipeline: Pipeline, gallery: Gallery, draws: Draws, batches: NDArray[np.int64]
 ) -> None:
-    """Measures batch norm under the averaged weights on the views of a pass's first steps, MEASURED_VIEWS at least."""
+    """Recomputes batch norm under the averaged weights on a pass's first views, at least MEASURED_VIEWS."""
     used = batches[: -(-MEASURED_VIEWS // (run.config.views * batches.shape[1]))]
     pipeline.announce(gallery, draws, used)
     rendered = (pipeline.render(gallery, draws, batch).images.flatten(0, 1) for batch in used)
@@ -149,7 +149,7 @@ def measure(
 def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:
     """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight.
 
-    What online labels learn is not counted.
+    What online labels learn does not count.
     """
     decay = likelihood.label_decay(torch.from_numpy(draws.decay)).numpy()
     found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
@@ -157,7 +157,7 @@ def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Lik
 
 
 def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
-    """Waits for the device. Raises NonFiniteLossError where a loss since the start was not finite."""
+    """Waits for the device. Raises NonFiniteLossError if any loss so far was not finite."""
     step = loop.bad_step()
     if step is None:
         return
@@ -176,7 +176,7 @@ def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
 
 
 def validation_scores(predict: Predict, data: TrainingData) -> dict[str, float]:
-    """Error and NLL on the clean validation images, where there are any."""
+    """Error and NLL on the clean validation images, if there are any."""
     gallery, labels = data.validation
     if len(labels) == 0:
         return {}

@@ -9,7 +9,7 @@ from auglik.settings.fields import read_toml
 
 
 def check_vacant(job: Job) -> None:
-    """Raises InputError where the job's folder holds a run of other settings or data, or a damaged checkpoint."""
+    """Raises InputError where the job's folder holds a run with other settings or data, or a damaged checkpoint."""
     config = job.folder / CONFIG
     if config.exists():
         before, now = read_toml(config), flatten(job.config)
@@ -19,7 +19,7 @@ def check_vacant(job: Job) -> None:
         if changed or (job.folder / RESULTS).exists():
             what = "; ".join(changed[:4]) or changed_file(job)
             raise InputError(
-                f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it"
+                f"{job.folder} holds a run with other settings ({what}): give another --output, or delete it"
             )
     try:
         checkpoints.find(job.folder, job.settings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from auglik.scoring.intervals import Interval, summary
 
 ABSENT = "–"
-"""What stands for a number that is not there."""
+"""The sign for a missing number."""
 
 PART_TITLES = {"clean": "Clean test images", "mollified": "Mollified test images", "folded": "Folded test views"}
 """Of the parts of an evaluation, in the order in which they are compared."""
@@ -15,7 +15,7 @@ PART_TITLES = {"clean": "Clean test images", "mollified": "Mollified test images
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric as tables show it: `scale` times its value, with so many digits, in its unit."""
+    """A metric as tables show it: `scale` times its value, with `digits` digits, in its unit."""
 
     name: str
     """Of the field of the scores."""
@@ -37,7 +37,7 @@ class Column:
         return f"{mean:.{self.digits}f}" + ("" if math.isnan(error) else f" ± {error:.{self.digits}f}")
 
     def difference(self, interval: Interval) -> str:
-        """`mean [lower, upper]` with signs, the bounds where there are some."""
+        """`mean [lower, upper]` with signs, the bounds if there are some."""
         mean, lower, upper = (self.scale * value for value in (interval.mean, interval.lower, interval.upper))
         if not math.isfinite(mean):
             return ABSENT

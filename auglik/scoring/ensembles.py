@@ -18,7 +18,7 @@ from auglik.system.files import write_csv
 
 ENSEMBLES_CSV = "ensembles.csv"
 
-COLUMNS = ("cell", "title", "seeds", *(f"{part}_{metric}" for part in PARTS for metric in Scores._fields))
+ENSEMBLE_COLUMNS = ("cell", "title", "seeds", *(f"{part}_{metric}" for part in PARTS for metric in Scores._fields))
 
 
 class Ensemble(NamedTuple):
@@ -39,7 +39,7 @@ def ensemble(
 ) -> NDArray[np.float64]:
     """log of the mean of the members' probabilities, in the shape of their `part` [...,N,C].
 
-    Raises InputError where there are no members, or members of other test images, labels, classes or views.
+    Raises InputError if there are no members, or members of other test images, labels, classes or views.
     """
     if not members:
         raise InputError("expected the predictions of at least one seed, got none")
@@ -51,7 +51,7 @@ def ensemble(
 
 
 def score(cell: str, members: Mapping[int, Predictions]) -> Ensemble:
-    """The ensemble of a cell's seeds, scored as a run is: mollified views each as a prediction of its own.
+    """The ensemble of a cell's seeds, scored as a run is: each mollified view is a separate prediction.
 
     Raises InputError as `ensemble` does, naming the cell.
     """
@@ -79,7 +79,7 @@ def write_ensembles(output: Path, runs: Mapping[str, Mapping[int, Predictions]])
         {"cell": item.cell, "title": item.title, "seeds": " ".join(map(str, item.seeds)), **item.scores}
         for item in found
     ]
-    write_csv(output / ENSEMBLES_CSV, rows, COLUMNS)
+    write_csv(output / ENSEMBLES_CSV, rows, ENSEMBLE_COLUMNS)
     return found
 
 

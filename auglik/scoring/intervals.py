@@ -22,9 +22,9 @@ class Interval(NamedTuple):
 
 
 ROUNDING = 1e-12
-"""Share of the largest value: what differs by less does not differ."""
+"""Share of the largest value: smaller differences count as none."""
 FAMILY_WISE = 0.05
-"""The chance that any of a family is called what it is not."""
+"""The chance of any false verdict in a family."""
 
 
 def standard_error(values: Vector) -> float:
@@ -37,7 +37,7 @@ def standard_error(values: Vector) -> float:
 def standard_errors(values: Vector) -> Vector:
     """Of means over the last axis [...,S], to test with: NaN also where all S values are equal but not 0.
 
-    Such seeds say nothing of how others differ: their agreement, of a rounded score for one, is luck.
+    Such seeds say nothing about how others differ: their agreement, e.g. of a rounded score, is luck.
     """
     S = values.shape[-1]
     if S == 1:
@@ -86,7 +86,7 @@ def paired_difference(values: npt.ArrayLike, reference: npt.ArrayLike, level: fl
     if ours.size != theirs.size:
         raise InputError(
             f"expected values and reference paired by seed, got {ours.size} and {theirs.size}: "
-            "compare the seeds that both cells have finished"
+            "compare only the seeds that both cells have finished"
         )
     with np.errstate(invalid="ignore"):  # inf - inf, of two diverged runs, is NaN and is reported as such
         return _interval(ours - theirs, level)
@@ -94,7 +94,7 @@ def paired_difference(values: npt.ArrayLike, reference: npt.ArrayLike, level: fl
 
 def _interval(values: Vector, level: float) -> Interval:
     if not 0 < level < 1:
-        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 stands for 95%")
+        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 means 95%")
     with np.errstate(invalid="ignore"):
         mean = float(values.mean())
     half_width = float(special.stdtrit(values.size - 1, (1 + level) / 2) * standard_errors(values))

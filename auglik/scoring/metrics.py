@@ -14,18 +14,16 @@ from scipy import special
 
 from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import standard_error
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
+from auglik.system.array_types import Float64Array, IndexArray
 
 ROW_SUM_TOLERANCE = 1e-3
 
 PRIMARY = "clean_nll"
-"""The endpoint that decides, named before there are results; every other is exploratory."""
+"""The primary endpoint, named before there are results; all others are exploratory."""
 
 
 class Scores(NamedTuple):
-    """What every run is scored by; `_asdict()` gives names and values."""
+    """The scores of a run; `_asdict()` gives names and values."""
 
     error: float
     nll: float
@@ -81,7 +79,7 @@ def brier(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def mean_confidence(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The mean probability of the predicted class; beside 1 - error it tells over- from underconfidence."""
+    """The mean probability of the predicted class; compared with 1 - error it shows over- or underconfidence."""
     log_p, labels = _checked(log_p, labels)
     return float(_confidence(log_p).mean())
 
@@ -163,7 +161,7 @@ def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayL
     return float((own + other + (classes - 2) * special.entr(floor)).mean())
 
 
-def _marginal(log_p: Array) -> Marginal:
+def _marginal(log_p: Float64Array) -> Marginal:
     M, N = log_p.shape
     responsibility = special.softmax(log_p, axis=0)
     plain = special.logsumexp(log_p, axis=0) - np.log(M)
@@ -178,21 +176,21 @@ def _marginal(log_p: Array) -> Marginal:
     )
 
 
-def _confidence(log_p: Array) -> Array:
+def _confidence(log_p: Float64Array) -> Float64Array:
     return np.exp(log_p.max(axis=1))
 
 
-def _correct(log_p: Array, labels: Indices) -> Array:
+def _correct(log_p: Float64Array, labels: IndexArray) -> Float64Array:
     return (log_p.argmax(axis=1) == labels).astype(np.float64)
 
 
-def equal_width(confidence: Array, bins: int) -> Indices:
+def equal_width(confidence: Float64Array, bins: int) -> IndexArray:
     """The index of the right-closed bin of each confidence: how many inner edges lie below it (the last has no end)."""
     _check_count("bins", bins)
     return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
 
 
-def summed_gaps(gap: Array, group: Indices) -> float:
+def summed_gaps(gap: Float64Array, group: IndexArray) -> float:
     """sum over groups of |sum of their gaps|, over N; a group without images adds nothing."""
     return float(np.abs(np.bincount(group, weights=gap)).sum() / gap.size)
 
@@ -202,7 +200,7 @@ def _check_count(name: str, value: int) -> None:
         raise InputError(f"expected {name} >= 1, got {value}")
 
 
-def _array(name: str, values: npt.ArrayLike) -> Array:
+def _array(name: str, values: npt.ArrayLike) -> Float64Array:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):
@@ -212,7 +210,7 @@ def _array(name: str, values: npt.ArrayLike) -> Array:
         ) from None
 
 
-def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Indices]:
+def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, IndexArray]:
     """log_p [N,C] in float64 and labels [N], or InputError."""
     rows, targets = _array("log-probabilities [N,C]", log_p), np.asarray(labels)
     if rows.ndim != 2 or rows.size == 0:
@@ -232,7 +230,7 @@ def _check_range(labels: npt.NDArray[np.integer], classes: int) -> None:
         raise InputError(f"expected labels in 0..{classes - 1}, got {labels.min()} to {labels.max()}: other classes?")
 
 
-def _check_rows(log_p: Array) -> None:
+def _check_rows(log_p: Float64Array) -> None:
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows or is NaN is refused below
         total = np.exp(log_p).sum(axis=1)
         wrong = ~(np.abs(total - 1) <= ROW_SUM_TOLERANCE)
@@ -244,9 +242,9 @@ def _check_rows(log_p: Array) -> None:
         )
 
 
-def _likely_cause(row: Array) -> str:
+def _likely_cause(row: Float64Array) -> str:
     if np.isnan(row).any():
         return "it holds NaN, did training diverge?"
     if row.min() >= 0 and abs(row.sum() - 1) <= ROW_SUM_TOLERANCE:
-        return "these are probabilities, take their logarithm"
+        return "are these probabilities? Take their logarithm"
     return "are these logits? Take their log_softmax"

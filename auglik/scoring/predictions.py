@@ -1,4 +1,4 @@
-"""What a finished run predicted, read back from its folder."""
+"""The predictions of a finished run, read from its folder."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -10,33 +10,32 @@ from numpy.typing import NDArray
 
 from auglik.data.source import one_line
 from auglik.objectives import InputError
+from auglik.system.array_types import Float32Array
 
 PREDICTIONS = "predictions.npz"
-
-Array = NDArray[np.float32]
 
 
 class Predictions(NamedTuple):
     """Log-probabilities of one run: of N test images in C classes, under M evaluation views, F of them folded."""
 
-    log_probabilities: Array
+    log_probabilities: Float32Array
     """Of the clean test images [N,C]."""
     labels: NDArray[np.int64]
     """[N]"""
     indices: NDArray[np.int64]
-    """The images' places in the whole test set, which identify them [N]."""
-    folded_log_probabilities: Array
+    """The images' positions in the whole test set, which identify them [N]."""
+    folded_log_probabilities: Float32Array
     """[N,C]"""
-    mollified_log_probabilities: Array
+    mollified_log_probabilities: Float32Array
     """[F,N,C]"""
-    view_log_likelihoods: Array
+    view_log_likelihoods: Float32Array
     """At the label, under the evaluation views [M,N]."""
-    validation_log_probabilities: Array
+    validation_log_probabilities: Float32Array
     """Of the clean validation images [V,C]; V may be 0."""
     validation_labels: NDArray[np.int64]
     """[V]"""
     validation_indices: NDArray[np.int64]
-    """The validation images' places in the data set's training part [V]."""
+    """The validation images' positions in the data set's training part [V]."""
     test_digest: str = ""
     """Of the pixels and labels of the test images."""
     evaluation_views_digest: str = ""
@@ -49,7 +48,7 @@ class Predictions(NamedTuple):
         return hashlib.sha256(b"|".join([*parts, self.test_digest.encode()])).hexdigest()[:16]
 
 
-PARTS: Mapping[str, Callable[[Predictions], Array]] = {
+PARTS: Mapping[str, Callable[[Predictions], Float32Array]] = {
     "clean": lambda run: run.log_probabilities,
     "folded": lambda run: run.folded_log_probabilities,
     "mollified": lambda run: run.mollified_log_probabilities,
@@ -57,8 +56,8 @@ PARTS: Mapping[str, Callable[[Predictions], Array]] = {
 """The predictions that are scored, by the names of the scores of a run: [N,C], [N,C] and [F,N,C]."""
 
 
-def part_of(run: Predictions, part: str) -> tuple[Array, NDArray[np.int64]]:
-    """Log-probabilities [N,C] or [FN,C] and their labels: a mollified view is a prediction of its own."""
+def part_of(run: Predictions, part: str) -> tuple[Float32Array, NDArray[np.int64]]:
+    """Log-probabilities [N,C] or [FN,C] and their labels: each mollified view is a separate prediction."""
     log_p = PARTS[part](run)
     rows = log_p.reshape(-1, log_p.shape[-1])
     return rows, np.tile(run.labels, len(rows) // log_p.shape[-2])
@@ -75,8 +74,8 @@ def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
 def load_predictions(folder: Path) -> Predictions:
     """The predictions of the finished run in `folder`.
 
-    Raises InputError where they are missing, damaged or torn, and for what no run writes: other shapes and types,
-    labels that are no classes, no images.
+    Raises InputError if they are missing, damaged or torn, and for what no run writes: other shapes and types,
+    labels that are not classes, no images.
     """
     path = folder / PREDICTIONS
     if not path.is_file():

@@ -21,14 +21,15 @@ Scalar = str | int | float | bool | None
 def option(
     default: Scalar, help_: str, *choices: str, group: Group | None = None, names: Iterable[str] = ()
 ) -> typing.Any:  # noqa: ANN401 - dataclasses.field is typed so
-    """A setting. `choices` are all the values it takes; `names` those that are known, where there may be others.
+    """A setting. `choices` are all its values; `names` are the known ones if there may be others.
 
-    Without a group it is in that of the setting before it.
+    Without a group it joins that of the setting before it.
     """
     return field(default=default, metadata={"help": help_, "choices": choices, "group": group, "names": tuple(names)})
 
 
-def check(holds: bool, name: str, expected: str, value: object) -> None:
+def expect(holds: bool, name: str, expected: str, value: object) -> None:
+    """Raises InputError unless the setting is as expected; neither NaN nor infinity ever is."""
     if not holds or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{name}: expected {expected}, got {value}")
 
@@ -44,7 +45,7 @@ def check_choices(config: object) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One setting: its flat name, its place in RunConfig, and what the command line says of it."""
+    """One setting: its flat name, its path in RunConfig, and its help on the command line."""
 
     key: str
     path: tuple[str, ...]
@@ -63,9 +64,9 @@ PREFIXES = {"optimization": "", "view": "", "evaluation": "evaluation_"}
 def settings_of(
     config: type, path: tuple[str, ...] = (), prefix: str = "", group: Group | None = None, whole: bool = False
 ) -> Iterator[Setting]:
-    """The settings of a dataclass whose fields are made by `option`, nested ones by their prefix.
+    """The settings of a dataclass whose fields are made by `option`, nested ones with their prefix.
 
-    They begin in `group`; `whole` keeps all of them there, as a nested dataclass is whose field names a group.
+    They start in `group`; `whole` keeps all of them there, as for a nested dataclass whose field names a group.
     """
     for item in dataclasses.fields(config):
         if item.name in PREFIXES and dataclasses.is_dataclass(item.type):
@@ -92,11 +93,11 @@ def settings_of(
 
 
 LARGEST = 10**18 - 1
-"""Of whole numbers: they fit into 64 bits, and into the files of all who read them."""
+"""Of whole numbers, so that they fit into 64 bits and into any file format."""
 
 
 def in_type(setting: Setting, value: object) -> Scalar:
-    """`value` in the setting's type, whole numbers as floats where floats are meant. Raises InputError for others."""
+    """`value` in the setting's type, whole numbers as floats for float settings. Raises InputError for other types."""
     if value is None and setting.optional:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -111,7 +112,7 @@ def in_type(setting: Setting, value: object) -> Scalar:
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """A TOML file as a mapping; hyphens in names are underscores. Raises InputError where it cannot be read."""
+    """A TOML file as a mapping; hyphens in names become underscores. Raises InputError if it cannot be read."""
     try:
         data = tomllib.loads(read_text(path))
     except (OSError, tomllib.TOMLDecodeError) as error:

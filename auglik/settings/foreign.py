@@ -1,8 +1,8 @@
-"""Code of a user's own by import path, `package.module:Name` or `path/to/file.py:Name`: the one place that imports it.
+"""A user's own code by import path, `package.module:Name` or `path/to/file.py:Name`: the only place that imports it.
 
-A module is looked for where Python finds modules and in the working folder, a file where its path says. While it is
-imported, so are modules that lie beside it (a file) or in the working folder (a module), where they are not installed:
-files there cannot take the place of anything that auglik or its libraries import.
+A module is searched for on Python's path and in the working folder, a file at its path. While it is
+imported, so are modules next to it (a file) or in the working folder (a module) if they are not installed:
+files there cannot replace anything that auglik or its libraries import.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from auglik.settings.names import nearest
 from auglik.settings.sources import reached
 
 IMPORT_PATH = re.compile(r"([^:,]+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)((?::\w+=.*)?)")
-"""Source, name and parameters; what follows the colon of a built-in name is a parameter, which has a `=`."""
+"""Source, name and parameters; after the colon of a built-in name comes a parameter, which has a `=`."""
 
 
 class Code(NamedTuple):
@@ -38,22 +38,22 @@ class Code(NamedTuple):
     file: Path
     value: object
     digest: str
-    """SHA-256 of the source of its module and of the local modules that this imports, and their own."""
+    """SHA-256 of the source of its module and of the local modules that it imports, directly or not."""
 
     @property
     def known_as(self) -> str:
-        """The same wherever the file lies."""
+        """The same wherever the file is."""
         return f"{self.digest}:{self.name}"
 
 
 class _Imported(NamedTuple):
     module: ModuleType
     root: Path
-    """The folder that its imports are found from."""
+    """The folder that its imports are resolved from."""
     stamp: tuple[int, int]
-    """Of its file, as it was when it was imported."""
+    """Of its file at the time of import."""
     folder: Path
-    """The working folder then."""
+    """The working folder at that time."""
 
 
 _IMPORTED: dict[str, _Imported] = {}
@@ -61,7 +61,7 @@ _CODE: dict[tuple[str, tuple[int, int]], Code] = {}
 
 
 def load(source: str, name: str) -> Code:
-    """The object `name` of a file or module. Raises InputError, naming file and line, where it cannot be imported."""
+    """The object `name` of a file or module. Raises InputError, with file and line, if it cannot be imported."""
     if source.endswith(".py"):
         file = Path(os.path.abspath(source))  # noqa: PTH100 - a link's neighbours are those beside it
         source = str(file)
@@ -90,7 +90,7 @@ def _public(imported: _Imported) -> list[str]:
 
 
 def _digest(files: dict[Path, Path]) -> str:
-    """Of files, each with the folder that its imports are found from, and of what they import from there."""
+    """Of files, each with the folder that its imports are resolved from, and of what they import from there."""
     state = hashlib.sha256()
     for file, root in files.items():
         kept = _is_installed(root)
@@ -100,14 +100,14 @@ def _digest(files: dict[Path, Path]) -> str:
 
 
 def _root(module: ModuleType) -> Path:
-    """The folder that a module's top-level package lies in."""
+    """The folder that contains a module's top-level package."""
     file = Path(str(module.__file__))
     depth = module.__name__.count(".") + (file.name == "__init__.py")
     return file.parents[min(depth, len(file.parents) - 1)]
 
 
 def _is_installed(root: Path) -> bool:
-    """Whether it is one of Python's own folders, whose other packages are versions, not sources, of an environment."""
+    """Whether it is one of Python's own folders, whose other packages are identified by versions, not sources."""
     return any(root == Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")) or (
         root.name in ("site-packages", "dist-packages")
     )
@@ -147,11 +147,11 @@ def _imported_module(source: str) -> _Imported:
     if source in _IMPORTED:
         imported = _IMPORTED[source]
         if _stamp(Path(str(imported.module.__file__))) != imported.stamp:
-            raise InputError(f"{source}: {imported.module.__file__} was edited since it was imported: start again")
+            raise InputError(f"{source}: {imported.module.__file__} has been edited since it was imported: restart")
         if folder != imported.folder:
             here = PathFinder.find_spec(top, [str(folder)])
             if here is not None and here.origin is not None and not _is_of(here, imported.root, top):
-                raise InputError(f"{source}: was imported from {imported.root}, and is in {folder} too: start again")
+                raise InputError(f"{source}: was imported from {imported.root}, and is in {folder} too: restart")
         return imported
     importlib.invalidate_caches()
     here, elsewhere = PathFinder.find_spec(top, [str(folder)]), _spec_elsewhere(top, folder)
@@ -163,18 +163,18 @@ def _imported_module(source: str) -> _Imported:
             " the path of the file, path/to/file.py:Name, or work in another folder"
         )
     if elsewhere is None and here is None:
-        raise InputError(f"{source}: expected a module that is installed or in the working folder, got no {top} there")
+        raise InputError(f"{source}: expected a module that is installed or in the working folder, found no {top}")
     local = _local_modules(folder) if here is not None else contextlib.nullcontext()
     with _one_line(source, folder if here is not None else Path(_place(elsewhere)).parent), local:
         module = importlib.import_module(source)
     if not str(getattr(module, "__file__", None)).endswith(".py"):
-        raise InputError(f"{source}: expected a module of Python source, whose digest can be taken, got another")
+        raise InputError(f"{source}: expected a module with Python source, whose digest can be taken, got another kind")
     _IMPORTED[source] = _Imported(module, _root(module), _stamp(Path(str(module.__file__))), folder)
     return _IMPORTED[source]
 
 
 def _is_of(spec: ModuleSpec, folder: Path, name: str) -> bool:
-    """Whether it is of the module or package of that name in the folder."""
+    """Whether it belongs to the module or package of that name in the folder."""
     return Path(_place(spec)).parent in (folder, folder / name)
 
 
@@ -185,7 +185,7 @@ def _place(spec: ModuleSpec | None) -> str:
 
 
 def _spec_elsewhere(name: str, folder: Path) -> ModuleSpec | None:
-    """Where Python finds a top-level module, unless that is the folder."""
+    """Where Python finds a top-level module, unless in the folder itself."""
     for finder in sys.meta_path:
         if isinstance(finder, _Local) or (spec := finder.find_spec(name, None)) is None:
             continue
@@ -194,14 +194,14 @@ def _spec_elsewhere(name: str, folder: Path) -> ModuleSpec | None:
 
 
 class _Uncached(SourceFileLoader):
-    """Compiles what the file holds now: cached bytecode of the same second and length would pass for it."""
+    """Compiles the file as it is now: bytecode of the same second and length would pass for it."""
 
     def get_code(self, fullname: str) -> object:  # type: ignore[override]
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 class _Local:
-    """Finds modules in a folder that are found nowhere else, and the modules of its packages."""
+    """Finds modules in a folder that exist nowhere else, and the modules of its packages."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -239,7 +239,7 @@ def _one_line(source: str, root: Path) -> Iterator[None]:
 
 
 def line_of(error: BaseException, root: Path) -> str:
-    """`file:line: error` on one line, of the innermost line of code below `root`, where there is one."""
+    """`file:line: error` on one line, for the innermost line of code below `root`, if any."""
     what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
@@ -249,7 +249,7 @@ def line_of(error: BaseException, root: Path) -> str:
 
 @contextlib.contextmanager
 def said_of(code: Code) -> Iterator[None]:
-    """What is raised, as InputError on one line that names the code, and the file and line of what is no InputError."""
+    """Turns errors into a one-line InputError that names the code, with file and line unless it was an InputError."""
     try:
         yield
     except InputError as error:

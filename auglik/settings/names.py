@@ -1,6 +1,6 @@
 """Names on the command line and in files: `NAME` or `NAME:key=value:key=value`, e.g. `geometric:T=2`.
 
-Parameters may be separated by commas too. Where several names are separated by commas, `names` tells the two apart.
+Commas may separate parameters too; where they also separate names, `names` tells the two apart.
 A parameter of several numbers separates them by slashes, `betas=0.9/0.95`.
 
 An interchangeable object is a frozen dataclass; its fields are its parameters and their defaults its
@@ -19,11 +19,11 @@ T = TypeVar("T")
 Value = float | str | tuple[float, ...]
 
 LARGEST = 10_000
-"""Of parameters that are whole numbers, widths, depths and counts: more would take longer than anyone waits."""
+"""Of parameters that are whole numbers (widths, depths, counts): more would take too long to run."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: `; did you mean 'jensen'?`, or the known names where none is near."""
+    """A hint for an unknown name: `; did you mean 'jensen'?`, or the known names if none is close."""
     known = list(known)
     matches = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(sorted(known))}"
@@ -42,7 +42,7 @@ def names(text: str) -> list[str]:
 
 
 def parameters(entry: object) -> dict[str, Value]:
-    """The fields of a registered dataclass instance that are numbers, several numbers or text, by name."""
+    """The fields of a registered dataclass instance that are numbers, tuples of numbers or text, by name."""
     if not dataclasses.is_dataclass(entry):
         return {}
     values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
@@ -56,7 +56,7 @@ def is_numbers(value: object) -> bool:
 def parse(kind: str, text: str, registry: Mapping[str, T]) -> T:
     """The object that `text` names: `registry[NAME]` with the given parameters replaced.
 
-    Raises InputError for an unknown name or parameter, a value of another type, or one that the object refuses.
+    Raises InputError for an unknown name or parameter, a value of the wrong type, or one that the object refuses.
     """
     name, _, rest = text.partition(":")
     entry = look_up(kind, name, registry)
@@ -85,7 +85,7 @@ def _like(default: Value, value: str, refusal: str) -> Value:
         try:
             return tuple(map(float, value.split("/")))
         except ValueError:
-            raise InputError(refusal.format("numbers parted by slashes")) from None
+            raise InputError(refusal.format("numbers separated by slashes")) from None
     if isinstance(default, bool):
         if value.lower() not in ("true", "false"):
             raise InputError(refusal.format("true or false"))

@@ -1,4 +1,4 @@
-"""Likelihoods and aggregators as settings name them: built-in ones, plug-ins and a user's own."""
+"""Likelihoods and aggregators by name: built-in ones, plug-ins and a user's own."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What may be named of one kind: built-in entries, installed plug-ins by short names, and code by import path."""
+"""What can be named, of one kind: built-in entries, installed plug-ins by short name, and code by import path."""
 
 import dataclasses
 import inspect
@@ -19,7 +19,7 @@ _ACCEPTED: dict[tuple[str, str, str], object] = {}
 
 
 class Named(NamedTuple, Generic[T]):
-    """An entry with its own settings, under the name that it has in a run's settings."""
+    """An entry with its parameters, under its name in a run's settings."""
 
     head: str
     entry: T
@@ -28,9 +28,9 @@ class Named(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """`accept` makes an entry of what foreign code gives, and `probe` tries it: both raise InputError.
+    """`accept` makes an entry from a foreign object, and `probe` checks it: both raise InputError.
 
-    `group`: of the entry points that give installed plug-ins short names.
+    `group`: of the entry points that give installed plug-ins their short names.
     """
 
     kind: str
@@ -40,9 +40,9 @@ class Registry(Generic[T]):
     probe: Callable[[T], object]
 
     def parse(self, text: str, *, probed: bool = True) -> T:
-        """The object that `text` names, with the given parameters. Raises InputError for what cannot be used.
+        """The object that `text` names, with the given parameters. Raises InputError if it cannot be used.
 
-        Unless it is to be `probed`, foreign code need only have the members of its contract.
+        Unless `probed`, foreign code need only have the members of its contract.
         """
         named, rest = self._find(text, probed)
         if named.code is None:
@@ -60,23 +60,25 @@ class Registry(Generic[T]):
             return named.head + canonical(self.kind, f"{name}{rest}", {name: named.entry}).removeprefix(name)
 
     def code(self, text: str) -> tuple[str, Code] | None:
-        """The foreign code that `text` names, and its name in a run's settings; None for what is built in."""
+        """The foreign code that `text` names, and its name in a run's settings; None for built-in names."""
         named, _ = self._find(text, probed=False)
         return None if named.code is None else (named.head, named.code)
 
     def code_alone(self, text: str) -> Code | None:
-        """The foreign code that `text` names, whatever its contract lacks; None for other names."""
+        """The foreign code that `text` names, even if parts of its contract are missing; None for other names."""
         return _code_of(text, self.plug_ins(), self.built_in)
 
     def plug_ins(self) -> Mapping[str, str]:
-        """The import paths of installed plug-ins by name; of all kinds that share the group.
+        """The import paths of installed plug-ins by name, of all kinds that share the group.
 
-        Raises InputError for names that are taken or that no setting could hold.
+        Raises InputError for names that are taken or not valid in a setting.
         """
         found = _plug_ins(self.group)
         for name, path in found.items():
             if name in self.built_in:
-                raise InputError(f"{self.kind} {name!r} is built in, and the name of an installed plug-in ({path}) too")
+                raise InputError(
+                    f"{self.kind} {name!r} is built in, but also the name of an installed plug-in ({path})"
+                )
         return found
 
     def _find(self, text: str, probed: bool = True) -> tuple[Named[T], str]:
@@ -110,7 +112,7 @@ def _code_of(text: str, plug_ins: Mapping[str, str], built_in: Mapping[str, obje
 
 
 def value_named(text: str, groups: Iterable[str]) -> object | None:
-    """What foreign code of any kind gives: by import path, or as a plug-in of one of the groups."""
+    """A foreign object of any kind: by import path, or as a plug-in of one of the groups."""
     code = _code_of(text, {name: path for group in groups for name, path in _plug_ins(group).items()}, {})
     return None if code is None else code.value
 
@@ -122,7 +124,9 @@ def _plug_ins(group: str) -> Mapping[str, str]:
         if not re.fullmatch(r"[\w-]+", point.name) or not IMPORT_PATH.fullmatch(point.value):
             raise InputError(f"plug-in {point.name!r} of {group}: expected a name and package.module:Name")
         if found.setdefault(point.name, point.value) != point.value:
-            raise InputError(f"plug-in {point.name!r} of {group}: two installed packages give it: {point.value} too")
+            raise InputError(
+                f"plug-in {point.name!r} of {group}: two installed packages define it; one is {point.value}"
+            )
     return found
 
 
@@ -130,24 +134,24 @@ SIGNS = {
     "table": "a likelihood", "fold": "an aggregator", "build": "a network", "render": "an augmentation",
     "mix": "a mixing", "confidence": "a confidence map", "train": "a data set", "corrupt": "a corruption set",
 }  # fmt: skip
-"""What a member that only one kind has says of an object."""
+"""The kind of an object, by a member that only this kind has."""
 
 
 def members(contract: type) -> dict[str, bool]:
-    """What a protocol asks for, and whether it is called."""
+    """The members of a protocol, and whether each is a method."""
     own = {**inspect.get_annotations(contract), **vars(contract)}
     return {name: callable(value) and name in vars(contract) for name, value in own.items() if name[0] != "_"}
 
 
 def conforming(value: object, kind: str, contract: type) -> object:
-    """An instance that has what the contract asks for. Raises InputError for anything else."""
+    """An instance with all members of the contract. Raises InputError for anything else."""
     made = made_of(value, kind)
     wanted = members(contract)
     lacking = [name for name in wanted if not hasattr(made, name)]
     if lacking:
         others = [what for sign, what in SIGNS.items() if hasattr(made, sign) and sign not in wanted]
         hint = f"; it looks like {others[0]}" if others else ""
-        raise InputError(f"expected {kind}, which has {', '.join(wanted)}; it lacks {', '.join(lacking)}{hint}")
+        raise InputError(f"expected {kind} with members {', '.join(wanted)}; it lacks {', '.join(lacking)}{hint}")
     for name, called in wanted.items():
         if called and not callable(getattr(made, name)):
             raise InputError(f"expected {kind}, whose {name} is a method, got {getattr(made, name)!r:.60}")
@@ -155,7 +159,7 @@ def conforming(value: object, kind: str, contract: type) -> object:
 
 
 def made_of(value: object, kind: str) -> object:
-    """A frozen dataclass at its defaults, or the instance that it is. Raises InputError for anything else."""
+    """A frozen dataclass class at its defaults, or the instance itself. Raises InputError for anything else."""
     what = value if isinstance(value, type) else type(value)
     if not dataclasses.is_dataclass(what) or not what.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         got = f"{'the class' if isinstance(value, type) else 'an instance of'} {what.__name__}"

@@ -1,4 +1,4 @@
-"""The source files that a file reaches by its imports: read, not run, so that they depend on nothing but the files."""
+"""The source files that a file reaches by its imports: read, not run, so that they depend only on the files."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def reached(file: Path, root: Path, elsewhere: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """The content of a file and of the local modules that it imports, and these: the place below `root` first.
+    """The content of a file and of the local modules that it imports, directly or not, each with its path below `root`.
 
-    A file that is no module of a package has no place: it may bear any name. Top-level names that are found `elsewhere`
-    are not followed, but for those of the file's own package.
+    A file outside packages has no path: it may have any name. Top-level names that are found `elsewhere`
+    are not followed, except those of the file's own package.
     """
     own = file.relative_to(root).parts
     yield "" if len(own) == 1 else "/".join(own), file.read_bytes()
@@ -30,7 +30,7 @@ def reached(file: Path, root: Path, elsewhere: Callable[[str], bool]) -> Iterato
 
 
 def _files(root: Path, name: str) -> list[Path]:
-    """What is run when a module of that name below `root` is imported."""
+    """The files that run when a module of that name below `root` is imported."""
     found = []
     for depth in range(name.count(".") + 1):
         place = root.joinpath(*name.split(".")[: depth + 1])
@@ -39,7 +39,7 @@ def _files(root: Path, name: str) -> list[Path]:
 
 
 def _imported(file: Path, root: Path) -> Iterator[str]:
-    """The names of modules that a file may import, its packages among them; names within modules do no harm."""
+    """The names of modules that a file may import, packages included; names inside modules do no harm."""
     package = file.relative_to(root).parts[:-1]
     if package:
         yield ".".join(package)

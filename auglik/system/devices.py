@@ -17,7 +17,7 @@ MOST_THREADS = 1024
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU. Raises InputError for a device that this machine lacks."""
+    """`auto` is CUDA if available, else the CPU. Raises InputError for a device that this machine lacks."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -49,10 +49,10 @@ def cards() -> dict[str, int]:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Raises InputError where torch.compile would find no C++ compiler, which it needs on a CPU."""
+    """Raises InputError if torch.compile would find no C++ compiler, which it needs on a CPU."""
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]
     if device.type == "cpu" and not any(shutil.which(name) for name in names if name):
-        raise InputError("--compile on a CPU needs a C++ compiler (g++ or clang++), and there is none on the PATH")
+        raise InputError("--compile on a CPU needs a C++ compiler (g++ or clang++), but none is on the PATH")
 
 
 @contextmanager

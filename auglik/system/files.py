@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class StorageError(InputError):
-    """The system refuses to keep what is written: no later write there can be expected to do better."""
+    """Storage failed: later writes there cannot be expected to succeed."""
 
 
 PROBE_BYTES = 4096  # a full disk may still hold an empty file
@@ -50,7 +50,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
 def ensure_writable(folder: Path) -> None:
     """Create `folder` and its parents where they are missing, and prove that a file can be written there.
 
-    Raises InputError where it cannot: no permission, a read-only or full disk, a file in the way.
+    Raises InputError if it cannot: no permission, a read-only or full disk, a file in the way.
     """
     probe = _temporary(folder)
     with _refusals(f"write into the folder {folder}"), _removed_on_failure(probe):
@@ -110,7 +110,7 @@ def write_toml(path: Path, mapping: Mapping[str, object]) -> None:
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """A header of `columns` and one line a row; a missing or None value is an empty cell.
 
-    Raises InputError for a row with a key that is no column, and for errors of the system.
+    Raises InputError for a row with a key that is not a column, and for errors of the system.
     """
     for number, row in enumerate(rows):
         if unknown := sorted(set(row) - set(columns)):
@@ -131,7 +131,7 @@ def write_npz(path: Path, /, **arrays: npt.NDArray[np.generic]) -> None:
 
 
 class _RecordingFile(io.FileIO):
-    """A file that keeps the error of a failed write: torch.save reports a full disk as a RuntimeError of its own."""
+    """A file that keeps the error of a failed write: torch.save reports a full disk as a RuntimeError."""
 
     failure: OSError | None = None
 

@@ -1,7 +1,7 @@
 """Explicit random generators, each keyed by what it draws: (seed, purpose, epoch, view, ...).
 
 A draw depends on its key alone, never on what was drawn before it, on the objective or on the batch size. What is drawn
-for every pixel has a key of its own for each image: see `splitmix`.
+for every pixel has a separate key for each image: see `splitmix`.
 So runs with one seed see the same views, K = 2 sees a prefix of K = 4, and a resumed run needs no saved state.
 """
 

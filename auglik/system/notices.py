@@ -1,4 +1,4 @@
-"""What a person should know of a file or a data set that can nevertheless be used: a line of the log, once."""
+"""Notices about a file or a data set that can be used anyway: each a line of the log, once."""
 
 import logging
 from functools import cache
@@ -9,6 +9,6 @@ LOG = logging.getLogger("auglik")
 
 @cache
 def say_once(line: str) -> None:
-    """Logs a warning, unless this process has said it before or is one of several runs' own: the plan has said it."""
+    """Logs a warning once per process; processes of runs log none, since the plan already did."""
     if parent_process() is None:
         LOG.warning(line)

@@ -12,7 +12,7 @@ TAKEN = (
     "report.md", "tables.csv", "tables.tex", "figures", "files.txt", "differences.nc", "corruptions.nc",
     "calibration.nc",
 )  # fmt: skip
-"""What is written beside the folders of cells; a test compares it with what is."""
+"""The names written next to the folders of cells; a test compares them with the actual ones."""
 ON_WINDOWS = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
 """Names of devices there, whatever their suffix."""
 NAME_BYTES, PATH_BYTES = 255, 4096
@@ -22,7 +22,7 @@ IN_A_RUN = 128
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises InputError for cells whose folders could not be told apart, or not be made, on one of the usual systems.
+    """Raises InputError for cells whose folders would coincide, or could not be made, on one of the usual systems.
 
     Two names are one where they differ in case or in how accents are composed.
     """
@@ -30,17 +30,17 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         folded = unicodedata.normalize("NFC", name).casefold()
         if name in met.values():
-            raise InputError(f"two cells are called {name!r} and differ in their settings: give each a name of its own")
+            raise InputError(f"two cells are called {name!r} but differ in their settings: give each a different name")
         if folded in met:
             raise InputError(
-                f"cells {met[folded]!r} and {name!r} would share a folder where case does not count: give each a name"
-                " of its own"
+                f"cells {met[folded]!r} and {name!r} would share a folder where case is ignored: give each a different"
+                " name"
             )
         met[folded] = name
         if folded in TAKEN:
-            raise InputError(f"cell {name!r}: expected a name of its own, got that of what is written beside the cells")
+            raise InputError(f"cell {name!r}: expected another name: files with this one are written next to the cells")
         if folded.partition(".")[0] in ON_WINDOWS:
-            raise InputError(f"cell {name!r}: expected the name of a folder, got that of a device on Windows")
+            raise InputError(f"cell {name!r}: expected a folder name, got a device name of Windows")
         if len(os.fsencode(name)) > NAME_BYTES:
             raise InputError(
                 f"cell {shortened(name)!r}: expected a name of at most {NAME_BYTES} bytes, as it names a folder, got"
@@ -49,15 +49,15 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_files(paths: Iterable[Path]) -> None:
-    """Raises InputError where no file could be written at one of `paths`; nothing is written to find out."""
+    """Raises InputError if no file could be written at one of `paths`; nothing is written to find out."""
     for path in paths:
         _check_place(path, 0)
         if path.is_dir():
-            raise InputError(f"expected the name of a file to write, got the folder {path}")
+            raise InputError(f"expected a file to write, got the folder {path}")
 
 
 def check_folder(path: Path, room: int = 0) -> None:
-    """Raises InputError where `path` is no folder and could be none, or not hold names of `room` bytes."""
+    """Raises InputError if `path` is not a folder and could be none, or not hold names of `room` bytes."""
     _check_place(path, room)
     if path.exists() and not path.is_dir():
         raise InputError(f"expected a folder to write into, got the file {path}")
@@ -71,12 +71,12 @@ def shortened(text: str, letters: int = 40) -> str:
 def _check_place(path: Path, room: int) -> None:
     whole = path.absolute()
     if "\0" in str(whole):
-        raise InputError(f"expected a path, got one with a zero byte in it: {shortened(str(path))!r}")
+        raise InputError(f"expected a path, got one with a zero byte: {shortened(str(path))!r}")
     above = next((parent for parent in whole.parents if _exists(parent)), Path(whole.anchor))
     longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
     if longest > (limit := _limit("PC_NAME_MAX", above, NAME_BYTES)):
         raise InputError(
-            f"{shortened(str(path))}: expected names of at most {limit} bytes, as this file system takes, got {longest}"
+            f"{shortened(str(path))}: expected names within this file system's {limit} bytes, got {longest}"
         )
     length = len(os.fsencode(whole)) + (room + 1 if room else 0)
     if length >= (limit := _limit("PC_PATH_MAX", above, PATH_BYTES)):
@@ -98,7 +98,7 @@ def _exists(path: Path) -> bool:
 
 
 def _limit(name: str, folder: Path, otherwise: int) -> int:
-    """What the file system of `folder` says of itself, where it can be asked and answers."""
+    """A limit of the file system of `folder`, if it can be queried."""
     try:
         found = os.pathconf(folder, name)
     except (AttributeError, OSError, ValueError):  # Windows has none

@@ -1,4 +1,4 @@
-"""What work asks of the whole process: set by engines and commands, never by the work itself, and put back after it."""
+"""Process-wide state: set by engines and commands, never by the work itself, and restored afterwards."""
 
 import os
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 def process_state(
     threads: int, device: torch.device = CPU, *, compiles: bool = False, deterministic: bool = False
 ) -> Iterator[None]:
-    """torch on that many threads; on a CUDA device cudnn tries its kernels and keeps the fastest.
+    """torch on that many threads; on a CUDA device cuDNN benchmarks its kernels and keeps the fastest.
 
-    With `deterministic` it keeps to those that give the same sums every time, as CPU kernels do anyway: kernels that
-    add in no order are replaced, and an operation that has no other raises RuntimeError.
-    Its convolutions of float32 are float32 too: torch has them rounded to 10 bits (TF32) unless it is told otherwise.
-    With `compiles` what was compiled before is forgotten, for good: else runs in one process exhaust the number of
+    With `deterministic` it uses only those that give the same sums every time, as CPU kernels do anyway: kernels that
+    add in no fixed order are replaced, and an operation without an alternative raises RuntimeError.
+    Convolutions of float32 stay float32: by default torch rounds them to 10 bits (TF32).
+    With `compiles` earlier compiled code is discarded: otherwise runs in one process exhaust the number of
     versions that are kept of a function.
     """
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32

@@ -1,4 +1,4 @@
-"""Records of what a JSON file says: frozen dataclasses to one flat object and back, every field checked."""
+"""Records in JSON files: frozen dataclasses to one flat object and back, every field checked."""
 
 import json
 import math
@@ -33,7 +33,7 @@ KINDS: dict[object, str] = {
 
 
 def numbers(prefix: str = "", *names: str) -> Mapping[str, float]:
-    """Declares a field of numbers by name, which stand in the file itself as `prefix` + name; `names` must be there.
+    """Declares a field of numbers by name, stored in the file itself as `prefix` + name; `names` must be present.
 
     Without a prefix it takes all that no other field does, so that numbers of a later version are kept.
     """
@@ -81,7 +81,7 @@ def from_json(kind: type[R], said: object, where: str, cure: str = "") -> R:
 
 
 def read_record(kind: type[R], path: Path, cure: str) -> R | None:
-    """The record in a file, or None where there is none. Raises InputError for a damaged or foreign one."""
+    """The record in a file, or None if there is none. Raises InputError for a damaged or foreign one."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Stopping on request: SIGINT and SIGTERM ask, the training loop finishes its step and obeys."""
+"""Stopping on request: after SIGINT or SIGTERM the training loop finishes its step and stops."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
 
 
 class StopRequest:
-    """Set once by a signal (or by `ask`), looked at after every step."""
+    """Set once by a signal (or by `ask`), checked after every step."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -29,7 +29,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """A request that SIGINT and SIGTERM set; a second signal acts as it would without us. For the main thread."""
+    """A request that SIGINT and SIGTERM set; a second signal has its usual effect. For the main thread."""
     request = StopRequest()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,4 +1,4 @@
-"""Views: random transformations of images, batched on the device, each with parameters and a decay of its own."""
+"""Views: random transformations of images, batched on the device, each with its own parameters and decay."""
 
 from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, Shape
 from auglik.views.augmentations.fcr import FlipCropRotate, fetch, levels

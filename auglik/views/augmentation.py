@@ -31,7 +31,7 @@ OPERATIONS: tuple[str, ...] = (
     "erase",
     "noise",
 )
-"""What can be done to a view; `Applied.operation` holds places in it. New operations go to its end."""
+"""All operations on views; `Applied.operation` holds indices into it. Append new operations at the end."""
 
 
 class Shape(NamedTuple):
@@ -51,9 +51,9 @@ class Applied(NamedTuple):
     share: NDArray[np.float32]
     """The branch's share in the view [n]; those of all branches sum to one."""
     operation: NDArray[np.uint8]
-    """Place in OPERATIONS [n,S]."""
+    """Index into OPERATIONS [n,S]."""
     magnitude: NDArray[np.float32]
-    """How strongly it really acted, signed, in the operation's own unit [n,S]."""
+    """How strongly it actually acted, signed, in the operation's own unit [n,S]."""
     visibility: NDArray[np.float32]
     """Share of its pixels in which the image can still be seen after it [n,S], counted as they are rendered.
 
@@ -85,7 +85,7 @@ class Augmentation(Protocol):
 
     @property
     def noisy(self) -> bool:
-        """Whether views get noise of their pixels. It is not drawn on the host: `Drawn.noise` says where it starts."""
+        """Whether views get per-pixel noise. It is not drawn on the host: `Drawn.noise` says where it starts."""
         ...
 
     def check(self, shape: Shape) -> None:
@@ -93,7 +93,7 @@ class Augmentation(Protocol):
         ...
 
     def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
-        """One view of each of `count` images: arrays [n,...] of at least this augmentation's randomness."""
+        """Draws one view of each of `count` images: arrays [n,...] with at least this augmentation's randomness."""
         ...
 
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
@@ -122,3 +122,19 @@ class Compilable(Augmentation, Protocol):
     def compiled(self) -> Self:
         """The same with its kernels run through torch.compile."""
         ...
+
+
+def one_operation(
+    operation: str, done: NDArray[np.bool_], magnitude: NDArray[np.floating], visibility: NDArray[np.floating]
+) -> list[Applied]:
+    """One branch of one step: `operation` where it was `done`, else identity; arrays [n]."""
+    return [
+        Applied(
+            share=np.ones(len(done), np.float32),
+            operation=np.where(done, OPERATIONS.index(operation), OPERATIONS.index("identity"))[:, None].astype(
+                np.uint8
+            ),
+            magnitude=np.where(done, magnitude, 0)[:, None].astype(np.float32),
+            visibility=np.where(done, visibility, 1)[:, None].astype(np.float32),
+        )
+    ]

@@ -37,24 +37,24 @@ class Sent(NamedTuple):
     ) -> "Sent":
         """From arrays [K,N,...]; the widest kinds of number first, so that each lies where it can be read."""
         K, N = numbers[0].shape
-        layout, parts, place = [], [np.empty((K, N, 0), np.uint8)], 0
+        layout, parts, offset = [], [np.empty((K, N, 0), np.uint8)], 0
         for name in sorted(parameters, key=lambda name: -parameters[name].dtype.itemsize):
             values = np.ascontiguousarray(parameters[name])
             parts.append(values.reshape(K, N, -1).view(np.uint8))
-            layout.append((name, place, torch.from_numpy(np.empty(0, values.dtype)).dtype, values.shape[2:]))
-            place += parts[-1].shape[2]
-        parts.append(np.zeros((K, N, -place % 8), np.uint8))
+            layout.append((name, offset, torch.from_numpy(np.empty(0, values.dtype)).dtype, values.shape[2:]))
+            offset += parts[-1].shape[2]
+        parts.append(np.zeros((K, N, -offset % 8), np.uint8))
         rows = np.concatenate(parts, 2)
         on_device = {name: send(values, device) for name, values in mixing.items()}
         return Sent(send(np.stack(numbers), device), send(rows, device), layout, on_device)
 
     def at(self, positions: Tensor) -> dict[str, Tensor]:
-        """Of the images at these places [B]: [K,B,...] each."""
+        """Of the images at these positions [B]: [K,B,...] each."""
         found = dict(zip(("temperature", "decay", "weight"), self.numbers[:, :, positions], strict=False))
         rows = self.rows[:, positions]
-        for name, place, dtype, shape in self.layout:
+        for name, offset, dtype, shape in self.layout:
             size = math.prod(shape) * dtype.itemsize
-            found[name] = rows[..., place : place + size].view(dtype).view(*rows.shape[:2], *shape)
+            found[name] = rows[..., offset : offset + size].view(dtype).view(*rows.shape[:2], *shape)
         return found
 
 
@@ -72,17 +72,17 @@ class Draws:
     mixing: dict[str, NDArray[np.generic]]
     """Of every image [N,...]: all views of an image show one mixture."""
     noise: dict[str, NDArray[np.int64]]
-    """Of every stage that noises pixels, the key of each view's noise [K]; an image's noise is its place's stream."""
+    """Of every stage that noises pixels, the key of each view's noise [K]; an image's is its position's stream."""
     device: Sent | None = None
     """What is read there, as `on` makes it."""
-    places: NDArray[np.int64] | None = None
-    """The places of the images [N] where they are some of more, as `of` chooses them; else 0..N-1."""
+    positions: NDArray[np.int64] | None = None
+    """The positions of the images [N] where they are some of more, as `of` chooses them; else 0..N-1."""
 
     def on(self, device: torch.device) -> "Draws":
         """The same with copies on the device of what is read there."""
-        places = torch.from_numpy(np.arange(self.role.shape[1]) if self.places is None else self.places)
+        positions = torch.from_numpy(np.arange(self.role.shape[1]) if self.positions is None else self.positions)
         starts = {
-            f"noise.{name}": streams(torch.from_numpy(keys)[:, None], places).numpy()
+            f"noise.{name}": streams(torch.from_numpy(keys)[:, None], positions).numpy()
             for name, keys in self.noise.items()
         }
         numbers = [self.temperature, self.decay, *([] if self.weight is None else [self.weight])]
@@ -101,7 +101,7 @@ class Draws:
             parameters={name: values[:, images] for name, values in self.parameters.items()},
             mixing=mixing,
             noise=self.noise,
-            places=images,
+            positions=images,
         )
 
     def view_digests(self) -> list[str]:
@@ -130,7 +130,7 @@ class Draws:
 
 
 class Mixed(NamedTuple):
-    """Which image each of B images was mixed with, as places in the gallery [B], and its own share [B]."""
+    """Which image each of B images was mixed with, as positions in the gallery [B], and its own share [B]."""
 
     partners: Tensor
     share: Tensor
@@ -138,7 +138,7 @@ class Mixed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Views:
-    """K views of B images: standardized [K,B,c,H,W], decay and weight [K,B], places in the gallery [B]."""
+    """K views of B images: standardized [K,B,c,H,W], decay and weight [K,B], positions in the gallery [B]."""
 
     images: Tensor
     decay: Tensor

@@ -8,18 +8,18 @@ import torch
 from auglik.data import Images
 
 SHARE = 0.5
-"""Of the memory that is free, what images may take: the rest is for the network, its gradients and its activations."""
+"""The share of free memory for images: the rest is for the network, its gradients and its activations."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def fits(images: Images, device: torch.device) -> bool:
-    """Whether all images can stay on the device: a byte a pixel for one channel, four for three."""
+    """Whether all images can stay on the device: one byte per pixel for one channel, four for three."""
     count, channels, height, width = images.shape
     return count * height * width * (1 if channels == 1 else 4) <= SHARE * free_bytes(device)
 
 
 def free_bytes(device: torch.device) -> int:
-    """The memory of a device that can still be taken, in bytes: on a CPU, also of the container's limit."""
+    """The free memory of a device in bytes; on a CPU, also within the container's limit."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
             device

@@ -19,7 +19,7 @@ from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
 from auglik.views.store import Gallery
 
-CHUNK = 256
+VIEWS_AT_ONCE = 256
 """Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""
 
 PROBES = 4096
@@ -32,7 +32,7 @@ Gather = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Ten
 
 
 class Step(NamedTuple):
-    """An augmentation under a name of its own in its pipeline; the name keys its draws."""
+    """An augmentation with a unique name in its pipeline; the name keys its draws."""
 
     name: str
     augmentation: Augmentation
@@ -51,11 +51,11 @@ class Softening:
     """The decay [n] of n views from what each augmentation did to them."""
     classes: int
     target: bool
-    """Whether it is the views' decay, beside that of mollification."""
+    """Whether it is the views' decay, in addition to that of mollification."""
     weight: bool
     """Whether the confidence that it leaves, p = 1 - gamma + gamma/C, is the views' weight (Liu et al. 2023)."""
     text: str
-    """What it is, for a person."""
+    """A readable description."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Pipeline:
         return replace(self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels))
 
     def describe(self) -> str:
-        """What a view goes through, stage by stage, on one line."""
+        """The stages of a view, on one line."""
         stages = [*([self.mixing] if self.mixing is not None else []), *(step.augmentation for step in self.steps)]
         schedule = self.mollification.schedule
         shares = zip(ROLES, schedule.shares(), strict=True)
@@ -89,11 +89,13 @@ class Pipeline:
         return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening])
 
     def operations(self) -> set[str]:
-        """What can happen to a view: the operations of a few thousand draws."""
+        """The operations that can happen to a view, from a few thousand draws."""
         probe = self.draw(0, 0, 1, PROBES, torch.device("cpu"), purpose="operations")
         applied = self.applied_to(probe, 0, np.arange(PROBES))
-        found = {place for branches in applied for branch in branches for place in np.unique(branch.operation).tolist()}
-        return {OPERATIONS[place] for place in found}
+        found = {
+            position for branches in applied for branch in branches for position in np.unique(branch.operation).tolist()
+        }
+        return {OPERATIONS[position] for position in found}
 
     def draw(
         self, seed: int, epoch: int, views: int, count: int, device: torch.device, purpose: str = "training"
@@ -162,14 +164,14 @@ class Pipeline:
         needed = self._needed(draws, batch)
         every = send(needed, device)
         positions = every[:B]
-        source, places = gallery.subset(needed, every)
+        source, rows = gallery.subset(needed, every)
         assert draws.device is not None
         drawn = draws.device.at(positions)
-        mixed, index = None, places.repeat(K)
+        mixed, index = None, rows.repeat(K)
         if self.mixing is not None:
             mixing = {name: values[positions] for name, values in draws.device.mixing.items()}
             mixed = Mixed(mixing["partner"], mixing["share"])
-            source = self.mixing.mix(source, places[:B], {**mixing, "partner": places[B:]})
+            source = self.mixing.mix(source, rows[:B], {**mixing, "partner": rows[B:]})
             index = torch.arange(B, device=device).repeat(K)
         host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
@@ -204,7 +206,7 @@ class Pipeline:
         others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
-        size = V if whole else min(CHUNK, V)
+        size = V if whole else min(VIEWS_AT_ONCE, V)
         parts = []
         for start in range(0, V, size):
             chunk = slice(start, start + size)

@@ -130,7 +130,7 @@ def views(stage: Stage) -> str:
 
 
 def report(stage: Stage) -> str:
-    """What `applied` says of each view."""
+    """What `applied` reports for each view."""
     if is_mixing(stage):
         return "mixings say what they did in partner and share"
     branches = cast(Augmentation, stage).applied(drawn(stage), shape_for(stage))
@@ -142,13 +142,13 @@ def report(stage: Stage) -> str:
         for name in ("magnitude", "visibility"):
             expect(getattr(branch, name).shape == steps, f"{name} {list(steps)}", list(getattr(branch, name).shape))
         known = bool((branch.operation < len(OPERATIONS)).all()) and branch.operation.dtype == np.uint8
-        expect(known, "operations as uint8 places in OPERATIONS", branch.operation.tolist())
+        expect(known, "operations as uint8 indices into OPERATIONS", branch.operation.tolist())
         seen = branch.visibility
         expect(bool(((seen >= 0) & (seen <= 1)).all()), "visibility in [0,1]", f"{seen.min()} to {seen.max()}")
     total = sum(branch.share for branch in branches)
     expect(bool(np.allclose(total, 1)), "shares of branches that sum to one", total)
-    places = {int(place) for branch in branches for place in np.unique(branch.operation)}
-    return ", ".join(OPERATIONS[place] for place in sorted(places))
+    positions = {int(position) for branch in branches for position in np.unique(branch.operation)}
+    return ", ".join(OPERATIONS[position] for position in sorted(positions))
 
 
 def determined(stage: Stage) -> str:

@@ -7,19 +7,35 @@ from auglik.objectives import InputError
 from auglik.settings.names import names
 from auglik.settings.registry import Registry, conforming
 from auglik.views.augmentation import Augmentation
-from auglik.views.augmentations.crops import CROPS
+from auglik.views.augmentations.additive_noise import AdditiveNoise
+from auglik.views.augmentations.cutout import Cutout
 from auglik.views.augmentations.fcr import FlipCropRotate
-from auglik.views.augmentations.occlusion import OCCLUSIONS
+from auglik.views.augmentations.patch_noise import PatchNoise
+from auglik.views.augmentations.random_erasing import RandomErasing
+from auglik.views.augmentations.resized_crop import ResizedCrop
+from auglik.views.augmentations.soft_crop import SoftCrop
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.pipeline import Step
-from auglik.views.policies import POLICIES
+from auglik.views.policies.augmix import AugMix
+from auglik.views.policies.auto_augment import AutoAugment
+from auglik.views.policies.rand_augment import RandAugment
+from auglik.views.policies.single import Single
+from auglik.views.policies.trivial_augment import TrivialAugmentWide
 from auglik.views.probes import check_stage
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),
-    **POLICIES,
-    **CROPS,
-    **OCCLUSIONS,
+    "trivial-augment": TrivialAugmentWide(),
+    "rand-augment": RandAugment(),
+    "auto-augment": AutoAugment(),
+    "augmix": AugMix(),
+    "single": Single(),
+    "soft-crop": SoftCrop(),
+    "resized-crop": ResizedCrop(),
+    "random-erasing": RandomErasing(),
+    "cutout": Cutout(),
+    "patch-noise": PatchNoise(),
+    "additive-noise": AdditiveNoise(),
 }
 
 
@@ -39,7 +55,7 @@ AUGMENTATION_NAMES: Registry[Augmentation | Mixing] = Registry(
 
 
 def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
-    """The mixing of images and the steps of views that `text` names, separated by commas; `none` is neither.
+    """The mixing of images and the steps of views that the comma-separated `text` names; `none` means neither.
 
     `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
     an augmentation of levels after one of standardized pixels.
@@ -50,7 +66,7 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
     for item in names(text) if text != "none" else []:
         name = item.partition(":")[0]
         if name == "fcr" and item != name:
-            raise InputError(f"augment: expected fcr alone, got {item!r}: --flip, --crop-padding and --rotation set it")
+            raise InputError(f"augment: expected plain fcr, got {item!r}: --flip, --crop-padding and --rotation set it")
         augmentation = known.parse(item)
         if hasattr(augmentation, "mix"):
             if mixing is not None:
@@ -61,7 +77,7 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
             name = f"own:{own[1].name}"  # keys its draws, wherever its file lies
         if steps and augmentation.domain == "levels" and steps[-1].augmentation.domain != "levels":
             before = steps[-1].name
-            raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: give {name} first")
+            raise InputError(f"augment: {name} works on levels, {before} on standardized pixels: put {name} first")
         earlier = sum(step.name.partition("#")[0] == name for step in steps)
         steps.append(Step(f"{name}#{earlier + 1}" if earlier else name, augmentation))
     return mixing, tuple(steps)

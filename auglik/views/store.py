@@ -1,4 +1,4 @@
-"""All images of a set, on the device or brought there batch by batch, as views are made of them."""
+"""All images of a set, on the device or brought there batch by batch, for making views."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -39,19 +39,19 @@ class Gallery:
         return Gallery(pixels=_placed(images, device), channels=c, height=H, width=W, scale=scale, shift=shift)
 
     def announce(self, batches: Iterable[NDArray[np.int64]]) -> None:
-        """Which images will be asked for from now on, batch by batch: those of a streamed gallery are read ahead."""
+        """Announces the batches that will be requested next: a streamed gallery reads them ahead."""
         if isinstance(self.pixels, StreamedPixels):
             self.pixels.announce(batches)
 
-    def subset(self, places: NDArray[np.int64], index: Tensor) -> "tuple[Gallery, Tensor]":
-        """A gallery on the device with the images `places` [B], which are `index` [B] there, and their places in it."""
+    def subset(self, positions: NDArray[np.int64], index: Tensor) -> "tuple[Gallery, Tensor]":
+        """A gallery on the device with the images `positions` [B], at `index` [B] there, and their positions in it."""
         if isinstance(self.pixels, StreamedPixels):
-            pixels = self.pixels.bring(places)
+            pixels = self.pixels.bring(positions)
         elif self.pixels.device.type == "cpu":  # whole images are copied faster than their pixels are looked up
             pixels = self.pixels.index_select(0, index)
         else:
             return self, index
-        return replace(self, pixels=pixels), torch.arange(len(places), device=index.device)
+        return replace(self, pixels=pixels), torch.arange(len(positions), device=index.device)
 
     @property
     def shape(self) -> Shape:

@@ -16,8 +16,8 @@ from auglik.objectives.numerics import at_least_float32, leave_one_out_logsumexp
 class Jackknife:
     """K L_K - (K-1) mean_k L_{K-1} without view k, L the log-mean: bias O(1/K^2). Equal weights only; K >= 2.
 
-    Unbounded above when views disagree (leaving out the one good view costs without limit), so it is not trained with.
-    Raises InputError for unequal weights, and where one view alone of an image has importance: without it nothing is
+    Unbounded above when views disagree (leaving out the one good view costs without limit), so it is not for training.
+    Raises InputError for unequal weights, and if only one view of an image has importance: without it nothing is
     left.
     """
 
@@ -32,7 +32,9 @@ class Jackknife:
         if weight is not None and bool((weight != weight[:1]).any()):
             raise InputError("jackknife: expected equal weights of an image's views, got unequal ones; use log-mean")
         if log_importance is not None and bool(((log_importance > -math.inf).sum(0) == 1).any()):
-            raise InputError("jackknife: expected two views or more of an image with importance, got one; use log-mean")
+            raise InputError(
+                "jackknife: expected at least two views of an image with importance, got one; use log-mean"
+            )
         K = len(table)
         views = shares(weight, log_importance, K)
         # Finite, so that sums of nothing but views without importance have derivatives.

@@ -20,7 +20,7 @@ class Shares(NamedTuple):
     log_importance: Tensor | None
     """[K,B,1]; zero in images that are `outside`."""
     outside: Tensor | None
-    """bool [B,1]: images with weight, of which no view with weight has importance (i_k = -inf)."""
+    """bool [B,1]: images with weight but without a weighted view that has importance (all i_k = -inf)."""
 
     def plus_log_importance(self, terms: Tensor) -> Tensor:
         """terms_k + i_k, [K,B,C], for means of likelihoods."""
@@ -44,7 +44,7 @@ class Shares(NamedTuple):
 def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
     """The shares of K views from their weights and log importance weights [K,B]; None: weights of one, i_k = 0.
 
-    An image all of whose weights are zero counts nothing: its mean weight is zero and its shares are equal.
+    An image whose weights are all zero does not count: its mean weight is zero and its shares are equal.
     """
     omega, log_omega, mean_weight = _omega(weight, views)
     if log_importance is None:

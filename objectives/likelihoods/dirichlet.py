@@ -24,7 +24,7 @@ class Dirichlet:
     schedule: ClassVar[None] = None
     remarks: ClassVar[tuple[Remark, ...]] = (
         Remark(
-            "the Dirichlet view trains exactly like smoothed here: its constants do not move the network",
+            "the Dirichlet view trains exactly like smoothed here: its constants do not affect the gradient",
             lambda aggregator: aggregator.likelihood_power == 0,
         ),
         Remark(

@@ -1,4 +1,4 @@
-"""The focal loss, which counts what is already explained for little."""
+"""The focal loss, which gives little weight to what is already well predicted."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Label relaxation: a label is a set of distributions, and only what lies outside of it costs."""
+"""Label relaxation: a label is a set of distributions, and only predictions outside it incur a loss."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,7 +42,9 @@ class LabelRelaxation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < 1:
-            raise InputError(f"label-relaxation: expected alpha in [0,1), got {self.alpha}: at 1 nothing costs")
+            raise InputError(
+                f"label-relaxation: expected alpha in [0,1), got {self.alpha}: at 1 the loss is always zero"
+            )
 
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay

@@ -1,4 +1,4 @@
-"""Label smoothing by a fixed share, on top of what a view loses."""
+"""Label smoothing by a fixed share, in addition to a view's decay."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Label mixing: the lost label mass goes to a class of its own."""
+"""Label mixing: the lost label mass goes to an extra class."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -9,7 +9,7 @@ from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
 
-DENSITY = Remark("the training loss is that of a density, so it is no NLL; the scores below are")
+DENSITY = Remark("the training loss is that of a density, so it is not an NLL; the scores below are")
 
 
 def log_normalizer(log_f: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class SmoothedNormalized:
     """table_j = smoothed_j - log Z(f): a density over (label, level), the level uniform on [0,1].
 
     As a density it is unbounded: on clean labels the loss keeps falling as the logits grow, so its value is never
-    tabulated beside an NLL.
+    tabulated next to an NLL.
     """
 
     formula: ClassVar[str] = "smoothed_j - log Z(f), Z(f) = sum_j L(fbar, f_j), L the logarithmic mean"

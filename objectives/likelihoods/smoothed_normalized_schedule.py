@@ -1,4 +1,4 @@
-"""Label smoothing, normalized over labels and over the smoothing levels that training really uses."""
+"""Label smoothing, normalized over labels and over the smoothing levels that training actually uses."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The categorical likelihood to the power of what is left of the label, and its normalized form."""
+"""The categorical likelihood to the power of the kept label mass, and its normalized form."""
 
 from dataclasses import dataclass
 from typing import ClassVar

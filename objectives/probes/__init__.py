@@ -1,4 +1,4 @@
-"""Probes of a likelihood or an aggregator: what its contract promises, tried on a few numbers."""
+"""Probes of a likelihood or an aggregator: its contract, checked on a few numbers."""
 
 from auglik.objectives.probes.aggregators import AGGREGATOR_PROBES, check_aggregator
 from auglik.objectives.probes.likelihoods import LIKELIHOOD_PROBES, check_likelihood

@@ -235,6 +235,6 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
 
 
 def check_aggregator(aggregator: Aggregator) -> None:
-    """The probes without which nothing can be trained. Raises InputError for the first that fails."""
+    """The probes that training requires. Raises InputError for the first that fails."""
     for probe in (facts, shapes, uniform, depends):
         probe(aggregator)

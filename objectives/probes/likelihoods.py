@@ -224,6 +224,6 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
 
 
 def check_likelihood(likelihood: Likelihood) -> None:
-    """The probes without which nothing can be trained. Raises InputError for the first that fails."""
+    """The probes that training requires. Raises InputError for the first that fails."""
     for probe in (facts, shapes, uniform, depends, predictions, one_view):
         probe(likelihood)

@@ -1,4 +1,4 @@
-"""What a probe is, and what it finds."""
+"""Probes and their findings."""
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from auglik.objectives.errors import InputError
 T = TypeVar("T")
 
 Probe = Callable[[T], str]
-"""Returns what was seen; raises InputError with what was expected and what came, or whatever the probed code raises."""
+"""Returns what was found; raises InputError with what was expected and found, or any error of the probed code."""
 
 
 class Finding(NamedTuple):
@@ -28,7 +28,7 @@ NEEDED = ("shapes", "logits", "draws")
 
 
 def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
-    """What each probe sees; an error of the code is a failure like others, with its file and line."""
+    """Each probe's finding; an error of the code is a failure like any other, with its file and line."""
     for name, probe in probes.items():
         try:
             seen, passed = probe(probed), True
@@ -59,7 +59,7 @@ def expect(holds: bool, expected: str, got: object) -> None:
 
 
 def expect_count(value: object, least: int, what: str) -> None:
-    """Raises InputError unless it is a whole number of at least so much."""
+    """Raises InputError unless it is a whole number of at least `least`."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     expect(whole and value >= least, f"{what} as an integer >= {least}", repr(value))  # type: ignore[operator]
 
@@ -90,7 +90,7 @@ def close(found: Tensor, expected: Tensor, what: str) -> str:
 
 
 def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Tensor) -> Tensor:
-    """d (cotangent . function) / d at. Raises InputError where nothing depends on it."""
+    """d (cotangent . function) / d at. Raises InputError if nothing depends on it."""
     x = at.detach().clone().requires_grad_()
     with torch.enable_grad():
         value = function(x)

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
+from auglik.system.array_types import Float64Array, IndexArray
+
 SHARED = 0.7
 BINS = 15
 
@@ -22,13 +21,13 @@ class World(NamedTuple):
     """What networks report in place of the posterior of C classes, and which labels are wrong."""
 
     name: str
-    confidence: Callable[[Array], Array]
+    confidence: Callable[[Float64Array], Float64Array]
     """Logits of the posterior [...,C] to the confidence reported for the likeliest class [...]."""
     classes: int = 10
     evidence: float = 2.6
     """d, in standard deviations: the networks' accuracy is .83 at 2.6 and 10 classes."""
     flipped: float = 0.0
-    """The share of labels that are drawn anew."""
+    """The share of labels that are redrawn."""
 
     @property
     def calibrated(self) -> bool:
@@ -38,11 +37,11 @@ class World(NamedTuple):
 class Answers(NamedTuple):
     """Of S networks on N images, each [S,N]."""
 
-    confidence: Array
-    correct: Array
+    confidence: Float64Array
+    correct: Float64Array
 
 
-def temperature(T: float) -> Callable[[Array], Array]:
+def temperature(T: float) -> Callable[[Float64Array], Float64Array]:
     """Softmax of the logits over T: T = 1 is calibrated, less is overconfident."""
     return lambda z: special.softmax(z / T, axis=-1).max(-1)
 
@@ -50,17 +49,17 @@ def temperature(T: float) -> Callable[[Array], Array]:
 posterior = temperature(1.0)
 
 
-def _at_the_top(z: Array) -> Array:
+def _at_the_top(z: Float64Array) -> Float64Array:
     p = special.softmax(z, axis=-1).max(-1)
     return np.where(p > 0.9, special.softmax(2 * z, axis=-1).max(-1), p)
 
 
-def _by_class(z: Array) -> Array:
+def _by_class(z: Float64Array) -> Float64Array:
     T = np.where(z.argmax(-1) % 2 == 0, 0.7, 1.4)
     return special.softmax(z / T[..., None], axis=-1).max(-1)
 
 
-def _wave(z: Array) -> Array:
+def _wave(z: Float64Array) -> Float64Array:
     p = special.softmax(z, axis=-1).max(-1)
     return np.clip(p + 0.04 * np.sin(6 * np.pi * p), 1 / z.shape[-1], 1 - 1e-9)
 
@@ -83,7 +82,9 @@ WORLDS = (
 )
 
 
-def evidence(world: World, networks: int, images: int, generator: np.random.Generator) -> tuple[Array, Indices]:
+def evidence(
+    world: World, networks: int, images: int, generator: np.random.Generator
+) -> tuple[Float64Array, IndexArray]:
     """Logits of the posterior [S,N,C] and the classes that made them [N]."""
     y = generator.integers(world.classes, size=images)
     shared = np.sqrt(SHARED) * generator.normal(size=(images, world.classes))

@@ -18,10 +18,10 @@ def _simplex(points: int) -> tuple[np.ndarray, np.ndarray]:
     inside = i + j < points
     f = np.stack([i[inside], j[inside], points - 1 - i[inside] - j[inside]], -1) + 1 / 3
     f = f / f.sum(-1, keepdims=True)
-    return f, place(f)
+    return f, plane_coordinates(f)
 
 
-def place(f: np.ndarray) -> np.ndarray:
+def plane_coordinates(f: np.ndarray) -> np.ndarray:
     """Class probabilities [...,3] in the plane [...,2]: class 0 on top, 1 left, 2 right."""
     return np.asarray(f @ np.array([[0.5, np.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]]))
 
@@ -47,7 +47,7 @@ def densities(points: int) -> xarray.Dataset:
 def ternary_figure(data: xarray.Dataset) -> Figure:
     """Rows of labels, columns of gamma; circles are q / sum q."""
     figure, axes = panels(len(ROWS), len(COLUMNS), (11.5, 7.2))
-    where = place(data["f"].values)
+    where = plane_coordinates(data["f"].values)
     for index, axis in enumerate(axes):
         kind, gamma = list(ROWS)[index // len(COLUMNS)], COLUMNS[index % len(COLUMNS)]
         density = data["density"].sel(row=kind, gamma=gamma).values
@@ -66,7 +66,14 @@ def ternary_figure(data: xarray.Dataset) -> Figure:
         if kind == "printed":
             axis.text(0.5, -0.13, "unbounded at the edges", ha="center", fontsize=8)
         elif q.any():
-            axis.plot(*place(q / q.sum()), "o", color="white", markeredgecolor="black", markersize=8, clip_on=False)
+            axis.plot(
+                *plane_coordinates(q / q.sum()),
+                "o",
+                color="white",
+                markeredgecolor="black",
+                markersize=8,
+                clip_on=False,
+            )
         else:
             axis.text(0.5, -0.13, "uniform: no mode", ha="center", fontsize=8)
     figure.colorbar(
@@ -79,7 +86,7 @@ def ternary_figure(data: xarray.Dataset) -> Figure:
 
 
 def _frame(axis: Axes) -> None:
-    corners = place(np.eye(3)[[0, 1, 2, 0]])
+    corners = plane_coordinates(np.eye(3)[[0, 1, 2, 0]])
     axis.plot(*corners.T, color="black", linewidth=0.8)
     axis.set(xticks=[], yticks=[], aspect="equal", xlim=(-0.06, 1.06), ylim=(-0.16, 0.94))
     axis.spines[:].set_visible(False)

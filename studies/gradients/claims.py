@@ -1,4 +1,4 @@
-"""What the study of gradients checks beside its measurements: torch against the twins, exactly."""
+"""What the study of gradients checks besides its measurements: torch against the twins, exactly."""
 
 from collections.abc import Mapping, Sequence
 

@@ -181,7 +181,7 @@ def control_mean(name: str, ratio: np.ndarray, views: int) -> np.ndarray:
 
 
 class Spread(NamedTuple):
-    """What R gradients [R,P] say beside their mean, with standard errors."""
+    """Statistics of R gradients [R,P] besides their mean, with standard errors."""
 
     variance: float
     """tr Cov."""

@@ -239,7 +239,7 @@ def remarks(data: xarray.Dataset, table: xarray.Dataset) -> list[str]:
         f"Mean decay of a view {table.attrs['mean_decay']:.3f}; weighted by the responsibilities of the exact marginal:"
         f" {seen}. Unnormalized over labels, tempered gives a view without its label the likelihood 1 for every label,"
         " and noisy-dirichlet gives it a narrower density: both turn the marginal to views that say less.",
-        "Batch norms stand at their running statistics. A view's decay, in the comparison of likelihoods, is the share"
+        "Batch norms use their running statistics. A view's decay, in the comparison of likelihoods, is the share"
         " of the image that its shift pushes out, over that of the largest shift. sink is left out: it needs a network"
         " with another output.",
     ]

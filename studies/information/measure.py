@@ -15,24 +15,24 @@ from scipy.stats import linregress
 from sklearn.datasets import load_sample_images
 
 from auglik.data import first, open_dataset
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 from auglik.views import mollification
 
 PATCH = 32
 PIXELS = 2**21
-"""At most so many pixels of a set are measured: about 2000 images of 32x32, 40 of 224x224."""
+"""The most pixels of a set that are measured: about 2000 images of 32x32, 40 of 224x224."""
 POWERS = (0.02, 20.0)
 CONTAINER = 57
 """Bytes of a PNG around its compressed pixels: the signature (8), IHDR (25), the frame of IDAT (12) and IEND (12)."""
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 
 class Measured(NamedTuple):
     """PNG bytes of images at temperatures t [T]."""
 
-    t: Floats
+    t: Float64Array
     bytes: NDArray[np.int64]
     """[image,T]"""
     unblurred: NDArray[np.int64]
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
     lost: int
     """Pixels that differ after decoding; 0, as PNG loses nothing."""
 
-    def decay(self, net: bool = False, counts: NDArray[np.int64] | None = None) -> Floats:
+    def decay(self, net: bool = False, counts: NDArray[np.int64] | None = None) -> Float64Array:
         """1 - bytes_t / bytes_0 of the mean image [T], net of the one-colour bytes; `counts` [image] resamples."""
         mean = np.average(self.bytes, axis=0, weights=counts) - (self.one_colour if net else 0)
         return 1 - mean / mean[0]
@@ -73,7 +73,7 @@ def blurred(images: Bytes, t: float) -> Bytes:
     return views.round().clamp(0, 255).byte().numpy()
 
 
-def reference_blur(images: Bytes, t: float) -> Floats:
+def reference_blur(images: Bytes, t: float) -> Float64Array:
     """The heat equation on scipy's orthonormal DCT-II: [n,c,H,W], in pixel values."""
     height, width = images.shape[2:]
     sigma = 0.3 ** (1 - t) * width**t
@@ -82,7 +82,7 @@ def reference_blur(images: Bytes, t: float) -> Floats:
     return idctn(np.exp(-((np.pi * sigma) ** 2) / 2 * squared) * spectrum, axes=(2, 3), norm="ortho")
 
 
-def blur_error(images: Bytes, t: Floats) -> float:
+def blur_error(images: Bytes, t: Float64Array) -> float:
     """The largest difference between training's blur and the reference, in pixel values."""
     errors = []
     for temperature in t:
@@ -119,7 +119,7 @@ def one_colour(images: Bytes) -> Bytes:
     return np.full(images.shape[1:], 128, np.uint8)
 
 
-def measure(images: Bytes, t: Floats) -> Iterator[Measured | float]:
+def measure(images: Bytes, t: Float64Array) -> Iterator[Measured | float]:
     """The share that is done, temperature by temperature, and at last what was measured."""
     sizes, lost = np.empty((len(images), len(t)), np.int64), 0
     for column, temperature in enumerate(t):
@@ -133,14 +133,14 @@ def measure(images: Bytes, t: Floats) -> Iterator[Measured | float]:
     yield Measured(t=t, bytes=sizes, unblurred=unblurred, one_colour=len(png(one_colour(images))), lost=lost)
 
 
-def best_power(t: Floats, decay: Floats) -> float:
+def best_power(t: Float64Array, decay: Float64Array) -> float:
     """The k with the least sum of (decay - t^k)^2, by Brent's method in log k."""
     low, high = np.log(POWERS)
     fit = minimize_scalar(lambda u: np.square(decay - t ** np.exp(u)).sum(), bounds=(low, high), method="bounded")
     return float(np.exp(fit.x))
 
 
-def best_power_by_gradient(t: Floats, decay: Floats) -> float:
+def best_power_by_gradient(t: Float64Array, decay: Float64Array) -> float:
     """The same k by Levenberg and Marquardt's method, from k = 1."""
     fit = least_squares(  # type: ignore[operator] # mypy takes it for the module of the same name
         lambda u: t ** np.exp(u[0]) - decay, [0.0], method="lm", ftol=1e-12, xtol=1e-12
@@ -148,7 +148,7 @@ def best_power_by_gradient(t: Floats, decay: Floats) -> float:
     return float(np.exp(fit.x[0]))
 
 
-def power_interval(found: Measured, net: bool, seed: int, resamples: int) -> Floats:
+def power_interval(found: Measured, net: bool, seed: int, resamples: int) -> Float64Array:
     """The 2.5 % and 97.5 % points of k over resampled images: [2]."""
     generator = host_generator(seed, "information", "bootstrap")
     count = len(found.bytes)
@@ -156,7 +156,7 @@ def power_interval(found: Measured, net: bool, seed: int, resamples: int) -> Flo
     return np.quantile([best_power(found.t, found.decay(net, counts)) for counts in draws], [0.025, 0.975])
 
 
-def line(t: Floats, decay: Floats) -> tuple[float, float, float]:
+def line(t: Float64Array, decay: Float64Array) -> tuple[float, float, float]:
     """Slope, intercept and R^2 of the least-squares line."""
     fit = linregress(t, decay)
     return float(fit.slope), float(fit.intercept), float(fit.rvalue**2)

@@ -19,7 +19,6 @@ from auglik.objectives import Schedule
 from auglik.studies.information.figures import decay_figure, mosaic_figure
 from auglik.studies.information.measure import (
     Bytes,
-    Floats,
     Measured,
     best_power,
     best_power_by_gradient,
@@ -33,6 +32,7 @@ from auglik.studies.information.measure import (
     power_interval,
 )
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal
+from auglik.system.array_types import Float64Array
 
 LINEAR = 0.98
 """The R^2 from which on the decay counts as about linear in t."""
@@ -96,7 +96,7 @@ def set_claims(name: str, one: Set) -> list[Claim]:
     return claims
 
 
-def common_claims(sets: dict[str, Set], t: Floats) -> list[Claim]:
+def common_claims(sets: dict[str, Set], t: Float64Array) -> list[Claim]:
     """What is claimed of all sets at once: the blur, the encoder, and the law that training computes."""
     several = list(sets.values())
     blur = max(blur_error(one.images[:16], t) for one in several)

@@ -135,7 +135,7 @@ def claims_of(data: xarray.Dataset) -> list[Claim]:
 
 
 def remark(data: xarray.Dataset) -> str:
-    """Which values may never be tabulated beside an NLL."""
+    """Which values may never be tabulated next to an NLL."""
     at = data["loss"].sel(s=1e3, method="nearest")
     least, _ = lowest_noisy_dirichlet()
     low = {name: f"{at.sel(objective=name):.2f}" for name in UNBOUNDED}

@@ -1,4 +1,4 @@
-"""What the study of the objectives walks: every objective with parameters, drawn views, and torch beside its twin."""
+"""What the study of the objectives walks: every objective with parameters, drawn views, and torch next to its twin."""
 
 import functools
 import math

@@ -14,10 +14,11 @@ from arviz_stats.utils import ELPDData
 from auglik.inference.convergence import Limits, Worst, worst
 from auglik.studies.posterior import torch as posterior_torch
 from auglik.studies.posterior.measure import Reading
-from auglik.studies.posterior.problem import PAIRS, SIZE, VIEWS, Floats, Problem, logits_of
+from auglik.studies.posterior.problem import PAIRS, SIZE, VIEWS, Problem, logits_of
 from auglik.studies.posterior.sampler import Draws, Sampler, Setting, smoothed_normalized
 from auglik.studies.study import Claim, at_least, at_most, equal
 from auglik.studies.twins import LIKELIHOOD_TWINS
+from auglik.system.array_types import Float64Array
 
 ERRORS = 4.0
 """A Monte Carlo claim may be off by that many standard errors."""
@@ -58,7 +59,7 @@ class Match:
 Posteriors = Mapping[Setting, Posterior]
 
 
-def spread_out(phi: Floats) -> Floats:
+def spread_out(phi: Float64Array) -> Float64Array:
     """2P+1 of the draws, evenly: [chain,draw,P] -> [2P+1,P]."""
     flat = phi.reshape(-1, SIZE)
     return flat[np.linspace(0, len(flat) - 1, 2 * SIZE + 1).astype(int)]
@@ -91,7 +92,7 @@ def code_claims(problem: Problem, sampler: Sampler, posteriors: Posteriors) -> l
     return [*claims, quadrature_claim(problem, posteriors), every_view_claim(problem, posteriors)]
 
 
-def single_precision_error(problem: Problem, setting: Setting, phi: Floats) -> float:
+def single_precision_error(problem: Problem, setting: Setting, phi: Float64Array) -> float:
     """Largest |float32 - float64| / (1 + |float64|) of the images' terms."""
     with torch.no_grad():
         exact = posterior_torch.image_terms(problem, setting, torch.from_numpy(phi))

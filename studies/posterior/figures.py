@@ -40,7 +40,7 @@ def _temperature_axis(axis: Axes, grid: xarray.Dataset) -> None:
 
 
 def comparison_figure(table: xarray.Dataset, grid: xarray.Dataset, matched: xarray.Dataset, title: str) -> Figure:
-    """PSIS-LOO beside held-out scores at T = 1, and the temperature at which the categorical model is as sure."""
+    """PSIS-LOO next to held-out scores at T = 1, and the temperature at which the categorical model is as sure."""
     figure, (scores, temperatures) = panels(1, 2, (11, 4.2))
     names, images = list(table["pair"].values), float(table.attrs["images"])
     row = np.arange(len(names))[::-1]

@@ -13,8 +13,9 @@ from arviz_stats.utils import ELPDData
 from scipy.interpolate import PchipInterpolator
 
 from auglik.studies.posterior import torch as posterior_torch
-from auglik.studies.posterior.problem import PAIRS, PRIOR, Floats, Problem, log_predictive
+from auglik.studies.posterior.problem import PAIRS, PRIOR, Problem, log_predictive
 from auglik.studies.posterior.sampler import Draws, Setting
+from auglik.system.array_types import Float64Array
 
 DELTA = 0.05
 """Doublings of the likelihood's power on either side of none, for a difference quotient."""
@@ -27,7 +28,7 @@ class Reading:
     held_out: float
     """Mean over test images of log E f_y, in nats."""
     held_out_error: float
-    by_image: Floats
+    by_image: Float64Array
     """log E f_y: [M]"""
     spread: float
     """Root of the mean posterior variance over the prior's: 1 before any datum, smaller where concentrated."""
@@ -37,12 +38,12 @@ class Reading:
     power_slope_error: float
 
 
-def monte_carlo_error(series: Floats) -> float:
+def monte_carlo_error(series: Float64Array) -> float:
     """The standard error of the mean of a series [chain,draw]."""
     return float(array_stats.mcse(series, chain_axis=0, draw_axis=1, method="mean"))
 
 
-def read_draws(problem: Problem, draws: Draws, log_likelihood: Floats) -> Reading:
+def read_draws(problem: Problem, draws: Draws, log_likelihood: Float64Array) -> Reading:
     """Of NUTS draws and their log-likelihoods [chain,draw]; errors by the delta method.
 
     The slope is a difference of means under weights p^(2^(+-DELTA) - 1), as in power-scaling.
@@ -65,7 +66,7 @@ def read_draws(problem: Problem, draws: Draws, log_likelihood: Floats) -> Readin
     )
 
 
-def scaled_mean(values: Floats, log_likelihood: Floats, doublings: float) -> float:
+def scaled_mean(values: Float64Array, log_likelihood: Float64Array, doublings: float) -> float:
     """The mean of `values` under the posterior whose likelihood has the power 2^doublings, by importance weights."""
     weight = np.exp((2**doublings - 1) * (log_likelihood - log_likelihood.max()))
     return float((weight * values).sum() / weight.sum())
@@ -87,7 +88,7 @@ def read_sample(problem: Problem, setting: Setting, sample: posterior_torch.Samp
     )  # fmt: skip
 
 
-def weighted_error(weight: Floats, values: Floats) -> float:
+def weighted_error(weight: Float64Array, values: Float64Array) -> float:
     """The standard error of a self-normalized mean: [S], [S]."""
     return float(np.sqrt((weight**2 * (values - weight @ values) ** 2).sum()))
 
@@ -152,7 +153,7 @@ def power_sensitivity(data: xarray.DataTree) -> dict[str, dict[str, float]]:
     }
 
 
-def matching_temperature(T: Floats, spread: Floats, target: float) -> tuple[float, float]:
+def matching_temperature(T: Float64Array, spread: Float64Array, target: float) -> tuple[float, float]:
     """Where spread(T), increasing and interpolated in logarithms, is `target`; and d log T / d spread there."""
     curve = PchipInterpolator(np.log(spread), np.log(T))
     inside = np.clip(np.log(target), *np.log(spread)[[0, -1]])

@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from auglik.data import Arrays, channel_statistics, first, open_dataset
 from auglik.objectives import Schedule
+from auglik.system.array_types import Float64Array
 from auglik.views import Gallery, Mollification, Pipeline
 
 CLASSES = (3, 8, 9)
@@ -26,21 +27,19 @@ VIEWS = 4
 PRIOR = 2.0
 SIZE = (FEATURES + 1) * (len(CLASSES) - 1)
 
-Floats = NDArray[np.float64]
-
 
 class Problem(NamedTuple):
     """Features x, the last of them 1, and labels; N training images seen in K views, M test images."""
 
-    views: Floats
+    views: Float64Array
     """[K,N,D+1]"""
-    decay: Floats
+    decay: Float64Array
     """[K,N]"""
     labels: NDArray[np.int64]
     """[N]"""
-    clean: Floats
+    clean: Float64Array
     """[N,D+1]: the training images without noise."""
-    test: Floats
+    test: Float64Array
     """[M,D+1]"""
     test_labels: NDArray[np.int64]
     """[M]"""
@@ -66,17 +65,17 @@ PAIRS = (
 )
 
 
-def contrasts() -> Floats:
+def contrasts() -> Float64Array:
     """A: orthonormal rows that sum to zero, [C-1,C]."""
     return np.asarray(helmert(len(CLASSES)), np.float64)
 
 
-def logits_of(phi: Floats, features: Floats) -> Floats:
+def logits_of(phi: Float64Array, features: Float64Array) -> Float64Array:
     """[...,P], [n,D+1] -> [...,n,C]."""
     return features @ phi.reshape(*phi.shape[:-1], FEATURES + 1, len(CLASSES) - 1) @ contrasts()
 
 
-def log_predictive(phi: Floats, features: Floats, labels: NDArray[np.int64]) -> Floats:
+def log_predictive(phi: Float64Array, features: Float64Array, labels: NDArray[np.int64]) -> Float64Array:
     """The categorical log f_y of images without noise: [...,P], [n,D+1], [n] -> [...,n]."""
     return np.take_along_axis(
         log_softmax(logits_of(phi, features), axis=-1), labels.reshape(*(1,) * (phi.ndim - 1), -1, 1), -1
@@ -99,7 +98,7 @@ def make_problem() -> Problem:
     _, scales, components = np.linalg.svd(clean - centre, full_matrices=False)
     to_unit_variance = components[:FEATURES].T / (scales[:FEATURES] / np.sqrt(IMAGES))
 
-    def features(images: Floats) -> Floats:
+    def features(images: Float64Array) -> Float64Array:
         ones = np.ones((*images.shape[:-1], 1))
         return np.concatenate([(images - centre) @ to_unit_variance, ones], -1)
 
@@ -116,6 +115,6 @@ def _chosen(arrays: Arrays) -> Arrays:
     return Arrays(arrays.images[among], np.searchsorted(CLASSES, arrays.labels[among]))
 
 
-def _flat(images: torch.Tensor) -> Floats:
+def _flat(images: torch.Tensor) -> Float64Array:
     """[...,c,H,W] -> [...,c H W]."""
     return images.flatten(-3).double().numpy()

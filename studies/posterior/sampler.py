@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from auglik.inference.chains import OVERDISPERSED, compiled, whitened
-from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Problem, contrasts
+from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Problem, contrasts
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, smoothed
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import seed_sequence
 
 STEP = 1e-4
@@ -38,7 +39,7 @@ class Setting(NamedTuple):
 class Draws(NamedTuple):
     """What NUTS drew."""
 
-    phi: Floats
+    phi: Float64Array
     """[chain,draw,P]"""
     divergences: int
     steps: float
@@ -100,15 +101,15 @@ class Sampler:
         found = self._chains(keys, z, *posterior)
         return Draws(mode + found.z @ root.T, int(found.diverging.sum()), float(found.n_steps.mean()))
 
-    def log_density(self, setting: Setting, phi: Floats) -> tuple[Floats, Floats]:
+    def log_density(self, setting: Setting, phi: Float64Array) -> tuple[Float64Array, Float64Array]:
         """The log-density, up to a constant, and its gradient: [2P+1,P] -> [2P+1], [2P+1,P]; compiled for that size."""
         return self._gradients(jnp.asarray(phi), *self._arguments(setting))
 
-    def laplace(self, setting: Setting) -> tuple[Floats, Floats]:
+    def laplace(self, setting: Setting) -> tuple[Float64Array, Float64Array]:
         """The mode [P] and the inverse Hessian there [P,P], by central differences of the gradient."""
         moves = STEP * np.concatenate([np.zeros((1, SIZE)), np.eye(SIZE), -np.eye(SIZE)])
 
-        def around(phi: Floats) -> tuple[float, Floats, Floats]:
+        def around(phi: Float64Array) -> tuple[float, Float64Array, Float64Array]:
             values, gradients = self.log_density(setting, phi + moves)
             hessian = (gradients[1 : SIZE + 1] - gradients[SIZE + 1 :]) / (2 * STEP)
             return -values[0], -gradients[0], -(hessian + hessian.T) / 2

@@ -9,8 +9,9 @@ from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Geometric, Objective
-from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Floats, Pair, Problem, contrasts
+from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Pair, Problem, contrasts
 from auglik.studies.posterior.sampler import Setting
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
 FREEDOM = 8.0
@@ -22,11 +23,11 @@ WIDER = 1.15
 class Sample(NamedTuple):
     """Weighted draws, the weights summing to one."""
 
-    phi: Floats
+    phi: Float64Array
     """[S,P]"""
-    weight: Floats
+    weight: Float64Array
     """[S]"""
-    log_likelihood: Floats
+    log_likelihood: Float64Array
     """Of all images, over T: [S]"""
     pareto_k: float
     """Of the weights."""
@@ -43,7 +44,7 @@ def objective(pair: Pair, T: float) -> tuple[Objective, float]:
     return Objective(likelihood, AGGREGATORS[pair.aggregator]), T
 
 
-def logits(phi: Tensor, features: Floats) -> Tensor:
+def logits(phi: Tensor, features: Float64Array) -> Tensor:
     """[S,P], [...,D+1] -> [...,S,C]."""
     weights = phi.reshape(len(phi), FEATURES + 1, -1) @ torch.as_tensor(contrasts(), dtype=phi.dtype)
     return torch.einsum("...d,sdc->...sc", torch.as_tensor(features, dtype=phi.dtype), weights)
@@ -64,7 +65,7 @@ def log_prior(phi: Tensor) -> Tensor:
     return -(phi**2).sum(1) / (2 * PRIOR**2) - phi.shape[1] * math.log(PRIOR * math.sqrt(2 * math.pi))
 
 
-def log_density(problem: Problem, setting: Setting, phi: Floats) -> tuple[Floats, Floats]:
+def log_density(problem: Problem, setting: Setting, phi: Float64Array) -> tuple[Float64Array, Float64Array]:
     """The log-density, up to a constant, and its gradient: [S,P] -> [S], [S,P]."""
     at = torch.tensor(phi, requires_grad=True)
     values = log_prior(at) + image_terms(problem, setting, at).sum(0)
@@ -72,7 +73,7 @@ def log_density(problem: Problem, setting: Setting, phi: Floats) -> tuple[Floats
     return values.detach().numpy(), gradient.numpy()
 
 
-def log_predictive(problem: Problem, pair: Pair, phi: Floats) -> Floats:
+def log_predictive(problem: Problem, pair: Pair, phi: Float64Array) -> Float64Array:
     """The likelihood's log-probability of the labels of the test images: [S,P] -> [S,M]."""
     with torch.no_grad():
         log_f = LIKELIHOODS[pair.likelihood].log_probabilities(logits(torch.from_numpy(phi), problem.test))
@@ -80,7 +81,7 @@ def log_predictive(problem: Problem, pair: Pair, phi: Floats) -> Floats:
         return log_f.gather(2, index)[..., 0].T.numpy()
 
 
-def importance_sample(problem: Problem, setting: Setting, pilot: Floats, draws: int, seed: int) -> Sample:
+def importance_sample(problem: Problem, setting: Setting, pilot: Float64Array, draws: int, seed: int) -> Sample:
     """Draws from a multivariate t with the moments of `pilot` [S,P], weighted by torch's density over its own.
 
     Right whatever the pilot, if k is small: only the density that training uses is asked. The weights are smoothed

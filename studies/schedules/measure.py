@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from auglik.data import channel_statistics
 from auglik.objectives import Schedule
 from auglik.studies.information.measure import photographs
-from auglik.studies.schedules.references import Floats
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 from auglik.views import Gallery, Pipeline, Shape, mollification
 from auglik.views.mollification import Mollification
@@ -22,8 +22,8 @@ class Drawn(NamedTuple):
     """Views [n]."""
 
     role: NDArray[np.uint8]
-    temperature: Floats
-    decay: Floats
+    temperature: Float64Array
+    decay: Float64Array
 
 
 def draw(schedule: Schedule, count: int, seed: int) -> Drawn:
@@ -33,7 +33,7 @@ def draw(schedule: Schedule, count: int, seed: int) -> Drawn:
     return Drawn(role, temperature.astype(np.float64), drawing.decay(role, temperature).astype(np.float64))
 
 
-def amplitudes(t: Floats) -> tuple[Floats, Floats]:
+def amplitudes(t: Float64Array) -> tuple[Float64Array, Float64Array]:
     """What a noised view at t [T] holds of the image and of the noise: of an image 1 without noise, and of noise 1."""
     ones, temperature = torch.ones(len(t), 1, 1, 1, dtype=torch.float64), torch.from_numpy(t)
     image = mollification.add_noise(ones, temperature, torch.zeros_like(ones))
@@ -44,9 +44,9 @@ def amplitudes(t: Floats) -> tuple[Floats, Floats]:
 class Noised(NamedTuple):
     """Rendered views [n]: temperature, signal-to-noise ratio, and the standard error of its logarithm."""
 
-    temperature: Floats
-    snr: Floats
-    standard_error: Floats
+    temperature: Float64Array
+    snr: Float64Array
+    standard_error: Float64Array
 
 
 def noised_views(views: int, seed: int) -> Noised:
@@ -69,12 +69,12 @@ def noised_views(views: int, seed: int) -> Noised:
     return Noised(*(values.astype(np.float64).ravel() for values in (draws.temperature, slope**2 / noise, error)))
 
 
-def deviation(t: Floats, width: int) -> Floats:
+def deviation(t: Float64Array, width: int) -> Float64Array:
     """sigma(t) of the blur in pixels."""
     return np.sqrt(2 * mollification.heat_time(torch.from_numpy(t), width).numpy())
 
 
-def blurred(images: Floats, t: float) -> Floats:
+def blurred(images: Float64Array, t: float) -> Float64Array:
     """Images [n,c,H,W] as training blurs them, in float32."""
     views = mollification.blur(torch.from_numpy(images).float(), torch.full((len(images),), t))
     return views.double().numpy()

@@ -12,12 +12,10 @@ import mpmath
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
-from numpy.typing import NDArray
 from scipy import special
 
 from auglik.objectives import ROLES, Schedule
-
-Floats = NDArray[np.float64]
+from auglik.system.array_types import Float64Array
 
 DIGITS = 25
 SMOOTH, STEEP = (0, 0.5, 1), (0, 1e-6, 1e-3, 0.05, 1)
@@ -38,17 +36,17 @@ def decay(schedule: Schedule, role: str, t: Array) -> Array:
     return 1 - kept[role]
 
 
-def temperature_below(schedule: Schedule, t: Floats) -> Floats:
+def temperature_below(schedule: Schedule, t: Float64Array) -> Float64Array:
     """P(temperature <= t) under NumPyro's Beta distribution."""
     return np.asarray(dist.Beta(schedule.alpha, schedule.beta).cdf(jnp.asarray(t)))
 
 
-def temperature_density(schedule: Schedule, t: Floats) -> Floats:
+def temperature_density(schedule: Schedule, t: Float64Array) -> Float64Array:
     """The density of the temperature, by JAX."""
     return np.asarray(jax.scipy.stats.beta.pdf(jnp.asarray(t), schedule.alpha, schedule.beta))
 
 
-def decay_below(schedule: Schedule, role: str, gamma: Floats) -> Floats:
+def decay_below(schedule: Schedule, role: str, gamma: Float64Array) -> Float64Array:
     """P(decay <= gamma) of a role but clean: of the temperature of gamma, by bisection, SciPy's betainc."""
     low, high = np.zeros_like(gamma), np.ones_like(gamma)
     for _ in range(BISECTIONS):
@@ -58,13 +56,13 @@ def decay_below(schedule: Schedule, role: str, gamma: Floats) -> Floats:
     return special.betainc(schedule.alpha, schedule.beta, (low + high) / 2)
 
 
-def decay_density(schedule: Schedule, role: str, t: Floats) -> Floats:
+def decay_density(schedule: Schedule, role: str, t: Float64Array) -> Float64Array:
     """The density of the decay at gamma(role, t) by the change of variables: p(t) / gamma'(t), gamma' by JAX."""
     slope = jax.vmap(jax.grad(functools.partial(decay, schedule, role)))(jnp.asarray(t))
     return temperature_density(schedule, t) / np.asarray(slope)
 
 
-def mixed_below(schedule: Schedule, gamma: Floats) -> Floats:
+def mixed_below(schedule: Schedule, gamma: Float64Array) -> Float64Array:
     """P(0 < decay <= gamma) over all roles: without the point mass of clean views at 0."""
     roles = [(role, share) for role, share in zip(ROLES, schedule.shares(), strict=True) if role != "clean" and share]
     return np.sum([share * decay_below(schedule, role, gamma) for role, share in roles], 0)

@@ -19,8 +19,8 @@ from auglik.studies.information.measure import photographs, reference_blur
 from auglik.studies.schedules import references
 from auglik.studies.schedules.figures import curves_figure, views_figure
 from auglik.studies.schedules.measure import Drawn, Noised, amplitudes, blurred, deviation, draw, noised_views
-from auglik.studies.schedules.references import Floats
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal
+from auglik.system.array_types import Float64Array
 
 SCHEDULES = {
     "default": Schedule(),
@@ -277,5 +277,5 @@ def as_tree(drawn: Mapping[str, Drawn], noised: Noised) -> xarray.DataTree:
     return xarray.DataTree.from_dict(nodes)
 
 
-def _decay(schedule: Schedule, role: str) -> Floats:
+def _decay(schedule: Schedule, role: str) -> Float64Array:
     return schedule.decay(role, torch.from_numpy(INNER)).numpy()

@@ -64,7 +64,7 @@ def power_claims(found: Mapping[int, tuple[Rates, Rates]], reference: Mapping[in
     """Of one cell of eight that differs by 2 sds: what Bonferroni's noncentral t says, at least, and not much more."""
     claims = []
     for seeds, (alone, every) in found.items():
-        text = f"equal variances, {seeds} seeds: the one cell of eight that differs by 2 sds is told"
+        text = f"equal variances, {seeds} seeds: the one cell of eight that differs by 2 sds is decided"
         allowed = error(max(0.02, reference[seeds]), alone.experiments)
         claims += [
             equal(f"{text}, against scipy's noncentral t at 5% / 8", alone.right[0], reference[seeds], allowed + 0.02),

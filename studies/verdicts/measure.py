@@ -18,7 +18,8 @@ from auglik.inference.rule import decide
 from auglik.scoring.intervals import FAMILY_WISE, holm
 from auglik.scoring.predictions import Predictions
 from auglik.studies.verdicts import worlds as verdicts_worlds
-from auglik.studies.verdicts.worlds import CELLS, Floats, World
+from auglik.studies.verdicts.worlds import CELLS, World
+from auglik.system.array_types import Float64Array
 
 CHUNK = 250_000
 """Differences of one cell at a time: a batch of experiments."""
@@ -32,24 +33,24 @@ class Rates:
     """A cell is called better or worse. False where there is no difference."""
     family: float
     """Any of the cells is."""
-    right: Floats
+    right: Float64Array
     """Each cell is called better or worse, with the right sign [C]."""
     equal: float
     """Any of the cells is called practically equal."""
-    coverage: Floats
+    coverage: Float64Array
     """Of each cell's own 95% interval for new seeds and new test images [C]."""
     experiments: int
 
 
-def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Rates:
+def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Float64Array) -> Rates:
     """By the product's law and rule."""
     size = max(1, min(experiments, CHUNK // (seeds * world.images)))
     told, right, equal, covered = [], [], [], []
     for start in range(0, experiments, size):
         law = law_of(world.differences(rng, min(size, experiments - start), seeds, effects))
         decision = decide(law, ROPE)
-        told.append(decision.told)
-        right.append(decision.told & (np.sign(law.mean) == np.sign(effects)))
+        told.append(decision.decided)
+        right.append(decision.decided & (np.sign(law.mean) == np.sign(effects)))
         equal.append(decision.equal)
         covered.append(np.abs(below(law, effects) - 0.5) <= 0.475)
     every = np.concatenate(told)
@@ -66,7 +67,7 @@ class CorruptedRates(NamedTuple):
     overall: float
     category: float
     single: float
-    coverage: Floats
+    coverage: Float64Array
     """Overall, categories, single corruptions [3]."""
 
 
@@ -89,7 +90,7 @@ def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> C
     return CorruptedRates(overall, category, single, np.asarray(np.mean(covered, 0)))
 
 
-def _profile(nll: Floats) -> Profile:
+def _profile(nll: Float64Array) -> Profile:
     groups = verdicts_worlds.CATEGORIES
     of_group = {name: [place for place, group in enumerate(groups) if group == name] for name in dict.fromkeys(groups)}
     return {
@@ -135,7 +136,7 @@ def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: floa
             mean=np.r_[law.mean, np.zeros(CELLS - 1)], seed_error=np.r_[law.seed_error, np.ones(CELLS - 1)],
             image_error=0.0, seeds=seeds, images=2,
         )  # fmt: skip
-        told.append(bool(decide(padded, 0.0).told[0]))
+        told.append(bool(decide(padded, 0.0).decided[0]))
     undecided = ~np.array(told)
 
     def share(of: Sequence[bool]) -> float:
@@ -167,7 +168,7 @@ def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seed
 def second_look(world: World, rng: np.random.Generator, experiments: int, looks: Sequence[int]) -> float:
     """Family-wise rate when seeds are added after each look that leaves something undecided."""
     d = world.differences(rng, experiments, looks[-1], np.zeros(len(world.sds)))
-    told = [decide(law_of(d[:, :, :seeds]), ROPE).told.any(1) for seeds in looks]
+    told = [decide(law_of(d[:, :, :seeds]), ROPE).decided.any(1) for seeds in looks]
     return float(np.any(told, 0).mean())
 
 
@@ -179,11 +180,11 @@ def agreement(world: World, rng: np.random.Generator, experiments: int, seeds: i
         runs |= {f"cell {c}": {s: _predictions(5 + d[c, s]) for s in range(seeds)} for c in range(CELLS)}
         rows = infer(runs, dict.fromkeys(runs, "reference")).primary
         decision = decide(law_of(d), ROPE)
-        for row, told, equal in zip(rows, decision.told, decision.equal, strict=True):
+        for row, told, equal in zip(rows, decision.decided, decision.equal, strict=True):
             yield bool(told or equal), row.outcome in ("better", "worse", "equal")
 
 
-def _predictions(nll: Floats) -> Predictions:
+def _predictions(nll: Float64Array) -> Predictions:
     """A run of two classes with these NLLs [N] at label 0."""
     log_p = np.stack([-nll, np.log1p(-np.exp(-nll))], -1)
     labels: npt.NDArray[np.int64] = np.zeros(len(nll), np.int64)

@@ -3,7 +3,7 @@
 One reference and eight cells over 2, 3, 5 and 10 seeds, in worlds that the rule does not assume: seeds' standard
 deviations two decades apart, an outlier, heavy tails, skewed seeds, a noisy reference, image noise. Counted are false
 words about cells that are equal, coverage, cells at the edge of practical equivalence, power, words about corruptions,
-and what undecided cells are told of the seeds that they need.
+and what undecided cells are told about the seeds that they need.
 
 Source: Holm 1979; Fisher 1935, for the sum of two Student variables; and each world's own definition.
 """
@@ -82,8 +82,10 @@ def verdicts(context: Context) -> Findings:
         *power_claims(power, {seeds: noncentral(DISTANCE, seeds) for seeds in SEEDS}),
         *corrupted_claims(corrupted, OF_PROFILES[context.quick]),
         *assured_claims(needed),
-        true("the report's words on 24 cells are those of the arrays that were counted", all(a == b for a, b in same)),
-        true("some of these cells are told, and some are not", len({a for a, _ in same}) == 2),
+        true(
+            "the report's verdicts on 24 cells are those of the arrays that were counted", all(a == b for a, b in same)
+        ),
+        true("some of these cells are decided, and some are not", len({a for a, _ in same}) == 2),
     ]
     remarks = [
         *(null_remark(world, {seeds: null[world, seeds] for seeds in SEEDS}) for world in WORLDS),
@@ -107,7 +109,7 @@ def verdicts(context: Context) -> Findings:
         ),
         f"{SOME_IMAGES.name}, Satterthwaite's crossed interval with Holm, as before, for {listed(SEEDS)} seeds: "
         f"family-wise {listed(f'{share:.3f}' for share in crossed.values())}",
-        f"a look at 3 seeds, then at 5, then at 10, until some cell is told: {looks:.3f} family-wise, not 0.05",
+        f"a look at 3 seeds, then at 5, then at 10, until some cell is decided: {looks:.3f} family-wise, not 0.05",
     ]
     return Findings(claims, tree(null), {"verdicts-rates": rates_figure(null)}, remarks)
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import nct  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
-Floats = npt.NDArray[np.float64]
-Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+from auglik.system.array_types import Float64Array
+
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Float64Array]
 """Draws of mean 0 and variance 1."""
 
 CELLS = 8
@@ -22,16 +22,16 @@ STEADY, VARIABLE = 0.0004, 0.03
 LOG_SD = 0.75
 
 
-def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
     return rng.standard_normal(shape)
 
 
-def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
     """Student's t of 3 degrees of freedom."""
     return rng.standard_t(3, shape) / np.sqrt(3)
 
 
-def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
     """Log-normal: a few seeds are much worse than the others."""
     variance = LOG_SD**2
     scale = np.sqrt((np.exp(variance) - 1) * np.exp(variance))
@@ -58,11 +58,13 @@ class World(NamedTuple):
     """Whether the promise is made: False where seeds are skewed against a steady reference."""
 
     @property
-    def difference_sds(self) -> Floats:
+    def difference_sds(self) -> Float64Array:
         """Over seeds, of a difference to the reference [C]."""
         return np.hypot(self.sds, self.reference_sd)
 
-    def differences(self, rng: np.random.Generator, experiments: int, seeds: int, effects: Floats) -> Floats:
+    def differences(
+        self, rng: np.random.Generator, experiments: int, seeds: int, effects: Float64Array
+    ) -> Float64Array:
         """[E,C,S,N] where the truth of new seeds and new images is `effects` [C]."""
         E, C, S, N = experiments, len(self.sds), seeds, self.images
         cells = np.array(self.sds)[:, None] * self.noise(rng, (E, C, S))
@@ -102,7 +104,7 @@ SHARED = 0.98
 """Of the variance of a seed's luck: the correlation between corruptions."""
 
 
-def profiles(rng: np.random.Generator, experiments: int, seeds: int, shared: float = SHARED) -> Floats:
+def profiles(rng: np.random.Generator, experiments: int, seeds: int, shared: float = SHARED) -> Float64Array:
     """Differences [E,C,S,K] under K corruptions that are all 0 in truth; cells' sds are two decades apart."""
     shape = (experiments, CELLS + 1, seeds)
     of_seed, own = rng.standard_normal((*shape, 1)), rng.standard_normal((*shape, len(CATEGORIES)))

@@ -122,6 +122,6 @@ def test_robustness_of_one_run_of_one_image_and_of_cells_on_other_data() -> None
     corruptions = shown.partition("Corruptions")[2]
     assert corruptions.split("\n")[2].split() == ["a", "\u2013", "\u2013", "\u2013", "\u2013"]
     assert "0.5000" in corruptions
-    assert "\u2013 not measured of this cell, or not finite" in shown
+    assert "\u2013 not measured for this cell, or not finite" in shown
     assert "nan" not in shown
     assert "inf " not in shown

@@ -193,7 +193,7 @@ def test_a_run_that_fails_is_warned_of_and_none_is_an_error(tmp_path: Path) -> N
     with pytest.warns(RuntimeWarning, match="diverged.*failed: NonFiniteLossError"):
         found = compare(diverging, "digits", 1, settings=SMALL, output=tmp_path / "a", quiet=True)
     assert found.cells == ("reference",)
-    with pytest.warns(RuntimeWarning, match="failed"), pytest.raises(InputError, match="no run ended well: diverged"):
+    with pytest.warns(RuntimeWarning, match="failed"), pytest.raises(InputError, match="no run succeeded: diverged"):
         compare({"diverged": diverging["diverged"]}, "digits", 1, settings=SMALL, output=tmp_path / "b", quiet=True)
 
 

@@ -565,7 +565,7 @@ def test_command_refuses_in_one_line(arguments: list[str], says: str, tmp_path: 
 def test_command_refuses_a_folder_as_output_before_it_measures(tmp_path: Path) -> None:
     result = invoke("--output", tmp_path, *tiny())
     assert result.exit_code == 2, result.output
-    assert "expected the name of a file" in result.output
+    assert "expected a file to write" in result.output
     assert not list(tmp_path.iterdir())
 
 

@@ -15,7 +15,7 @@ from auglik.runs.resolve import training_pipeline
 from auglik.system.devices import autocast, send
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 from auglik.views.augmentation import Augmentation
-from auglik.views.augmentations.background import BACKGROUNDS
+from auglik.views.augmentations.common.background import BACKGROUNDS
 from auglik.views.mixing.contract import MIXINGS
 from auglik.views.pipeline import Step
 from auglik.views.registry import AUGMENTATIONS

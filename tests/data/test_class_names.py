@@ -70,7 +70,7 @@ def test_names_that_do_not_fit_are_listed() -> None:
     )
     refused(lambda: class_numbers(("cat", "dog", "owl", "bat"), known, "a", "b"), "got bat which it lacks")
     refused(lambda: class_numbers(("cat", "dog", "bat"), known, "a", "b"), "bat which it lacks, and no owl")
-    refused(lambda: class_numbers(("cat", "dog", "cat"), known, "a", "b"), "two of one name")
+    refused(lambda: class_numbers(("cat", "dog", "cat"), known, "a", "b"), "duplicates")
     many = [f"n{number}" for number in range(300)]
     refused(lambda: class_numbers(many, known, "a", "b"), "n0, n1, n2, n3, n4 and 295 more which it lacks")
     assert class_numbers(("owl", "cat"), known, "a", "b", absent=known).tolist() == [2, 0]
@@ -135,16 +135,20 @@ def picture(path: Path, level: int) -> None:
     Image.fromarray(levels).save(path)
 
 
-def tree(root: Path, names: list[str], level: Callable[[int], int] = lambda place: 20 * place + 10) -> Path:
+def tree(root: Path, names: list[str], level: Callable[[int], int] = lambda position: 20 * position + 10) -> Path:
     """One image a class, of a level of its own."""
-    for place, name in enumerate(names):
-        picture(root / name / "a.png", level(place))
+    for position, name in enumerate(names):
+        picture(root / name / "a.png", level(position))
     return root
 
 
 def photos(root: Path, train: list[str], test: list[str]) -> str:
     tree(root / "train", train)
-    tree(root / "val", test, lambda place: 20 * (train.index(test[place]) if test[place] in train else place) + 10)
+    tree(
+        root / "val",
+        test,
+        lambda position: 20 * (train.index(test[position]) if test[position] in train else position) + 10,
+    )
     return f"{root}:size={SIDE},resize={SIDE}"
 
 
@@ -189,15 +193,15 @@ def test_tiny_imagenet_c_is_numbered_as_its_clean_images(tmp_path: Path) -> None
     wnids, root = ["n03", "n01", "n02", "n04"], tmp_path / "tiny-imagenet-200"
     levels = np.zeros((64, 64, 3), np.uint8)
     lines = []
-    for place, wnid in enumerate(wnids):
-        for path in (root / "train" / wnid / "images" / "a.JPEG", root / "val" / "images" / f"{place}.JPEG"):
+    for position, wnid in enumerate(wnids):
+        for path in (root / "train" / wnid / "images" / "a.JPEG", root / "val" / "images" / f"{position}.JPEG"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(levels + np.uint8(40 * place + 10)).save(path, quality=100)
-        lines.append(f"{place}.JPEG\t{wnid}\t0\t0\t9\t9\r\n")
+            Image.fromarray(levels + np.uint8(40 * position + 10)).save(path, quality=100)
+        lines.append(f"{position}.JPEG\t{wnid}\t0\t0\t9\t9\r\n")
         for name in CORRUPTIONS:
             target = tmp_path / "Tiny-ImageNet-C" / name / "1" / wnid / "x.JPEG"
             target.parent.mkdir(parents=True)
-            shutil.copy(root / "val" / "images" / f"{place}.JPEG", target)
+            shutil.copy(root / "val" / "images" / f"{position}.JPEG", target)
     (root / "val" / "val_annotations.txt").write_bytes(b"\xef\xbb\xbf" + "".join(lines).encode() + b"\r\n\r\n")
     for folder in (root, tmp_path / "Tiny-ImageNet-C"):
         (folder / "wnids.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(wnids).encode() + b"\r\n \r\n")
@@ -309,8 +313,8 @@ def test_a_run_is_scored_on_another_data_set_by_names(
     assert results is not None
     source = open_dataset("digits")
     order = np.argsort(WORDS)  # by letter, as folders are
-    place = np.argsort(order)
-    other = {"train_labels": place[source.train().labels], "test_labels": place[source.test().labels]}
+    position = np.argsort(order)
+    other = {"train_labels": position[source.train().labels], "test_labels": position[source.test().labels]}
     renumbered = digits_npz(tmp_path / "letters.npz", class_names=WORDS[order], **other)
     assert float(evaluate(trained, renumbered)) == results.scores["clean_error"]
 
@@ -323,7 +327,7 @@ def test_a_run_is_scored_on_another_data_set_by_names(
     fewer = {"test_images": source.test().images[lacks, 0], "test_labels": source.test().labels[lacks]}
     with caplog.at_level(logging.WARNING, "auglik"):
         evaluate(trained, digits_npz(tmp_path / "fewer.npz", class_names=WORDS, **fewer))
-    assert "no test image is of class three" in caplog.text
+    assert "no test images of class three" in caplog.text
 
 
 def test_a_run_from_before_names_were_kept_is_matched_by_number(trained: Path, tmp_path: Path) -> None:
@@ -485,7 +489,7 @@ def test_train_and_compare_say_which_classes_test_images_lack(tmp_path: Path) ->
         auglik, ["train", "--output", str(tmp_path / "out"), *options(dataset=path, epochs=1)], catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
-    assert "no test image is of class three, five" in result.output
+    assert "no test images of class three, five" in result.output
     (written,) = tmp_path.glob(f"out/*/*/{RESULTS}")
     assert json.loads(written.read_text())["absent_classes"] == ["three", "five"]
 

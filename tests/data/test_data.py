@@ -99,7 +99,7 @@ def test_a_last_axis_of_three_is_the_channels() -> None:
 
 
 def test_conversion_in_chunks_equals_conversion_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auglik.data.images.CHUNK", 50)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 50)
     assert np.array_equal(check_arrays(COLOUR / 255, LABELS, where="mine").images, COLOUR)
     assert channel_statistics(COLOUR)[0] == pytest.approx(COLOUR.mean((0, 2, 3)) / 255)
 
@@ -438,7 +438,7 @@ def test_missing_arrays_are_named(tmp_path: Path) -> None:
     refused(write_npz(tmp_path, without("test_images")).check, "test_images is not in it", "train_labels")
     renamed = without("test_images") | {"test\nimages": COLOUR}
     refused(write_npz(tmp_path, renamed).check, "test_images is not in it")
-    refused(write_folder(tmp_path, without("test_images")).check, "val.npy", "not in this folder")
+    refused(write_folder(tmp_path, without("test_images")).check, "val.npy", "missing from this folder")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
@@ -532,7 +532,7 @@ def test_unknown_names_and_paths_are_told_apart(tmp_path: Path) -> None:
     refused(lambda: open_dataset("n" * 5000), "expected a name or a path")
     (tmp_path / "set.h5").write_bytes(b"1")
     refused(lambda: open_dataset(str(tmp_path / "set.h5")), ".npz", "a .h5 file")
-    refused(open_dataset(str(tmp_path)).check, "train.npy", "not in this folder")
+    refused(open_dataset(str(tmp_path)).check, "train.npy", "missing from this folder")
 
 
 def test_the_registry_says_what_training_needs(tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ def test_tiny_imagenet_is_read_as_published(tiny: Path) -> None:
         assert (source.name, source.classes) == ("tiny-imagenet", 3)
         training, test = source.train(), source.test()
         assert training.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-        for place, wnid in enumerate(sorted(WNIDS)):
+        for position, wnid in enumerate(sorted(WNIDS)):
             expected = levels(tiny / "train" / wnid / "images" / f"{wnid}_3.JPEG")
-            assert np.array_equal(training.images[4 * place + 3], expected)
+            assert np.array_equal(training.images[4 * position + 3], expected)
         assert test.labels.tolist() == [sorted(WNIDS).index(WNIDS[index % 3]) for index in range(6)]
         assert np.array_equal(test.images[2], levels(tiny / "val" / "images" / "val_2.JPEG"))
 
@@ -225,7 +225,7 @@ def test_large_sets_are_counted_and_hashed_in_parts(folder: Path, monkeypatch: p
     lazy, whole = opened(open_dataset(f"{folder}:size=64"), "train"), open_dataset(f"{folder}:size=64").train()
     assert isinstance(lazy, LazyArrays)
     unmarked = lazy._replace(images=dataclasses.replace(lazy.images, marks=()))
-    monkeypatch.setattr("auglik.data.images.CHUNK", 3 * 3 * 64 * 64)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 3 * 3 * 64 * 64)
     assert digest(unmarked) == digest(whole)
     assert channel_statistics(lazy.images) == channel_statistics(whole.images)
     monkeypatch.setattr("auglik.data.arrays.STATISTICS_IMAGES", 5)
@@ -295,7 +295,7 @@ def test_a_folder_of_images_names_what_is_wrong(folder: Path) -> None:
     refused(check, str(folder / "train" / "bird"), "empty")
     (folder / "train" / "bird").rmdir()
     flat = write(folder / "val" / "c.jpg", picture(0, 70, 70))
-    refused(check, str(flat), "folder of its class")
+    refused(check, str(flat), "expected this image in a class folder")
     flat.unlink()
     (folder / "val" / "dog" / "list.csv").write_text("")
     refused(check, "list.csv")

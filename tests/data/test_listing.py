@@ -49,16 +49,16 @@ def picture(path: Path, level: int, side: int = 8) -> None:
 
 def photos(root: Path) -> str:
     for part in ("train", "val"):
-        for place, name in enumerate(("cat", "dog")):
-            picture(root / part / name / "a.PNG", 50 * place)
-            picture(root / part / name / "b.Jpg", 50 * place + 9)
+        for position, name in enumerate(("cat", "dog")):
+            picture(root / part / name / "a.PNG", 50 * position)
+            picture(root / part / name / "b.Jpg", 50 * position + 9)
     return f"{root}:size=8,resize=8"
 
 
 def tiny(root: Path) -> str:
-    for place, name in enumerate(("n2", "n1")):
-        picture(root / "train" / name / "images" / "a.PNG", 50 * place, 64)
-        picture(root / "val" / "images" / f"{place}.PNG", 50 * place, 64)
+    for position, name in enumerate(("n2", "n1")):
+        picture(root / "train" / name / "images" / "a.PNG", 50 * position, 64)
+        picture(root / "val" / "images" / f"{position}.PNG", 50 * position, 64)
     (root / "WNIDS.TXT").write_bytes(b"\xef\xbb\xbfn2\r\nn1\r\n\r\n")
     (root / "val" / "val_annotations.txt").write_bytes(b"\xef\xbb\xbf0.PNG\tn2\t0\r\n1.PNG\tn1\t0\r\n\r\n")
     return str(root)
@@ -105,7 +105,7 @@ def test_corrupted_folders_do_not_see_it_either(tmp_path: Path) -> None:
     for one, other in zip(before.conditions, after.conditions, strict=True):
         assert np.array_equal(one.read(slice(None)), other.read(slice(None)))
     (folder / "fog" / "1" / "cat" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"notes\.txt: expected images alone"):
+    with pytest.raises(InputError, match=r"notes\.txt: expected only images"):
         open_suite(dataset, tmp_path, config)
 
 

@@ -63,7 +63,7 @@ def test_what_a_cell_sets_itself_stays() -> None:
     ],
 )
 def test_two_cells_of_equal_settings_are_refused_by_name(one: Cell, other: Cell, common: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=f"^cells 'a' and '{other.name}' have equal settings: leave one out"):
+    with pytest.raises(InputError, match=f"^cells 'a' and '{other.name}' have equal settings: remove one"):
         plan(change(RunConfig(), common), {"epochs": [1, 2]}, [Cell("c", {"views": 3}), one, other])
 
 

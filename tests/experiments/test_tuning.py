@@ -50,10 +50,10 @@ def test_every_cell_is_tried_under_every_value_and_takes_the_best() -> None:
         ("learning_rate", "expected SETTING=VALUE,VALUE"),
         ("learning-rte=1,2", "unknown setting 'learning-rte'; did you mean 'learning_rate'"),
         ("learning_rate=0.1", "at least two values"),
-        ("learning_rate=0.1,x", "expected numbers separated by commas"),
-        ("likelihood=smoothed,tempered", "expected a number that training is set by"),
-        ("seed=1,2", "expected a number that training is set by"),
-        ("evaluation_views=4,8", "expected a number that training is set by"),
+        ("learning_rate=0.1,x", "expected comma-separated numbers"),
+        ("likelihood=smoothed,tempered", "expected a numeric setting of training"),
+        ("seed=1,2", "expected a numeric setting of training"),
+        ("evaluation_views=4,8", "expected a numeric setting of training"),
     ],
 )
 def test_what_is_no_grid_is_refused(text: str, message: str) -> None:

@@ -47,5 +47,5 @@ def test_divergent_transitions_are_said() -> None:
     diverging[0, :40, 0] = True
     found = diagnose({"x": drawn()}, diverging)
     (said,) = found.warnings("the model")
-    assert said == "the model had 40 divergent transitions: its tails are less sure"
+    assert said == "the model had 40 divergent transitions: its tails are less certain"
     assert found.warnings("the model", Limits(divergent=0.02)) == []

@@ -227,7 +227,7 @@ def test_a_word_never_contradicts_the_interval(cells: list[tuple[float, float, f
     mean, seed_error, image_error = (np.array(part) for part in zip(*cells, strict=True))
     law, rope = Law(mean, seed_error, image_error, seeds, 50), 0.5
     decision, (lower, upper) = decide(law, rope), interval(law)
-    assert not (decision.told & (lower < 0) & (upper > 0)).any()
+    assert not (decision.decided & (lower < 0) & (upper > 0)).any()
     assert ((lower >= -rope) & (upper <= rope))[decision.equal].all()
 
 

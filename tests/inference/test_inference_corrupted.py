@@ -112,11 +112,11 @@ def test_a_target_is_students_t_over_seeds_and_its_family_is_cells_by_targets(
 def test_what_cannot_be_compared_is_said(found: Corrupted) -> None:
     said = "\n".join(found.left_out)
     for part in (
-        "noise against reference under corruption: seed 4 not measured alike",
-        "alone against reference under corruption: no verdict, as one seed",
-        "twin against reference under corruption: no verdict, as the scores are the same",
-        "elsewhere against reference under corruption: no verdict, as no seed",
-        "unmeasured against reference under corruption: no verdict, as no seed",
+        "noise against reference under corruption: seed 4 not measured under the same conditions",
+        "alone against reference under corruption: no verdict: one seed",
+        "twin against reference under corruption: no verdict: the scores are the same",
+        "elsewhere against reference under corruption: no verdict: no seed",
+        "unmeasured against reference under corruption: no verdict: no seed",
     ):
         assert part in said
 
@@ -181,7 +181,7 @@ def test_the_report_shows_differences_under_corruption(tmp_path: Path) -> None:
     assert row.overall is not None
     assert row.overall.lower < -0.2 < row.overall.upper
     assert row.verdict in section.sentences
-    assert "same against reference under corruption: no verdict, as no seed" in "\n".join(section.sentences)
+    assert "same against reference under corruption: no verdict: no seed" in "\n".join(section.sentences)
     by_key = {item.key: item for item in section.items if not isinstance(item, Details)}
     table, figure = by_key["corrupted"], by_key["corrupted-forest"]
     assert isinstance(table, Table)

@@ -174,7 +174,7 @@ def test_cells_of_several_test_sets_are_one_family() -> None:
     assert found.family == 2
     t = float(student.ppf(1 - 0.05 / 4, 2))
     assert (
-        f"3 seeds show little: the first of 2 cells is called better or worse only from {t:.3g} standard"
+        f"3 seeds show little: the first of 2 cells is called better or worse only beyond {t:.3g} standard"
         in found.warnings[0]
     )
 

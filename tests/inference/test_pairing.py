@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from auglik import Arrays, open_dataset
 from auglik.cli.main import auglik
-from auglik.experiments.differences import COMPARED, differences
+from auglik.experiments.differences import COMPARED_METRICS, differences
 from auglik.inference import infer
 from auglik.inference.calibration import calibrate
 from auglik.inference.differences.pairing import pairs
@@ -54,12 +54,12 @@ def test_runs_on_other_images_are_not_paired_though_their_labels_agree(change: C
 
 def test_on_other_evaluation_views_only_clean_scores_are_paired() -> None:
     found = infer(runs(lambda run: run._replace(evaluation_views_digest="others")), REFERENCES)
-    assert "other against reference: only clean scores, as their evaluation views differ" in found.warnings
+    assert "other against reference: only clean scores are compared, as their evaluation views differ" in found.warnings
     means = {row.metric: row.mean for row in found.metrics}
     assert {name.partition("_")[0] for name, mean in means.items() if np.isfinite(mean)} == {"clean"}
 
     results = [
-        tiny.results(seed=seed, evaluation_views_digest=views, **dict.fromkeys(COMPARED, 0.5))
+        tiny.results(seed=seed, evaluation_views_digest=views, **dict.fromkeys(COMPARED_METRICS, 0.5))
         for views in ("some", "others")
         for seed in (0, 1)
     ]
@@ -100,7 +100,7 @@ def test_cells_scored_on_other_images_share_their_draws_but_no_sentence(tmp_path
     assert pairing(others, reference) == "seeds, batches, views"
     assert pairing(large, reference) == "seeds, the first 2 of 3 views, test images, evaluation views"
     said = " ".join(scored_on(found))
-    assert "Not of the same test images, and not to be compared but within a group: reference, large-batches;" in said
+    assert "Not scored on the same test images, so comparable only within a group: reference, large-batches;" in said
     assert "same test images." not in said
     results = json.loads((output / "reference/seed-0/results.json").read_text())
     assert results["evaluation_views_digest"] == reference.runs[0].predictions.evaluation_views_digest

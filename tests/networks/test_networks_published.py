@@ -463,7 +463,7 @@ def test_bad_names_are_refused_in_one_line(name: str, message: str) -> None:
 @pytest.mark.parametrize("name", ["timm:resnet18", "nasnet"])
 def test_a_missing_timm_is_one_clear_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(InputError, match=r"built by timm, which is not here: pip install 'auglik\[timm\]'"):
+    with pytest.raises(InputError, match=r"built by timm, which is not installed: pip install 'auglik\[timm\]'"):
         build_network(name, 3, 10, 10, seed=0)
     assert canonical_network(name) == name
 

@@ -109,7 +109,10 @@ def test_what_is_drawn_in_training_stays_the_runs_own(tmp_path: Path) -> None:
             "expected a head of 10 outputs, got 7x4 for head.we",
         ),
         (lambda state: {n: v for n, v in state.items() if n != "body.0.weight"}, "but body.0.weight lack"),
-        (lambda state: state | {"tail.weight": torch.zeros(3)}, "but there are tail.weight too: it is of another one"),
+        (
+            lambda state: state | {"tail.weight": torch.zeros(3)},
+            "but there are tail.weight too: is it of another network?",
+        ),
         (lambda state: state | {"body.0.weight": torch.zeros(1, 2)}, "for body.0.weight, got 1x2"),
         (
             lambda state: state | {"head.bias": torch.full((10,), torch.nan)},
@@ -122,7 +125,7 @@ def test_what_is_drawn_in_training_stays_the_runs_own(tmp_path: Path) -> None:
         (lambda state: {"epoch": 3, "state_dict": state}, "got a dict of epoch, state_dict"),
         (lambda state: {}, "got a dict of "),
         (lambda state: [*state.values()], "got list"),
-        (lambda state: {"network": small()}, "got pickled objects: reading them would run code that the file holds"),
+        (lambda state: {"network": small()}, "got pickled objects: reading them would run code in the file"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_leaves_the_network_as_it_was(saved: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -158,9 +161,9 @@ def test_a_file_that_is_missing_or_has_changed_is_refused_before_the_run(tmp_pat
         tiny.config(weights=str(tmp_path / "none.pt"))
     with pytest.raises(InputError, match="expected the file whose SHA-256 is 000"):
         tiny.config(weights=str(saved), weights_digest="0" * 64)
-    with pytest.raises(InputError, match="weights_head: expected the file of weights that it is for"):
+    with pytest.raises(InputError, match="weights_head: expected a file of weights with it"):
         tiny.config(weights_head="fresh")
-    with pytest.raises(InputError, match="it is of another one"):
+    with pytest.raises(InputError, match="is it of another network"):
         tiny.config(weights=str(saved), network="fast-resnet")
     job = tiny.job(tmp_path / "run", weights=str(saved))
     torch.save(small(seed=2).state_dict(), saved)

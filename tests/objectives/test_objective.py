@@ -329,7 +329,7 @@ REFUSALS: list[tuple[Given, str]] = [
     ({"logits": torch.zeros(2, 3, 4, dtype=torch.int64)}, "expected floating logits [K,B,C]"),
     ({"logits": torch.zeros(0, 3, 4)}, "expected at least one view"),
     ({"logits": torch.zeros(2, 3, 1)}, "expected at least 2 outputs"),
-    ({"decay": torch.zeros(3, 2)}, "images and views look exchanged"),
+    ({"decay": torch.zeros(3, 2)}, "images and views look swapped"),
     ({"decay": torch.zeros(3)}, "one value per view and image is needed"),
     ({"decay": torch.zeros(2, 3, dtype=torch.int64)}, "expected floating decay [K,B] = [2, 3], got int64 [2, 3]"),
     ({"decay": torch.full((2, 3), 1.5)}, "expected decay in [0,1], got values from 1.5 to 1.5"),
@@ -400,7 +400,7 @@ def test_the_jackknife_refuses_unequal_weights() -> None:
 def test_the_jackknife_refuses_a_single_view_with_importance() -> None:
     one = torch.tensor([[0.0, 0.0, 0.0], [-math.inf, 0.0, 0.0]])
     refused(
-        objective_of(aggregator="jackknife"), {"log_importance": one}, "expected two views or more of an image with"
+        objective_of(aggregator="jackknife"), {"log_importance": one}, "expected at least two views of an image with"
     )
 
 

@@ -65,7 +65,7 @@ def results_of(folder: Path) -> dict[str, object]:
 
 
 def colour_images(count: int) -> NDArray[np.uint8]:
-    """Real colour photographs [N,3,32,32]: CIFAR-10 where it is given, else tiles of scikit-learn's two."""
+    """Real colour photographs [N,3,32,32]: CIFAR-10 if given, else tiles of scikit-learn's two."""
     if path := os.environ.get("AUGLIK_CIFAR10"):
         with np.load(path) as archive:
             return np.moveaxis(archive["test_images"][:count], 3, 1)
@@ -389,7 +389,7 @@ def test_the_command_wants_to_know_what_to_do_with_an_interrupted_run(tmp_path: 
     arguments = (*options(), "--soften", "sa1", "--output", tmp_path)
     refused = invoke(*arguments)
     assert refused.exit_code == 2
-    assert "--resume goes on with it, --restart begins anew" in refused.stderr
+    assert "--resume continues it, --restart starts over" in refused.stderr
     resumed = invoke(*arguments, "--resume")
     assert resumed.exit_code == 0, resumed.output
     assert results_of(tmp_path) == results_of(finished)

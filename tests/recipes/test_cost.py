@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from auglik.cli.comparing import say_estimate
+from auglik.cli.plans import say_estimate
 from auglik.cli.progress import duration
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.recipes import cost

@@ -11,7 +11,7 @@ from auglik import InputError, RunConfig, change
 from auglik.cli.main import auglik
 from auglik.experiments import cells
 from auglik.networks import find_network
-from auglik.recipes import PROTOCOLS, SCALES, parse_recipe, read_recipe, recipe_names
+from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, parse_recipe, read_recipe, recipe_names
 
 NAMES = recipe_names()
 PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
@@ -26,8 +26,8 @@ def planned(name: str, scale: str, protocol: str = "text") -> list[cells.Planned
     return cells.plan(common, several, recipe.cells_at(scale))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("protocol", RECIPE_PROTOCOLS)
+@pytest.mark.parametrize("scale", RECIPE_SCALES)
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
     recipe = read_recipe(name)
@@ -42,7 +42,7 @@ def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
 
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
-    full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in SCALES)
+    full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in RECIPE_SCALES)
     assert all(config.epochs is not None and config.epochs >= 200 for config in full.values())
     assert all(config.dataset != "digits" for config in full.values())
     assert {(config.dataset, config.network, config.epochs) for config in quick.values()} == {
@@ -52,9 +52,11 @@ def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
 
 
 def test_the_protocol_of_the_code_is_another_one() -> None:
-    text, code = (planned("adaptive-trivial-augment", "full", protocol)[0].config for protocol in PROTOCOLS)
+    text, code = (planned("adaptive-trivial-augment", "full", protocol)[0].config for protocol in RECIPE_PROTOCOLS)
     assert (text.compose, code.compose) == ("kept", "published")
-    weights = [planned("soft-augmentation-figure-3", "full", name)[0].config.broadcast_weights for name in PROTOCOLS]
+    weights = [
+        planned("soft-augmentation-figure-3", "full", name)[0].config.broadcast_weights for name in RECIPE_PROTOCOLS
+    ]
     assert weights == [False, True]
 
 

@@ -169,8 +169,8 @@ def test_what_cannot_be_compared_is_left_out_and_named(own: Path) -> None:
     said = "\n".join(found.warnings)
     assert all("\n" not in text for text in found.warnings)
     for part in (
-        "reference/seed-0 has not ended",
-        "sharper/seed-0 has not ended: it failed",
+        "reference/seed-0 is not finished",
+        "sharper/seed-0 is not finished: it failed",
         "sharper/seed-1",
         "same/seed-1",
     ):
@@ -236,7 +236,7 @@ def test_predictions_of_another_run_are_refused(own: Path) -> None:
     shutil.copy(own / "sharper/seed-0/predictions.npz", own / "reference/seed-0/predictions.npz")
     found = collect(own)
     assert list(found.cells["reference"].runs) == [1, 2]
-    assert "of another run" in found.warnings[0]
+    assert "from another run" in found.warnings[0]
 
 
 def test_other_images_and_settings_are_not_mixed(own: Path) -> None:
@@ -277,7 +277,7 @@ def test_one_seed_claims_nothing_between_seeds(tmp_path: Path) -> None:
     built = building.build(tmp_path / "one", QUICK, lambda share: None)
     assert any("one seed only" in text for text in built.page.warnings)
     answer = built.page.sections[0]
-    assert "nothing can be said for other seeds and images" in answer.sentences[0]
+    assert "nothing can be concluded about other seeds and images" in answer.sentences[0]
     assert "at most 5%" not in answer.sentences[0]
     assert not [row for row in built.rows if "standard error" in str(row["column"])]
     assert not [row for row in built.rows if row["table"] == "primary" and "adjusted p" in str(row["column"])]
@@ -524,7 +524,7 @@ def test_a_folder_without_finished_runs(own: Path) -> None:
         path.unlink()
     with pytest.raises(InputError, match="at least one finished run, got 9 others"):
         collect(own)
-    with pytest.raises(InputError, match="one without runs"):
+    with pytest.raises(InputError, match="a folder without runs"):
         collect(own / "reference")
 
 

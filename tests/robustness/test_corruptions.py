@@ -167,11 +167,11 @@ def test_a_subset_of_image_files_is_the_same_for_all_conditions(
     conditions = image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1, 3], images=3, seed=5)
     assert all(item.labels.tolist() == [0, 1, 2] for item in conditions)
     everything = image_conditions(tmp_path, SHAPE, sorted(WNIDS), [1, 3])
-    places = set()
+    positions = set()
     for some, all_ in zip(conditions, everything, strict=True):
         levels = all_.read(slice(None))
-        places.add(tuple(int(np.flatnonzero((levels == one).all((1, 2, 3)))[0]) for one in some.read(slice(None))))
-    assert len(places) == 1
+        positions.add(tuple(int(np.flatnonzero((levels == one).all((1, 2, 3)))[0]) for one in some.read(slice(None))))
+    assert len(positions) == 1
 
 
 def test_corrupted_files_are_those_of_the_test_images_by_class_and_name(
@@ -233,19 +233,21 @@ def library() -> None:
 
 @pytest.mark.usefixtures("library")
 def test_made_corruptions_depend_on_seed_and_the_place_in_the_whole_set_alone() -> None:
-    images, places = digits(4).images, np.array([5, 3, 0, 8])
+    images, positions = digits(4).images, np.array([5, 3, 0, 8])
     for name in CORRUPTIONS:
         np.random.seed(7)  # noqa: NPY002 - the library's global state, which is to be left as it was
         before = np.random.get_state()[1]  # type: ignore[index] # noqa: NPY002
-        made = corrupted_images(images, places, name, 0)
+        made = corrupted_images(images, positions, name, 0)
         assert np.array_equal(np.random.get_state()[1], before)  # type: ignore[index] # noqa: NPY002
         assert made.shape == (20, 8, 8, 1)
         by_severity = made.reshape(5, 4, 8, 8, 1)
-        of_two = corrupted_images(images[1::-1], places[1::-1], name, 0)
+        of_two = corrupted_images(images[1::-1], positions[1::-1], name, 0)
         np.testing.assert_array_equal(by_severity[:, 1::-1], of_two.reshape(5, 2, 8, 8, 1))
         clean = images.transpose(0, 2, 3, 1).astype(int)
         assert (np.abs(by_severity[4] - clean).mean((1, 2, 3)) > 2).all(), name
-    assert not np.array_equal(corrupted_images(images, places, "fog", 0), corrupted_images(images, places, "fog", 1))
+    assert not np.array_equal(
+        corrupted_images(images, positions, "fog", 0), corrupted_images(images, positions, "fog", 1)
+    )
 
 
 @pytest.mark.usefixtures("library")

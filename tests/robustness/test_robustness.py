@@ -31,7 +31,7 @@ from auglik.robustness.arrays import (
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
-from auglik.robustness.score import COLUMNS, MEASURED, SCORES, means, scored, write_scores
+from auglik.robustness.score import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.robustness.stream import predicted, prefetched
 from auglik.runs.results import RESULTS
 from auglik.runs.run import execute
@@ -85,10 +85,10 @@ def test_scores_accumulated_over_chunks_are_those_of_the_whole(test_set: Arrays)
 
 def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_set: Arrays) -> None:
     clean = test_set.images.transpose(0, 2, 3, 1)
-    places = np.arange(30)
-    conditions = occlusion_conditions(test_set, places, OCCLUDED_SHARES, seed=3)
+    positions = np.arange(30)
+    conditions = occlusion_conditions(test_set, positions, OCCLUDED_SHARES, seed=3)
     for condition, again in zip(
-        conditions, occlusion_conditions(test_set, places, OCCLUDED_SHARES, seed=3), strict=True
+        conditions, occlusion_conditions(test_set, positions, OCCLUDED_SHARES, seed=3), strict=True
     ):
         levels = condition.read(slice(None))
         np.testing.assert_array_equal(levels, again.read(slice(None)))
@@ -99,7 +99,7 @@ def test_occluding_rectangles_are_one_an_image_and_the_same_for_all_runs(test_se
         assert (hidden.any(2).sum(1) == sides[0]).all()
         assert (hidden.any(1).sum(1) == sides[1]).all()
         np.testing.assert_array_equal(levels[~hidden], clean[~hidden])
-    other = occlusion_conditions(test_set, places, [0.2], seed=4)[0].read(slice(None))
+    other = occlusion_conditions(test_set, positions, [0.2], seed=4)[0].read(slice(None))
     assert not np.array_equal(other, conditions[0].read(slice(None)))
 
 
@@ -131,8 +131,8 @@ def test_a_square_covers_its_share_and_every_place() -> None:
     assert [occluding_sides(share, 8, 8) for share in OCCLUDED_SHARES] == [(3, 4), (5, 5), (5, 8), (7, 7)]
     assert [occluding_sides(share, 13, 29) for share in (0.6, 0.8)] == [(9, 25), (12, 25)]
     images = np.full((4000, 4, 4, 1), 9, np.uint8)
-    place = np.random.default_rng(0).random((4000, 2))
-    hidden = occluded(images, (2, 2), place)[..., 0] == 0
+    position = np.random.default_rng(0).random((4000, 2))
+    hidden = occluded(images, (2, 2), position)[..., 0] == 0
     corners = np.array([hidden[:, :2, :2].all((1, 2)).mean(), hidden[:, 2:, 2:].all((1, 2)).mean()])
     standard_error = np.sqrt(1 / 9 * 8 / 9 / 4000)
     assert (np.abs(corners - 1 / 9) < 4 * standard_error).all()
@@ -299,7 +299,7 @@ def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """They have no column of what was covered, and their occlusion was another."""
-    columns = COLUMNS[:-1]
+    columns = ROBUSTNESS_COLUMNS[:-1]
     rows = [{name: getattr(score, name) for name in columns} for score in conditions_of(rng)]
     write_csv(tmp_path / SCORES, rows, columns)
     config = RobustnessConfig(corruptions="none", mollified=False)
@@ -374,7 +374,7 @@ def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
         evaluate_robustness(tmp_path, suite)
     run = tmp_path / "run"
     shutil.copytree(runs / "sink" / "seed-0", run)
-    with pytest.raises(InputError, match="got other training images"):
+    with pytest.raises(InputError, match="got different training images"):
         evaluate_robustness(run, replace(suite, training_digest="0"))
     (run / RESULTS).unlink()
     with pytest.raises(InputError, match="expected a finished run"):
@@ -395,7 +395,7 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
     options = ["--corruptions", digits_c, "--human-labels", tmp_path / "people.npy", "--severities", "1,5"]
     result = invoke(output, "--data-dir", tmp_path, *options)
     assert result.exit_code == 0, result.output
-    assert f"left out: {output / 'sink' / 'seed-1'} has not ended" in result.output
+    assert f"left out: {output / 'sink' / 'seed-1'} is not finished" in result.output
     assert "wrote robustness.csv into 3 run folders" in result.output
     for title in (
         "Clean test images",

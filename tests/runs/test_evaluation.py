@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from auglik import Arrays, evaluate, execute, open_dataset, scores
 from auglik.data import digest, take
 from auglik.data.digits import Digits
-from auglik.runs.resolve import load_training, place
+from auglik.runs.resolve import load_training, on_device
 from auglik.runs.step import make_network
 from tests import tiny
 
@@ -22,7 +22,7 @@ def scored(**changes: object) -> tuple[dict[str, float], dict[str, np.ndarray[tu
     network = make_network(tiny.run(), 1, 10)
     images, labels = open_dataset("digits").test()
     test = Arrays(images[:96], labels[:96])
-    found = evaluate(run, network, place(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
+    found = evaluate(run, network, on_device(test, data.mean, data.std, torch.device("cpu")), np.arange(96))
     return found.scores, found.arrays
 
 

@@ -62,7 +62,7 @@ def test_a_finished_run_can_be_read_without_the_library_of_its_network(monkeypat
     config = change(tiny.config(), {"network": "timm:resnet18"})
     monkeypatch.setitem(sys.modules, "timm", None)
     run = resolved(config)
-    with pytest.raises(InputError, match="is not here"):
+    with pytest.raises(InputError, match="is not installed"):
         run.network  # noqa: B018 - looked up here
 
 

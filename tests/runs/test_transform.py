@@ -235,7 +235,7 @@ UNIT = torch.full((2, 1, 8, 8), 0.5)
 @pytest.mark.parametrize(
     ("settings", "images", "message"),
     [
-        ({}, UNIT, "floats may be in \\[0,1\\] or standardized: say which"),
+        ({}, UNIT, "floats may be in \\[0,1\\] or standardized: choose"),
         ({}, IMAGES.long(), "expected levels of torch.uint8, got torch.int64"),
         ({"pixels": "unit"}, IMAGES, "expected unit of torch.float32, got torch.uint8"),
         ({"pixels": "unit"}, UNIT.half(), "augment before casting"),
@@ -243,12 +243,12 @@ UNIT = torch.full((2, 1, 8, 8), 0.5)
         ({"pixels": "unit"}, UNIT - 1.5, "got -255..-255"),
         ({"pixels": "unit"}, UNIT * torch.nan, "NaN"),
         ({"pixels": "standardized"}, UNIT * 10, "other statistics than mean and std"),
-        ({"pixels": "standardized"}, UNIT / 7, "between two levels \\(other statistics, floats in \\[0,1\\]"),
+        ({"pixels": "standardized"}, UNIT / 7, "between two levels \\(different statistics, floats in \\[0,1\\]"),
         ({}, IMAGES[0], "expected a tensor \\[B,c,H,W\\] with c = 1 or 3, got \\[1, 8, 8\\] \\(one image"),
         ({}, IMAGES.permute(0, 2, 3, 1), "channels last"),
         ({}, IMAGES[:0], "got \\[0, 1, 8, 8\\]"),
         ({}, IMAGES.numpy(), "got ndarray"),
-        ({}, IMAGES.expand(-1, 3, -1, -1), "expected 1 channels, as mean has, got 3"),
+        ({}, IMAGES.expand(-1, 3, -1, -1), "expected 1 channels, as in mean, got 3"),
         ({}, IMAGES.to("meta"), "on cpu or cuda, got meta"),
         ({"soften": "rotate:smoothed", "classes": 10, "rotation": 0.0}, IMAGES, "rotate.*never occurs"),
     ],
@@ -264,12 +264,12 @@ def test_images_that_are_not_clear_are_refused(settings: dict[str, object], imag
     [
         (
             {"mean": [125.3]},
-            "mean: expected 1 or 3 numbers from 0 to 1, one a channel, got \\[125.3\\].*divide by 255",
+            "mean: expected 1 or 3 numbers from 0 to 1, one per channel, got \\[125.3\\].*divide by 255",
         ),
         ({"std": [0.0]}, "std: expected 1 or 3 numbers above 0 and up to 1"),
         ({"std": [0.1, 0.2]}, "std: expected 1 or 3"),
-        ({"std": [0.1, 0.2, 0.3]}, "std: expected one number a channel as mean has, got 3 for 1"),
-        ({"mean": 0.5}, "mean: expected 1 or 3 numbers from 0 to 1, one a channel, got 0.5"),
+        ({"std": [0.1, 0.2, 0.3]}, "std: expected one number per channel, as in mean, got 3 for 1"),
+        ({"mean": 0.5}, "mean: expected 1 or 3 numbers from 0 to 1, one per channel, got 0.5"),
         ({"mean": [float("nan")]}, "mean: expected"),
         ({"pixels": "floats"}, "pixels: expected levels, unit, standardized, got 'floats'"),
         ({"views": 0}, "views: expected an integer >= 1, got 0"),
@@ -289,19 +289,19 @@ def test_settings_that_are_wrong_are_refused(settings: dict[str, object], messag
     ("generator", "message"), [(0, "got int"), (np.random.default_rng(0), "got Generator: draws are made on the host")]
 )
 def test_other_generators_are_refused(generator: torch.Generator, message: str) -> None:
-    with pytest.raises(InputError, match=f"generator: expected a torch.Generator of the CPU, {message}"):
+    with pytest.raises(InputError, match=f"generator: expected a CPU torch.Generator, {message}"):
         transform()(IMAGES, generator=generator)
 
 
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ([0], "expected the place of each image"),
+        ([0], "expected the position of each image"),
         ([0.0, 1.0], "of float64"),
         ([0, -1], "expected places 0..3, got -1..0"),
         ([0, 4], "expected places 0..3, got 0..4"),
-        (torch.zeros(2, dtype=torch.int64, device="meta"), "expected places on the host, got meta"),
-        ([0, 1], "images and then their partners in mixing"),
+        (torch.zeros(2, dtype=torch.int64, device="meta"), "expected positions on the host, got meta"),
+        ([0, 1], "images followed by their mixing partners"),
     ],
 )
 def test_places_that_are_not_the_images_are_refused(where: list[int], message: str) -> None:
@@ -317,7 +317,7 @@ def test_epochs_that_cannot_be_are_refused() -> None:
     for shape, seed, epoch in (((1, 8, 8), 0, 0), ((0, 1, 8, 8), 0, 0), ((4, 1, 8, 8), -1, 0), ((4, 1, 8, 8), 0, -1)):
         with pytest.raises(InputError, match="epoch: expected the shape \\[N,c,H,W\\] of all images"):
             transform().epoch(shape, seed=seed, epoch=epoch)
-    with pytest.raises(InputError, match="batches: expected at least one image a step, got 0"):
+    with pytest.raises(InputError, match="batches: expected at least one image per step, got 0"):
         transform().epoch((4, 1, 8, 8), seed=0, epoch=0).batches(0)
 
 

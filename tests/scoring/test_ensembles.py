@@ -14,7 +14,7 @@ from scipy import special
 from sklearn.metrics import brier_score_loss, log_loss
 
 from auglik.objectives import InputError
-from auglik.scoring.ensembles import COLUMNS, ensemble, score, write_ensembles
+from auglik.scoring.ensembles import ENSEMBLE_COLUMNS, ensemble, score, write_ensembles
 from auglik.scoring.metrics import brier, nll, scores
 from auglik.scoring.predictions import PARTS, Predictions
 
@@ -97,16 +97,16 @@ def test_the_file_has_a_row_for_every_cell_of_several_seeds(rng: np.random.Gener
         rows = list(csv.DictReader(file))
     assert [row["cell"] for row in rows] == [item.cell for item in found] == ["reference", "other"]
     assert [row["seeds"] for row in rows] == ["0 1 2", "0 1"]
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == ENSEMBLE_COLUMNS
     for row, item in zip(rows, found, strict=True):
         assert row["title"] == item.title
         assert {name: float(row[name]) for name in item.scores} == item.scores
-        assert len(item.scores) == len(COLUMNS) - 3
+        assert len(item.scores) == len(ENSEMBLE_COLUMNS) - 3
 
 
 def test_without_cells_of_several_seeds_the_file_has_its_header(tmp_path: Path, rng: np.random.Generator) -> None:
     assert write_ensembles(tmp_path, {"alone": members(1, rng)}) == []
-    assert (tmp_path / "ensembles.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert (tmp_path / "ensembles.csv").read_text() == ",".join(ENSEMBLE_COLUMNS) + "\n"
 
 
 def test_refused_members(rng: np.random.Generator) -> None:

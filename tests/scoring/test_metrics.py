@@ -317,7 +317,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "label too great": (lambda: scores(LOG_P, np.full(500, 10)), r"0\.\.9, got 10 to 10"),
     "negative label": (lambda: scores(LOG_P, LABELS - 1), r"0\.\.9, got -1 to 8"),
     "logits": (lambda: scores(np.full((2, 3), 800.0), [0, 0]), "got inf in row 0: are these logits"),
-    "probabilities": (lambda: scores(np.exp(LOG_P), LABELS), "row 0: these are probabilities"),
+    "probabilities": (lambda: scores(np.exp(LOG_P), LABELS), "row 0: are these probabilities"),
     "nan": (lambda: scores(np.full((1, 3), np.nan), [0]), "holds NaN"),
     "no mass": (lambda: scores(np.full((1, 3), -np.inf), [0]), "got 0 in row 0"),
     "no bins": (lambda: metrics.expected_calibration_error(LOG_P, LABELS, bins=0), "bins >= 1, got 0"),

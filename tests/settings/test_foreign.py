@@ -207,7 +207,7 @@ def test_an_edited_file_is_loaded_anew_and_an_edited_module_refused(folder: Path
     assert AGGREGATOR_NAMES.parse("folds.py:Scaled").scale == 3.0  # type: ignore[attr-defined]
     assert digest("folds.py:Scaled") != before
     write(folder / "lab_b" / "folds.py", scale=3.0)
-    assert "was edited since it was imported" in refused("lab_b.folds:Scaled")
+    assert "has been edited since it was imported" in refused("lab_b.folds:Scaled")
 
 
 def test_plug_ins_have_short_names_and_no_built_in_ones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,4 +224,4 @@ def test_plug_ins_have_short_names_and_no_built_in_ones(folder: Path, monkeypatc
     with pytest.raises(InputError, match="it looks like an aggregator"):
         LIKELIHOOD_NAMES.parse("scaled")
     plug_ins["jensen"] = "lab_c.folds:Scaled"
-    assert "'jensen' is built in, and the name of an installed plug-in" in refused("jensen")
+    assert "'jensen' is built in, but also the name of an installed plug-in" in refused("jensen")

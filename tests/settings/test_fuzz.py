@@ -104,7 +104,7 @@ def test_parameters_in_names(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["views", "evaluation_views"])
 def test_memory_is_asked_before_it_is_taken(key: str) -> None:
-    with pytest.raises(InputError, match="GiB at the least"):
+    with pytest.raises(InputError, match="GiB at least"):
         resolved({key: 10**9})
 
 

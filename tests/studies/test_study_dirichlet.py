@@ -10,7 +10,7 @@ import auglik.objectives.likelihoods.dirichlet
 import auglik.objectives.likelihoods.smoothed
 from auglik.objectives import Tempered, numerics
 from auglik.studies.dirichlet import study as module
-from auglik.studies.dirichlet.figures import place
+from auglik.studies.dirichlet.figures import plane_coordinates
 from auglik.studies.dirichlet.modes import (
     densest,
     label,
@@ -120,7 +120,7 @@ def test_the_densest_draw_misses_its_tolerance_as_rarely_as_it_says(
 
 
 def test_corners_of_the_picture() -> None:
-    top, left, right = place(np.eye(3))
+    top, left, right = plane_coordinates(np.eye(3))
     assert top == pytest.approx([0.5, np.sqrt(3) / 2])
     assert np.hypot(*(left - right)) == pytest.approx(np.hypot(*(left - top)))
 

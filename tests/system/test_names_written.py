@@ -11,7 +11,7 @@ from auglik.cli.main import auglik
 from auglik.experiments import differences as comparison
 from auglik.experiments import tuning
 from auglik.objectives import InputError
-from auglik.pretraining import comparison as pretraining
+from auglik.pretraining import differences as pretraining
 from auglik.report import write
 from auglik.scoring import ensembles
 from auglik.system.paths import TAKEN, check_files, check_folder, check_names
@@ -32,16 +32,17 @@ def test_what_is_taken_is_what_is_written() -> None:
     of_report = {write.PAGE, write.MARKDOWN, write.CSV, write.LATEX, write.DIFFERENCES, write.CALIBRATION}
     assert set(TAKEN) == of_report | {
         comparison.RUNS_CSV, comparison.COMPARISON_CSV, ensembles.ENSEMBLES_CSV, pretraining.PRETRAINING_CSV,
-        tuning.TUNING_CSV, tuning.FOLDER, report_command.FOLDER, write.FIGURES, write.FILES, "corruptions.nc",
+        tuning.TUNING_CSV, tuning.TUNING_FOLDER, report_command.REPORT_FOLDER, write.FIGURES, write.FILES,
+        "corruptions.nc",
     }  # fmt: skip
 
 
 BAD_NAMES = {
     "letters": (["a" * 300], "at most 255 bytes"),
     "bytes": (["\u5b66" * 100], "at most 255 bytes"),
-    "taken": (["runs.csv"], "beside the cells"),
-    "taken in another case": (["Report"], "beside the cells"),
-    "device": (["a", "NUL.txt"], "device on Windows"),
+    "taken": (["runs.csv"], "next to the cells"),
+    "taken in another case": (["Report"], "next to the cells"),
+    "device": (["a", "NUL.txt"], "device name of Windows"),
     "case": (["Mean", "mean"], "share a folder"),
     "composed": (["caf\u00e9", "cafe\u0301"], "share a folder"),
     "twice": (["a", "a"], "two cells are called 'a'"),
@@ -84,7 +85,7 @@ def test_paths_are_checked_without_writing(tmp_path: Path) -> None:
     file.write_text("")
     for path, message in {
         file / "below": "expected folders, got the file",
-        tmp_path / ("a" * 300): "names of at most 255 bytes",
+        tmp_path / ("a" * 300): "within this file system's 255 bytes",
         tmp_path / "a\0b": "zero byte",
         Path(*(tmp_path.parts + ("abc" * 60,) * 30)): "a path of under",
     }.items():

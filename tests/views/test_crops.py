@@ -15,9 +15,9 @@ from torchvision.transforms.v2 import functional as tv
 from auglik.objectives import InputError
 from auglik.settings.names import parse
 from auglik.views.augmentation import OPERATIONS, Shape
-from auglik.views.augmentations.crops import CROPS
 from auglik.views.augmentations.resized_crop import ResizedCrop, draw_boxes, resample, share_seen
 from auglik.views.augmentations.soft_crop import SoftCrop, shifted
+from auglik.views.registry import AUGMENTATIONS
 from tests.rendering import SHAPES, is_standard_normal, noise_images, p_value_same, render
 
 BACKGROUNDS = ["constant", "pixel", "zero"]
@@ -192,9 +192,9 @@ def test_places_partly_outside_are_uniform_and_visibility_counts_pixels() -> Non
     steps = shape.height - box[:, 2] + 2 * reach
     assert ((box[:, 0] >= -reach) & (box[:, 0] + reach <= steps)).all()
     for choices in np.unique(steps):
-        place = (box[:, 0] + reach)[steps == choices]
-        if len(place) > 10 * choices:
-            assert stats.chisquare(np.bincount(place, minlength=choices + 1)).pvalue > 1e-3
+        position = (box[:, 0] + reach)[steps == choices]
+        if len(position) > 10 * choices:
+            assert stats.chisquare(np.bincount(position, minlength=choices + 1)).pvalue > 1e-3
     counted = []
     for top, left, h, w in box[:300]:
         row, column = top + (np.arange(10) + 0.5) * h / 10, left + (np.arange(13) + 0.5) * w / 13
@@ -221,7 +221,7 @@ def test_crops_within_the_image_hide_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["soft-crop:sigma=0.1:background=pixel", "resized-crop:min_scale=0.2:outside=0.3"])
 def test_crops_are_named_with_their_settings(text: str) -> None:
-    crop, shape = parse("augmentation", text, CROPS), Shape(1, 8, 8)
+    crop, shape = parse("augmentation", text, AUGMENTATIONS), Shape(1, 8, 8)
     crop.check(shape)
     assert crop.domain == "standardized"
     views = render(crop, noise_images(4, shape), crop.draw(np.random.default_rng(0), 4, shape))
@@ -244,5 +244,5 @@ def test_crops_are_named_with_their_settings(text: str) -> None:
 )
 def test_settings_out_of_range_are_refused_in_one_line(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint) as refusal:
-        parse("augmentation", text, CROPS)
+        parse("augmentation", text, AUGMENTATIONS)
     assert "\n" not in str(refusal.value)

@@ -13,7 +13,6 @@ from auglik.views import OPERATIONS, Applied, Gallery
 from auglik.views.augmentation import Augmentation, Parameters, Shape
 from auglik.views.augmentations.fcr import FlipCropRotate
 from auglik.views.mixing.contract import MIXINGS, soft_labels
-from auglik.views.policies import POLICIES
 from auglik.views.registry import AUGMENTATIONS
 from tests.rendering import render
 
@@ -104,7 +103,7 @@ def test_crops_of_flip_crop_rotate_show_what_they_say(padding: int, shape: Shape
 def test_translations_are_by_the_pixels_that_are_reported(axis: str, bilinear: bool, shape: Shape) -> None:
     """The image is a row or column of ones within zeros, so that its shift can be read off; it may leave the frame."""
     name = f"single:operation=translate-{axis},range=0..9.7,bins=40,bilinear={str(bilinear).lower()}"
-    policy = parse("augmentation", name, POLICIES)
+    policy = parse("augmentation", name, AUGMENTATIONS)
     parameters = policy.draw(np.random.default_rng(3), COUNT, shape)
     (branch,) = policy.applied(parameters, shape)
     assert (branch.magnitude == np.trunc(branch.magnitude)).all()
@@ -118,7 +117,7 @@ def test_translations_are_by_the_pixels_that_are_reported(axis: str, bilinear: b
 
 
 def test_a_translation_of_less_than_a_pixel_is_none() -> None:
-    policy = parse("augmentation", "single:operation=translate-x,range=0..0.9,bins=5", POLICIES)
+    policy = parse("augmentation", "single:operation=translate-x,range=0..0.9,bins=5", AUGMENTATIONS)
     parameters = policy.draw(np.random.default_rng(4), COUNT, Shape(1, 8, 8))
     assert len(np.unique(parameters["magnitude"])) > 5
     (branch,) = policy.applied(parameters, Shape(1, 8, 8))

@@ -17,9 +17,9 @@ from auglik.settings.names import parse
 from auglik.views.augmentation import OPERATIONS, Augmentation, Parameters, Shape
 from auglik.views.augmentations.additive_noise import AdditiveNoise
 from auglik.views.augmentations.cutout import Cutout
-from auglik.views.augmentations.occlusion import OCCLUSIONS
 from auglik.views.augmentations.patch_noise import PatchNoise
 from auglik.views.augmentations.random_erasing import RandomErasing
+from auglik.views.registry import AUGMENTATIONS
 from tests.rendering import SHAPES, is_standard_normal, noise_images, p_value_same, render
 
 ERASE, NOISE, IDENTITY = (OPERATIONS.index(name) for name in ("erase", "noise", "identity"))
@@ -48,7 +48,7 @@ def test_erased_pixels_are_torchvisions(eraser: Augmentation, shape: Shape) -> N
 @pytest.mark.parametrize("name", ["random-erasing", "cutout:size=7"])
 def test_erased_pixels_show_the_background(name: str, background: str) -> None:
     shape = Shape(3, 20, 16)
-    eraser = parse("augmentation", f"{name}:background={background}", OCCLUSIONS)
+    eraser = parse("augmentation", f"{name}:background={background}", AUGMENTATIONS)
     parameters, images = eraser.draw(np.random.default_rng(1), 80, shape), torch.full((80, *shape), 50.0)
     views = render(eraser, images, parameters)
     hidden = inside(boxes_of(parameters), shape)[:, None].expand_as(views)
@@ -117,7 +117,7 @@ def test_rectangles_that_never_fit_leave_the_image_as_it_is() -> None:
 @pytest.mark.parametrize("p", [0.25, 0.5, 0.75])
 @pytest.mark.parametrize("name", ["random-erasing", "cutout:size=4", "patch-noise:size=4", "additive-noise"])
 def test_augmentations_are_made_with_chance_p(name: str, p: float) -> None:
-    augmentation, shape, count = parse("augmentation", f"{name}:p={p}", OCCLUSIONS), Shape(3, 16, 16), 4000
+    augmentation, shape, count = parse("augmentation", f"{name}:p={p}", AUGMENTATIONS), Shape(3, 16, 16), 4000
     (applied,) = augmentation.applied(augmentation.draw(np.random.default_rng(5), count, shape), shape)
     made = int((applied.operation != IDENTITY).sum())
     assert abs(made - p * count) < 4 * math.sqrt(count * p * (1 - p))
@@ -129,13 +129,13 @@ def test_augmentations_are_made_with_chance_p(name: str, p: float) -> None:
 
 @pytest.mark.parametrize("name", ["random-erasing", "cutout:size=4", "patch-noise:size=4", "additive-noise"])
 def test_views_that_are_not_chosen_stay_as_they_are(name: str) -> None:
-    augmentation, shape = parse("augmentation", f"{name}:p=0.5", OCCLUSIONS), Shape(3, 16, 16)
+    augmentation, shape = parse("augmentation", f"{name}:p=0.5", AUGMENTATIONS), Shape(3, 16, 16)
     parameters, images = augmentation.draw(np.random.default_rng(6), 60, shape), noise_images(60, shape)
     (applied,) = augmentation.applied(parameters, shape)
     chosen = torch.from_numpy(applied.operation[:, 0] != IDENTITY)
     unchanged = (render(augmentation, images, parameters) == images).flatten(1).all(1)
     assert torch.equal(unchanged, ~chosen)
-    never = parse("augmentation", f"{name}:p=0", OCCLUSIONS)
+    never = parse("augmentation", f"{name}:p=0", AUGMENTATIONS)
     assert torch.equal(render(never, images, never.draw(np.random.default_rng(6), 60, shape)), images)
 
 
@@ -204,7 +204,7 @@ def test_visibility_of_noise_is_the_images_share_in_the_variance(augmentation: A
     "name", ["random-erasing:background=pixel", "cutout:size=4:background=pixel", "additive-noise"]
 )
 def test_pixel_noise_is_keyed_by_view_and_image(name: str) -> None:
-    augmentation, shape = parse("augmentation", name, OCCLUSIONS), Shape(3, 16, 16)
+    augmentation, shape = parse("augmentation", name, AUGMENTATIONS), Shape(3, 16, 16)
     parameters = augmentation.draw(np.random.default_rng(11), 40, shape)
     images = noise_images(40, shape)
     first, again, other = (render(augmentation, images, parameters, key) for key in (1, 1, 2))
@@ -219,8 +219,8 @@ def test_pixel_noise_is_keyed_by_view_and_image(name: str) -> None:
 @pytest.mark.parametrize("name", ["cutout", "patch-noise"])
 def test_squares_larger_than_the_image_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: expected images of at least .* got 8 x 30; .* at most 8"):
-        OCCLUSIONS[name].check(Shape(1, 8, 30))
-    parse("augmentation", f"{name}:size=8", OCCLUSIONS).check(Shape(1, 8, 30))
+        AUGMENTATIONS[name].check(Shape(1, 8, 30))
+    parse("augmentation", f"{name}:size=8", AUGMENTATIONS).check(Shape(1, 8, 30))
 
 
 @pytest.mark.parametrize(
@@ -243,5 +243,5 @@ def test_squares_larger_than_the_image_are_refused(name: str) -> None:
 )
 def test_settings_out_of_range_are_refused_in_one_line(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint) as refusal:
-        parse("augmentation", text, OCCLUSIONS)
+        parse("augmentation", text, AUGMENTATIONS)
     assert "\n" not in str(refusal.value)

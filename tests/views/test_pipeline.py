@@ -151,10 +151,10 @@ def refused(message: str, **changes: object) -> None:
 def test_what_cannot_be_is_refused_before_training() -> None:
     refused("unknown augmentation 'fcrr'; did you mean 'fcr'", augment="fcrr")
     refused("unknown parameter 'q'", augment="fcr,random-erasing:q=1")
-    refused("fcr works on levels, cutout on standardized pixels: give fcr first", augment="cutout,fcr")
+    refused("fcr works on levels, cutout on standardized pixels: put fcr first", augment="cutout,fcr")
     refused("--rotation set it", augment="fcr:degrees=3")
     refused("expected one mixing, such as mixup, cutmix, got two", augment="mixup,cutmix,fcr")
-    refused("needs one-hot labels, and MixUp mixes two", augment="mixup,fcr", likelihood="dirichlet")
+    refused("needs one-hot labels, but MixUp mixes two", augment="mixup,fcr", likelihood="dirichlet")
     refused("expected no mixing of test images", evaluation_augment="mixup")
     refused("got 'erase', which never occurs", augment="fcr", soften="erase:human")
     refused("unknown confidence map 'polynom'; did you mean 'polynomial'", augment="fcr", soften="crop:polynom")

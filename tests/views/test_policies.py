@@ -21,8 +21,9 @@ from auglik.settings.names import parse
 from auglik.views import OPERATIONS, Augmentation, Drawn, Shape
 from auglik.views.augmentation import Compilable, Parameters
 from auglik.views.operations import BATCHED, BILINEAR, as_is
-from auglik.views.policies import POLICIES, AugMix
+from auglik.views.policies.augmix import AugMix
 from auglik.views.policies.trivial_augment import WIDE
+from auglik.views.registry import AUGMENTATIONS
 from tests.levels import among, cut, outcomes
 
 SHAPE = Shape(3, 24, 32)
@@ -39,7 +40,7 @@ class Pair(NamedTuple):
 
     @property
     def ours(self) -> Augmentation:
-        return parse("augmentation", self.name, POLICIES)
+        return parse("augmentation", self.name, AUGMENTATIONS)
 
 
 PAIRS = [
@@ -54,7 +55,7 @@ PAIRS = [
     Pair("augmix:severity=10,width=1,depth=2,all_ops=false", v2.AugMix(10, 1, 2, all_ops=False)),
 ]
 every_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-every_policy = pytest.mark.parametrize("name", POLICIES)
+every_policy = pytest.mark.parametrize("name", ["trivial-augment", "rand-augment", "auto-augment", "augmix", "single"])
 
 Steps = tuple[tuple[str, float], ...]
 """Operations and magnitudes, in turn."""
@@ -163,15 +164,20 @@ def in_steps(image: Tensor, steps: Steps, mode: str) -> Tensor:
 @pytest.mark.parametrize("bilinear", [False, True])
 def test_rendered_views_are_the_operations_in_turn(name: str, channels: int, bilinear: bool) -> None:
     """Bit for bit our own, which are torchvision's wherever no tie decides."""
-    policy, shape = parse("augmentation", f"{name}:bilinear={str(bilinear).lower()}", POLICIES), Shape(channels, 16, 16)
+    policy, shape = (
+        parse("augmentation", f"{name}:bilinear={str(bilinear).lower()}", AUGMENTATIONS),
+        Shape(channels, 16, 16),
+    )
     images, parameters = images_of(60, shape), draw(policy, 60, shape)
     found = policy.render(images.clone(), drawn(parameters))
     branches = policy.applied(parameters, shape)
     for view, image in enumerate(images):
         made = []
         for branch in branches:
-            places, magnitudes = branch.operation[view].tolist(), branch.magnitude[view].tolist()
-            steps = tuple((OPERATIONS[place], magnitude) for place, magnitude in zip(places, magnitudes, strict=True))
+            positions, magnitudes = branch.operation[view].tolist(), branch.magnitude[view].tolist()
+            steps = tuple(
+                (OPERATIONS[position], magnitude) for position, magnitude in zip(positions, magnitudes, strict=True)
+            )
             made.append(in_steps(image, steps, "bilinear" if bilinear else "nearest"))
         if isinstance(policy, AugMix):
             shares = [float(branch.share[view]) for branch in branches]
@@ -183,7 +189,7 @@ def test_rendered_views_are_the_operations_in_turn(name: str, channels: int, bil
 
 @every_policy
 def test_views_do_not_depend_on_the_batch(name: str) -> None:
-    policy, images = POLICIES[name], images_of(70)
+    policy, images = AUGMENTATIONS[name], images_of(70)
     parameters = draw(policy, 70)
     whole = policy.render(images.clone(), drawn(parameters))
     parts = [slice(0, 1), slice(1, 33), slice(33, 70)]
@@ -193,7 +199,7 @@ def test_views_do_not_depend_on_the_batch(name: str) -> None:
 
 @every_policy
 def test_reports_are_complete(name: str) -> None:
-    policy = POLICIES[name]
+    policy = AUGMENTATIONS[name]
     parameters = draw(policy, 500)
     branches = policy.applied(parameters, SHAPE)
     np.testing.assert_allclose(sum(branch.share for branch in branches), 1, atol=1e-6)
@@ -219,25 +225,25 @@ def test_augmix_shares_are_beta_and_dirichlet() -> None:
 
 @pytest.mark.parametrize("operation", [*WIDE, "invert"])
 def test_single_draws_as_trivial_augment(operation: str) -> None:
-    single = draw(parse("augmentation", f"single:operation={operation}", POLICIES), N)
+    single = draw(parse("augmentation", f"single:operation={operation}", AUGMENTATIONS), N)
     assert set(np.unique(single["operation"])) == {OPERATIONS.index(operation)}
     if operation == "invert":
         assert (single["magnitude"] == 0).all()
         return
-    trivial = draw(POLICIES["trivial-augment"], N)
+    trivial = draw(AUGMENTATIONS["trivial-augment"], N)
     wide = trivial["magnitude"][trivial["operation"] == OPERATIONS.index(operation)]
     assert same_frequencies(single["magnitude"].ravel().tolist(), wide.tolist()) > 1e-3
 
 
 def test_the_range_of_a_single_operation() -> None:
-    policy = parse("augmentation", "single:operation=rotate,range=5..30,bins=6", POLICIES)
+    policy = parse("augmentation", "single:operation=rotate,range=5..30,bins=6", AUGMENTATIONS)
     magnitude = np.asarray(draw(policy, N)["magnitude"], float)
     assert np.unique(magnitude).tolist() == [-30, -25, -20, -15, -10, -5, 5, 10, 15, 20, 25, 30]
     assert abs((magnitude < 0).mean() - 0.5) < 3.3 * (0.25 / N) ** 0.5
 
 
 def test_compiled_policies_keep_their_settings() -> None:
-    policy = parse("augmentation", "rand-augment:operations=1", POLICIES)
+    policy = parse("augmentation", "rand-augment:operations=1", AUGMENTATIONS)
     assert isinstance(policy, Compilable)
     compiled = policy.compiled()
     assert replace(compiled, run=as_is) == policy != compiled  # type: ignore[type-var]
@@ -262,7 +268,7 @@ def test_compiled_policies_keep_their_settings() -> None:
 )
 def test_settings_out_of_range_are_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(InputError) as refusal:
-        parse("augmentation", text, POLICIES)
+        parse("augmentation", text, AUGMENTATIONS)
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
 
@@ -271,5 +277,5 @@ def test_settings_out_of_range_are_refused_in_one_line(text: str, message: str) 
 @pytest.mark.parametrize("shape", [Shape(3, 2, 32), Shape(1, 8, 1), Shape(2, 8, 8)])
 def test_unusable_images_are_refused(name: str, shape: Shape) -> None:
     with pytest.raises(InputError, match=f"^{name}: expected [^\n]*$"):
-        POLICIES[name].check(shape)
-    POLICIES[name].check(Shape(1, 3, 3))
+        AUGMENTATIONS[name].check(shape)
+    AUGMENTATIONS[name].check(Shape(1, 3, 3))

@@ -51,13 +51,13 @@ def test_a_streamed_gallery_shows_what_a_resident_one_does(
     images = rng.integers(0, 256, (9, channels, 6, 5), dtype=np.uint8)
     resident, streamed = galleries(images, monkeypatch)
     assert (len(streamed), streamed.shape) == (len(resident), resident.shape)
-    places = torch.tensor([7, 0, 7, 3])
+    positions = torch.tensor([7, 0, 7, 3])
     assert streamed.clean(slice(2, 20)).equal(resident.clean(slice(2, 20)))
-    assert streamed.levels(places).equal(torch.from_numpy(images[[7, 0, 7, 3]]))
-    assert streamed.clean(places).equal(resident.clean(places))
+    assert streamed.levels(positions).equal(torch.from_numpy(images[[7, 0, 7, 3]]))
+    assert streamed.clean(positions).equal(resident.clean(positions))
     drawn = FlipCropRotate().draw(rng, 4, resident.shape)
     parameters = [torch.from_numpy(drawn[name]) for name in ("flip", "top", "left", "cos", "sin")]
-    assert fetch(streamed, places, *parameters).equal(fetch(resident, places, *parameters))
+    assert fetch(streamed, positions, *parameters).equal(fetch(resident, positions, *parameters))
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -86,27 +86,27 @@ def test_batches_are_read_ahead_each_once_and_in_order() -> None:
     read: list[tuple[str, int]] = []
     arrived = threading.Semaphore(0)
 
-    def slow(places: NDArray[np.int64]) -> torch.Tensor:
-        read.append((threading.current_thread().name, int(places[0])))
+    def slow(positions: NDArray[np.int64]) -> torch.Tensor:
+        read.append((threading.current_thread().name, int(positions[0])))
         arrived.release()
-        return torch.from_numpy(places * 2)
+        return torch.from_numpy(positions * 2)
 
     ahead = ReadAhead(slow)
     batches = [np.array([index]) for index in range(5)]
     ahead.announce(batches)
     for _ in range(AHEAD):
         assert arrived.acquire(timeout=10)
-    assert [place for _, place in read] == list(range(AHEAD))  # before any was asked for, and no more than these
+    assert [position for _, position in read] == list(range(AHEAD))  # before any was asked for, and no more than these
     for batch in batches:
         assert ahead.take(batch).equal(torch.from_numpy(batch * 2))
-    assert [place for _, place in read] == [0, 1, 2, 3, 4]
+    assert [position for _, position in read] == [0, 1, 2, 3, 4]
     assert {name.split("_")[0] for name, _ in read} == {"read ahead"}
     assert ahead.take(batches[3]).equal(torch.tensor([6]))
     assert read[-1] == (threading.current_thread().name, 3)
 
 
 def test_what_goes_wrong_ahead_is_raised_where_it_is_asked_for() -> None:
-    def damaged(places: NDArray[np.int64]) -> torch.Tensor:
+    def damaged(positions: NDArray[np.int64]) -> torch.Tensor:
         raise InputError("cat.jpg: damaged")
 
     ahead = ReadAhead(damaged)
@@ -124,7 +124,7 @@ def test_lazy_images_that_fit_are_read_once(monkeypatch: pytest.MonkeyPatch, rng
         count += len(rows)
         return images[rows]
 
-    monkeypatch.setattr("auglik.data.images.CHUNK", 3 * 48)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 3 * 48)
     gallery = Gallery.pack(LazyImages(read, np.arange(10), (3, 4, 4)), [0.5] * 3, [0.2] * 3, CPU)
     whole = Gallery.pack(images, [0.5] * 3, [0.2] * 3, CPU)
     for _ in range(2):

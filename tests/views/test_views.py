@@ -27,7 +27,7 @@ from auglik.objectives import ROLES, InputError, Schedule
 from auglik.system.splitmix import normals, streams
 from auglik.views import Draws, FlipCropRotate, Gallery, Mollification, Pipeline, Shape, Step, fetch
 from auglik.views.mollification import add_noise, blur, heat_operator, heat_time, mollify
-from auglik.views.pipeline import CHUNK
+from auglik.views.pipeline import VIEWS_AT_ONCE
 from auglik.views.registry import read_augmentations
 from auglik.views.store import standardized
 from tests.levels import among, rotated
@@ -51,7 +51,7 @@ def digits(count: int) -> Images:
 
 
 def colour(count: int, height: int = 32, width: int = 32) -> Images:
-    """Three-channel images: CIFAR-10's where there are any, or else three digits on top of each other."""
+    """Three-channel images: CIFAR-10's if there are any, or else three digits on top of each other."""
     images = cifar10()[:count] if CIFAR10 else digits(3 * count).reshape(count, 3, 8, 8)
     if images.shape[2:] == (height, width):
         return images
@@ -148,14 +148,14 @@ def test_rendered_views_are_those_of_the_draws() -> None:
     pipeline = fcr(Schedule(noise=0, blur=0), padding)
     draws = pipeline.draw(3, 1, K, len(images), CPU)
     batch = np.random.default_rng(0).permutation(len(images))[:140]
-    assert K * len(batch) > CHUNK
+    assert K * len(batch) > VIEWS_AT_ONCE
     views = pipeline.render(raw_gallery(images), draws, batch).images
     drawn = {name.removeprefix("fcr."): values for name, values in draws.parameters.items()}
     degrees = np.rad2deg(np.arctan2(drawn["sin"], drawn["cos"], dtype=np.float64))
-    for k, (place, i) in itertools.product(range(K), enumerate(batch)):
+    for k, (position, i) in itertools.product(range(K), enumerate(batch)):
         flip, top, left = (int(drawn[name][k, i]) for name in ("flip", "top", "left"))
         # The angle is read back from its rounded sine, which moves a source by less than 1e-5 pixels.
-        assert is_rotation_of_crop(views[k, place], images[i], bool(flip), top, left, float(degrees[k, i]), padding)
+        assert is_rotation_of_crop(views[k, position], images[i], bool(flip), top, left, float(degrees[k, i]), padding)
 
 
 def test_parameters_of_views_have_their_distribution(rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Calibration of cells whose runs differ by seed, as Bayesian models, with what is usually reported beside them.
+"""Calibration of cells whose runs differ by seed, as Bayesian models, with the estimates that are usually reported.
 
 Reliability. Seed s has n_sb images in equal-width bin b of confidence, k_sb right, mean confidence m_sb:
 

@@ -3,33 +3,31 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from auglik.objectives.errors import InputError
 from auglik.scoring.metrics import error
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
+from auglik.system.array_types import Float64Array
 
 
 class Outcomes(NamedTuple):
-    """What a run said of N images, and whether it was right."""
+    """A run's predictions for N images, and whether they were correct."""
 
-    confidence: Array
+    confidence: Float64Array
     """Of the predicted class [N]."""
-    log_odds: Array
+    log_odds: Float64Array
     """log(confidence / (1 - confidence)), the latter summed over the other classes; may be inf [N]."""
-    correct: Array
+    correct: Float64Array
     """1 or 0 [N]."""
 
 
 class Counts(NamedTuple):
     """Sums over the images of each bin."""
 
-    images: Array
-    correct: Array
-    confidence: Array
+    images: Float64Array
+    correct: Float64Array
+    confidence: Float64Array
 
 
 def outcomes(log_p: ArrayLike, labels: ArrayLike) -> Outcomes:
@@ -45,19 +43,19 @@ def outcomes(log_p: ArrayLike, labels: ArrayLike) -> Outcomes:
     return Outcomes(np.exp(best), best - rest, (predicted == targets).astype(np.float64))
 
 
-def equal_width(bins: int) -> Array:
+def equal_width(bins: int) -> Float64Array:
     """Inner edges [bins - 1] of the right-closed bins ((b-1)/bins, b/bins]. Raises InputError for bins < 1."""
     if bins < 1:
         raise InputError(f"expected bins >= 1, got {bins}")
     return np.arange(1, bins) / bins
 
 
-def equal_mass(values: Array, bins: int) -> Array:
+def equal_mass(values: Float64Array, bins: int) -> Float64Array:
     """Inner edges [bins - 1] between equally many `values`; equal ones share a bin, so that some may stay empty."""
     return np.quantile(values, equal_width(bins), method="inverted_cdf")
 
 
-def count(confidence: Array, correct: Array, edges: Array) -> Counts:
+def count(confidence: Float64Array, correct: Float64Array, edges: Float64Array) -> Counts:
     """Counts [bins] of one run."""
     place, bins = np.searchsorted(edges, confidence, side="left"), edges.size + 1
     images, right, total = (
@@ -66,7 +64,7 @@ def count(confidence: Array, correct: Array, edges: Array) -> Counts:
     return Counts(images.astype(np.float64), right.astype(np.float64), total.astype(np.float64))
 
 
-def bounded_logit(p: Array, bound: float) -> Array:
+def bounded_logit(p: Float64Array, bound: float) -> Float64Array:
     """logit p, at most `bound` away from 0."""
     with np.errstate(divide="ignore"):
         return np.clip(special.logit(p), -bound, bound)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from auglik.inference.calibration import errors
-from auglik.inference.calibration.bins import Array, Outcomes, count, equal_width, outcomes
+from auglik.inference.calibration.bins import Outcomes, count, equal_width, outcomes
 from auglik.inference.calibration.data import CellData, cell_data
 from auglik.inference.calibration.interval import ErrorInterval, ece_interval
 from auglik.inference.calibration.posterior import band, quantities, tree
@@ -16,26 +16,27 @@ from auglik.inference.convergence import diagnose
 from auglik.objectives.errors import InputError
 from auglik.scoring.metrics import equal_mass_calibration_error
 from auglik.scoring.predictions import Predictions
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
-Runs = Mapping[int, Predictions]
+RunsBySeed = Mapping[int, Predictions]
 
 WARMUP = 250
 CONSTANT_FOR_ONE_SEED = ("concentration", "line_deviation")
 """Made of what was sampled, which is diagnosed anyhow."""
-SEVERAL = "of networks trained with other seeds as well, on other images like these"
-ONE = "of this one network on other images like these; nothing about other seeds"
+SEVERAL = "for networks trained with other seeds too, on other images like these"
+ONE = "for this one network on other images like these; nothing about other seeds"
 
 
 def calibrate(
-    runs: Mapping[str, Runs],
+    runs: Mapping[str, RunsBySeed],
     *,
     seed: int = 0,
     bins: int = 15,
     draws: int = 1000,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Calibration:
-    """Calibration of every cell, {cell: {seed: predictions}}; 4 chains of `draws`; `progress` is told the share done.
+    """Calibration of every cell, {cell: {seed: predictions}}; 4 chains of `draws`; `progress` gets the share done.
 
     Raises InputError for no cells, a cell without runs, runs of a cell on different images, and bad predictions.
     """
@@ -66,11 +67,11 @@ def calibrate(
 
 
 def _cell(
-    runs: Runs,
+    runs: RunsBySeed,
     seen: Mapping[int, Outcomes],
     data: CellData,
     ece: ErrorInterval,
-    values: Mapping[str, Array],
+    values: Mapping[str, Float64Array],
     seeds: Sequence[int],
 ) -> CellCalibration:
     bins, places = data.images.shape[1], [seeds.index(one) for one in seen]
@@ -98,7 +99,7 @@ def _cell(
     )
 
 
-def _curve(data: CellData, drawn: Array) -> Curve:
+def _curve(data: CellData, drawn: Float64Array) -> Curve:
     images, bins = data.images.sum(0), data.images.shape[1]
     edges = np.arange(bins + 1) / bins
     filled = np.maximum(images, 1)
@@ -126,13 +127,13 @@ def _errors(runs: Sequence[tuple[Predictions, Outcomes]], bins: int) -> RunError
     return RunErrors(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _sorted(cell: Runs) -> list[tuple[int, Predictions]]:
+def _sorted(cell: RunsBySeed) -> list[tuple[int, Predictions]]:
     return sorted(cell.items(), key=lambda pair: pair[0])
 
 
-def _check(runs: Mapping[str, Runs], bins: int, draws: int) -> None:
+def _check(runs: Mapping[str, RunsBySeed], bins: int, draws: int) -> None:
     if not runs or not all(runs.values()):
-        raise InputError("expected at least one finished run in every cell, got none: were all of them left out?")
+        raise InputError("expected at least one finished run in every cell, got none: were they all left out?")
     if bins < 2 or draws < 4:
         raise InputError(f"expected at least 2 bins and 4 draws, got {bins} and {draws}")
     for name, cell in runs.items():
@@ -141,5 +142,5 @@ def _check(runs: Mapping[str, Runs], bins: int, draws: int) -> None:
             if run.images_digest != first.images_digest:
                 raise InputError(
                     f"expected the runs of {name} to predict the same test images, got different ones: "
-                    "are they of different data?"
+                    "are they from different data?"
                 )

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from auglik.inference.calibration.bins import Array, Outcomes, bounded_logit, count, equal_mass, equal_width
+from auglik.inference.calibration.bins import Outcomes, bounded_logit, count, equal_mass, equal_width
+from auglik.system.array_types import Float64Array
 
 LOGIT_BOUND = 9.2
 """Confidences beyond 1e-4 from 0 or 1 enter the models' logits as that: a test set can't tell them apart."""
@@ -18,32 +19,32 @@ UNKNOWN = 1e6
 class CellData(NamedTuple):
     """One cell with S seeds; an absent seed has no images."""
 
-    images: Array
+    images: Float64Array
     """[S,B], in the bins of the reliability diagram."""
-    correct: Array
-    confidence: Array
+    correct: Float64Array
+    confidence: Float64Array
     """Sum over the images of the bin [S,B]."""
     shared: float
     """rho: the share of the variance of a bin's accuracy that is luck with the images, common to the seeds."""
-    luck: Array
+    luck: Float64Array
     """Standard deviation of that luck, in logits [B]."""
     common_luck: float
     """Of the luck with images that seeds put into different bins, taken as common to all bins."""
-    group_images: Array
+    group_images: Float64Array
     """[S,G], in G groups of equally many images in the order of their confidence."""
-    group_correct: Array
-    group_logit: Array
+    group_correct: Float64Array
+    group_logit: Float64Array
     """Mean logit of confidence, 0 in an empty group [S,G]."""
     centre: float
     scale: float
     """By which the model standardizes logits: their mean and standard deviation, images weighted by p (1-p)."""
     shared_anywhere: float
     """rho over all images, not only those that seeds put into one bin."""
-    luck_root: Array
+    luck_root: Float64Array
     """Cholesky factor of the covariance of the luck with the intercept and slope, standardized [2,2]."""
-    seed_line: Array
+    seed_line: Float64Array
     """Each seed's own intercept and slope, standardized, less those of the identity [S,2]."""
-    own_variance: Array
+    own_variance: Float64Array
     """Of those, from luck that is not shared; UNKNOWN where there is no seed or no other [S,2]."""
     several: bool
     """Whether there are seeds to compare."""
@@ -89,7 +90,7 @@ def cell_data(runs: Mapping[int, Outcomes], seeds: Sequence[int], bins: int) -> 
     )
 
 
-def shared_luck(runs: Sequence[Outcomes], edges: Array) -> tuple[float, float]:
+def shared_luck(runs: Sequence[Outcomes], edges: Float64Array) -> tuple[float, float]:
     """The correlation of seeds' errors on the same image: (if in the same bin, anywhere), in [0, MOST_SHARED].
 
     With residuals r_si = correct - accuracy of the seed's bin: sum over pairs s != t and images i of r_si r_ti (in the
@@ -113,20 +114,20 @@ def shared_luck(runs: Sequence[Outcomes], edges: Array) -> tuple[float, float]:
     return float(same_bin), float(anywhere)
 
 
-def _placed(rows: Sequence[Array], places: Sequence[int], seeds: int) -> Array:
+def _placed(rows: Sequence[Float64Array], places: Sequence[int], seeds: int) -> Float64Array:
     table = np.zeros((seeds, rows[0].size))
     table[list(places)] = rows
     return table
 
 
-def _groups(run: Outcomes) -> tuple[Array, Array, Array]:
+def _groups(run: Outcomes) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Images, correct ones and the mean logit [G] of groups of equal mass."""
     logit = np.clip(run.log_odds, -LOGIT_BOUND, LOGIT_BOUND)
     images, correct, total = count(logit, run.correct, equal_mass(logit, GROUPS))
     return images, correct, total / np.maximum(images, 1)
 
 
-def _standard(images: Array, correct: Array, logit: Array) -> tuple[float, float]:
+def _standard(images: Float64Array, correct: Float64Array, logit: Float64Array) -> tuple[float, float]:
     """Mean and standard deviation that make intercept and slope uncorrelated, as far as the information goes."""
     x = np.stack([np.ones_like(logit), logit], -1)
     p = special.expit(np.clip(logit + x @ _logistic_fit(images, correct, logit, x)[0], -20, 20))
@@ -136,7 +137,9 @@ def _standard(images: Array, correct: Array, logit: Array) -> tuple[float, float
     return float(mean), float(deviation) if deviation > 1e-3 else 1.0
 
 
-def _logistic_fit(n: Array, k: Array, offset: Array, x: Array) -> tuple[Array, Array]:
+def _logistic_fit(
+    n: Float64Array, k: Float64Array, offset: Float64Array, x: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """theta [2] of k of n right at logit offset + x theta, under a prior N(0, 4), and its Fisher information [2,2]."""
     n, k, offset, x = n.ravel(), k.ravel(), offset.ravel(), x.reshape(-1, 2)
     theta = np.zeros(2)
@@ -148,7 +151,7 @@ def _logistic_fit(n: Array, k: Array, offset: Array, x: Array) -> tuple[Array, A
     return theta, information + 1e-6 * np.eye(2)
 
 
-def mean_logit(total: Array, images: Array) -> Array:
+def mean_logit(total: Float64Array, images: Float64Array) -> Float64Array:
     """The logit of a bin's mean confidence; of its centre where it has no image. [..., B] twice."""
     bins = images.shape[-1]
     centre = (np.arange(bins) + 0.5) / bins

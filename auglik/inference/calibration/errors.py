@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from auglik.inference.calibration.bins import Array, Counts, Outcomes, equal_width
+from auglik.inference.calibration.bins import Counts, Outcomes, equal_width
+from auglik.system.array_types import Float64Array
 
 
 def plug_in(counts: Counts) -> float:
@@ -17,7 +18,7 @@ def plug_in(counts: Counts) -> float:
     return float(np.abs(counts.correct - counts.confidence).sum() / counts.images.sum())
 
 
-def debiased(outcomes: Outcomes, edges: Array) -> float:
+def debiased(outcomes: Outcomes, edges: Float64Array) -> float:
     """sum_b w_b [d (2 Phi(d/s) - 1) - 2 s phi(d/s)]: an ECE that may be negative, in expectation 0 if calibrated.
 
     It is the mean of sign(d + e) (d - e) over e ~ N(0, s^2), data fission (Leiner et al. 2025): one half of the
@@ -26,20 +27,20 @@ def debiased(outcomes: Outcomes, edges: Array) -> float:
     s^2 = sum of confidence (1 - confidence) / n^2 is the variance of d if calibrated.
     """
     place = np.searchsorted(edges, outcomes.confidence, side="left")
-    gap: Array = np.bincount(place, outcomes.correct - outcomes.confidence, edges.size + 1).astype(np.float64)
+    gap: Float64Array = np.bincount(place, outcomes.correct - outcomes.confidence, edges.size + 1).astype(np.float64)
     variance = np.bincount(place, outcomes.confidence * (1 - outcomes.confidence), edges.size + 1)
     deviation = np.sqrt(np.maximum(variance, 0))  # float32 probabilities may exceed 1 by a rounding
     return float(fissioned(gap, deviation).sum() / outcomes.correct.size)
 
 
-def fissioned(gap: Array, deviation: Array) -> Array:
+def fissioned(gap: Float64Array, deviation: Float64Array) -> Float64Array:
     """g (2 Phi(g/s) - 1) - 2 s phi(g/s) of gaps and their standard deviations, any shape; |g| where s = 0."""
     safe = np.where(deviation > 0, deviation, 1)
     density = np.exp(-np.square(gap / safe) / 2) / np.sqrt(2 * np.pi)
     return np.where(deviation > 0, gap * special.erf(gap / (safe * np.sqrt(2))) - 2 * deviation * density, np.abs(gap))
 
 
-def debiased_squared(outcomes: Outcomes, edges: Array) -> float:
+def debiased_squared(outcomes: Outcomes, edges: Float64Array) -> float:
     """sum_b w_b [(sum_i r_i)^2 - sum_i r_i^2] / (n (n-1)), r = correct - confidence: the squared error, without bias.
 
     May be negative. A bin of one image says nothing and adds 0. Bröcker 2012; Kumar et al. 2019, Definition 5.1, here

@@ -12,7 +12,7 @@ each enlarged by its standard error. This is hybrid resampling (Chuang and Lai 2
 choose: the lower limit is 0 unless a test of calibration at 2.5% refuses it.
 
 Where it ends. An estimate below the median of calibrated networks counts as that median, lest luck make an upper
-limit of 0. Fewer than FEW errors a network are too few for a normal law: then the upper limit is Clopper and
+limit of 0. Fewer than FEW_ERRORS errors a network are too few for a normal law: then the upper limit is Clopper and
 Pearson's of the error rate plus the mean of 1 - confidence, which no ECE exceeds; the lower one is 0 unless more were
 expected. Likewise where hardly any answer is right.
 """
@@ -23,11 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, sparse, special
 
-from auglik.inference.calibration.bins import Array, Outcomes
+from auglik.inference.calibration.bins import Outcomes
 from auglik.inference.calibration.errors import fissioned
+from auglik.system.array_types import Float64Array
 
 DRAWS = 500
-FEW = 5.0
+FEW_ERRORS = 5.0
 LEAST_VARIANCE = 1e-9
 """Of an image's answer: confidences of exactly 1 are rounded ones."""
 
@@ -45,32 +46,32 @@ class Gaps(NamedTuple):
 
     networks: int
     images: int
-    gap: Array
+    gap: Float64Array
     """Sum of correct - confidence over N [D]."""
-    confidence: Array
+    confidence: Float64Array
     """Mean [D]."""
-    calibrated_variance: Array
+    calibrated_variance: Float64Array
     """Mean over all N of confidence (1 - confidence), in the bin [D]."""
-    least_variance: Array
+    least_variance: Float64Array
     """Of confidence alone, in the bin, per image of all N [D]."""
-    root: Array
+    root: Float64Array
     """Of the correlations of the gaps [D,D]."""
 
-    def variance(self, theta: Array) -> Array:
+    def variance(self, theta: Float64Array) -> Float64Array:
         """Of an image's part in each gap, were the expected gaps theta [D]."""
         variance = self.calibrated_variance + theta * (1 - 2 * self.confidence) - np.square(theta)
         return np.maximum(variance, self.least_variance)
 
 
 def ece_interval(
-    runs: Sequence[Outcomes], edges: Array, generator: np.random.Generator, level: float = 0.95
+    runs: Sequence[Outcomes], edges: Float64Array, generator: np.random.Generator, level: float = 0.95
 ) -> ErrorInterval:
     """Of the mean of the runs' binned ECE; each has the same N images in the same order, bins have inner `edges`."""
     found, tail = gaps(runs, edges), (1 - level) / 2
     noise = generator.standard_normal((DRAWS, found.gap.size)) @ found.root.T
     scale = np.sqrt(found.calibrated_variance / found.images)
 
-    def estimates(theta: Array) -> Array:
+    def estimates(theta: Float64Array) -> Float64Array:
         drawn = theta + noise * np.sqrt(found.variance(theta) / found.images)
         return np.asarray(fissioned(drawn, scale).sum(-1) / found.networks)
 
@@ -82,7 +83,7 @@ def ece_interval(
     return ErrorInterval(lower, min(max(lower, upper), 1.0))
 
 
-def gaps(runs: Sequence[Outcomes], edges: Array) -> Gaps:
+def gaps(runs: Sequence[Outcomes], edges: Float64Array) -> Gaps:
     """The gaps of the runs, and how they would vary over test sets."""
     confidence, correct = (np.stack(column) for column in ([r.confidence for r in runs], [r.correct for r in runs]))
     (S, N), bins = confidence.shape, edges.size + 1
@@ -110,11 +111,11 @@ def gaps(runs: Sequence[Outcomes], edges: Array) -> Gaps:
     )
 
 
-def _lower(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float:
+def _lower(found: Gaps, scale: Float64Array, excess: Callable[[Float64Array], float]) -> float:
     """The least error that is not refused: 0, or where `excess` of a garrote is 0."""
     furthest = np.abs(found.gap) / scale
 
-    def theta(cut: float) -> Array:
+    def theta(cut: float) -> Float64Array:
         return found.gap * np.maximum(1 - np.square(cut / np.maximum(furthest, 1e-12)), 0)
 
     if excess(np.zeros_like(scale)) >= 0:
@@ -123,7 +124,7 @@ def _lower(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float
     return float(np.abs(theta(cut)).sum() / found.networks)
 
 
-def _upper(found: Gaps, scale: Array, excess: Callable[[Array], float]) -> float:
+def _upper(found: Gaps, scale: Float64Array, excess: Callable[[Float64Array], float]) -> float:
     """The greatest error that is not refused: where `excess` of a multiple of dense gaps is 0; at most 1."""
     dense = np.copysign(np.hypot(found.gap, scale), found.gap)
     total = np.abs(dense).sum()
@@ -148,7 +149,7 @@ def _few(runs: Sequence[Outcomes], lower: float, upper: float, tail: float) -> t
     right = float(np.mean([run.correct.sum() for run in runs]))
     expected = float(np.mean([np.minimum(run.confidence, 1).sum() for run in runs]))
     count, chance = (right, expected) if right < N / 2 else (N - right, N - expected)
-    if count >= FEW:
+    if count >= FEW_ERRORS:
         return lower, upper
     rate = 1.0 if count == N else float(special.betaincinv(count + 1, N - count, 1 - tail))
-    return 0.0 if chance < FEW else lower, rate + chance / N
+    return 0.0 if chance < FEW_ERRORS else lower, rate + chance / N

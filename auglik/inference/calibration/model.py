@@ -9,7 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
-from auglik.inference.calibration.bins import Array as HostArray
+from auglik.system.array_types import Float64Array as HostArray
 
 LEAST = 1e-6
 """Added to 1/kappa: seeds that differ by less than a thousandth of sqrt(p (1-p)) are taken as equal."""
@@ -45,7 +45,7 @@ class ModelData(NamedTuple):
     own_variance: Array
     """[S,2]"""
     several: Array
-    """1 where there are several seeds, else 0."""
+    """1 if there are several seeds, else 0."""
 
 
 def curve_root(bins: int) -> HostArray:

@@ -7,11 +7,11 @@ import xarray
 from arviz_base import from_dict
 from scipy import special
 
-from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.interval import ErrorInterval
 from auglik.inference.calibration.results import Band
 from auglik.inference.calibration.sampling import Draws
+from auglik.system.array_types import Float64Array
 
 DIMENSIONS = {
     "curve": ["cell", "bin"],
@@ -34,9 +34,9 @@ DIMENSIONS = {
 }
 
 
-def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Array]:
+def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Float64Array]:
     """The posterior's variables, each [chain,draw,cell,...] as in DIMENSIONS; NaN for seeds that a cell lacks, and
-    for their spread where there is one."""
+    for their spread if there is one."""
     images, confidence = (np.stack(column) for column in zip(*((c.images, c.confidence) for c in cells), strict=True))
     deviation = draws.sites["deviation"]
     values = {
@@ -59,7 +59,7 @@ def quantities(cells: Sequence[CellData], draws: Draws) -> dict[str, Array]:
     return values
 
 
-def band(draws: Array) -> Band:
+def band(draws: Float64Array) -> Band:
     """Over the first two axes, chains and draws."""
     lower_95, lower_50, upper_50, upper_95 = np.quantile(draws, [0.025, 0.25, 0.75, 0.975], axis=(0, 1))
     return Band(mean=draws.mean((0, 1)), lower_50=lower_50, upper_50=upper_50, lower_95=lower_95, upper_95=upper_95)
@@ -70,7 +70,7 @@ def tree(
     seeds: Sequence[int],
     cells: Sequence[CellData],
     limits: Sequence[ErrorInterval],
-    values: Mapping[str, Array],
+    values: Mapping[str, Float64Array],
     draws: Draws,
 ) -> xarray.DataTree:
     """ArviZ's groups posterior, sample_stats, observed_data and constant_data."""

@@ -1,4 +1,4 @@
-"""What a calibration says of each cell."""
+"""The results of a calibration for each cell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from typing import NamedTuple
 
 import xarray
 
-from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.interval import ErrorInterval
 from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import Diagnostics
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
     """A posterior's mean and the bounds of its central 50% and 95%, of one quantity [] or several [n]."""
 
-    mean: Array
-    lower_50: Array
-    upper_50: Array
-    lower_95: Array
-    upper_95: Array
+    mean: Float64Array
+    lower_50: Float64Array
+    upper_50: Float64Array
+    lower_95: Float64Array
+    upper_95: Float64Array
 
 
 class Curve(NamedTuple):
     """The reliability of a cell in B equal-width bins; all seeds' images together."""
 
-    edges: Array
+    edges: Float64Array
     """[B+1]"""
-    counts: Array
+    counts: Float64Array
     """Images, summed over seeds [B]."""
-    confidence: Array
+    confidence: Float64Array
     """Mean confidence; the bin's centre where it has no image [B]."""
-    accuracy: Array
+    accuracy: Float64Array
     """NaN where the bin has no image [B]."""
     posterior: Band
     """Of the accuracy of the cell's curve at that confidence, each [B]."""
@@ -41,13 +41,13 @@ class Curve(NamedTuple):
 class RunErrors(NamedTuple):
     """Calibration errors of the S runs of a cell, each [S]."""
 
-    plug_in: Array
-    equal_mass: Array
-    debiased: Array
+    plug_in: Float64Array
+    equal_mass: Float64Array
+    debiased: Float64Array
     """May be negative; see auglik.inference.calibration.errors."""
-    debiased_squared: Array
+    debiased_squared: Float64Array
     """The mean squared error, may be negative."""
-    classwise: Array
+    classwise: Float64Array
 
 
 class CellCalibration(NamedTuple):
@@ -61,7 +61,7 @@ class CellCalibration(NamedTuple):
     image_correlation: float
     """Of the seeds' errors on the same image and in the same bin."""
     curve: Curve
-    histogram: Array
+    histogram: Float64Array
     """Images by bin of confidence [S,B]."""
     intercept: Band
     """Of the cell; 0 if calibrated."""

@@ -15,10 +15,10 @@ from numpyro.handlers import trace
 from numpyro.infer.util import constrain_fn, log_density
 from scipy import optimize
 
-from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.model import ModelData, model
 from auglik.inference.chains import COMPILER, OVERDISPERSED, Chain, compiled, double_precision, whitened
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator, seed_sequence
 
 CHAINS = 4
@@ -32,9 +32,9 @@ LARGEST_VARIANCE = 3.0
 class Draws(NamedTuple):
     """What HMC drew of M cells."""
 
-    sites: Mapping[str, Array]
+    sites: Mapping[str, Float64Array]
     """Sites and deterministic values of the model, each [chain,draw,M,...]."""
-    statistics: Mapping[str, Array]
+    statistics: Mapping[str, Float64Array]
     """Of the sampler, each [chain,draw,M]."""
 
 
@@ -80,7 +80,7 @@ def _laplace(
     """Modes [M,D] and roots [M,D,D] of the inverse Hessians there, by central differences of the gradients."""
     gradients = jax.jit(jax.vmap(jax.value_and_grad(log_p)), compiler_options=COMPILER)
 
-    def loss(z: Array) -> tuple[float, Array]:
+    def loss(z: Float64Array) -> tuple[float, Float64Array]:
         value, slope = gradients(jnp.asarray(z.reshape(M, size)), data)
         return -float(value.sum()), -np.asarray(slope).ravel()
 
@@ -104,7 +104,7 @@ def _chains(
     seed: int,
     warmup: int,
     draws: int,
-) -> tuple[jax.Array, Mapping[str, Array]]:
+) -> tuple[jax.Array, Mapping[str, Float64Array]]:
     """Draws [M, chain * draw, D] and the sampler's statistics [chain,draw,M]."""
     M, size = mode.shape
     over_cells = jax.vmap(whitened(log_p, "HMC", warmup, draws, TRAJECTORY))

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import special
 
 from auglik.inference.calibration import errors
-from auglik.inference.calibration.bins import Array, Outcomes, count, equal_mass, equal_width
+from auglik.inference.calibration.bins import Outcomes, count, equal_mass, equal_width
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
 POPULATION = 1_000_000
@@ -37,7 +38,7 @@ class BiasRow(NamedTuple):
     squared_debiased: Estimate
 
 
-def population(T: float, size: int, generator: np.random.Generator) -> tuple[Array, Array]:
+def population(T: float, size: int, generator: np.random.Generator) -> tuple[Float64Array, Float64Array]:
     """Confidence softmax(logits / T) and the true probability softmax(logits) of the predicted class, each [size]."""
     logits = generator.normal(0, SPREAD, (size, CLASSES))
     highest = logits.max(axis=1)
@@ -80,7 +81,7 @@ def _estimates(seen: Outcomes, bins: int) -> list[float]:
     ]
 
 
-def _truths(confidence: Array, truth: Array, bins: int) -> list[float]:
+def _truths(confidence: Float64Array, truth: Float64Array, bins: int) -> list[float]:
     width = count(confidence, truth, equal_width(bins))
     mass = count(confidence, truth, equal_mass(confidence, bins))
     ece = errors.plug_in(width)
@@ -88,7 +89,7 @@ def _truths(confidence: Array, truth: Array, bins: int) -> list[float]:
     return [ece, errors.plug_in(mass), ece, squared, squared]
 
 
-def _row(T: float, N: int, found: Array, truths: Sequence[float]) -> BiasRow:
+def _row(T: float, N: int, found: Float64Array, truths: Sequence[float]) -> BiasRow:
     means, deviations = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(len(found))
     estimates = (Estimate(float(m), float(s), t) for m, s, t in zip(means, deviations, truths, strict=True))
     return BiasRow(T, N, *estimates)

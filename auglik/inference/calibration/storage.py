@@ -15,7 +15,7 @@ REPORTED = ("curve", "intercept", "slope", "concentration")
 def save(calibration: Calibration, path: Path) -> None:
     """The tree as NetCDF 4, that `xarray.open_datatree` and `arviz.from_netcdf` read; whole or absent.
 
-    Raises InputError where the system refuses.
+    Raises InputError if the system refuses.
     """
 
     def write(file: BinaryIO) -> None:

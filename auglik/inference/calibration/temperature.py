@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from auglik.inference.calibration.bins import Array
 from auglik.scoring.metrics import expected_calibration_error, nll
+from auglik.system.array_types import Float64Array
 
 RANGE = (0.02, 50.0)
 
@@ -24,7 +24,7 @@ class Scaling(NamedTuple):
     ece_after: float
 
 
-def scaled(log_p: ArrayLike, temperature: float) -> Array:
+def scaled(log_p: ArrayLike, temperature: float) -> Float64Array:
     """log_softmax(log p / T) of [N,C]."""
     rows = np.asarray(log_p, dtype=np.float64)
     below = (rows - rows.max(axis=1, keepdims=True)) / temperature

@@ -1,13 +1,13 @@
-"""From what runs predicted to what can be said of their differences."""
+"""From runs' predictions to conclusions about their differences."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
 from auglik.inference.components import components, new_images, new_seeds
-from auglik.inference.differences.pairing import Pair, Runs, pairs, same_views
+from auglik.inference.differences.pairing import Pair, RunsByCell, pairs, same_views
 from auglik.inference.differences.power import SeedsNeeded, seeds_needed
 from auglik.inference.differences.rows import Effect, Inference, Metric, Primary
 from auglik.inference.differences.scored import image_nll, run_scores
@@ -18,17 +18,15 @@ from auglik.inference.rule import decide, outcome
 from auglik.objectives.errors import InputError
 from auglik.scoring.intervals import FAMILY_WISE, holm, p_of, summary
 from auglik.scoring.metrics import PRIMARY
+from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 
-Floats = npt.NDArray[np.float64]
-
 ROPE = 0.005
-"""Nats of clean NLL, either way, that count as practically nothing unless the user says otherwise."""
-NAN = float("nan")
+"""Half-width in nats of clean NLL of what counts as practically equal, by default."""
 
 
-def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
-    """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` is what a run predicted.
+def infer(runs: RunsByCell, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
+    """Compares every cell with its reference, `references[cell]`; `runs[cell][seed]` are a run's predictions.
 
     All cells that have a reference are one family. Raises InputError for a cell without a reference and for a
     negative rope.
@@ -49,18 +47,20 @@ def infer(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE, seed
     )  # fmt: skip
 
 
-def primary_differences(runs: Runs, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
+def primary_differences(runs: RunsByCell, references: Mapping[str, str], *, rope: float = ROPE) -> list[Primary]:
     """Clean NLL alone: as `infer` has it."""
     found, differences, _ = paired_differences(runs, references)
     return decided(found, differences, rope=rope, family=family_of(runs, references))
 
 
-def family_of(runs: Runs, references: Mapping[str, str]) -> int:
+def family_of(runs: RunsByCell, references: Mapping[str, str]) -> int:
     """How many cells have another cell for their reference."""
     return sum(references[cell] != cell for cell in runs)
 
 
-def paired_differences(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[Floats], list[str]]:
+def paired_differences(
+    runs: RunsByCell, references: Mapping[str, str]
+) -> tuple[list[Pair], list[Float64Array], list[str]]:
     """Pairs, their differences in clean NLL [S,N], not finite where a run's is not, and what was left out."""
     found, warnings = pairs(runs, references)
     with np.errstate(invalid="ignore"):
@@ -72,19 +72,19 @@ def paired_differences(runs: Runs, references: Mapping[str, str]) -> tuple[list[
 
 
 def decided(
-    found: Sequence[Pair], differences: Sequence[Floats], *, rope: float, family: int, seed: int = 0
+    found: Sequence[Pair], differences: Sequence[Float64Array], *, rope: float, family: int, seed: int = 0
 ) -> list[Primary]:
     """The rows of the primary endpoint, from per-image differences [S,N] of each pair."""
     if not rope >= 0:
         raise InputError(f"expected a region of practical equivalence of half-width >= 0, got {rope}")
-    unknown = Law(mean=NAN, seed_error=NAN, image_error=NAN, seeds=1, images=1)
+    unknown = Law(mean=nan, seed_error=nan, image_error=nan, seeds=1, images=1)
     each = [law_of(d) if np.isfinite(d).all() else unknown for d in differences]
     each += [unknown] * (family - len(each))  # cells that are not paired are of the family all the same
     if not each:
         return []
     laws = Law(*(np.array(part, np.float64) for part in zip(*each, strict=True)))
     decision = decide(laws, rope)
-    undecided = max(1, family - int(decision.told.sum()))
+    undecided = max(1, family - int(decision.decided.sum()))
     inside = below(laws, rope) - below(laws, -rope)
     columns = (laws.mean, *interval(laws), below(laws, 0.0), inside, decision.p_none, decision.p_more)
     effects = [
@@ -106,7 +106,7 @@ def decided(
 
 
 def _row(
-    pair: Pair, d: Floats, law: Law, effect: Effect, rope: float, family: int, undecided: int, seed: int
+    pair: Pair, d: Float64Array, law: Law, effect: Effect, rope: float, family: int, undecided: int, seed: int
 ) -> Primary:
     parts = components(d)
     with np.errstate(invalid="ignore"):
@@ -129,7 +129,7 @@ def _row(
     )  # fmt: skip
 
 
-def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], family: int) -> list[Metric]:
+def _metrics(runs: RunsByCell, found: Sequence[Pair], primary: Sequence[Primary], family: int) -> list[Metric]:
     """Every metric of every cell; each metric's p-values are one family of cells.
 
     Scores on views are NaN where the evaluation views of a cell and its reference differ.
@@ -144,11 +144,11 @@ def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], fami
         d = [
             np.array([_less(scored[pair.cell][s][metric], scored[pair.reference][s][metric]) for s in pair.seeds])
             if metric.startswith("clean_") or same_views(runs, pair)
-            else np.full(len(pair.seeds), NAN)
+            else np.full(len(pair.seeds), nan)
             for pair in found
         ]
         intervals = [summary(values) for values in d]
-        adjusted = holm([p_of(one) for one in intervals] + [NAN] * (family - len(d)))
+        adjusted = holm([p_of(one) for one in intervals] + [nan] * (family - len(d)))
         of_metric[metric] = [
             Metric(
                 cell=row.cell,
@@ -168,12 +168,12 @@ def _metrics(runs: Runs, found: Sequence[Pair], primary: Sequence[Primary], fami
 
 
 def _less(own: float, other: float) -> float:
-    return own - other if np.isfinite([own, other]).all() else NAN
+    return own - other if np.isfinite([own, other]).all() else nan
 
 
 def _of_primary(row: Primary) -> Metric:
-    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (NAN, NAN, NAN)
-    mean = row.mean if np.isfinite(row.mean) else NAN
+    lower, upper, p = (row.effect.lower, row.effect.upper, row.effect.p_adjusted) if row.effect else (nan, nan, nan)
+    mean = row.mean if np.isfinite(row.mean) else nan
     return Metric(
         cell=row.cell, reference=row.reference, metric=PRIMARY, exploratory=False, mean=mean,
         standard_error=row.new_seeds.standard_error, lower=lower, upper=upper, p_adjusted=p, seeds=len(row.seeds),
@@ -189,7 +189,7 @@ def _warnings(primary: Sequence[Primary], family: int) -> list[str]:
         least = float(special.stdtrit(S - 1, 1 - FAMILY_WISE / family / 2))
         first = f"the first of {family} cells" if family > 1 else "a cell"
         said.append(
-            f"{S} seeds show little: {first} is called better or worse only from {least:.3g} standard errors on "
+            f"{S} seeds show little: {first} is called better or worse only beyond {least:.3g} standard errors "
             f"({', '.join(few)})"
         )
     if lost := [row.cell for row in primary if not np.isfinite(row.mean)]:

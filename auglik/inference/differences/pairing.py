@@ -1,4 +1,4 @@
-"""Which runs can be compared: the same seed, the same test images. What can't is named and left out."""
+"""Which runs can be compared: same seed, same test images. The others are named and left out."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from auglik.inference.references import compared
 from auglik.scoring.predictions import Predictions
 
-Runs = Mapping[str, Mapping[int, Predictions]]
+RunsByCell = Mapping[str, Mapping[int, Predictions]]
 """cell -> seed -> what the run predicted."""
 
 
@@ -17,13 +17,13 @@ class Pair(NamedTuple):
     reference: str
     seeds: tuple[int, ...]
     images: str
-    """Digest of the test images: their pixels, labels and places in the whole test set."""
+    """Digest of the test images: their pixels, labels and positions in the whole test set."""
 
 
-def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[str]]:
+def pairs(runs: RunsByCell, references: Mapping[str, str]) -> tuple[list[Pair], list[str]]:
     """Every cell that is not its own reference, and one warning for each thing that was left out.
 
-    Raises InputError for a cell without a reference, or whose reference is no cell.
+    Raises InputError for a cell without a reference, or whose reference is not a cell.
     """
     digests = {cell: {seed: run.images_digest for seed, run in of_cell.items()} for cell, of_cell in runs.items()}
     found, warnings = [], []
@@ -33,11 +33,13 @@ def pairs(runs: Runs, references: Mapping[str, str]) -> tuple[list[Pair], list[s
         if pair:
             found.append(pair)
             if not same_views(runs, pair):
-                warnings.append(f"{cell} against {reference}: only clean scores, as their evaluation views differ")
+                warnings.append(
+                    f"{cell} against {reference}: only clean scores are compared, as their evaluation views differ"
+                )
     return found, warnings
 
 
-def same_views(runs: Runs, pair: Pair) -> bool:
+def same_views(runs: RunsByCell, pair: Pair) -> bool:
     """Whether a pair's runs were scored on the same evaluation views, as all scores but those of clean images need."""
     views = {runs[cell][seed].evaluation_views_digest for cell in (pair.cell, pair.reference) for seed in pair.seeds}
     return len(views) == 1
@@ -48,13 +50,15 @@ def _pair(cell: str, reference: str, own: Mapping[int, str], other: Mapping[int,
     said = []
     for lacking, seeds in ((reference, sorted(own.keys() - other.keys())), (cell, sorted(other.keys() - own.keys()))):
         if seeds:
-            said.append(f"{cell} against {reference}: {_seeds(seeds)} left out, as {lacking} has no finished run of it")
+            said.append(
+                f"{cell} against {reference}: {_seeds(seeds)} left out, as {lacking} has no finished run with it"
+            )
     first = other[shared[0]] if shared else ""
     same = [seed for seed in shared if own[seed] == other[seed] == first]
     if others := [seed for seed in shared if seed not in same]:
         said.append(f"{cell} against {reference}: {_seeds(others)} left out, as the test images differ")
     if not same:
-        return None, [*said, f"{cell} is not compared with {reference}: no seed is left on the same test images"]
+        return None, [*said, f"{cell} is not compared with {reference}: they share no seed on the same test images"]
     return Pair(cell, reference, tuple(same), first), said
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from auglik.inference.law import Floats, Law, draws
+from auglik.inference.law import Law, draws
 from auglik.scoring.intervals import FAMILY_WISE
+from auglik.system.array_types import Float64Array
 
 CAP = 100
 POWER = 0.8
@@ -22,24 +23,24 @@ HELD = 0.8
 """How often the interval of the number of seeds is to hold it."""
 DRAWS = 500
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
-SHOWN = (5, 10, 20, 50, CAP)
+PLANNED_SEEDS = (5, 10, 20, 50, CAP)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsNeeded:
-    """How many seeds in all tell with a chance of 80%: 80% interval; None stands for more than 100."""
+    """How many seeds in total decide with a chance of 80%: 80% interval; None means more than 100."""
 
     lower: int | None
     median: int | None
     upper: int | None
     assurance: Mapping[int, float]
-    """By number of seeds, the chance that so many tell."""
+    """By number of seeds, the chance that they decide."""
     images_limit: float
     """P(no number of seeds would tell on these test images)."""
     sentence: str
 
 
-def chance(n: int, theta: Floats, sd: Floats, image_width: float, level: float) -> Floats:
+def chance(n: int, theta: Float64Array, sd: Float64Array, image_width: float, level: float) -> Float64Array:
     """P(n seeds decide) for true means over new seeds theta [D] and seeds' sds [D].
 
     Mean^2 > t^2 s^2 / n + image_width^2, the mean by quadrature, s^2 by chi-squared of n - 1 degrees of freedom.
@@ -58,7 +59,7 @@ def seeds_needed(law: Law, undecided: int, generator: np.random.Generator) -> Se
     found = _least(theta, sd, image_width, level)
     ends = np.quantile(found, [(1 - HELD) / 2, 0.5, (1 + HELD) / 2], method="nearest")
     lower, median, upper = (None if one > CAP else int(one) for one in ends)
-    assurance = {n: float(chance(n, theta, sd, image_width, level).mean()) for n in SHOWN}
+    assurance = {n: float(chance(n, theta, sd, image_width, level).mean()) for n in PLANNED_SEEDS}
     limit = float((np.abs(theta) <= image_width).mean())
     return SeedsNeeded(
         lower=lower, median=median, upper=upper, assurance=assurance, images_limit=limit,
@@ -66,8 +67,8 @@ def seeds_needed(law: Law, undecided: int, generator: np.random.Generator) -> Se
     )  # fmt: skip
 
 
-def _least(theta: Floats, sd: Floats, image_width: float, level: float) -> Floats:
-    """The least n in 2..CAP of chance POWER, by bisection; CAP + 1 where there is none [D]."""
+def _least(theta: Float64Array, sd: Float64Array, image_width: float, level: float) -> Float64Array:
+    """The least n in 2..CAP of chance POWER, by bisection; CAP + 1 if there is none [D]."""
     low, high = np.full(theta.shape, 2), np.full(theta.shape, CAP + 1)
     while (low < high).any():
         middle = (low + high) // 2

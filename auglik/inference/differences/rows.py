@@ -30,7 +30,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Primary:
-    """Clean NLL of a cell less that of its reference, in nats a test image, paired by seed and image."""
+    """Clean NLL of a cell less that of its reference, in nats per test image, paired by seed and image."""
 
     cell: str
     reference: str
@@ -48,7 +48,7 @@ class Primary:
     effect: Effect | None
     """None where the verdict says why: one seed, one image, scores that are not finite, seeds without spread."""
     seeds_needed: SeedsNeeded | None
-    """To tell the cells apart; None where they are told, or nothing can be said."""
+    """Needed to decide; None if decided already, or nothing can be concluded."""
     between_seeds: bool
     """Whether anything is claimed about other seeds: False for one seed."""
     outcome: str
@@ -80,7 +80,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inference:
-    """All that can be said of the cells; every list in the order of the runs."""
+    """All conclusions about the cells; every list is in the order of the runs."""
 
     primary: list[Primary]
     metrics: list[Metric]

@@ -33,7 +33,7 @@ def verdict(
 
 
 def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, images: Bounds, S: int, N: int) -> str:
-    """Why nothing can be said of new seeds and new test images, and what can be said."""
+    """Why nothing can be concluded about new seeds and new test images, and what can be."""
     if not math.isfinite(mean):
         return (
             f"No comparison of {cell} with {reference}: the mean difference is {mean}, as a run gave a label "

@@ -10,7 +10,7 @@ from auglik.report.figures.scale import Scale, covering, tick_texts
 from auglik.report.figures.svg import Drawing, fitted, group, line, mark, rect, text
 
 LEFT, RIGHT = 8.0, WIDTH - 112
-"""Between these intervals are drawn; the outcome and the difference in words stand to the right."""
+"""Intervals are drawn between these; the outcome and the difference in words are to the right."""
 ROW = 38.0
 FAR = 4.0
 """Intervals are cut where they are so many times longer than most, or than the greatest difference."""
@@ -18,7 +18,7 @@ FAR = 4.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """A cell's difference and the bounds of its interval, NaN where there is none; and what is known by it."""
+    """A cell's difference and the bounds of its interval, NaN if there is none; and what is known by it."""
 
     label: str
     mean: float
@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forest:
-    """One panel; less is better."""
+    """One panel; lower is better."""
 
     title: str
     axis: str
@@ -97,7 +97,7 @@ def _likelihood(x: Scale, top: float) -> list[str]:
     """The axis above: what a difference in nats is as a change of the likelihood of a test image's label."""
     inverse = Scale(low=percent(x.high), high=percent(x.low), start=x.end, end=x.start)
     ticks = [tick for tick in inverse.ticks(4) if tick > -100]
-    parts = [text(LEFT, top - 26, "likelihood of the right label, change in %", "faint")]
+    parts = [text(LEFT, top - 26, "likelihood of the correct label, change in %", "faint")]
     for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):
         at = x.at(-math.log1p(tick / 100))
         parts += [line([(at, top - 4), (at, top)], "axis"), text(at, top - 8, words, "tick", "middle")]

@@ -1,4 +1,4 @@
-"""A panel with axes, and the legend beside it."""
+"""A panel with axes, and the legend next to it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

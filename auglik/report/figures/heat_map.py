@@ -13,7 +13,7 @@ SHADES = 6
 
 
 class Tile(NamedTuple):
-    """One difference: its text, what is known of it, and its size from 0 to 1 beside the endpoint's greatest."""
+    """One difference: its text, its outcome, and its size from 0 to 1 relative to the endpoint's greatest."""
 
     shown: str
     outcome: str

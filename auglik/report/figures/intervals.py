@@ -12,7 +12,7 @@ LEFT, TOP, ROW = 124.0, 26.0, 24.0
 
 
 class Estimate(NamedTuple):
-    """A mark and an interval, NaN bounds where there is none."""
+    """A mark and an interval, NaN bounds if there is none."""
 
     mean: float
     lower: float = math.nan

@@ -11,12 +11,12 @@ from auglik.report.figures.style import Style
 from auglik.report.figures.svg import Drawing, Point, area, group, line, mark
 
 LEFT, TOP, BOTTOM = 46.0, 26.0, 222.0
-FEW, MOST = 12, 60
+FEW_POINTS, MOST_POINTS = 12, 60
 """Points up to which each is marked, and beyond which some are left out."""
 
 
 class Curve(NamedTuple):
-    """Means over seeds at x; `lower` and `upper` bound a band or bars, NaN where there is one seed."""
+    """Means over seeds at x; `lower` and `upper` bound a band or bars, NaN if there is one seed."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -54,7 +54,7 @@ def _curve(curve: Curve, style: Style, x: Scale, y: Scale) -> list[str]:
     for piece in _pieces(curve):
         points = [(x.at(a), y.at(b)) for a, b, *_ in piece]
         bounded = [row for row in piece if math.isfinite(row[2]) and math.isfinite(row[3])]
-        if len(curve.x) <= FEW:
+        if len(curve.x) <= FEW_POINTS:
             drawn += [line([(x.at(a), y.at(low)), (x.at(a), y.at(high))], "bar") for a, _, low, high in bounded]
             drawn += [mark(style.marker, *point, 3.6) for point in points]
         elif len(bounded) > 1:
@@ -75,9 +75,9 @@ def _pieces(curve: Curve) -> list[list[tuple[float, float, float, float]]]:
 
 
 def _thinned(curve: Curve) -> Curve:
-    """At most `MOST` points, evenly spread, the first and the last among them."""
+    """At most `MOST_POINTS` points, evenly spread, the first and the last among them."""
     n = len(curve.x)
-    if n <= MOST:
+    if n <= MOST_POINTS:
         return curve
-    kept = sorted({round(place * (n - 1) / (MOST - 1)) for place in range(MOST)})
+    kept = sorted({round(place * (n - 1) / (MOST_POINTS - 1)) for place in range(MOST_POINTS)})
     return Curve(*([part[place] for place in kept] for part in curve))

@@ -1,4 +1,4 @@
-"""How what is known of a difference is drawn: in colour, in mark and in words."""
+"""How a verdict is drawn: by colour, mark and words."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from auglik.report.figures.svg import Drawing, mark, text
 
 
 class Look(NamedTuple):
-    """Of one outcome: `word` stands beside the mark."""
+    """Of one outcome: `word` is next to the mark."""
 
     colour: str
     marker: str

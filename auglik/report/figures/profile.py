@@ -15,7 +15,7 @@ LEFT, TOP, ROW = 118.0, 26.0, 22.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """A panel: conditions by group, and every cell's score under each, in that order; NaN where there is none."""
+    """A panel: conditions by group, and every cell's score under each, in that order; NaN if there is none."""
 
     title: str
     axis: str

@@ -1,4 +1,4 @@
-"""Where on a picture a value stands, and at which values its axis has ticks."""
+"""Where a value is on a picture, and the ticks of its axis."""
 
 import math
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The pixel; values beyond the axis stand at its ends."""
+        """The pixel; values beyond the axis are at its ends."""
         low, high, value = (self._unit(one) for one in (self.low, self.high, min(max(value, self.low), self.high)))
         return self.start + (self.end - self.start) * (value - low) / (high - low)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """About so many round values."""
+        """About `count` round values."""
         if self.log and self.high / self.low > 3:
             return _log_ticks(self.low, self.high, count)
         step = _step((self.high - self.low) / count)

@@ -11,8 +11,8 @@ from auglik.report.figures.svg import Drawing, group, line, mark
 
 LEFT, TOP, BOTTOM = 46.0, 26.0, 262.0
 WIDE = 8.0
-"""Scores that span so many times their least are drawn on a logarithmic axis."""
-MOST = 400
+"""Scores that span this many times their least are drawn on a logarithmic axis."""
+MOST_DOTS = 400
 """Runs beyond which these are not drawn, their means alone."""
 
 
@@ -24,7 +24,7 @@ class Dots(NamedTuple):
 
 
 class Scatter(NamedTuple):
-    """A panel: less is better on either axis."""
+    """A panel: lower is better on both axes."""
 
     x_title: str
     y_title: str
@@ -40,7 +40,7 @@ def scatter(panel: Scatter, styles: Mapping[str, Style], label: str) -> Drawing:
     x = covering(xs, LEFT, WIDTH - 10, log=_wide(xs))
     y = covering(ys, BOTTOM, TOP, log=_wide(ys))
     inside = [_diagonal(x, y)] if panel.equal else []
-    every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST
+    every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST_DOTS
     for cell, dots in panel.cells.items():
         drawn = [
             mark("o", x.at(a), y.at(b), 1.7, "run") for a, b in zip(*dots, strict=True) if every and a - a == b - b == 0
@@ -60,7 +60,7 @@ def _wide(values: Sequence[float]) -> bool:
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """With its standard error, 0 where there is one value."""
+    """With its standard error, 0 if there is one value."""
     n = len(values)
     mean = sum(values) / n
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n) if n > 1 else 0.0

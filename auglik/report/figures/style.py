@@ -10,7 +10,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = COLOURS = (
 
 OF_CELLS = ("blue", "vermilion", "green", "purple", "orange", "sky", "grey")
 """Classes of templates/figure.css: without yellow, which is faint on white, and black, which is the references'."""
-LINES = ("", "dashed", "dash-dot", "dotted")
+LINE_STYLES = ("", "dashed", "dash-dot", "dotted")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
@@ -35,6 +35,6 @@ def styles(cells: Iterable[str], references: Iterable[str]) -> dict[str, Style]:
     for cell in cells:
         place = sum(other not in black for other in found)
         colour = OF_CELLS[place % len(OF_CELLS)]
-        line = LINES[(place + 2 * (place // len(OF_CELLS))) % len(LINES)]
+        line = LINE_STYLES[(place + 2 * (place // len(OF_CELLS))) % len(LINE_STYLES)]
         found[cell] = Style("black", "", "o") if cell in black else Style(colour, line, MARKERS[place % len(MARKERS)])
     return found

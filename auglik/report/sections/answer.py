@@ -12,7 +12,7 @@ from auglik.report.sections.scores import over_seeds
 from auglik.scoring.intervals import FAMILY_WISE
 
 NAMED = 8
-"""Cells that the headline names of each outcome."""
+"""Cells that the headline names per outcome."""
 
 
 def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> Section:
@@ -40,7 +40,7 @@ def headline(rows: Sequence[Primary], family: int) -> str:
             ("worse", "worse"),
             ("equal", "practically equal"),
             ("undecided", "undecided"),
-            ("unknown", "about which nothing can be said for other seeds and images"),
+            ("unknown", "for which nothing can be concluded about other seeds and images"),
         )
         if kind in groups
     ]
@@ -52,8 +52,8 @@ def headline(rows: Sequence[Primary], family: int) -> str:
     if set(groups) == {"unknown"}:
         return head
     return (
-        f"{head} Where differences between seeds are about normal, at most {FAMILY_WISE:.0%} of comparisons call any "
-        f"cell better or worse that is not, and at most {FAMILY_WISE:.0%} any practically equal that is not{all_of}."
+        f"{head} If differences between seeds are roughly normal, at most {FAMILY_WISE:.0%} of comparisons call any "
+        f"cell better or worse when it is not, and at most {FAMILY_WISE:.0%} any practically equal when not{all_of}."
     )
 
 
@@ -80,10 +80,10 @@ def _table(collected: Collected, inference: Inference) -> Table:
     )  # fmt: skip
     return Table(
         key="primary",
-        caption="Clean NLL against the reference, in nats a test image: less is better",
+        caption="Clean NLL against the reference, in nats per test image: lower is better",
         columns=columns,
         rows=tuple(rows),
-        note=f"Intervals are each cell's own, by its own variance over seeds; the verdict and its p allow for all "
+        note=f"Each interval is for one cell, from its own variance over seeds; the verdict and its p account for all "
         f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats.",
     )
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.inference.calibration import Calibration, summary
-from auglik.inference.calibration.bins import Array
 from auglik.inference.calibration.results import Band, CellCalibration, Curve
 from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import Worst, worst
@@ -28,17 +27,18 @@ from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
 from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
+from auglik.system.array_types import Float64Array
 
 CAPTIONS = {
     "reliability": (
-        "Reliability: accuracy less confidence, above zero is underconfident. Posterior mean of the cell's curve with "
-        "50% and 95% bands; points are what was observed, all seeds together, greater for more images."
+        "Reliability: accuracy minus confidence; above zero is underconfident. Posterior mean of the cell's curve with "
+        "50% and 95% bands; points are the observed values of all seeds together, larger for more images."
     ),
     "confidence": (
-        "Confidence: the share of images in each bin, all seeds together. Dashed: mean confidence; solid: accuracy."
+        "Confidence: the share of images per bin, all seeds together. Dashed: mean confidence; solid: accuracy."
     ),
     "ece": (
-        "Expected calibration error of the networks at hand: its 95% interval, from 0 where they may be calibrated; "
+        "Expected calibration error of these networks: its 95% interval, starting at 0 if they may be calibrated; "
         "the debiased estimate, and the plug-in one, which is biased upwards."
     ),
 }
@@ -52,7 +52,7 @@ def calibrated(calibration: Calibration, styles: Mapping[str, Style]) -> Section
     return Section(
         "calibration",
         "Calibration",
-        (*_verdicts(cells), *(f"What is claimed of curve and line: {claim}." for claim in claims)),
+        (*_verdicts(cells), *(f"The claim about curve and line: {claim}." for claim in claims)),
         (*figures, _errors(cells), _lines(cells), _temperature(cells), _sampler(calibration), _curves(cells)),
     )
 
@@ -90,7 +90,7 @@ def _seen(curve: Curve) -> Reliability:
     seen, posterior = curve.counts > 0, curve.posterior
     bands = ((posterior.lower_95, posterior.upper_95), (posterior.lower_50, posterior.upper_50))
 
-    def kept(row: Array) -> list[float]:
+    def kept(row: Float64Array) -> list[float]:
         return [float(value) for value in row[seen]]
 
     return Reliability(
@@ -139,15 +139,15 @@ def _confidence(cells: Mapping[str, CellCalibration], styles: Mapping[str, Style
 
 
 def calibration_warnings(calibration: Calibration) -> list[str]:
-    """That the sampler cannot be relied on."""
+    """That the sampler is unreliable."""
     return calibration.diagnostics.warnings("the calibration model")
 
 
 def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
-    """Which cells are miscalibrated, and how much the others may be, in sentences."""
+    """Which cells are miscalibrated, and by how much the others may be, in sentences."""
     found = [name for name, cell in cells.items() if cell.ece.lower > 0]
     others = [f"{name} {100 * cell.ece.upper:.2f}%" for name, cell in cells.items() if name not in found]
-    test = "each cell by a test of its own that calls calibrated networks so in about 2.5% of cases"
+    test = "each cell by a separate test that calls calibrated networks so in about 2.5% of cases"
     said = [f"Miscalibrated, {test}: {listed(found)}."]
     if others:
         said.append(f"May be calibrated, with an ECE of at most (a 97.5% limit for each cell): {listed(others)}.")
@@ -177,8 +177,8 @@ def _errors(cells: Mapping[str, CellCalibration]) -> Table:
     bins = {cell.histogram.shape[1] for cell in cells.values()}.pop()
     note = (
         "Estimates: means ± standard errors over seeds. The debiased ones are 0 in expectation if a model is "
-        "calibrated; the others are positive however well it is. The interval is for the mean ECE of the networks at "
-        f"hand, in {bins} bins, on other images like these; where it starts at 0 they may be calibrated, and its end "
+        "calibrated; the others are positive even then. The interval is for the mean ECE of these "
+        f"networks, in {bins} bins, on other images like these; if it starts at 0 they may be calibrated, and its end "
         "is a 97.5% limit."
     )
     return Table(key="ece", caption="Calibration errors on clean test images", columns=columns, rows=rows, note=note)
@@ -202,7 +202,7 @@ def _lines(cells: Mapping[str, CellCalibration]) -> Table:
         caption="Logistic recalibration: logit p(correct) = intercept + slope logit(confidence)",
         columns=("cell", "slope [95%]", "intercept [95%]", "slope says", "seeds' errors on an image correlate"),
         rows=rows,
-        note="Slope 1 and intercept 0 are calibrated; a slope below 1 means that overconfidence grows with confidence.",
+        note="Slope 1 and intercept 0 mean calibrated; a slope below 1, that overconfidence grows with confidence.",
     )
 
 
@@ -222,11 +222,11 @@ def _temperature(cells: Mapping[str, CellCalibration]) -> Table:
     )  # fmt: skip
     return Table(
         key="temperature",
-        caption="Temperature scaling: one temperature a run, chosen on its validation images, scored on the test "
+        caption="Temperature scaling: one temperature per run, chosen on its validation images, scored on the test "
         "images",
         columns=columns,
         rows=tuple(rows),
-        note="A temperature above 1 softens. At a bound: validation NLL still falls there, as with few validation "
+        note="A temperature above 1 softens. At a bound: validation NLL still falls there, e.g. with few validation "
         "images.",
     )
 
@@ -273,7 +273,7 @@ def _sampler(calibration: Calibration) -> Table:
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(
         key="sampler-calibration",
-        caption=f"The calibration model's sampler: {found.chains} chains of {found.draws:,} draws a cell",
+        caption=f"The calibration model's sampler: {found.chains} chains of {found.draws:,} draws per cell",
         columns=("quantity", "worst R-hat", "least bulk ESS", "least tail ESS", "divergences"),
         rows=(*rows, Row("all parameters", everything)),
     )

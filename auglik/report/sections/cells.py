@@ -1,4 +1,4 @@
-"""What the cells are: objective, views, how soft their labels were, and whether their settings were tuned."""
+"""The cells: objective, views, how soft their labels were, and whether their settings were tuned."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Tried:
 
 
 def cells(collected: Collected) -> Section:
-    """Objectives and views of all cells; remarks on them; the tuning table where there is one."""
+    """Objectives and views of all cells; remarks on them; the tuning table if there is one."""
     tuning = read_tuning(collected.folder)
     said = [f"{name}: {text}." for name, cell in collected.cells.items() for text in remarks(cell.config)]
     items = [_objectives(collected), _views(collected)] + ([_tuning(tuning)] if tuning else [])
@@ -36,7 +36,7 @@ def cells(collected: Collected) -> Section:
 
 
 def read_tuning(folder: Path) -> list[Tried]:
-    """The rows of tuning.csv; none where cells were not tuned. Raises InputError where it cannot be read."""
+    """The rows of tuning.csv; none where cells were not tuned. Raises InputError if it cannot be read."""
     path = folder / TUNING_CSV
     if not path.is_file():
         return []
@@ -57,7 +57,7 @@ def _tried(row: Mapping[str, str]) -> Tried:
 
 
 def tuning_warning(collected: Collected) -> str | None:
-    """That cells were not tuned, or which were not; None where all were."""
+    """That cells were not tuned, or which were not; None if all were."""
     tuned = {row.cell for row in read_tuning(collected.folder) if row.chosen}
     rest = [name for name in collected.cells if name not in tuned]
     if not rest or len(collected.cells) == 1:
@@ -90,13 +90,13 @@ def _objectives(collected: Collected) -> Table:
     )
     return Table(
         key="objectives",
-        caption="Objectives, and what their labels were like in the last epoch",
+        caption="Objectives, and their labels in the last epoch",
         columns=("cell", "likelihood", "aggregator", "views K", "label entropy, nats", "negative gradient weights %",
          "learning rate", "seeds"),
         rows=rows,
         note="Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C that a view comes with, "
-        "used or not by the likelihood. A cell that differs in it is trained with more or less smoothing, so that its "
-        "difference isn't one of the coupling between view and label alone.",
+        "whether or not the likelihood uses it. A cell that differs in it is trained with more or less smoothing, so "
+        "the difference is not due to the coupling between view and label alone.",
     )  # fmt: skip
 
 
@@ -119,13 +119,13 @@ def _views(collected: Collected) -> Table:
         caption="Views",
         columns=("cell", "data set", "network", "epochs", "views in training", "shares with the reference"),
         rows=rows,
-        note="By the digests of every seed's draws: whether the same images came together in every step, in the same "
-        "views, and whether the scores are of the same test images and evaluation views.",
+        note="By the digests of every seed's draws: whether every step had the same images, in the same "
+        "views, and whether the scores are on the same test images and evaluation views.",
     )
 
 
 def pairing(cell: Cell, reference: Cell) -> str:
-    """Which draws of a cell are those of its reference, on all seeds that both have."""
+    """Which draws a cell shares with its reference, on all seeds that both have."""
     if cell is reference:
         return "is the reference"
     shared = [(run, reference.runs[seed]) for seed, run in cell.runs.items() if seed in reference.runs]
@@ -152,7 +152,7 @@ def _shared_views(shared: Sequence[tuple[Run, Run]]) -> list[str]:
 def _tuning(rows: Sequence[Tried]) -> Table:
     return Table(
         key="tuning",
-        caption=f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on seeds of its own",
+        caption=f"Tuning: every cell chose its {rows[0].setting} from one grid by validation NLL, on separate seeds",
         columns=("trial", "validation NLL", "seeds", "chosen"),
         rows=tuple(
             Row(

@@ -1,6 +1,7 @@
 """Differences under corruption: of the mean, by category, severity and corruption; occluded and mollified."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 from auglik.inference.corruption import (
     MOLLIFIED,
@@ -21,9 +22,8 @@ from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured
 from auglik.scoring.intervals import FAMILY_WISE
 
-NAN = float("nan")
 EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
-NOTHING = Posited(mean=NAN, lower=NAN, upper=NAN, p_better=NAN, p_adjusted=NAN)
+NOTHING = Posited(mean=nan, lower=nan, upper=nan, p_better=nan, p_adjusted=nan)
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:
@@ -46,8 +46,8 @@ def corrupted_sentences(corrupted: Corrupted, found: Measured) -> list[str]:
     if rows:
         sizes = ", ".join(f"{family} {size}" for family, size in corrupted.sizes.items())
         head = [
-            "Exploratory: differences in NLL under corruption for new seeds on these images. Words hold family-wise at "
-            f"{FAMILY_WISE:.0%}, by Holm over each family's comparisons ({sizes})."
+            "Exploratory: differences in NLL under corruption for new seeds on these images. Verdicts hold family-wise "
+            f"at {FAMILY_WISE:.0%}, by Holm over each family's comparisons ({sizes})."
         ]
     return [*map(found.caption, head), *(row.verdict for row in rows)]
 
@@ -58,7 +58,7 @@ def corrupted_items(corrupted: Corrupted, found: Measured) -> list[Item]:
     if not rows:
         return []
     caption = found.caption(
-        "Exploratory: NLL under corruption less the reference's, mean and 95% interval; to the left of zero is better. "
+        "Exploratory: NLL under corruption minus the reference's, mean and 95% interval; left of zero is better. "
         "Each panel has its own scale."
     )
     key = found.key("corrupted-forest")
@@ -103,7 +103,7 @@ def _forest(title: str, rows: Mapping[str, Posited]) -> Forest:
         for cell, one in rows.items()
     ]
     return Forest(
-        title=title.capitalize(), axis="NLL less the reference's, nats", unit=LIKELIHOOD, lines=lines, likelihood=True
+        title=title.capitalize(), axis="NLL minus the reference's, nats", unit=LIKELIHOOD, lines=lines, likelihood=True
     )
 
 
@@ -125,7 +125,7 @@ def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
     return Table(
         key=found.key("corrupted"),
         caption=found.caption(
-            "Exploratory: NLL under corruption less the reference's, by category, in nats: less is better"
+            "Exploratory: NLL under corruption minus the reference's, by category, in nats: lower is better"
         ),
         columns=(*columns, "paired seeds", "against"),
         rows=tuple(
@@ -141,7 +141,7 @@ def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:
             for row in rows
         ),
         note="Means and Student's 95% intervals of one cell and column, for new seeds on these corrupted images; the "
-        "draw of test images is not in them. * marks p < 0.05 by Holm over all cells, for categories over "
+        "draw of test images is not included. * marks p < 0.05 by Holm over all cells, and for categories over "
         "these as well.",
     )
 
@@ -151,7 +151,7 @@ def _by_target(rows: Sequence[CorruptedCell], found: Measured, family: str) -> T
     return Table(
         key=found.key(f"corrupted-{family}"),
         caption=found.caption(
-            f"Exploratory: NLL less the reference's by {family} [95%], in nats; * p < 0.05 by Holm over all"
+            f"Exploratory: NLL minus the reference's by {family} [95%], in nats; * p < 0.05 by Holm over all"
         ),
         columns=("cell", *(name.replace("_", " ") for name in names)),
         rows=tuple(
@@ -165,7 +165,7 @@ def _better(rows: Sequence[CorruptedCell], found: Measured) -> Table:
     titles = [family if family == OVERALL else f"{family} {name}".replace("_", " ") for family, name in keys]
     return Table(
         key=found.key("corrupted-better"),
-        caption=found.caption("Exploratory: probability in % that NLL is less than the reference's"),
+        caption=found.caption("Exploratory: probability in % that NLL is lower than the reference's"),
         columns=("cell", *titles),
         rows=tuple(
             Row(

@@ -1,4 +1,4 @@
-"""All other metrics, exploratory, and what the primary endpoint's uncertainty is made of."""
+"""All other metrics, exploratory, and the components of the primary endpoint's uncertainty."""
 
 from auglik.inference.differences.power import CAP, HELD, POWER
 from auglik.inference.differences.rows import Inference, Metric, Primary
@@ -16,7 +16,7 @@ def differences(inference: Inference) -> Section:
         "differences",
         "Other differences",
         (
-            "Exploratory, all but clean NLL: paired by seed, for new seeds on these test images; 95% intervals of one "
+            "Exploratory, except clean NLL: paired by seed, for new seeds on these test images; 95% intervals of one "
             "cell and metric, by Student's t. * marks p < 0.05 by Holm over the cells of a metric, not over metrics.",
         ),
         (*tables, _marginal(inference, by_key), _components(inference)),
@@ -50,7 +50,7 @@ def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Ta
     rows = tuple(Row(row.cell, (_entry(by_key[row.cell, MARGINAL.name], MARGINAL),)) for row in inference.primary)
     return Table(
         key="differences-marginal",
-        caption="Differences of the bias-corrected marginal log-likelihood [95% intervals]: more is better",
+        caption="Differences of the bias-corrected marginal log-likelihood [95% intervals]: higher is better",
         columns=("cell", MARGINAL.title),
         rows=rows,
     )
@@ -59,22 +59,22 @@ def _marginal(inference: Inference, by_key: dict[tuple[str, str], Metric]) -> Ta
 def _components(inference: Inference) -> Table:
     columns = (
         "cell", "seeds", "images", "seed SD", "image SD", "residual SD", "new seeds, 95%", "new images, 95%",
-        "seeds to tell",
+        "seeds to decide",
     )  # fmt: skip
     return Table(
         key="components",
-        caption="Where the uncertainty of clean NLL's difference comes from: seeds and test images crossed",
+        caption="Sources of uncertainty in the difference of clean NLL: seeds and test images crossed",
         columns=columns,
         rows=tuple(Row(row.cell, _parts(row)) for row in inference.primary),
-        note="Standard deviations of a seed's mean, of an image's mean and of what is left, in nats (method of "
-        f"moments; 0 where the estimate is negative). The last column: how many seeds in all would tell with a chance "
-        f"of {POWER:.0%}, an {HELD:.0%} interval; it is as wide as few seeds leave it.",
+        note="Standard deviations of a seed's mean, of an image's mean and of the residual, in nats (method of "
+        f"moments; 0 where the estimate is negative). The last column: how many seeds in total decide with probability "
+        f"{POWER:.0%}, with an {HELD:.0%} interval, which is wide if there are few seeds.",
     )
 
 
 def _parts(row: Primary) -> tuple[Shown, ...]:
     needed = row.seeds_needed
-    more = words("told" if row.effect and not needed else "")
+    more = words("decided" if row.effect and not needed else "")
     if needed is not None:
         ends = (f"{one}" if one else f"more than {CAP}" for one in (needed.lower, needed.upper))
         more = words("more test images" if needed.images_limit > 0.5 else " to ".join(dict.fromkeys(ends)))

@@ -1,8 +1,9 @@
-"""Differences in every endpoint as pictures: a forest of those that a person weighs, and a heat map of all."""
+"""Differences in every endpoint as pictures: a forest of the main ones, and a heat map of all."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import NamedTuple
 
 from auglik.inference.corruption import Corrupted, Posited
@@ -14,7 +15,6 @@ from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
 from auglik.report.figures.outcome import OUTCOMES, key
 from auglik.scoring.columns import PART_TITLES, PRINTED
 
-NAN = float("nan")
 LIKELIHOOD = "nats (likelihood)"
 
 
@@ -29,27 +29,27 @@ class Endpoint:
     less: bool = True
 
 
-UNITS = {"%": "points"}
+DIFFERENCE_UNITS = {"%": "points"}
 """Of the difference of two values in a unit, where they are others."""
-MARGINAL = Endpoint(metric="marginal_log_likelihood_corrected", title="marginal", unit="nats", less=False)
+MARGINAL_ENDPOINT = Endpoint(metric="marginal_log_likelihood_corrected", title="marginal", unit="nats", less=False)
 PANELS: Mapping[str, tuple[Endpoint, ...]] = {
     title: tuple(
         Endpoint(
             metric=f"{part}_{column.name}",
             title=column.label,
-            unit=UNITS.get(column.unit, column.unit),
+            unit=DIFFERENCE_UNITS.get(column.unit, column.unit),
             scale=column.scale,
         )
         for column in PRINTED
     )
-    + (MARGINAL,) * (part == "folded")
+    + (MARGINAL_ENDPOINT,) * (part == "folded")
     for part, title in PART_TITLES.items()
 }
 WEIGHED = (
     (Endpoint(metric="clean_error", title="Clean error", unit="percentage points", scale=100.0), False),
     (Endpoint(metric="mollified_nll", title="Mollified NLL", unit="nats"), True),
 )
-"""What stands beside the primary endpoint, and whether it is a likelihood."""
+"""The panels next to the primary endpoint, and whether each is a likelihood."""
 
 
 class Difference(NamedTuple):
@@ -70,9 +70,9 @@ def forests(inference: Inference) -> Iterator[Figure]:
             panels.append(_exploratory(endpoint, found, likelihood))
         equal = f"; shaded: practically equal, within ±{inference.rope:g} nats" if inference.rope else ""
         caption = (
-            f"Differences from {reference}, to the left of zero is better; in brackets, what nats are as a change of "
+            f"Differences from {reference}; left of zero is better. In brackets, nats as a change of "
             f"the likelihood of the right label{equal}. Clean NLL, the primary endpoint, is for new seeds and images, "
-            "the rest, exploratory, for new seeds. Intervals: each cell's own 95%, words allow for all cells (Holm)."
+            "the rest, exploratory, for new seeds. Intervals: 95% per cell; verdicts account for all cells (Holm)."
         )
         drawings = tuple(forest(panel, f"{panel.title}: {_said(panel)}") for panel in panels)
         data = tuple(datum for panel in panels for datum in _data(panel))
@@ -99,8 +99,8 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
             _map("NLL under corruption", [Endpoint(metric=name, title=name, unit="nats") for name in parts], tiles)
         )
     caption = (
-        "All endpoints: difference from the reference. Filled tiles with a mark are decided, the deeper the greater "
-        "beside the endpoint's greatest; with cut corners, the data cannot tell. All but clean NLL is exploratory."
+        "All endpoints: difference from the reference. Filled tiles with a mark are decided, deeper for greater "
+        "differences relative to the endpoint's greatest; hatched ones are undecided. All but clean NLL is exploratory."
     )
     drawings = [heat_map(panel, f"{panel.title}: {_counted(panel)}") for panel, _ in panels]
     shown = [tile.outcome for panel, _ in panels for tiles in panel.tiles.values() for tile in tiles]
@@ -147,7 +147,7 @@ def _primary(rows: Sequence[Primary], rope: float) -> Forest:
 
 def _of_primary(row: Primary) -> tuple[float, float, float]:
     if row.effect is None:
-        return row.mean, NAN, NAN
+        return row.mean, nan, nan
     return row.effect.mean, row.effect.lower, row.effect.upper
 
 
@@ -157,7 +157,7 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
         mean, lower, upper = (endpoint.scale * value for value in (row.mean, row.lower, row.upper))
         said = in_words(mean, likelihood=likelihood)
         lines.append(Line(label=cell, mean=mean, lower=lower, upper=upper, outcome=_outcome(row), shown=said))
-    axis = f"{endpoint.title.split()[-1]} less the reference's, {endpoint.unit}"
+    axis = f"{endpoint.title.split()[-1]} minus the reference's, {endpoint.unit}"
     return Forest(
         title=f"{endpoint.title}, exploratory", axis=axis, unit=LIKELIHOOD if likelihood else "points", lines=lines,
         likelihood=likelihood,
@@ -165,7 +165,7 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
 
 
 def in_words(mean: float, *, likelihood: bool) -> str:
-    """A difference as it stands in a forest: of an NLL with the change of the likelihood in per cent."""
+    """A difference as a forest shows it: for an NLL with the change of the likelihood in percent."""
     if not math.isfinite(mean):
         return "–"
     return f"{compact(mean, 'nats')} ({compact(percent(mean), '%')}%)" if likelihood else compact(mean, "points")

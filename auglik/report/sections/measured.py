@@ -1,4 +1,4 @@
-"""What was measured of runs under conditions: looked up by condition, averaged over seeds."""
+"""Measurements of runs under conditions: looked up by condition, averaged over seeds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ class Measured:
     """The set's name."""
     images: int
     left_out: tuple[str, ...]
-    """Runs that were not measured, or under other conditions."""
+    """Runs that were not measured, or under different conditions."""
     data: str = ""
-    """The data set, where there are several."""
+    """The data set, if there are several."""
 
     def key(self, text: str) -> str:
         """A key of the data set's own."""
@@ -77,7 +77,7 @@ class Measured:
 
 
 def measured(cells: Mapping[str, Cell]) -> Measured | None:
-    """The runs under the conditions that most were measured under; None where none was measured."""
+    """The runs under the conditions that most were measured under; None if none was measured."""
     runs = [(name, run) for name, cell in cells.items() for run in cell.runs.values()]
     suites = Counter(_suite(run) for _, run in runs if run.robustness)
     if not suites:

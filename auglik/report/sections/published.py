@@ -1,4 +1,4 @@
-"""The papers' figures beside ours, where data set, network and augmentation match, and what else differs."""
+"""The papers' figures next to ours, if data set, network and augmentation match, and what else differs."""
 
 import csv
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Protocol:
 
 
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
-PROTOCOLS = {
+PUBLISHED_PROTOCOLS = {
     "heinonen2025": Protocol(
         epochs=300, seeds=None, images=SMALL, batch=128, soft_objective="cross-entropy with smoothed labels"
     ),
@@ -93,10 +93,10 @@ def published(collected: Collected) -> Section:
         return Section("published", title, (f"Nothing published matches: {_ours(collected)}.",), ())
     sentence = (
         "Rows match in data set, network, augmentation and mollification; the last column says what else differs. A "
-        "difference between ours and theirs is one of protocols too."
+        "difference between ours and theirs also reflects the protocols."
     )
-    columns = ("cell and figure", "published", "ours", "ours less theirs", "what differs in protocol")
-    note = "ECE of Heinonen et al. is averaged over batches of 100 images, ours on clean images likewise."
+    columns = ("cell and figure", "published", "ours", "ours minus theirs", "what differs in protocol")
+    note = "ECE of Heinonen et al. is averaged over batches of 100 images; so is ours on clean images."
     return Section(
         "published",
         title,
@@ -205,7 +205,7 @@ def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
 
 def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
-    config, theirs = cell.config, PROTOCOLS[figure.source]
+    config, theirs = cell.config, PUBLISHED_PROTOCOLS[figure.source]
     images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"

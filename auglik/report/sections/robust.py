@@ -23,7 +23,7 @@ Styles = Mapping[str, Style]
 
 
 def robustness(collected: Collected, styles: Styles, corrupted: Corrupted | None = None) -> Section | None:
-    """What was measured of the runs, and what can be said of it, data set by data set; None where nothing was."""
+    """The runs' robustness scores and conclusions from them, data set by data set; None if nothing was measured."""
     of_data = by_data(collected)
     sentences: list[str] = []
     items: list[Item] = []
@@ -45,7 +45,7 @@ def _conditions(found: Measured) -> list[str]:
         f"Every run under the same conditions, on {found.images:,} test images; corruptions: {found.corruptions}; "
         "means ± standard errors over seeds."
     )
-    left_out = f"Not measured, or under other conditions, so left out here: {listed(found.left_out)}."
+    left_out = f"Not measured, or under different conditions, so left out here: {listed(found.left_out)}."
     return [found.caption(said), *([left_out] if found.left_out else [])]
 
 
@@ -56,7 +56,7 @@ def _items(found: Measured, styles: Styles) -> list[Item]:
         items += _corruptions(found, styles)
     if "occlusion" in kinds:
         title = "One black square or rectangle"
-        items += _along(found, styles, "occlusion", found.names("occlusion"), "really covered area %", 100, title)
+        items += _along(found, styles, "occlusion", found.names("occlusion"), "area actually covered %", 100, title)
     if "mollified" in kinds:
         items += _along(found, styles, "mollified", ("noise", "blur"), "temperature t", 1, "Mollified test images")
     if "human" in kinds:
@@ -126,7 +126,7 @@ def _profiles(found: Measured, styles: Styles, category_of: Mapping[str, str]) -
                 scores=scores,
             )
         )
-    caption = found.caption("Corruption profiles: where each cell is hurt most. Less is better.")
+    caption = found.caption("Corruption profiles: where each cell suffers most. Lower is better.")
     drawings = [profile(panel, styles, panel.title) for panel in panels]
     cells = legend({cell: styles[cell] for cell in found.cells}, "The cells")
     return Figure(key=found.key("profiles"), caption=caption, drawings=(*drawings, cells), data=tuple(data))
@@ -189,10 +189,10 @@ def _human(found: Measured) -> Table:
     )
     return Table(
         key=found.key("human"),
-        caption=found.caption("Against the answers of people"),
+        caption=found.caption("Against human answers"),
         columns=("cell", *(title for title, *_ in columns)),
         rows=rows,
-        note="Expected: over labels drawn from people's answers. Excess: beyond people's own distribution as "
+        note="Expected: over labels drawn from human answers. Excess: beyond the human distribution itself as "
         "prediction.",
     )
 

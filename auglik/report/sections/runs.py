@@ -18,7 +18,7 @@ def runs(collected: Collected) -> Section:
     return Section(
         "runs",
         "Every run",
-        ("Settings are those that decide a run's numbers; a digest stands for all that was drawn.", *_own(collected)),
+        ("Settings are those that determine a run's numbers; a digest identifies all random draws.", *_own(collected)),
         tuple(_cell(cell) for cell in collected.cells.values()),
     )
 
@@ -29,7 +29,7 @@ def _own(collected: Collected) -> list[str]:
     for run in (run for cell in collected.cells.values() for run in cell.runs.values()):
         code = run.results.own_code or {}
         found |= dict.fromkeys(f"{name} ({digest[:DIGEST]})" for name, digest in code.items())
-    return [f"Code beside auglik's own, by the SHA-256 of its source: {listed(list(found))}."] if found else []
+    return [f"Code other than auglik's, by the SHA-256 of its source: {listed(list(found))}."] if found else []
 
 
 def _cell(cell: Cell) -> Details:

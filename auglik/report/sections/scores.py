@@ -15,22 +15,22 @@ from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
 from auglik.scoring.predictions import Predictions, part_of
 
-PARTS = PART_TITLES | {
-    "mollified": "Mollified test images: every view is a prediction of its own",
+TITLED_PARTS = PART_TITLES | {
+    "mollified": "Mollified test images: every view is a separate prediction",
     "folded": "Test views folded as each objective predicts",
 }
-COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
-BINS = 15
+SCORE_COLUMNS = (*PRINTED, DEBIASED_ECE, *REPORTED[len(PRINTED) :])
+ECE_BINS = 15
 
 
 def scores(collected: Collected) -> Section:
     """Clean, mollified and folded scores, and the marginal log-likelihood under the evaluation views."""
-    tables = tuple(_part(part, title, collected) for part, title in PARTS.items())
+    tables = tuple(_part(part, title, collected) for part, title in TITLED_PARTS.items())
     return Section(
         "scores",
         "Scores",
         (
-            "Cells are scored alike, whatever they were trained with, by categorical log-probabilities. Means ± "
+            "All cells are scored alike, however they were trained, by categorical log-probabilities. Means ± "
             "standard errors over seeds.",
             *scored_on(collected),
         ),
@@ -51,7 +51,7 @@ def scored_on(collected: Collected) -> list[str]:
             said.append(f"All cells of one data set are scored on the same {what}.")
         for groups in several:
             texts = "; ".join(", ".join(names) for names in groups.values())
-            said.append(f"Not of the same {what}, and not to be compared but within a group: {texts}.")
+            said.append(f"Not scored on the same {what}, so comparable only within a group: {texts}.")
     return said
 
 
@@ -74,7 +74,7 @@ def _part(part: str, title: str, collected: Collected) -> Table:
     return Table(
         key=f"scores-{part}",
         caption=title,
-        columns=("cell", "seeds", *(column.title for column in COLUMNS)),
+        columns=("cell", "seeds", *(column.title for column in SCORE_COLUMNS)),
         rows=rows,
         note=note,
     )
@@ -83,12 +83,12 @@ def _part(part: str, title: str, collected: Collected) -> Table:
 def _scores(part: str, cell: Cell) -> tuple[Shown, ...]:
     values = {column: cell.scores(f"{part}_{column.name}") for column in REPORTED}
     values[DEBIASED_ECE] = [_debiased(run.predictions, part) for run in cell.runs.values()]
-    return count(len(cell.runs)), *(over_seeds(values[one], one.digits, one.scale) for one in COLUMNS)
+    return count(len(cell.runs)), *(over_seeds(values[one], one.digits, one.scale) for one in SCORE_COLUMNS)
 
 
 def _debiased(run: Predictions, part: str) -> float:
     try:
-        return debiased(outcomes(*part_of(run, part)), equal_width(BINS))
+        return debiased(outcomes(*part_of(run, part)), equal_width(ECE_BINS))
     except InputError:  # a diverged run: its NLL says so
         return float("nan")
 
@@ -121,7 +121,7 @@ def _marginal(collected: Collected) -> Table:
         columns=columns,
         rows=tuple(rows),
         note="The plain estimate is biased downwards, by an amount that differs between cells. PSIS: the views' "
-        "weights are Pareto-smoothed; where k > 0.7 the views at hand have not seen the tail, and more are needed.",
+        "weights are Pareto-smoothed; where k > 0.7 the views do not cover the tail, and more are needed.",
     )
 
 
@@ -135,7 +135,7 @@ def _smoothed(run: Predictions) -> tuple[float, float]:
 
 
 def _ensembles(collected: Collected) -> tuple[Table, ...]:
-    """The seeds of every cell as one classifier; empty where no cell has several."""
+    """The seeds of every cell as one classifier; empty if no cell has several."""
     found = [
         score(name, {seed: run.predictions for seed, run in cell.runs.items()})
         for name, cell in collected.cells.items()

@@ -1,4 +1,4 @@
-"""What the networks saw: the very views that runs were trained on, drawn again from their keys."""
+"""What the networks saw: the exact views that runs were trained on, drawn again from their keys."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from auglik.runs.resolved import resolved, settings_hash
 from auglik.views import Draws
 
 IMAGES, VIEWS, SHEETS = 4, 4, 6
-"""At most so many images, views of each, and sheets."""
+"""The most images, views of each, and sheets."""
 
 
 def seen(collected: Collected, data_dir: Path) -> Section:
@@ -44,7 +44,7 @@ def seen(collected: Collected, data_dir: Path) -> Section:
     if more := [cell.name for cells in list(groups.values())[SHEETS:] for cell in cells]:
         said.append(f"Not shown, to keep this page short: the views of {listed(more)}.")
     caption = (
-        "Views of the first epoch and the first seed: each image as it is, then what it was trained on; its role, "
+        "Views of the first epoch and the first seed: each image, then its training views with role, "
         "temperature t and label decay γ."
     )
     figures = (
@@ -55,12 +55,12 @@ def seen(collected: Collected, data_dir: Path) -> Section:
 
 
 def _identity(cell: Cell) -> object:
-    """What views depend on: the digests of the draws of every seed, and the data."""
+    """What views depend on: the digests of every seed's draws, and the data."""
     return cell.config.dataset, *((seed, run.results.views_digest) for seed, run in cell.runs.items())
 
 
 def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, list[Datum]]:
-    """Raises InputError where the data set is not here or is another one."""
+    """Raises InputError if the data set is missing or a different one."""
     config, trained = run.config, resolved(run.config)
     source = open_dataset(config.dataset, data_dir)
     arrays = opened(source, "train")

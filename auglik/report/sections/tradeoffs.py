@@ -21,7 +21,7 @@ def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | No
     figures = tuple(
         _figure(cells, styles, data if len(sets) > 1 else "", place) for place, (data, cells) in enumerate(sets.items())
     )
-    return Section("tradeoffs", "Error against likelihood", ("Nearer to the lower left corner is better.",), figures)
+    return Section("tradeoffs", "Error against likelihood", ("Closer to the lower left corner is better.",), figures)
 
 
 def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, place: int) -> Figure:
@@ -40,8 +40,8 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
     panels = [panel for panel in panels if panel.cells]
     own = {name: styles[name] for name in cells}
     caption = f"{data}: " * bool(data) + (
-        "Marks are means over seeds with bars of one standard error, dots single runs; a dotted diagonal, where it is "
-        "in sight, is no loss."
+        "Marks are means over seeds with bars of one standard error, dots are single runs; a dotted diagonal, where "
+        "shown, means no loss."
     )
     drawings = [
         scatter(one, styles, f"{one.y_title} against {one.x_title}, of {len(one.cells)} cells") for one in panels
@@ -67,7 +67,7 @@ def _title(part: str, metric: Column) -> str:
 
 
 def _score(run: Run, part: str, metric: Column) -> float:
-    """In the metric's units; NaN where it was not measured."""
+    """In the metric's units; NaN if it was not measured."""
     if part == "corrupted":
         found = [
             getattr(score, metric.name)

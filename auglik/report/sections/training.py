@@ -34,7 +34,7 @@ def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
     return Section(
         "training",
         "Training",
-        ("Training losses are those of different objectives and cannot be compared; validation scores can.",),
+        ("Training losses belong to different objectives and cannot be compared; validation scores can.",),
         (*figures, _cost(collected)),
     )
 
@@ -99,7 +99,7 @@ def _cost(collected: Collected) -> Table:
     )  # fmt: skip
     return Table(
         key="cost",
-        caption="What a run cost",
+        caption="Cost of a run",
         columns=columns,
         rows=tuple(rows),
         note="Runs share the machine, so seconds are only a guide.",

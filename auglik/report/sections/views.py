@@ -13,11 +13,11 @@ from auglik.scoring.columns import ECE, ERROR, NLL, Column
 from auglik.scoring.intervals import summary
 from auglik.settings.fields import Scalar
 
-METRICS = (NLL, ERROR, ECE)
+METRICS_BY_VIEWS = (NLL, ERROR, ECE)
 
 
 def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
-    """None where no two cells differ in K alone."""
+    """None if no two cells differ only in K."""
     groups = [cells for cells in by_rest(collected.cells).values() if len(cells) > 1]
     if not groups:
         return None
@@ -28,13 +28,13 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
             y_title=f"clean {metric.title}",
             curves={cells[0].name: _curve(cells, metric) for cells in groups},
         )
-        for metric in METRICS
+        for metric in METRICS_BY_VIEWS
     ]
-    caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ in K alone."
+    caption = "Scores against the number of views K: means over seeds ± one standard error; cells differ only in K."
     rows = tuple(
         Row(
             f"{cell.name}, K = {cell.config.views}",
-            tuple(over_seeds(cell.scores(f"clean_{one.name}"), one.digits, one.scale) for one in METRICS),
+            tuple(over_seeds(cell.scores(f"clean_{one.name}"), one.digits, one.scale) for one in METRICS_BY_VIEWS),
         )
         for cells in groups
         for cell in cells
@@ -48,7 +48,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
             Table(
                 key="views",
                 caption=caption,
-                columns=("cell", *(f"clean {metric.title}" for metric in METRICS)),
+                columns=("cell", *(f"clean {metric.title}" for metric in METRICS_BY_VIEWS)),
                 rows=rows,
             ),
         ),
@@ -56,7 +56,7 @@ def views(collected: Collected, styles: Mapping[str, Style]) -> Section | None:
 
 
 def by_rest(cells: Mapping[str, Cell]) -> dict[tuple[tuple[str, Scalar], ...], list[Cell]]:
-    """The cells by all settings but K, in the order of K."""
+    """The cells by all settings except K, in the order of K."""
     groups: dict[tuple[tuple[str, Scalar], ...], list[Cell]] = {}
     for cell in sorted(cells.values(), key=lambda cell: cell.config.views):
         rest = tuple((key, value) for key, value in flatten(cell.config).items() if key not in ("seed", "views"))

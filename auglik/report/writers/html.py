@@ -1,4 +1,4 @@
-"""The page as one HTML file that needs no network: style, script and figures are in it."""
+"""The page as one self-contained HTML file: style, script and figures are in it."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 from auglik.report.content import Details, Figure, Item, Page, Table
 from auglik.report.figures.svg import css
 
-FOLDER = "templates"
+TEMPLATE_FOLDER = "templates"
 
 
 def html(page: Page) -> str:
@@ -23,7 +23,7 @@ def html(page: Page) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("auglik.report", FOLDER),
+        loader=PackageLoader("auglik.report", TEMPLATE_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

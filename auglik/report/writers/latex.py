@@ -19,7 +19,7 @@ NUMBER = re.compile(r"(?<![\w.])[+-](?=\d|inf)")
 
 
 def latex(page: Page) -> str:
-    """Every table but those of single runs."""
+    """Every table except those of single runs."""
     details = {
         table.key
         for section in page.sections
@@ -32,7 +32,7 @@ def latex(page: Page) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which nothing is a command; signs before numbers are minus and plus signs."""
+    """Escaped text; signs before numbers become minus and plus signs."""
     escaped = "".join(SPECIAL.get(character, character) for character in text)
     return NUMBER.sub(lambda found: f"${found[0]}$", escaped)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from auglik.report.content import Page
 
-COLUMNS = ("table", "row", "column", "value", "shown")
+LONG_COLUMNS = ("table", "row", "column", "value", "shown")
 
 
 def long_rows(page: Page) -> Iterator[dict[str, object]]:
-    """A row a number; a part of an entry (a standard error, a bound) has its name after the column's."""
+    """One row per number; a part of an entry (a standard error, a bound) has its name after the column's."""
     for table in page.tables():
         for row in table.rows:
             for column, entry in zip(table.columns[1:], row.entries, strict=True):

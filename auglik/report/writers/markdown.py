@@ -1,4 +1,4 @@
-"""The page as Markdown, its figures as files beside it."""
+"""The page as Markdown, with its figures as separate files."""
 
 from auglik.report.content import Details, Figure, Item, Page, Table
 
@@ -18,7 +18,7 @@ def markdown(page: Page) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which nothing is markup."""
+    """Escaped text."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text

@@ -1,1 +1,1 @@
-"""Augmentations that are no policies, one file each."""
+"""Augmentations other than policies, one file each."""

@@ -1,4 +1,4 @@
-"""Flip, crop, rotation (the papers' FCR), each view with parameters of its own, as one gather.
+"""Flip, crop, rotation (the papers' FCR), each view with its own parameters, as one gather.
 
 The three compose into one map from output pixel to source pixel; pixels from outside the image are black. It is
 torchvision's horizontal_flip -> pad -> crop -> rotate (nearest) on uint8 images, but for sources between two pixels.
@@ -58,12 +58,12 @@ class FlipCropRotate:
         flip, top, left = (np.asarray(parameters[name], np.float32) for name in ("flip", "top", "left"))
         seen = np.clip(1 - np.abs(top) / shape.height, 0, 1) * np.clip(1 - np.abs(left) / shape.width, 0, 1)
         degrees = np.degrees(np.arctan2(parameters["sin"], parameters["cos"])).astype(np.float32)
-        places = np.array([OPERATIONS.index(name) for name in ("flip", "crop", "rotate")], np.uint8)
+        positions = np.array([OPERATIONS.index(name) for name in ("flip", "crop", "rotate")], np.uint8)
         done = np.stack([flip != 0, seen < 1, degrees != 0], 1)
         return [
             Applied(
                 share=np.ones(len(flip), np.float32),
-                operation=np.where(done, places, np.uint8(OPERATIONS.index("identity"))),
+                operation=np.where(done, positions, np.uint8(OPERATIONS.index("identity"))),
                 magnitude=np.stack([flip, 1 - seen, degrees], 1),
                 visibility=np.stack([np.ones_like(seen), seen, np.ones_like(seen)], 1),
             )

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.gaussian import add_noise, draw_strength, noised
-from auglik.views.augmentations.rectangles import area_share, check_fits, covered, draw_squares
-from auglik.views.augmentations.settings import expect
+from auglik.views.augmentations.common.boxes import area_share, check_fits, covered, draw_squares
+from auglik.views.augmentations.common.noise import add_noise, draw_strength, noised
 
 
 @dataclass(frozen=True)

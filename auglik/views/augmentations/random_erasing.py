@@ -1,4 +1,4 @@
-"""Random erasing (Zhong et al. 2020): a rectangle of random size, ratio and place shows the background."""
+"""Random erasing (Zhong et al. 2020): a rectangle of random size, ratio and position shows the background."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.background import check_background, draw_background
-from auglik.views.augmentations.boxes import erase, erased
-from auglik.views.augmentations.rectangles import boxes, draw_sizes
-from auglik.views.augmentations.settings import expect
+from auglik.views.augmentations.common.background import check_background, draw_background
+from auglik.views.augmentations.common.boxes import boxes, draw_sizes
+from auglik.views.augmentations.common.erasing import erase, erased
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A crop of random size, ratio and place, resized to the image's own size: ImageNet's, and its soft form."""
+"""A crop of random size, ratio and position, resized to the image's own size: ImageNet's, and its soft form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import check_background, draw_background, fill
-from auglik.views.augmentations.rectangles import Boxes, Sizes, boxes, draw_sizes
-from auglik.views.augmentations.settings import expect
+from auglik.settings.fields import expect
+from auglik.views.augmentation import Applied, Drawn, Parameters, Shape, one_operation
+from auglik.views.augmentations.common.background import check_background, draw_background, fill
+from auglik.views.augmentations.common.boxes import Boxes, Sizes, boxes, draw_sizes
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,10 @@ def _positions(start: Tensor, extent: Tensor, length: int) -> tuple[Tensor, Tens
 
     [V,1], [V,1] -> [V,length] each, clamped to the crop's own pixels, as the crop is made before it is resized.
     """
-    place = torch.arange(length, device=start.device)
+    position = torch.arange(length, device=start.device)
     # (i + 1/2) extent/length + start in units of 1/(2 length): whole numbers, so that borders are the same everywhere.
-    exact = (2 * place + 1) * extent + 2 * length * start
+    exact = (2 * position + 1) * extent + 2 * length * start
     outside = (exact < 0) | (exact >= 2 * length**2)
-    point = (place.float() + 0.5) * (extent / length)
+    point = (position.float() + 0.5) * (extent / length)
     pixel = (point - 0.5).clamp(min=0).minimum(extent - 1) + start
     return (2 * pixel + 1) / length - 1, outside

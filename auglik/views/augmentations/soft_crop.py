@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
-from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import check_background, draw_background, fill
-from auglik.views.augmentations.settings import expect
+from auglik.settings.fields import expect
+from auglik.views.augmentation import Applied, Drawn, Parameters, Shape, one_operation
+from auglik.views.augmentations.common.background import check_background, draw_background, fill
 
 
 @dataclass(frozen=True)

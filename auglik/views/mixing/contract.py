@@ -1,6 +1,6 @@
 """Mixing of each image with another before views are made of it, by name.
 
-Every image has a partner, a share and a box of its own (torchvision's MixUp and CutMix draw one share or box per batch
+Every image has its own partner, share and box (torchvision's MixUp and CutMix draw one share or box per batch
 and take the neighbour in the batch as partner).
 """
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Parameters, Shape
-from auglik.views.augmentations.rectangles import Boxes, area_share, boxes, covered
-from auglik.views.augmentations.settings import expect
+from auglik.views.augmentations.common.boxes import Boxes, area_share, boxes, covered
 from auglik.views.store import Gallery
 
 

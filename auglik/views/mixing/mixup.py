@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Parameters, Shape
-from auglik.views.augmentations.settings import expect
 from auglik.views.store import Gallery
 
 

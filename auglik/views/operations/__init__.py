@@ -1,4 +1,4 @@
-"""Operations on batches of levels, uint8 [V,c,H,W], each view under a magnitude of its own.
+"""Operations on batches of levels, uint8 [V,c,H,W], each view with its own magnitude.
 
 They do what torchvision's v2 functional operations do with black as the fill. Pixels are equal but for ties: where a
 source lies between two pixels, the nearest may be the other one, and where an interpolated, blended or stretched value

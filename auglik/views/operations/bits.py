@@ -8,7 +8,7 @@ from auglik.views.operations.operation import Operation, columns
 
 def switch(images: Tensor, coefficients: Tensor) -> Tensor:
     """Coefficients, levels each: the threshold, the bits that are switched from there up, the bits that are kept."""
-    threshold, switched, kept = (coefficients[:, place, None, None, None].to(torch.uint8) for place in range(3))
+    threshold, switched, kept = (coefficients[:, position, None, None, None].to(torch.uint8) for position in range(3))
     return torch.where(images >= threshold, images ^ switched, images) & kept
 
 

@@ -27,7 +27,7 @@ def gray(images: Tensor) -> Tensor:
 
 def blend(images: Tensor, coefficients: Tensor) -> Tensor:
     """Coefficients: 1 + m, -m, whether y is the gray image, whether it is its mean; neither: black."""
-    factor, rest, by_gray, by_mean = (coefficients[:, place, None, None] for place in range(4))
+    factor, rest, by_gray, by_mean = (coefficients[:, position, None, None] for position in range(4))
     levels = gray(images)
     other = torch.where(by_gray > 0, levels, levels.mean((1, 2), keepdim=True) * by_mean)
     if images.shape[1] == 1:
@@ -54,3 +54,11 @@ BLENDS: dict[str, Operation] = {
     "color": Operation("factor minus one", (-1, 9), blend, color),
     "contrast": Operation("factor minus one", (-1, 9), blend, contrast),
 }
+
+
+def mixture(branches: Tensor, shares: Tensor) -> Tensor:
+    """The sum of branches uint8 [n,R,c,H,W] times shares float32 [n,R], cut to whole levels: uint8 [n,c,H,W]."""
+    mixed = shares[:, 0, None, None, None] * branches[:, 0]
+    for branch in range(1, branches.shape[1]):
+        mixed = mixed + shares[:, branch, None, None, None] * branches[:, branch]
+    return mixed.to(torch.uint8)

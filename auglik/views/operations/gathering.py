@@ -14,13 +14,13 @@ def gathered(images: Tensor, coefficients: Tensor) -> Tensor:
     """`geometry.nearest`."""
     n, c, H, W = images.shape
     x, y = sources(coefficients, H, W)
-    # Compared as floats the places took twice the time.
+    # Compared as floats the positions took twice the time.
     column = (((x + 1) * W - 1) / 2).round().to(torch.int32)
     row = (((y + 1) * H - 1) / 2).round().to(torch.int32)
     inside = (column >= 0) & (column < W) & (row >= 0) & (row < H)
-    place = torch.where(inside, row * W + column, 0)
+    position = torch.where(inside, row * W + column, 0)
     view = torch.arange(n, device=images.device)[:, None, None]
-    words = torch.where(inside, _words(images).flatten(1)[view, place], 0)
+    words = torch.where(inside, _words(images).flatten(1)[view, position], 0)
     return torch.stack([((words >> 8 * channel) & 255).to(torch.uint8) for channel in range(c)], 1)
 
 

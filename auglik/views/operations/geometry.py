@@ -30,9 +30,9 @@ def shear_y(magnitude: Tensor, height: int, width: int) -> Tensor:
 
 def by_angle(magnitude: Tensor, tangent: Callable[[float], float]) -> Tensor:
     """The magnitudes, float64, by way of degrees, as torchvision has them: their last bits decide ties."""
-    distinct, place = magnitude.double().unique(return_inverse=True)
+    distinct, position = magnitude.double().unique(return_inverse=True)
     ways = [tangent(math.radians(math.degrees(math.atan(m)))) for m in distinct.tolist()]
-    return torch.tensor(ways, dtype=torch.float64)[place]
+    return torch.tensor(ways, dtype=torch.float64)[position]
 
 
 def translate_x(magnitude: Tensor, height: int, width: int) -> Tensor:
@@ -46,7 +46,7 @@ def translate_y(magnitude: Tensor, height: int, width: int) -> Tensor:
 
 
 def rotate(magnitude: Tensor, height: int, width: int) -> Tensor:
-    """Counter-clockwise, about the center."""
+    """Counterclockwise, about the center."""
     radians = torch.deg2rad(magnitude.double() % 360)
     cos, sin = radians.cos(), radians.sin()
     return columns(magnitude, cos, -sin, 0, sin, cos)

@@ -1,4 +1,4 @@
-"""Operations on a batch whose views each have one of their own: in groups of views that share a kernel.
+"""Operations on a batch, a different one for each view: in groups of views that share a kernel.
 
 The host knows which views are in a group, so nothing waits for the device.
 """
@@ -18,7 +18,7 @@ from auglik.views.operations.running import Run
 
 
 class Grouping(NamedTuple):
-    """The kernels of a table of operations, and for each place in OPERATIONS which of them it needs; -1: none."""
+    """The kernels of a table of operations, and for each index into OPERATIONS which of them it needs; -1: none."""
 
     kernels: tuple[Kernel, ...]
     kernel: NDArray[np.int8]
@@ -27,8 +27,8 @@ class Grouping(NamedTuple):
     def of(table: Mapping[str, Operation]) -> "Grouping":
         used = {name: operation.kernel for name, operation in table.items() if name != "identity"}
         kernels = tuple(dict.fromkeys(used.values()))
-        places = [kernels.index(used[name]) if name in used else -1 for name in OPERATIONS]
-        return Grouping(kernels, np.array(places, np.int8))
+        positions = [kernels.index(used[name]) if name in used else -1 for name in OPERATIONS]
+        return Grouping(kernels, np.array(positions, np.int8))
 
 
 def coefficients_of(
@@ -38,7 +38,7 @@ def coefficients_of(
     width: int,
     table: Mapping[str, Operation],
 ) -> NDArray[np.float32]:
-    """The kernels' coefficients for operations (places in OPERATIONS) and magnitudes: [...] -> [...,6]."""
+    """The kernels' coefficients for operations (indices into OPERATIONS) and magnitudes: [...] -> [...,6]."""
     found = np.zeros((operation.size, COEFFICIENTS), np.float32)
     for name, which in views_by_name(operation):
         magnitudes = torch.from_numpy(magnitude.ravel()[which])
@@ -79,10 +79,10 @@ def operate(images: Tensor, operation: NDArray[np.uint8], coefficients: Tensor, 
     kernel = grouping.kernel[operation]
     order = np.argsort(kernel, kind="stable")
     ends = np.searchsorted(kernel[order], np.arange(len(grouping.kernels) + 1)).tolist()
-    views, place = send(np.stack([order, np.argsort(order)]), images.device)
+    views, position = send(np.stack([order, np.argsort(order)]), images.device)
     images, coefficients = images.index_select(0, views), coefficients.index_select(0, views)
     groups = [images[: ends[0]]]
     for one, start, end in zip(grouping.kernels, ends[:-1], ends[1:], strict=True):
         if start < end:
             groups.append(run(one, images[start:end], coefficients[start:end]))
-    return torch.cat(groups).index_select(0, place)
+    return torch.cat(groups).index_select(0, position)

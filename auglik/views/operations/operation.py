@@ -34,8 +34,8 @@ class Visibility(Protocol):
 def columns(magnitude: Tensor, *values: Tensor | float) -> Tensor:
     """Up to six columns, numbers or [n] each, and zeros: float32 [n,6]."""
     found = torch.zeros(len(magnitude), COEFFICIENTS, dtype=torch.float64)
-    for place, value in enumerate(values):
-        found[:, place] = value
+    for position, value in enumerate(values):
+        found[:, position] = value
     return found.float()
 
 
@@ -73,7 +73,7 @@ class Operation:
         return self.kernel(images, send(coefficients, images.device))
 
     def check(self, name: str, magnitude: NDArray[np.floating]) -> None:
-        """Raises InputError where a magnitude is outside the limits or not a number."""
+        """Raises InputError if a magnitude is outside the limits or not a number."""
         low, high = self.limits
         wrong = magnitude[~((magnitude >= low) & (magnitude <= high))]
         if len(wrong):

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from auglik.views.operations.autocontrast import stretch
 from auglik.views.operations.bits import switch
-from auglik.views.operations.blends import blend
+from auglik.views.operations.blends import blend, mixture
 from auglik.views.operations.gathering import gathered
 from auglik.views.operations.geometry import nearest
-from auglik.views.operations.mixture import mixture
 from auglik.views.operations.operation import Kernel
 from auglik.views.operations.sharpness import sharpen
 

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.settings import expect
 from auglik.views.operations import BATCHED, Run, as_is, compiled, done_by, operate
-from auglik.views.operations.mixture import mixture
+from auglik.views.operations.blends import mixture
 from auglik.views.policies.space import GROUPINGS, Space, check_size, operations_of
 
 BINS = 10

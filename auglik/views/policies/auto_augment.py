@@ -11,8 +11,7 @@ from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
 from auglik.views.operations import Run, as_is, compiled
 from auglik.views.policies.learned import LEARNED
-from auglik.views.policies.rendering import in_turn
-from auglik.views.policies.space import Space, check_size, reported
+from auglik.views.policies.space import Space, check_size, in_turn, reported
 
 BINS = 10
 
@@ -59,13 +58,13 @@ class AutoAugment:
     def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
         """Operations and magnitudes [n,2], coefficients [n,2,6]."""
         pairs, operations = LEARNED[self.policy], ranges(shape)
-        places = np.array([[list(operations).index(step.operation) for step in pair] for pair in pairs])
+        positions = np.array([[list(operations).index(step.operation) for step in pair] for pair in pairs])
         chances = np.array([[step.chance for step in pair] for pair in pairs])
         strengths = np.array([[step.strength for step in pair] for pair in pairs])
         pair = generator.integers(len(pairs), size=count)
         done = generator.random((count, 2)) < chances[pair]
         space = Space.of({**operations, "identity": (0, 0)}, BINS)
-        which = np.where(done, places[pair], len(operations))
+        which = np.where(done, positions[pair], len(operations))
         return space.drawn(generator, which, strengths[pair], shape)
 
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:

@@ -1,6 +1,6 @@
 """The pairs of operations that AutoAugment learned, as its paper's appendix and torchvision list them.
 
-A step is written as operation, chance and strength (a place among ten bins); 0 where an operation has no strength.
+A step is written as operation, chance and strength (an index among ten bins); 0 where an operation has no strength.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Step(NamedTuple):
 
 
 def _pairs(text: str) -> tuple[tuple[Step, Step], ...]:
-    """One pair a line, its steps parted by a comma."""
+    """One pair a line, its steps separated by a comma."""
     return tuple(
         (_step(first), _step(second)) for first, _, second in (line.partition(",") for line in text.split("\n"))
     )

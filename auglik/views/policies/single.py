@@ -9,12 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from auglik.objectives import InputError
+from auglik.settings.fields import expect
 from auglik.settings.names import look_up
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.settings import expect
 from auglik.views.operations import BATCHED, Run, as_is, compiled
-from auglik.views.policies.rendering import in_turn
-from auglik.views.policies.space import Space, check_size, reported
+from auglik.views.policies.space import Space, check_size, in_turn, reported
 from auglik.views.policies.trivial_augment import WIDE
 
 RANGES: dict[str, tuple[float, float]] = {**WIDE, "invert": (0, 0)}

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from auglik.objectives import InputError
-from auglik.views.augmentation import OPERATIONS, Applied, Parameters, Shape
-from auglik.views.operations import BATCHED, BILINEAR, Grouping, coefficients_of, done_by
+from auglik.views.augmentation import OPERATIONS, Applied, Drawn, Parameters, Shape
+from auglik.views.operations import BATCHED, BILINEAR, Grouping, Run, coefficients_of, done_by, operate
 
 SIGNED = ("rotate", "shear-x", "shear-y", "translate-x", "translate-y", "brightness", "color", "contrast", "sharpness")
 """Operations that go both ways with equal chance."""
@@ -18,7 +19,7 @@ GROUPINGS = {False: Grouping.of(BATCHED), True: Grouping.of(BILINEAR)}
 
 
 class Space(NamedTuple):
-    """O operations (places in OPERATIONS), the magnitudes of their bins float32 [O,bins], whether they go both ways."""
+    """O operations (indices into OPERATIONS), the magnitudes of their bins float32 [O,bins], whether signs vary."""
 
     operation: NDArray[np.uint8]
     magnitude: NDArray[np.float32]
@@ -39,7 +40,7 @@ class Space(NamedTuple):
         """`which` operations [...] in bins `at`, with random signs: operation, magnitude, coefficients [...,6]."""
         magnitude = self.magnitude[which, at]
         negative = self.signed[which] & (generator.random(which.shape, np.float32) < 0.5)
-        return settings(self.operation[which], np.where(negative, -magnitude, magnitude), shape)
+        return parameters_of(self.operation[which], np.where(negative, -magnitude, magnitude), shape)
 
 
 def magnitudes(name: str, weakest: float, strongest: float, bins: int) -> NDArray[np.float32]:
@@ -56,7 +57,7 @@ def magnitudes(name: str, weakest: float, strongest: float, bins: int) -> NDArra
     return np.where(i < bins // 2, low + step * i, high - step * (bins - 1 - i)).astype(np.float32)
 
 
-def settings(
+def parameters_of(
     operation: NDArray[np.uint8], magnitude: NDArray[np.float32], shape: Shape
 ) -> dict[str, NDArray[np.generic]]:
     """The parameters of a policy's views."""
@@ -74,6 +75,15 @@ def reported(parameters: Parameters, shape: Shape) -> Sequence[Applied]:
     operation, drawn = operations_of(parameters)
     magnitude, seen = done_by(operation, drawn, shape.height, shape.width, BATCHED)
     return [Applied(np.ones(len(operation), np.float32), operation, magnitude, seen)]
+
+
+def in_turn(images: Tensor, drawn: Drawn, bilinear: bool, run: Run) -> Tensor:
+    """Views of levels [V,c,H,W] under their operations [V,S], one after the other."""
+    operation, _ = operations_of(drawn.host)
+    for step in range(operation.shape[1]):
+        coefficients = drawn.device["coefficients"][:, step]
+        images = operate(images, operation[:, step], coefficients, GROUPINGS[bilinear], run)
+    return images
 
 
 def check_size(policy: str, shape: Shape) -> None:

@@ -7,11 +7,10 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.settings import expect
 from auglik.views.operations import Run, as_is, compiled
-from auglik.views.policies.rendering import in_turn
-from auglik.views.policies.space import Space, check_size, reported
+from auglik.views.policies.space import Space, check_size, in_turn, reported
 
 WIDE: dict[str, tuple[float, float]] = {
     "identity": (0, 0),

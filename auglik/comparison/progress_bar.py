@@ -1,4 +1,4 @@
-"""A progress bar of notebooks and terminals."""
+"""A progress bar for notebooks and terminals."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ UNITS = 1000
 
 @contextmanager
 def bar(label: str, hidden: bool) -> Iterator[Callable[[float], None]]:
-    """Shows the share that the yielded function is told: a widget in a notebook, a line on standard error elsewhere."""
+    """Yields a function that shows the share done: in a notebook as a widget, else as a line on standard error."""
     layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left"
     with tqdm(total=UNITS, desc=label, disable=hidden, bar_format=layout) as shown:
         yield lambda done: shown.update(max(0, int(done * UNITS) - shown.n))

@@ -1,4 +1,4 @@
-"""A finished comparison: its runs as a table, and what can be said of them."""
+"""A finished comparison: its runs as a table, and what follows from them."""
 
 import base64
 from dataclasses import asdict
@@ -23,12 +23,12 @@ if TYPE_CHECKING:  # what takes seconds to import is imported when it is asked f
 class Comparison:
     """The finished runs in the output folder of a comparison.
 
-    Everything is computed when it is first asked for, by the rules of the report: `differences`, `verdicts` and
+    Everything is computed on first use, by the rules of the report: `differences`, `verdicts` and
     `inference` are those that `report` writes. In a notebook it shows its verdicts and the forest of differences.
     """
 
     def __init__(self, folder: Path, reference: str | None = None, rope: float = ReportSettings.rope) -> None:
-        """Reads the runs. Raises InputError where there is none, and for a reference that is no cell."""
+        """Reads the runs. Raises InputError if there are none, and for a reference that is not a cell."""
         self.folder, self._rope = folder, rope
         self._collected: Collected = collect(folder, reference)
 
@@ -39,7 +39,7 @@ class Comparison:
 
     @property
     def references(self) -> dict[str, str]:
-        """The cell that each cell is compared with; a reference is its own."""
+        """The cell that each cell is compared with; a reference maps to itself."""
         return dict(self._collected.references)
 
     @property
@@ -49,7 +49,7 @@ class Comparison:
 
     @cached_property
     def runs(self) -> "pandas.DataFrame":
-        """A row a run: cell, every setting by its flat name, then every score; in nats where they are likelihoods."""
+        """One row per run: cell, every setting by its flat name, then every score; likelihoods in nats."""
         import pandas
 
         rows = []
@@ -67,13 +67,13 @@ class Comparison:
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """A sentence a cell: clean NLL against its reference, for new seeds and new test images."""
+        """One sentence per cell: clean NLL against its reference, for new seeds and new test images."""
         return tuple(row.verdict for row in self.inference.primary)
 
     def differences(self) -> "pandas.DataFrame":
-        """A row a cell and metric: the mean difference from the reference, paired by seed, and its 95% interval.
+        """One row per cell and metric: the mean difference from the reference, paired by seed, and its 95% interval.
 
-        Clean NLL (nats a test image, less is better) is the primary endpoint: its interval is for new seeds and new
+        Clean NLL (nats per test image, less is better) is the primary endpoint: its interval is for new seeds and new
         test images, and `outcome` is decided by Holm's p over all cells. All other metrics are exploratory, for new
         seeds on these test images; their `p_adjusted` allows for the cells of one metric.
         """
@@ -88,7 +88,7 @@ class Comparison:
     def calibration(self, *, draws: int = 1000, seed: int = 0) -> "xarray.DataTree":
         """Posteriors of every cell's calibration on clean images for ArviZ: reliability curve, intercept and slope.
 
-        Four chains of `draws`. Raises InputError where a run's predictions are not numbers.
+        Four chains of `draws`. Raises InputError if a run's predictions are not numbers.
         """
         from auglik.inference.calibration import calibrate
 
@@ -126,6 +126,6 @@ def load(folder: str | Path, reference: str | None = None, rope: float = ReportS
     """The comparison in `folder`, the output of `auglik compare` or `auglik.compare`.
 
     `rope` is the half-width in nats of what counts as practically equal. Raises InputError for a folder without a
-    finished run, and for a reference that is no cell.
+    finished run, and for a reference that is not a cell.
     """
     return Comparison(Path(folder), reference, rope)

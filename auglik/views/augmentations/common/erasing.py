@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.views.augmentation import Applied, Drawn, Parameters, Shape
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import fill
-from auglik.views.augmentations.rectangles import area_share, covered
+from auglik.views.augmentation import Applied, Drawn, Parameters, Shape, one_operation
+from auglik.views.augmentations.common.background import fill
+from auglik.views.augmentations.common.boxes import area_share, covered
 
 
 def erased(parameters: Parameters, shape: Shape) -> list[Applied]:

@@ -1,4 +1,4 @@
-"""A comparison from the command line, from its plan to its tables: what `auglik compare` and its kin share."""
+"""A comparison from the command line, from its plan to its tables: shared by `auglik compare` and related commands."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from auglik.cli.progress import bar, duration, shown
-from auglik.cli.report import FOLDER as REPORT
+from auglik.cli.report import REPORT_FOLDER as REPORT
 from auglik.cli.report import check_report, say
 from auglik.cli.streams import whoever_reads
 from auglik.cli.train import say_absent
@@ -20,7 +20,7 @@ from auglik.experiments.engines.engine import ERROR, Engine, Outcome, state_of
 from auglik.experiments.engines.named import Chosen
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.experiments.status import noted
-from auglik.experiments.tuning import FOLDER, TUNING_CSV, Grid, chosen, trials, tuned, write_tuning
+from auglik.experiments.tuning import TUNING_CSV, TUNING_FOLDER, Grid, chosen, trials, tuned, write_tuning
 from auglik.report import ReportSettings, write_report
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, training_pipeline
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class Ended(NamedTuple):
-    """How a comparison ended: whether all its runs did well, and whether any is there to report on."""
+    """How a comparison ended: whether all its runs succeeded, and whether there is any to report on."""
 
     well: bool
     any_finished: bool
 
 
 def check_output(output: Path, with_report: bool) -> None:
-    """Raises InputError where a comparison could not write what it ends with into `output`; writes nothing itself."""
+    """Raises InputError if a comparison could not write its final files into `output`; writes nothing itself."""
     check_files(output / name for name in (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV, TUNING_CSV))
     if with_report:
         check_report(output / REPORT)
@@ -63,9 +63,9 @@ def at_a_time(engine: Chosen, plan: Plan, place: Place) -> str:
 def run_comparison(
     planned: Sequence[Planned], plan: Plan, place: Place, engine: Chosen, reference: str | None, fail_fast: bool
 ) -> Ended:
-    """Carries out a plan, prints the tables and says where things are; or says that its runs are handed over.
+    """Carries out a plan, prints the tables and says where the files are; or says that its runs are handed over.
 
-    Ends the process where it is interrupted.
+    Exits the process if interrupted.
     """
     output, began = Path(place.output), time.monotonic()
     with noted(output, plan.jobs), stop_on_signals() as stop, shown(plan.todo, "training") as progress:
@@ -76,7 +76,9 @@ def run_comparison(
     runs = collect(plan, outcomes)
     found = write(output, plan, planned, runs, reference)
     if stop.signal is not None:
-        click.echo(f"interrupted; the same command goes on from here (finished runs and checkpoints are in {output})")
+        click.echo(
+            f"interrupted; run the same command again to continue (finished runs and checkpoints are in {output})"
+        )
         raise SystemExit(128 + stop.signal)
     for part in ("clean", "mollified") if any(runs.values()) else ():
         click.echo("\n" + table(runs, found, part))
@@ -86,21 +88,21 @@ def run_comparison(
     say_absent(run for of_cell in runs.values() for run in of_cell)
     click.echo(f"\n{counted(plan, outcomes)}; {time.monotonic() - began:.1f} s")
     click.echo(
-        f"wrote {output / RUNS_CSV} (a row a run), {output / COMPARISON_CSV} (paired differences),"
-        f" {output / ENSEMBLES_CSV} (each cell's seeds as one ensemble)"
+        f"wrote {output / RUNS_CSV} (one row per run), {output / COMPARISON_CSV} (paired differences),"
+        f" {output / ENSEMBLES_CSV} (each cell's seeds as an ensemble)"
     )
     click.echo(f"runs are in {output}/<cell>/seed-<n>/")
     return Ended(not any(item.error for item in outcomes), any(runs.values()))
 
 
 def counted(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """What became of the runs of a plan: trained, failed, not begun, and found finished."""
+    """How many runs of a plan were trained, failed, not started, or already finished."""
     failed = sum(item.error is not None for item in outcomes)
     trained = sum(item.results is not None for item in outcomes)
     parts = {
         "trained": trained,
         "failed": failed,
-        "not begun or not ended": len(plan.todo) - trained - failed,
+        "not started or not finished": len(plan.todo) - trained - failed,
         "finished before": len(plan.jobs) - len(plan.todo),
     }
     told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
@@ -108,7 +110,7 @@ def counted(plan: Plan, outcomes: Sequence[Outcome]) -> str:
 
 
 def report_on(output: Path, settings: ReportSettings) -> None:
-    """Writes the report of a comparison into its folder, and says what it says first."""
+    """Writes the report of a comparison into its folder and prints its first lines."""
     with bar("report") as tell:
         say(write_report(output, output / REPORT, settings, tell))
 
@@ -116,13 +118,13 @@ def report_on(output: Path, settings: ReportSettings) -> None:
 def tune_cells(
     cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], place: Place, engine: Chosen, dry_run: bool
 ) -> list[Planned]:
-    """The cells under the values that they choose; in a dry run, as they are."""
-    folder = Path(place.output) / FOLDER
+    """The cells with their chosen values; unchanged in a dry run."""
+    folder = Path(place.output) / TUNING_FOLDER
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
     total = cost(plan.todo)
     click.echo(
         f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
-        f" on {plural(len(seeds), 'seed')} of their own, {len(plan.jobs) - len(plan.todo)} finished; to do:"
+        f" on {plural(len(seeds), 'seed')} set aside for it, {len(plan.jobs) - len(plan.todo)} finished; to do:"
         f" {plural(total.steps, 'step')}"
     )
     if dry_run:
@@ -136,11 +138,11 @@ def tune_cells(
 def _tuned(
     cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, output: Path, engine: Engine
 ) -> list[Planned]:
-    tuning = noted(output / FOLDER, plan.jobs)
+    tuning = noted(output / TUNING_FOLDER, plan.jobs)
     with tuning, stop_on_signals() as stop, shown(plan.todo, "tuning") as progress:
         outcomes = carry_out(plan, engine, stop, progress, report_failure)
     if stop.signal is not None:
-        click.echo("interrupted; the same command goes on from here")
+        click.echo("interrupted; run the same command again to continue")
         raise SystemExit(128 + stop.signal)
     choices, table_ = chosen(cells, grid, collect(plan, outcomes), seeds)
     write_tuning(output, grid, table_)
@@ -181,7 +183,7 @@ def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
 
 
 def by_text(by_cell: Mapping[str, ResolvedRun], say_of: Callable[[ResolvedRun], str]) -> list[str]:
-    """What is said of cells, `cells: text`, once for all of which the same is said; what is empty is left out."""
+    """Notes on cells as `cells: text`, those that share a note on one line; empty notes are left out."""
     found: dict[str, list[str]] = {}
     for cell, run in by_cell.items():
         found.setdefault(say_of(run), []).append(cell)
@@ -194,12 +196,12 @@ def views_of(run: ResolvedRun, facts: Facts) -> str:
 
 
 def left_out(run: ResolvedRun) -> str:
-    """How many images fill no whole step; empty where all do."""
+    """How many images do not fill a whole step; empty if none."""
     images = run.trained_on()
     count = lengths(run, images)
     rest = images - count.images * count.steps_per_pass
     whole = (
-        f"{count.images:,} of {plural(images, 'image')} each; every pass leaves {rest:,} of them out, others each time"
+        f"{count.images:,} of {plural(images, 'image')} each; every pass leaves {rest:,} out, different ones each time"
     )
     return whole if rest else ""
 
@@ -212,7 +214,7 @@ def scored_on(run: ResolvedRun) -> str:
 
 
 def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
-    """What the runs to do will take here, from a few timed steps and evaluation batches."""
+    """How long the remaining runs will take here, from a few timed steps and evaluation batches."""
     from auglik.recipes.cost import estimate
 
     if plan.todo:
@@ -222,7 +224,7 @@ def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
 
 
 def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:
-    """Training and evaluation apart, and all of it."""
+    """Training and evaluation separately, and the total."""
     parts = [
         ("training", [run.training for run in total.times]),
         ("evaluation", [run.evaluation for run in total.times]),
@@ -230,11 +232,11 @@ def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:
     each = " and ".join(f"{spread(seconds)} of {name}" for name, seconds in parts if any(seconds))
     notes = ["from a few timed steps and evaluation batches"]
     if total.compiled:
-        notes.append("without --compile, which takes a minute or so to begin and less for a step")
+        notes.append("without --compile, which adds about a minute at the start and makes each step faster")
     if total.left_out:
-        notes.append(f"without {plural(total.left_out, 'run')} of kinds that timing did not get to")
+        notes.append(f"without {plural(total.left_out, 'run')} of kinds that were not timed")
     if on_top:
-        notes.append(f"{on_top} on top")
+        notes.append(f"{on_top} not included")
     if total.times:
         click.echo(
             f"about {each} a run; {plural(len(total.times), 'run')}, {jobs} at a time: about"
@@ -249,7 +251,7 @@ def spread(seconds: Sequence[float]) -> str:
 
 
 def report_failure(outcome: Outcome) -> None:
-    """Says at once that a run failed, and why."""
+    """Reports a failed run at once, with the reason."""
     if outcome.error is not None and not outcome.fatal:
         click.echo(f"\nfailed: {outcome.job.cell}, seed {outcome.job.config.seed}: {outcome.error}", err=True)
         if outcome.details is not None:

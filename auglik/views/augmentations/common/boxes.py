@@ -66,7 +66,7 @@ def draw_squares(generator: np.random.Generator, count: int, size: int, shape: S
 
 
 def check_fits(name: str, size: int, shape: Shape) -> None:
-    """Raises InputError where a square of `size` pixels is larger than the image."""
+    """Raises InputError if a square of `size` pixels is larger than the image."""
     edge = min(shape.height, shape.width)
     if size > edge:
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from auglik.experiments.cells import Cell, folder_name
 from auglik.pretraining.config import PretrainConfig
-from auglik.pretraining.results import METRICS, PretrainResults
+from auglik.pretraining.results import PROBE_ACCURACIES, PretrainResults
 from auglik.pretraining.runs import PretrainJob, make_job
 from auglik.runs.resolve import Facts
 from auglik.scoring.intervals import Interval, paired_difference, summary
@@ -18,7 +18,7 @@ PRETRAINING_CSV = "pretraining.csv"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainRow:
-    """A cell on a data set: a metric over seeds, and its paired difference to the reference there."""
+    """A cell on a data set: a metric over seeds, and its paired difference from the reference there."""
 
     dataset: str
     cell: str
@@ -56,7 +56,7 @@ def compared(results: Mapping[tuple[str, str, int], PretrainResults], reference:
     for dataset, cell in dict.fromkeys(key[:2] for key in results):
         seeds = [key[2] for key in results if key[:2] == (dataset, cell)]
         paired = [seed for seed in seeds if (dataset, reference, seed) in results]
-        for metric in METRICS:
+        for metric in PROBE_ACCURACIES:
             values = [results[dataset, cell, seed].scores[metric] for seed in seeds]
             difference = None
             if cell != reference and paired:

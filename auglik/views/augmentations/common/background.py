@@ -1,4 +1,4 @@
-"""What is seen where nothing of the image is, on standardized images.
+"""What fills areas outside or hidden from the image, on standardized images.
 
 `constant`: one colour per view, N(0,1) per channel (the published code of Soft Augmentation); `pixel`: N(0,1) per pixel
 and channel; `zero`: the mean of the training images.
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.settings.fields import expect
 from auglik.system.devices import send
 from auglik.system.splitmix import normals
 from auglik.views.augmentation import Drawn, Parameters
-from auglik.views.augmentations.settings import expect
 
 BACKGROUNDS = ("constant", "pixel", "zero")
 

@@ -1,13 +1,12 @@
-"""Additive Gaussian noise: parameters `strength` [n], its standard deviation, 0 where there is none."""
+"""Additive Gaussian noise: parameters `strength` [n], its standard deviation, 0 if there is none."""
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.system.devices import send
-from auglik.views.augmentation import Applied, Drawn, Parameters
-from auglik.views.augmentations.applied import one_operation
-from auglik.views.augmentations.background import pixel_noise
+from auglik.views.augmentation import Applied, Drawn, Parameters, one_operation
+from auglik.views.augmentations.common.background import pixel_noise
 
 
 def draw_strength(generator: np.random.Generator, count: int, p: float, sigma: float) -> NDArray[np.float32]:
