@@ -22,7 +22,10 @@ LENGTH_SCALE = 0.2
 
 
 class ModelData(NamedTuple):
-    """What `cell_data` found, in JAX; counts are divided by 1 - rho, for the variance that seeds don't share."""
+    """What `cell_data` found, of a cell or of all along a first axis.
+
+    Counts are divided by 1 - rho, for the variance that seeds don't share.
+    """
 
     images: Array
     """[S,B]"""
@@ -114,8 +117,8 @@ def log_gamma(x: Array) -> Array:
 
     JAX's own and its derivative, which do not vectorize on a CPU, take most of the sampler's time.
     """
-    y = x + 7
-    rising = x * (x + 1) * (x + 2) * (x + 3) * (x + 4) * (x + 5) * (x + 6)
+    y, u = x + 7, x * (x + 6)
+    rising = u * (u + 5) * (u + 8) * (x + 3)  # x (x+1) ... (x+6), its ends paired
     z = 1 / jnp.square(y)
     series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z / 1680))) / y
     return (y - 0.5) * jnp.log(y) - y + HALF_LOG_2_PI + series - jnp.log(rising)

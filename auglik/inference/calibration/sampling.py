@@ -9,15 +9,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from numpyro.handlers import seed as seeded
 from numpyro.handlers import trace
-from numpyro.infer.util import constrain_fn, log_density
+from numpyro.infer.util import ParamInfo, constrain_fn, log_density
 from scipy import optimize
 
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.model import ModelData, model
-from auglik.inference.chains import COMPILER, OVERDISPERSED, Chain, compiled, double_precision, whitened
+from auglik.inference.chains import OVERDISPERSED, SOONER, Chain, compiled, double_precision, whitened
 from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator, seed_sequence
 
@@ -27,6 +26,10 @@ TRAJECTORY = 1.5
 """Near pi/2, after which a standard normal has forgotten where it came from; NUTS takes three times as many steps."""
 LARGEST_VARIANCE = 3.0
 """Of a whitened coordinate, in units of its prior's."""
+
+
+Gradients = Callable[[Float64Array], tuple[Float64Array, Float64Array]]
+"""Of every cell at its own point, [M,D]: the log-densities [M] and their slopes [M,D]."""
 
 
 class Draws(NamedTuple):
@@ -40,30 +43,28 @@ class Draws(NamedTuple):
 
 def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Draws:
     """Draws of every cell's posterior."""
-    with double_precision():
-        data = model_data(cells)
-        flat, unravel = ravel_pytree(_zeros(jax.tree.map(lambda column: column[0], data)))
+    data = model_data(cells)
+    size, unravel = _coordinates(ModelData(*(column[0] for column in data)))
 
-        def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
-            return log_density(model, (cell,), {}, unravel(z))[0]
+    def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
+        return log_density(model, (cell,), {}, unravel(z))[0]
 
-        mode, root = _laplace(log_p, data, len(cells), flat.size)
-        z, statistics = _chains(log_p, data, mode, root, seed, warmup, draws)
+    def deterministic(z: jax.Array, cell: ModelData) -> dict[str, jax.Array]:
+        return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
 
-        def deterministic(z: jax.Array, cell: ModelData) -> dict[str, jax.Array]:
-            return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
-
-        values = jax.jit(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), compiler_options=COMPILER)(z, data)
-        shape = (len(cells), CHAINS, draws)
-        arranged = {
-            name: np.moveaxis(np.asarray(value).reshape(shape + value.shape[2:]), 0, 2)
-            for name, value in values.items()
-        }
-        return Draws(arranged, statistics)
+    gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
+    mode, root = _laplace(lambda z: gradients(z, data), len(cells), size)
+    z, statistics = _chains(log_p, lambda z: gradients(z, data), data, mode, root, seed, warmup, draws)
+    values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)  # type: ignore[arg-type]
+    shape = (len(cells), CHAINS, draws)
+    arranged = {
+        name: np.moveaxis(np.asarray(value).reshape(shape + value.shape[2:]), 0, 2) for name, value in values.items()
+    }
+    return Draws(arranged, statistics)
 
 
-def _zeros(cell: ModelData) -> dict[str, jax.Array]:
-    """Zero for every site that is sampled. Only shapes are computed: to run the model op by op takes seconds."""
+def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array], dict[str, jax.Array]]]:
+    """How many coordinates all sites that are sampled have, and the sites of those of a point [D]."""
 
     def sites() -> dict[str, jax.Array]:
         found = trace(seeded(model, jax.random.PRNGKey(0))).get_trace(cell)
@@ -71,52 +72,66 @@ def _zeros(cell: ModelData) -> dict[str, jax.Array]:
             name: site["value"] for name, site in found.items() if site["type"] == "sample" and not site["is_observed"]
         }
 
-    return {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in jax.eval_shape(sites).items()}
+    with double_precision():
+        shapes = {name: found.shape for name, found in jax.eval_shape(sites).items()}  # to run it takes seconds
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+
+    def unravel(z: jax.Array) -> dict[str, jax.Array]:
+        parts = jnp.split(z, ends[:-1])
+        return {name: part.reshape(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
+
+    return int(ends[-1]), unravel
 
 
-def _laplace(
-    log_p: Callable[[jax.Array, ModelData], jax.Array], data: ModelData, M: int, size: int
-) -> tuple[jax.Array, jax.Array]:
-    """Modes [M,D] and roots [M,D,D] of the inverse Hessians there, by central differences of the gradients."""
-    gradients = jax.jit(jax.vmap(jax.value_and_grad(log_p)), compiler_options=COMPILER)
+def _laplace(gradients: Gradients, M: int, size: int) -> tuple[Float64Array, Float64Array]:
+    """Modes [M,D] and symmetric roots [M,D,D] of the inverse Hessians there, by central differences of the gradients.
+
+    Another root would turn with the rounding of the Hessian, whose axes are no axes where eigenvalues are equal.
+    """
 
     def loss(z: Float64Array) -> tuple[float, Float64Array]:
-        value, slope = gradients(jnp.asarray(z.reshape(M, size)), data)
-        return -float(value.sum()), -np.asarray(slope).ravel()
+        value, slope = gradients(z.reshape(M, size))
+        return -float(value.sum()), -slope.ravel()
 
     found = optimize.minimize(loss, np.zeros(M * size), jac=True, method="L-BFGS-B", options={"maxiter": 500})
     mode = found.x.reshape(M, size)
-    columns = [
-        (gradients(jnp.asarray(mode - step), data)[1] - gradients(jnp.asarray(mode + step), data)[1]) / (2 * STEP)
-        for step in STEP * np.eye(size)
-    ]
-    hessian = np.stack([np.asarray(column) for column in columns], -1)
+    columns = [(gradients(mode - step)[1] - gradients(mode + step)[1]) / (2 * STEP) for step in STEP * np.eye(size)]
+    hessian = np.stack(columns, -1)
     precision, axes = np.linalg.eigh((hessian + hessian.swapaxes(1, 2)) / 2)
     deviation = 1 / np.sqrt(np.maximum(precision, 1 / LARGEST_VARIANCE))
-    return jnp.asarray(mode), jnp.asarray(axes * deviation[:, None, :])
+    return mode, (axes * deviation[:, None, :]) @ axes.swapaxes(1, 2)
 
 
 def _chains(
     log_p: Callable[[jax.Array, ModelData], jax.Array],
+    gradients: Gradients,
     data: ModelData,
-    mode: jax.Array,
-    root: jax.Array,
+    mode: Float64Array,
+    root: Float64Array,
     seed: int,
     warmup: int,
     draws: int,
-) -> tuple[jax.Array, Mapping[str, Float64Array]]:
+) -> tuple[Float64Array, Mapping[str, Float64Array]]:
     """Draws [M, chain * draw, D] and the sampler's statistics [chain,draw,M]."""
     M, size = mode.shape
-    over_cells = jax.vmap(whitened(log_p, "HMC", warmup, draws, TRAJECTORY))
-    over_chains = compiled(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)))
+    chain = whitened(log_p, "HMC", warmup, draws, TRAJECTORY)
+    over_cells = jax.vmap(lambda word, *rest: chain(jax.random.PRNGKey(word), *rest))
+    over_chains = compiled(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)), SOONER)
     words = seed_sequence(seed, "calibration", "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
     first = OVERDISPERSED * host_generator(seed, "calibration", "start").normal(size=(CHAINS, M, size))
-    keys = jax.vmap(jax.vmap(jax.random.PRNGKey))(words)
-    z, *traces = over_chains(keys, first, data, mode, root)
-    drawn = np.asarray(mode)[:, None, None] + z.swapaxes(0, 1) @ np.asarray(root)[:, None].swapaxes(-1, -2)
-    return jnp.asarray(drawn.reshape(M, -1, size)), {
+    # The sampler would work out where it starts itself, in a second copy of the gradient that takes seconds to compile.
+    values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
+    start = ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
+    z, *traces = over_chains(words, start, data, mode, root)
+    drawn = mode[:, None, None] + z.swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)
+    return drawn.reshape(M, -1, size), {
         name: np.asarray(trace).swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
     }
+
+
+def _times(matrices: Float64Array, vectors: Float64Array) -> Float64Array:
+    """[...,D,D], [...,D] -> [...,D]."""
+    return np.asarray((matrices @ vectors[..., None])[..., 0])
 
 
 def model_data(cells: Sequence[CellData]) -> ModelData:
@@ -140,4 +155,4 @@ def model_data(cells: Sequence[CellData]) -> ModelData:
         "own_variance": columns["own_variance"],
         "several": columns["several"],
     }
-    return ModelData(**{name: jnp.asarray(value) for name, value in host.items()})
+    return ModelData(**host)
