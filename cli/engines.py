@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import rich_click as click
 
+from auglik.cli.options import Option
 from auglik.objectives import InputError
 from auglik.settings.groups import Group
 
@@ -22,6 +23,7 @@ def engine_options(command: Command) -> Command:
     )(command)
     command = click.option(
         "--engine-options",
+        cls=Option,
         multiple=True,
         metavar="KEY=VALUE",
         help="An option of the engine; several times, or [engine].",
