@@ -180,6 +180,9 @@ FOLDS: dict[str, tuple[Fold, str]] = {
     "images mixed": (
         lambda table, weight=None, log_importance=None: Jensen().fold(table) - table.mean((0, 1)), "permuted images",
     ),
+    "labels normalized": (
+        lambda table, weight=None, log_importance=None: Jensen().fold(table).log_softmax(-1), "label by label",
+    ),
     "views kept": (lambda table, weight=None, log_importance=None: table, "shapes"),
 }  # fmt: skip
 
