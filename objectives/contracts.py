@@ -51,7 +51,10 @@ class Likelihood(Protocol):
 
 
 class Aggregator(Protocol):
-    """table [K,B,C] -> [B,C], elementwise over classes (except for the normalized ones)."""
+    """table [K,B,C] -> [B,C], label by label (except for the normalized ones).
+
+    It may have `label_by_label`, read by `folds_label_by_label`.
+    """
 
     formula: ClassVar[str]
     source: ClassVar[str]
@@ -82,3 +85,11 @@ class Aggregator(Protocol):
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         """[K,B,C] -> [B,C]: the log-probabilities, up to normalization, of an image from K views."""
         ...
+
+
+def folds_label_by_label(aggregator: Aggregator) -> bool:
+    """Whether its value of a label depends on the table at that label alone, so that [K,B,1] may be folded to [B,1].
+
+    An aggregator says so by `label_by_label: ClassVar[bool] = True`; without it the whole table is folded.
+    """
+    return bool(getattr(aggregator, "label_by_label", False))

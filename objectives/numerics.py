@@ -26,16 +26,21 @@ def log_softmax(logits: Tensor) -> Tensor:
     return torch.log_softmax(at_least_float32(logits), dim=-1)
 
 
-# (e^d - 1 - d)/d^2 = sum_n d^n/(n+2)!: for |d| < 0.6 eight terms leave less than 1e-8, fifteen less than 1e-17.
-_SECOND_REMAINDER = tuple(1 / math.factorial(n + 2) for n in range(15))
+# (e^d - 1 - d)/d^2 = sum_n d^n/(n+2)!: for |d| < 0.6 eight terms leave less than 1e-8, sixteen less than 1e-17.
+_SECOND_REMAINDER = tuple(1 / math.factorial(n + 2) for n in range(16))
 
 
 def _second_remainder(d: Tensor) -> Tensor:
     """(e^d - 1 - d)/d^2 for |d| < 0.6 by its Taylor series, with as many terms as the dtype needs."""
-    terms = 15 if d.dtype == torch.float64 else 8
-    total = torch.full_like(d, _SECOND_REMAINDER[terms - 1])
-    for coefficient in reversed(_SECOND_REMAINDER[: terms - 1]):
-        total = total * d + coefficient
+    terms = 16 if d.dtype == torch.float64 else 8
+    # Terms in pairs, one operation each and one to add it: uncompiled, each is a pass over memory.
+    pairs = [
+        torch.rsub(d, even, alpha=-odd)
+        for even, odd in zip(_SECOND_REMAINDER[:terms:2], _SECOND_REMAINDER[1:terms:2], strict=True)
+    ]
+    square, total = d * d, pairs.pop()
+    while pairs:
+        total = torch.addcmul(pairs.pop(), total, square)
     return total
 
 
@@ -49,33 +54,59 @@ def logarithmic_means(log_f: Tensor) -> tuple[Tensor, Tensor]:
     """
     log_mean = log_f.mean(-1, keepdim=True)
     f, d = log_f.exp(), log_mean - log_f
-    near = d.abs() < 0.6
-    # Each branch sees a harmless value where it is not used: an inf or NaN there would reach second derivatives.
-    small, inverse = torch.where(near, d, 0.0), 1 / torch.where(near, 1.0, d)
-    rho = _second_remainder(small)
-    quotient = (log_mean.exp() - f) * inverse
-    return torch.where(near, f + f * small * rho, quotient), torch.where(near, f * rho, (quotient - f) * inverse)
+    # 1 or 0, between which lerp is exact: uncompiled on a CPU, masks and torch.where take over ten times as long.
+    near = (0.6 - d.detach().abs()).sign().clamp_min(0)
+    # Each branch sees a harmless value where it is not used: an inf or NaN there would reach the other's place.
+    small, safe = d.clamp(-0.6, 0.6), torch.add(d, near, alpha=2)
+    by_series = f * _second_remainder(small)
+    quotient = (log_mean.exp() - f) / safe
+    means = torch.lerp(quotient, torch.addcmul(f, by_series, small), near)
+    return means, torch.lerp((quotient - f) / safe, by_series, near)
+
+
+def _log_sum_and_slopes(log_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log Z = log sum_j L_j and the derivative of Z in log f_j in two parts, of class j alone and the same for all.
+
+    [...,C] -> [...], [...,C], [...,1]. The derivatives sum to Z: what is left of it, that in log fbar, falls on all
+    classes alike.
+    """
+    means, own = logarithmic_means(log_f)
+    Z = means.sum(-1, keepdim=True)
+    return Z[..., 0].log(), own, (Z - own.sum(-1, keepdim=True)) / log_f.shape[-1]
+
+
+_IN_CACHE = 32768
+"""Numbers that are worked on at once on a CPU: larger temporaries cost more in fresh pages than in arithmetic."""
 
 
 class _LogSumOfLogarithmicMeans(torch.autograd.Function):
-    """Its gradient is closed, and cheap to compute again: taken through the series it costs many times as much."""
+    """Of rows, [N,C] -> [N], with the slopes: closed, they come with the value, and taken through the series they would
+    cost many times as much.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(log_f: Tensor) -> Tensor:
-        return logarithmic_means(log_f)[0].sum(-1).log()
+    def forward(log_f: Tensor) -> tuple[Tensor, ...]:
+        if log_f.device.type != "cpu" or torch.compiler.is_compiling():
+            return _log_sum_and_slopes(log_f)
+        parts = map(_log_sum_and_slopes, log_f.split(max(1, _IN_CACHE // log_f.shape[-1])))
+        return tuple(map(torch.cat, zip(*parts, strict=True)))
 
     @staticmethod
-    def setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[0], output)
+    def setup_context(
+        ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], output: tuple[Tensor, ...]
+    ) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(inputs[0], *output)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        log_f, log_z = ctx.saved_tensors  # type: ignore[attr-defined]
-        own = logarithmic_means(log_f)[1] * torch.exp(-log_z)[..., None]
-        # The derivatives sum to one, and what is left of it, that in log fbar, falls on all classes alike.
-        return gradient[..., None] * (own + (1 - own.sum(-1, keepdim=True)) / log_f.shape[-1])
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, *_: Tensor) -> Tensor:
+        log_f, log_z, own, rest = ctx.saved_tensors  # type: ignore[attr-defined]
+        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
+            log_z, own, rest = _log_sum_and_slopes(log_f)
+        scale = (gradient * torch.exp(-log_z))[..., None]
+        return torch.addcmul(scale * rest, own, scale)
 
 
 def log_sum_of_logarithmic_means(log_f: Tensor) -> Tensor:
@@ -83,7 +114,8 @@ def log_sum_of_logarithmic_means(log_f: Tensor) -> Tensor:
 
     Twice differentiable in reverse mode (the backward is made of differentiable operations).
     """
-    return _LogSumOfLogarithmicMeans.apply(log_f)
+    log_sum: Tensor = _LogSumOfLogarithmicMeans.apply(log_f.reshape(-1, log_f.shape[-1]))[0]
+    return log_sum.view(log_f.shape[:-1])
 
 
 def log_beta_of_smoothed_label(decay: Tensor, classes: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""An objective: a likelihood and an aggregator. The observed label is looked up last."""
+"""An objective: a likelihood and an aggregator. The observed label is looked up as late as the aggregator needs it."""
 
 import copy
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
-from auglik.objectives.contracts import Aggregator, Likelihood
+from auglik.objectives.contracts import Aggregator, Likelihood, folds_label_by_label
 from auglik.objectives.errors import InputError
 
 Part = TypeVar("Part")
@@ -62,7 +62,7 @@ class Objective:
         if logits.device.type == "cpu" and not torch.compiler.is_compiling():
             classes = logits.shape[-1] - self.likelihood.extra_outputs
             check_values(decay, labels, weight, log_importance, classes=classes)
-        return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
+        return self._at_label(logits, decay, labels, weight, log_importance)
 
     def loss(
         self,
@@ -77,7 +77,18 @@ class Objective:
         Raises InputError for an aggregator that is not for training.
         """
         self.check_trains()
-        return -look_up_label(self.fold(logits, decay, weight, log_importance), labels).mean()
+        return -self._at_label(logits, decay, labels, weight, log_importance).mean()
+
+    def _at_label(
+        self, logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None
+    ) -> Tensor:
+        """The value at the observed label, [B]; of the table no other label is folded where none other counts."""
+        if labels.ndim == 2 or not folds_label_by_label(self.aggregator):
+            return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
+        self.check_view_count(len(logits))
+        table = self.likelihood.table(logits, decay)
+        column = table.gather(2, labels.long()[None, :, None].expand(len(table), -1, -1))
+        return self.aggregator.fold(column, weight, log_importance)[:, 0]
 
     def predict(self, logits: Tensor) -> Tensor:
         """Log-probabilities of the classes of images from K views each: [K,B,C'] -> [B,C]."""

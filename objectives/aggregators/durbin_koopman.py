@@ -23,6 +23,7 @@ class DurbinKoopman:
     source: ClassVar[str] = "Durbin & Koopman 1997; Heinonen et al. 2025, Eq. 21-22 (Eq. 23 is a misprint)"
     minimum_views: ClassVar[int] = 2
     trains: ClassVar[bool] = True
+    label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 1.0
     remarks: ClassVar[tuple[str, ...]] = ()
 

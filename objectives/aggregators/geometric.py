@@ -26,6 +26,7 @@ class Geometric:
     source: ClassVar[str] = "Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 0.0
 
     T: float = 1.0

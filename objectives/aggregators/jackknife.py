@@ -25,6 +25,7 @@ class Jackknife:
     source: ClassVar[str] = "Quenouille 1956; for importance-weighted bounds Nowozin 2018"
     minimum_views: ClassVar[int] = 2
     trains: ClassVar[bool] = False
+    label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 1.0
     remarks: ClassVar[tuple[str, ...]] = ()
 

@@ -17,6 +17,7 @@ class Jensen:
     source: ClassVar[str] = "Jensen's inequality; cross-entropy on augmented images"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 0.0
     remarks: ClassVar[tuple[str, ...]] = ()
 

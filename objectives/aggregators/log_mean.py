@@ -23,6 +23,7 @@ class LogMean:
     source: ClassVar[str] = "Monte Carlo marginal likelihood; Heinonen et al. 2025, Appendix C"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 1.0
     remarks: ClassVar[tuple[str, ...]] = ()
 

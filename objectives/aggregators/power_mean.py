@@ -20,6 +20,7 @@ class PowerMean:
     source: ClassVar[str] = "power mean (Hardy, Littlewood & Polya 1934); auglik"
     minimum_views: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    label_by_label: ClassVar[bool] = True
     remarks: ClassVar[tuple[str, ...]] = ()
 
     rho: float = 0.5

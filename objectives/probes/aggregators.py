@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from auglik.objectives.contracts import Aggregator
+from auglik.objectives.contracts import Aggregator, folds_label_by_label
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.categorical import Categorical
 from auglik.objectives.objective import Objective
@@ -111,6 +111,14 @@ def permuted_classes(aggregator: Aggregator) -> str:
         what = f"{name} to be the same for classes in another order"
         said = close(made(table[..., order]), made(table)[:, order], what)
     return said
+
+
+def label_by_label(aggregator: Aggregator) -> str:
+    if not folds_label_by_label(aggregator):
+        return "not said of it: whole tables are folded"
+    table = table_of(aggregator)
+    alone = torch.cat([aggregator.fold(column) for column in table.split(1, dim=-1)], dim=-1)
+    return close(alone, aggregator.fold(table), "the value of a label alone, as label_by_label says")
 
 
 def gradients(aggregator: Aggregator) -> str:
@@ -222,6 +230,7 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
     "permuted views": permuted_views,
     "permuted images": permuted_images,
     "permuted classes": permuted_classes,
+    "label by label": label_by_label,
     "gradients": gradients,
     "float32": precision,
     "extremes": extremes,
@@ -236,5 +245,5 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
 
 def check_aggregator(aggregator: Aggregator) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends):
+    for probe in (facts, shapes, uniform, depends, label_by_label):
         probe(aggregator)

@@ -276,6 +276,9 @@ FOLDS: dict[str, tuple[Fold, str]] = {
         lambda table, weight=None, log_importance=None: Jensen().fold(table, weight), "weights",
     ),
     "float16": (lambda table, weight=None, log_importance=None: Jensen().fold(table).half(), "shapes"),
+    "labels normalized": (
+        lambda table, weight=None, log_importance=None: Jensen().fold(table).log_softmax(-1), "label by label",
+    ),
     "views kept": (lambda table, weight=None, log_importance=None: table, "shapes"),
 }  # fmt: skip
 
