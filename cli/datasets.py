@@ -6,7 +6,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import data_dir_option
-from auglik.data import DATASETS
+from auglik.data import DATASET_NAMES, DATASETS, open_dataset
 from auglik.objectives import InputError
 
 
@@ -15,14 +15,15 @@ from auglik.objectives import InputError
 @one_line_errors
 def datasets(data_dir: Path) -> None:
     """Lists the data sets, whether they are available locally, and how to use your own."""
-    for name, make in DATASETS.items():
-        source = make(data_dir, False)
+    for name in (*DATASETS, *DATASET_NAMES.plug_ins()):
+        classes, state = "?", "here"
         try:
+            source = open_dataset(name, data_dir)
+            classes = str(source.classes)
             source.check()
-            state = "here"
         except InputError as error:
             state = str(error)
-        click.echo(f"  {name:<15}{source.classes:>4} classes   {state}")
+        click.echo(f"  {name:<15}{classes:>4} classes   {state}")
     click.echo("\nYour own, by path:")
     click.echo(
         "  FILE.npz       train_images, train_labels, test_images, test_labels; images uint8 [N,H,W] or [N,H,W,3]"

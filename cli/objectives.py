@@ -1,27 +1,35 @@
 """`auglik objectives`: the likelihoods and aggregators, with formula and source."""
 
-from collections.abc import Mapping
-
 import rich_click as click
 
 from auglik.cli.errors import one_line_errors
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood
+from auglik.objectives import Aggregator, InputError, Likelihood
 from auglik.settings.names import parameters
+from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
+from auglik.settings.registry import Registry, value_named
 
 
 @click.command()
 @one_line_errors
 def objectives() -> None:
-    """Lists likelihoods and aggregators with formula and source."""
+    """Lists likelihoods and aggregators with formula and source, installed plug-ins last."""
     click.echo("Likelihoods: a table of log p(label j | view) from f = softmax(logits) and the decay gamma\n")
-    _list(LIKELIHOODS)
+    _list(LIKELIHOOD_NAMES, "table")
     click.echo("Aggregators: fold the views k of an image, l_k the table's entries, omega_k the views' shares\n")
-    _list(AGGREGATORS)
+    _list(AGGREGATOR_NAMES, "fold")
     click.echo("Parameters are part of the name: geometric:T=2, power-mean:rho=0.5, noisy-dirichlet:alpha_eps=0.01")
 
 
-def _list(entries: Mapping[str, Likelihood] | Mapping[str, Aggregator]) -> None:
-    for name, entry in entries.items():
+def _list(registry: Registry[Likelihood] | Registry[Aggregator], sign: str) -> None:
+    """`sign`: the member that tells an installed plug-in of this kind from one of the other."""
+    for name in (*registry.built_in, *registry.plug_ins()):
+        try:
+            if name not in registry.built_in and not hasattr(value_named(name, [registry.group]), sign):
+                continue
+            entry: Likelihood | Aggregator = registry.parse(name)
+        except InputError as error:
+            click.echo(f"  {name}\n      {error}\n")
+            continue
         defaults = ", ".join(f"{key}={value}" for key, value in parameters(entry).items())
         click.echo(f"  {name}" + (f"   ({defaults})" if defaults else ""))
         click.echo(f"      {entry.formula}")

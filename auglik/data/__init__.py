@@ -135,7 +135,8 @@ def _open(name: str, data_dir: Path, download: bool) -> Source:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a {path.suffix or 'bare'} file")
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a path that does not exist")
-    raise InputError(f"unknown data set {name!r}{nearest(name, DATASETS)}; give a .npz file or a folder by its path")
+    hint = nearest(name, (*DATASETS, *DATASET_NAMES.plug_ins()))
+    raise InputError(f"unknown data set {name!r}{hint}; give a .npz file or a folder by its path")
 
 
 def _folder(path: Path) -> Source:

@@ -95,7 +95,7 @@ def kind_of(text: str) -> str:
         return found[0]
     value = value_named(text, {entry.names.group for entry in KINDS.values()})
     if value is None:
-        known = [name for entry in KINDS.values() for name in entry.names.built_in]
+        known = {name for entry in KINDS.values() for name in (*entry.names.built_in, *entry.names.plug_ins())}
         raise InputError(f"unknown name {text!r}{nearest(name, known) if not IMPORT_PATH.fullmatch(text) else ''}")
     return kind_of_value(value, text)
 

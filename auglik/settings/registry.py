@@ -48,7 +48,11 @@ class Registry(Generic[T]):
         if named.code is None:
             return parse(self.kind, text, self.built_in)
         with said_of(named.code):
-            return parse(self.kind, f"{named.code.name}{rest}", {named.code.name: named.entry})
+            made = parse(self.kind, f"{named.code.name}{rest}", {named.code.name: named.entry})
+            if probed and made is not named.entry and (key := (self.kind, text, named.code.digest)) not in _ACCEPTED:
+                self.probe(made)
+                _ACCEPTED[key] = made
+            return made
 
     def canonical(self, text: str) -> str:
         """`text` with only the parameters that differ from the entry's own, a file by its absolute path."""
@@ -88,7 +92,10 @@ class Registry(Generic[T]):
             rest = text[len(name) :] if name in plug_ins else IMPORT_PATH.fullmatch(text)[3]  # type: ignore[index]
             return self._foreign(head, code, probed), rest
         if name.endswith(".py") or "." in name:
-            raise InputError(f"{self.kind} {text!r}: expected package.module:Name or path/to/file.py:Name")
+            raise InputError(
+                f"{self.kind} {text!r}: expected package.module:Name or path/to/file.py:Name, and parameters as"
+                " Name:key=value"
+            )
         return Named(name, look_up(self.kind, name, {**dict.fromkeys(plug_ins), **self.built_in}), None), ""  # type: ignore[arg-type]
 
     def _foreign(self, head: str, code: Code, probed: bool) -> Named[T]:
