@@ -522,7 +522,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_sampling(
 def test_a_folder_without_finished_runs(own: Path) -> None:
     for path in own.rglob("results.json"):
         path.unlink()
-    with pytest.raises(InputError, match="at least one finished run, got 9 others"):
+    with pytest.raises(InputError, match="at least one finished run, got 9 unfinished ones"):
         collect(own)
     with pytest.raises(InputError, match="a folder without runs"):
         collect(own / "reference")
