@@ -209,7 +209,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "predictions.npz: expected log-probabilities": lambda run: damage(
         run, mollified_log_probabilities=np.zeros((F, N, C), "f")
     ),
-    "other test images": lambda run: damage(run, indices=np.arange(1, N + 1)),
+    "test images different": lambda run: damage(run, indices=np.arange(1, N + 1)),
     "expected clean_error as a number": lambda run: state(run, clean_error="abc"),
     "expected likelihood, which is missing": lambda run: (run / "results.json").write_text('{"cell": "a"}'),
     "expected test_digest as text": lambda run: state(run, test_digest=[1]),
@@ -244,8 +244,8 @@ def test_other_images_and_settings_are_not_mixed(own: Path) -> None:
     reported.write_run(own, "reference", 8, 1.0, settings=reported.config("reference", 8, epochs=5))
     found = collect(own)
     assert list(found.cells["reference"].runs) == [0, 1, 2]
-    assert any("other test images" in text and "seed 7" in text for text in found.warnings)
-    assert any("other settings" in text and "seed 8" in text for text in found.warnings)
+    assert any("test images different" in text and "seed 7" in text for text in found.warnings)
+    assert any("settings or code different" in text and "seed 8" in text for text in found.warnings)
 
 
 def test_unpaired_cells_are_said_and_not_compared(tmp_path: Path) -> None:
@@ -522,7 +522,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_sampling(
 def test_a_folder_without_finished_runs(own: Path) -> None:
     for path in own.rglob("results.json"):
         path.unlink()
-    with pytest.raises(InputError, match="at least one finished run, got 9 others"):
+    with pytest.raises(InputError, match="at least one finished run, got 9 unfinished ones"):
         collect(own)
     with pytest.raises(InputError, match="a folder without runs"):
         collect(own / "reference")
