@@ -137,7 +137,7 @@ def _check(ray: ModuleType, jobs: Sequence[Job], needs: Mapping[str, float]) -> 
         found: list[Node | str] = []
         for address, reference in asked.items():
             try:
-                found.append(Node(address, *ray.get(reference, timeout=120)))
+                found.append(Node(address, *ray.get(reference, timeout=300)))
             except (ray.exceptions.RayError, TimeoutError) as error:
                 found.append(f"node {address}: cannot be probed, auglik may not be there: {_line(error)}")
         if wrong := differences(found, mark):
