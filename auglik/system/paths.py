@@ -76,7 +76,7 @@ def _check_place(path: Path, room: int) -> None:
     longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
     if longest > (limit := _limit("PC_NAME_MAX", above, NAME_BYTES)):
         raise InputError(
-            f"{shortened(str(path))}: expected names within this file system's {limit} bytes, got {longest}"
+            f"{shortened(str(path))}: expected names of at most {limit} bytes (file system limit), got {longest}"
         )
     length = len(os.fsencode(whole)) + (room + 1 if room else 0)
     if length >= (limit := _limit("PC_PATH_MAX", above, PATH_BYTES)):

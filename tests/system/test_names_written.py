@@ -85,7 +85,7 @@ def test_paths_are_checked_without_writing(tmp_path: Path) -> None:
     file.write_text("")
     for path, message in {
         file / "below": "expected folders, got the file",
-        tmp_path / ("a" * 300): "within this file system's 255 bytes",
+        tmp_path / ("a" * 300): "names of at most 255 bytes",
         tmp_path / "a\0b": "zero byte",
         Path(*(tmp_path.parts + ("abc" * 60,) * 30)): "a path of under",
     }.items():
