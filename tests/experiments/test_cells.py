@@ -115,7 +115,7 @@ def test_remarks_say_where_two_objectives_train_alike() -> None:
     assert "trains exactly like smoothed here" in of(likelihood="dirichlet", aggregator="geometric-normalized")
     assert "geometric at T = 1 is jensen" in of(aggregator="geometric")
     assert "is jensen" not in of(aggregator="geometric:T=2")
-    assert "no NLL" in of(likelihood="smoothed-normalized")
+    assert "not an NLL" in of(likelihood="smoothed-normalized")
     assert "swamps" in of(likelihood="tempered", aggregator="log-mean")
     assert "swamps" in of(likelihood="tempered", aggregator="power-mean")
     assert "swamps" not in of(likelihood="tempered", aggregator="power-mean:rho=-1")

@@ -56,7 +56,7 @@ def test_a_run_of_other_settings_that_came_meanwhile_stays_as_it_is(tmp_path: Pa
     execute(tiny.job(tmp_path / "run", epochs=1))
     before = {path.name: path.read_bytes() for path in job.folder.iterdir()}
     (outcome,) = carried([job])
-    assert "holds a run of other settings (epochs 1, now 2)" in str(outcome.error)
+    assert "holds a run with other settings (epochs 1, now 2)" in str(outcome.error)
     assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == before
 
 

@@ -138,7 +138,7 @@ def test_a_run_that_fails_is_one_line(tmp_path: Path, cluster: "Cluster") -> Non
     held = replace(job, settings="another")
     list(Ray().execute([job], StopRequest(), quiet))
     (outcome,) = Ray().execute([held], StopRequest(), quiet)
-    assert "holds a run of other settings" in str(outcome.error)
+    assert "holds a run with other settings" in str(outcome.error)
 
 
 def test_more_than_there_is_is_refused_before_anything_begins(tmp_path: Path, cluster: "Cluster") -> None:

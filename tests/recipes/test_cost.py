@@ -73,7 +73,7 @@ def test_timing_ends_in_time_and_says_what_it_did_not_get_to(
     said = capsys.readouterr().out
     assert "of training and" in said
     assert "without 1 run of kinds" in said
-    assert "the report on top" in said
+    assert "the report not included" in said
 
 
 def test_pretraining_is_timed_without_scoring(tmp_path: Path, clock: Callable[[], float]) -> None:

@@ -104,7 +104,7 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
     assert "stand in for the published data" in output
     assert "to do: 220 steps" in output
     assert "of training and" in output
-    assert "scores under corruption and the report on top" in output
+    assert "scores under corruption and the report not included" in output
     assert not (tmp_path / "none").exists()
 
 

@@ -67,20 +67,20 @@ def test_the_corruptions_are_the_protocols() -> None:
 def test_missing_corruptions_are_named_unless_allowed(folder: Path, test_set: Arrays) -> None:
     (folder / "fog.npy").rename(folder / "foggy.npy")
     message = refusal(folder, test_set)
-    assert "fog not there" in message
+    assert "missing fog" in message
     assert "--allow-missing" in message
     kept = npy_conditions(folder, test_set, np.arange(N), SEVERITIES, allow_missing=True)
     assert {item.name for item in kept} == set(CORRUPTIONS) - {"fog"}
     for name in CORRUPTIONS:
         (folder / f"{name}.npy").unlink(missing_ok=True)
-    with pytest.raises(InputError, match="not there"):
+    with pytest.raises(InputError, match="missing gaussian_noise"):
         npy_conditions(folder, test_set, np.arange(N), SEVERITIES, allow_missing=True)
 
 
 @pytest.mark.parametrize(
     ("shape", "dtype", "cause"),
     [
-        ((5 * N - 1, 6, 5, 3), np.uint8, "cut short"),
+        ((5 * N - 1, 6, 5, 3), np.uint8, "truncated"),
         ((N, 6, 5, 3), np.uint8, "not 5 severities"),
         ((5 * N, 6, 5), np.uint8, "1 channels, where the network takes 3"),
         ((5 * N, 8, 8, 3), np.uint8, "another size"),

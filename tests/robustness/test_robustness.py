@@ -370,7 +370,7 @@ def test_a_run_is_scored_under_every_condition_and_once(runs: Path, digits_c: Pa
 
 def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
     suite = open_suite("digits", tmp_path, RobustnessConfig(corruptions="none"))
-    with pytest.raises(InputError, match=r"expected the folder of a run"):
+    with pytest.raises(InputError, match=r"expected a run folder"):
         evaluate_robustness(tmp_path, suite)
     run = tmp_path / "run"
     shutil.copytree(runs / "sink" / "seed-0", run)

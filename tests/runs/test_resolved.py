@@ -54,7 +54,7 @@ def test_the_run_in_a_folder_is_the_one_that_was_trained(tmp_path: Path) -> None
     job = tiny.job(tmp_path / "run", epochs=1)
     execute(job)
     assert load_run(job.folder) == job.run
-    with pytest.raises(InputError, match="expected the folder of a run"):
+    with pytest.raises(InputError, match="expected a run folder"):
         load_run(tmp_path)
 
 

@@ -244,7 +244,7 @@ UNIT = torch.full((2, 1, 8, 8), 0.5)
         ({"pixels": "unit"}, UNIT * torch.nan, "NaN"),
         ({"pixels": "standardized"}, UNIT * 10, "other statistics than mean and std"),
         ({"pixels": "standardized"}, UNIT / 7, "between two levels \\(different statistics, floats in \\[0,1\\]"),
-        ({}, IMAGES[0], "expected a tensor \\[B,c,H,W\\] with c = 1 or 3, got \\[1, 8, 8\\] \\(one image"),
+        ({}, IMAGES[0], "expected a tensor \\[B,c,H,W\\] with c = 1 or 3, got \\[1, 8, 8\\] \\(a single image"),
         ({}, IMAGES.permute(0, 2, 3, 1), "channels last"),
         ({}, IMAGES[:0], "got \\[0, 1, 8, 8\\]"),
         ({}, IMAGES.numpy(), "got ndarray"),
@@ -298,8 +298,8 @@ def test_other_generators_are_refused(generator: torch.Generator, message: str) 
     [
         ([0], "expected the position of each image"),
         ([0.0, 1.0], "of float64"),
-        ([0, -1], "expected places 0..3, got -1..0"),
-        ([0, 4], "expected places 0..3, got 0..4"),
+        ([0, -1], "expected positions 0..3, got -1..0"),
+        ([0, 4], "expected positions 0..3, got 0..4"),
         (torch.zeros(2, dtype=torch.int64, device="meta"), "expected positions on the host, got meta"),
         ([0, 1], "images followed by their mixing partners"),
     ],
@@ -309,7 +309,7 @@ def test_places_that_are_not_the_images_are_refused(where: list[int], message: s
     assert drawn.draws.mixing["partner"][0] != 1
     with pytest.raises(InputError, match=message):
         drawn(IMAGES, where)
-    with pytest.raises(InputError, match="of images \\[1, 8, 8\\]"):
+    with pytest.raises(InputError, match="for images \\[1, 8, 8\\]"):
         drawn(torch.zeros(2, 1, 9, 9, dtype=torch.uint8), [0, 1])
 
 

@@ -187,7 +187,7 @@ def test_captions_fit_above_their_view_and_mixed_images_name_both_classes() -> N
     draws, labels = drawn(pipeline), data.training.labels.numpy()
     lines = [line for text in captions(pipeline, draws, 1, np.arange(30)) for line in text.split("\n")]
     assert max(map(len, lines)) <= CHARACTERS
-    assert sum("sees" in line for line in lines) > 5
+    assert sum("visible" in line for line in lines) > 5
     other, share = labels[draws.mixing["partner"][2]], draws.mixing["share"][2]
     name = class_names(draws, labels, 3)[2]
     assert name == f"class {labels[2]} ({share:.2f})\nwith class {other} ({1 - share:.2f})"

@@ -68,6 +68,7 @@ class Slurm:
     def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
         if not jobs:
             return
+        _submitit()
         _need("sbatch")
         self._check(jobs)
         tasks = self._submit(jobs)
