@@ -23,11 +23,12 @@ from auglik.data import by_number
 from auglik.robustness.arrays import clean_condition
 from auglik.robustness.evaluate import network_scores
 from auglik.robustness.npy_set import npy_conditions
-from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES
+from auglik.robustness.protocol import SEVERITIES
 from auglik.robustness.stream import batch_size
 from auglik.robustness.suite import Suite
 from auglik.runs.evaluation import predictor
 from auglik.runs.step import make_network
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.devices import choose_device, choose_precision
 from auglik.views import Gallery, Shape
 from benchmarks.timing import Row, Timed, interleaved, print_table, run_of, seconds_of

@@ -31,7 +31,7 @@ def check(names: tuple[str, ...], kind: str | None, image: str, data_dir: Path) 
 
     Prints one line per probe with what it found. Exit status 0 if all pass, 1 if any fails.
     """
-    from auglik.experiments.checking import check as checked
+    from auglik.checks.checking import check as checked
     from auglik.views import Shape
 
     sides = image.split("x")

@@ -14,10 +14,10 @@ from auglik.experiments.differences import plural
 from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
-from auglik.robustness.score import ALL, SCORES
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
+from auglik.scoring.conditions import ALL, SCORES
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device

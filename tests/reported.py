@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from auglik import RunConfig, change, open_dataset, read_facts
-from auglik.robustness.protocol import CORRUPTIONS
-from auglik.robustness.score import Score, means, write_scores
 from auglik.runs.resolved import resolved, settings_hash
 from auglik.runs.settings import flatten
+from auglik.scoring.conditions import Score, means, write_scores
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.files import append_line, json_text, write_csv, write_json, write_npz, write_toml
 from auglik.system.records import to_json

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from auglik.checks.checking import KINDS
 from auglik.cli.check import KINDS as NAMED_KINDS
 from auglik.cli.main import auglik
-from auglik.experiments.checking import KINDS
 from auglik.report.collect import collect
 from auglik.report.sections.runs import runs
 from tests.tiny import options

@@ -19,8 +19,8 @@ from auglik.inference.law import Law, below, interval, p_of_none
 from auglik.inference.posterior import targets_tree
 from auglik.inference.references import compared
 from auglik.inference.rule import outcome
-from auglik.robustness.protocol import CORRUPTIONS
-from auglik.robustness.score import ALL, MEAN, Score
+from auglik.scoring.conditions import ALL, MEAN, Score
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.scoring.intervals import holm, standard_errors
 from auglik.system.array_types import Float64Array
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from auglik.data.source import one_line
 from auglik.objectives import InputError
-from auglik.robustness.score import Measured, Score, load_measured, load_scores
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, change
+from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
 from auglik.settings.fields import read_toml

@@ -1,9 +1,10 @@
 """Robustness: a finished run under corruptions, occlusion and mollification, and against human labels."""
 
 from auglik.robustness.evaluate import evaluate_robustness
-from auglik.robustness.protocol import CORRUPTIONS, RobustnessConfig
-from auglik.robustness.score import Score, load_scores
+from auglik.robustness.protocol import RobustnessConfig
 from auglik.robustness.suite import Suite, open_suite
+from auglik.scoring.conditions import Score, load_scores
+from auglik.scoring.corruptions import CORRUPTIONS
 
 __all__ = [
     "CORRUPTIONS",

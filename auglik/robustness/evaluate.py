@@ -14,7 +14,6 @@ from auglik.data import some
 from auglik.objectives import InputError
 from auglik.robustness.human import human_scores
 from auglik.robustness.protocol import OCCLUDER
-from auglik.robustness.score import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.robustness.stream import Condition, batch_size, predicted
 from auglik.robustness.suite import Suite
 from auglik.runs import checkpoint as checkpoints
@@ -24,6 +23,7 @@ from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
+from auglik.scoring.conditions import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.system.devices import choose_device
 from auglik.system.progress import Progress
 from auglik.version import __version__

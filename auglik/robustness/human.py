@@ -9,7 +9,7 @@ from scipy import special
 
 from auglik.data.source import one_line
 from auglik.objectives import InputError
-from auglik.robustness.score import Score
+from auglik.scoring.conditions import Score
 from auglik.scoring.metrics import equal_width, summed_gaps
 from auglik.system.array_types import Float64Array
 

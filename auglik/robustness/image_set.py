@@ -15,8 +15,9 @@ from auglik.data.image_files import class_folders, image_names
 from auglik.data.listing import folders, named
 from auglik.data.tiny_imagenet import WNIDS as CLASS_ORDER
 from auglik.objectives import InputError
-from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
+from auglik.robustness.protocol import SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, ReadImages
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import read_text
 from auglik.system.keys import host_generator
 from auglik.system.notices import say_once

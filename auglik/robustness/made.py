@@ -20,7 +20,8 @@ from PIL import Image
 from auglik.data import Arrays, digest
 from auglik.data.source import one_line
 from auglik.objectives import InputError
-from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES
+from auglik.robustness.protocol import SEVERITIES
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import atomic_write, ensure_writable, write_json
 from auglik.system.keys import host_generator
 from auglik.system.progress import Progress, part_of

@@ -14,8 +14,9 @@ from auglik.data.npy_folder import CORRUPTION_LABELS
 from auglik.data.source import one_line
 from auglik.data.stored import read_header
 from auglik.objectives import InputError
-from auglik.robustness.protocol import CORRUPTIONS, SEVERITIES, check_complete
+from auglik.robustness.protocol import SEVERITIES, check_complete
 from auglik.robustness.stream import Condition, ReadImages
+from auglik.scoring.corruptions import CORRUPTIONS
 
 LABELS = ("labels.npy", CORRUPTION_LABELS)
 SAMPLES, SAMPLE_BYTES = 64, 4096

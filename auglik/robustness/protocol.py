@@ -1,31 +1,12 @@
-"""The corruptions and their categories, and the settings of a robustness evaluation."""
+"""The settings of a robustness evaluation."""
 
 from dataclasses import dataclass
 
 from auglik.objectives import InputError
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
-
-CORRUPTIONS = {
-    "gaussian_noise": "noise",
-    "shot_noise": "noise",
-    "impulse_noise": "noise",
-    "defocus_blur": "blur",
-    "glass_blur": "blur",
-    "motion_blur": "blur",
-    "zoom_blur": "blur",
-    "fog": "weather",
-    "frost": "weather",
-    "snow": "weather",
-    "brightness": "digital",
-    "contrast": "digital",
-    "elastic_transform": "digital",
-    "pixelate": "digital",
-    "jpeg_compression": "digital",
-}
-"""The 15 of Hendrycks and Dietterich 2019 by category. Brightness is digital, as the text of Heinonen et al. 2025 has
-it; their Table 2 prints it under weather."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SCORING_RULE = 3

@@ -19,9 +19,10 @@ from auglik.robustness.image_set import chosen_images, image_conditions, image_f
 from auglik.robustness.made import made_set
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.own import own_conditions, own_corruptions
-from auglik.robustness.protocol import CORRUPTIONS, OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
+from auglik.robustness.protocol import OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
 from auglik.runs.resolve import read_facts
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import json_text
 from auglik.system.progress import Progress
 from auglik.views import Shape

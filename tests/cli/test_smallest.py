@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from auglik.cli.robustness import table as robustness_table
 from auglik.experiments.differences import differences, table, write_comparison
 from auglik.inference.calibration import calibrate, temperature_scaling
-from auglik.robustness.score import Score, means
 from auglik.runs.results import Results
+from auglik.scoring.conditions import Score, means
 from auglik.scoring.ensembles import score, write_ensembles
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.scoring.predictions import Predictions

@@ -17,7 +17,7 @@ from auglik.report.content import Details, Figure, Table
 from auglik.report.figures.style import styles
 from auglik.report.sections.corrupted import corrupted_runs
 from auglik.report.sections.robust import robustness
-from auglik.robustness.protocol import CORRUPTIONS
+from auglik.scoring.corruptions import CORRUPTIONS
 from tests import reported
 
 Floats = npt.NDArray[np.float64]

@@ -40,9 +40,9 @@ from auglik.report.sections.robust import robustness
 from auglik.report.sections.seen import seen
 from auglik.report.sections.views import views
 from auglik.report.writers.latex import escape
-from auglik.robustness.protocol import CORRUPTIONS
 from auglik.runs.resolve import load_training, training_pipeline
 from auglik.runs.run import execute
+from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import write_csv
 from tests import reported, tiny
 

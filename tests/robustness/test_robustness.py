@@ -31,11 +31,11 @@ from auglik.robustness.arrays import (
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
-from auglik.robustness.score import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.robustness.stream import predicted, prefetched
 from auglik.runs.results import RESULTS
 from auglik.runs.run import execute
 from auglik.scoring import metrics
+from auglik.scoring.conditions import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.system.files import json_text, write_csv
 from auglik.views.mollification import blur
 from tests.tiny import job

@@ -11,8 +11,8 @@ from auglik.report.figures.lines import Curve
 from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import over_runs
-from auglik.robustness.score import Score
 from auglik.scoring.columns import Column
+from auglik.scoring.conditions import Score
 from auglik.scoring.intervals import summary
 
 Condition = tuple[str, str, str, float | None]

@@ -8,8 +8,8 @@ from importlib import resources
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, number, words
 from auglik.report.sections.scores import over_seeds
-from auglik.robustness.score import ALL, MEAN, Score
 from auglik.runs.settings import RunConfig
+from auglik.scoring.conditions import ALL, MEAN, Score
 from auglik.scoring.intervals import summary
 from auglik.scoring.metrics import expected_calibration_error
 from auglik.settings.names import names

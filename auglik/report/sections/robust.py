@@ -13,9 +13,9 @@ from auglik.report.figures.style import Style
 from auglik.report.sections.corrupted import corrupted_items, corrupted_sentences
 from auglik.report.sections.measured import CLEAN, Condition, Measured, by_data, measured
 from auglik.report.sections.training import curves_figure
-from auglik.robustness.protocol import CORRUPTIONS
-from auglik.robustness.score import ALL, MEAN
 from auglik.scoring.columns import ECE, ERROR, NLL, PRINTED, Column
+from auglik.scoring.conditions import ALL, MEAN
+from auglik.scoring.corruptions import CORRUPTIONS
 
 CATEGORIES = tuple(dict.fromkeys(CORRUPTIONS.values()))
 

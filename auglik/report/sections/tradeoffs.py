@@ -9,8 +9,8 @@ from auglik.report.figures.scatter import Dots, Scatter, scatter
 from auglik.report.figures.style import Style
 from auglik.report.run_files import Run
 from auglik.report.sections.measured import by_data, measured
-from auglik.robustness.score import ALL, MEAN
 from auglik.scoring.columns import ERROR, NLL, Column
+from auglik.scoring.conditions import ALL, MEAN
 
 
 def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | None:

@@ -1,0 +1,1 @@
+"""`auglik check`: the probes of whatever a setting can name."""
