@@ -4,7 +4,7 @@ The cells' posteriors are sampled apart, each in coordinates in which its Laplac
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
         return log_density(model, (cell,), {}, unravel(z))[0]
 
-    def deterministic(z: jax.Array, cell: ModelData) -> dict[str, jax.Array]:
+    def deterministic(z: jax.Array | Array, cell: ModelData) -> dict[str, jax.Array]:
         return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
 
     gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
@@ -63,7 +63,7 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     return Draws(arranged, statistics)
 
 
-def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array], dict[str, jax.Array]]]:
+def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array | Array], dict[str, jax.Array]]]:
     """How many coordinates all sites that are sampled have, and the sites of those of a point [D]."""
 
     def sites() -> dict[str, jax.Array]:
@@ -76,7 +76,7 @@ def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array], dict[str, 
         shapes = {name: found.shape for name, found in jax.eval_shape(sites).items()}  # to run it takes seconds
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
 
-    def unravel(z: jax.Array) -> dict[str, jax.Array]:
+    def unravel(z: jax.Array | Array) -> dict[str, jax.Array]:
         parts = jnp.split(z, ends[:-1])
         return {name: part.reshape(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
 
@@ -123,7 +123,7 @@ def _chains(
     values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
     start = ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
     z, *traces = over_chains(words, start, data, mode, root)
-    drawn = mode[:, None, None] + z.swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)
+    drawn = mode[:, None, None] + np.asarray(z).swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)
     return drawn.reshape(M, -1, size), {
         name: np.asarray(trace).swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
     }
@@ -155,4 +155,4 @@ def model_data(cells: Sequence[CellData]) -> ModelData:
         "own_variance": columns["own_variance"],
         "several": columns["several"],
     }
-    return ModelData(**host)
+    return ModelData(**{name: cast(jax.Array, value) for name, value in host.items()})  # which compiled code takes
