@@ -49,13 +49,13 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
         return log_density(model, (cell,), {}, unravel(z))[0]
 
-    def deterministic(z: jax.Array | Array, cell: ModelData) -> dict[str, jax.Array]:
+    def deterministic(z: jax.Array | Float64Array, cell: ModelData) -> dict[str, jax.Array]:
         return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
 
     gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
     mode, root = _laplace(lambda z: gradients(z, data), len(cells), size)
     z, statistics = _chains(log_p, lambda z: gradients(z, data), data, mode, root, seed, warmup, draws)
-    values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)  # type: ignore[arg-type]
+    values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)
     shape = (len(cells), CHAINS, draws)
     arranged = {
         name: np.moveaxis(np.asarray(value).reshape(shape + value.shape[2:]), 0, 2) for name, value in values.items()
@@ -63,7 +63,7 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     return Draws(arranged, statistics)
 
 
-def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array | Array], dict[str, jax.Array]]]:
+def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array | Float64Array], dict[str, jax.Array]]]:
     """How many coordinates all sites that are sampled have, and the sites of those of a point [D]."""
 
     def sites() -> dict[str, jax.Array]:
@@ -76,7 +76,7 @@ def _coordinates(cell: ModelData) -> tuple[int, Callable[[jax.Array | Array], di
         shapes = {name: found.shape for name, found in jax.eval_shape(sites).items()}  # to run it takes seconds
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
 
-    def unravel(z: jax.Array | Array) -> dict[str, jax.Array]:
+    def unravel(z: jax.Array | Float64Array) -> dict[str, jax.Array]:
         parts = jnp.split(z, ends[:-1])
         return {name: part.reshape(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
 
