@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from auglik.cli.main import auglik
 from auglik.objectives import Geometric, InputError
 from auglik.settings import registry
 from auglik.settings.foreign import IMPORT_PATH, load
@@ -208,6 +210,24 @@ def test_an_edited_file_is_loaded_anew_and_an_edited_module_refused(folder: Path
     assert digest("folds.py:Scaled") != before
     write(folder / "lab_b" / "folds.py", scale=3.0)
     assert "has been edited since it was imported" in refused("lab_b.folds:Scaled")
+
+
+def test_code_is_probed_with_its_parameters(folder: Path) -> None:
+    write(folder / "folds.py")
+    assert "a gradient of zero" in refused("folds.py:Scaled:scale=0")
+    assert "NaN or infinite" in refused("folds.py:Scaled:scale=nan")
+    assert "Name:key=value" in refused("folds.py:Scaled:scale")
+
+
+def test_plug_ins_are_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "lab_d" / "folds.py")
+    (folder / "lab_d" / "__init__.py").touch()
+    plug_ins = {"scaled": "lab_d.folds:Scaled"}
+    monkeypatch.setattr(registry, "_plug_ins", lambda group: plug_ins if group == "auglik.objectives" else {})
+    said = CliRunner().invoke(auglik, ["objectives"]).output
+    assert said.count("  scaled   (scale=2.0)\n      scale * jensen\n") == 1
+    said = CliRunner().invoke(auglik, ["check", "scald"]).output
+    assert "did you mean 'scaled'?" in said
 
 
 def test_plug_ins_have_short_names_and_no_built_in_ones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
