@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.loaded import Comparison
 from auglik.comparison.named import text_of
@@ -107,8 +109,9 @@ def _values(key: str, value: object, output: Path) -> list[object]:
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
     """Raises InputError for no seeds, duplicates, and anything but integers >= 0."""
-    found = list(range(seeds)) if type(seeds) is int else list(seeds) if isinstance(seeds, Sequence) else []
-    whole = all(type(seed) is int and seed >= 0 for seed in found)
+    given = np.asarray(seeds)
+    found = list(range(int(given))) if given.ndim == 0 and given.dtype.kind in "iu" else given.ravel().tolist()
+    whole = given.dtype.kind in "iu" and all(seed >= 0 for seed in found)
     if not found or not whole or len(set(found)) < len(found):
         raise InputError(f"seeds: expected a number (at least 1) or distinct integers >= 0, got {seeds!r:.60}")
     return found

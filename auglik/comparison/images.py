@@ -1,5 +1,7 @@
 """Images of a program, kept as a `.npz` file, so that all runs, and anyone who repeats them, read the same."""
 
+import hashlib
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auglik.data import Npz, digest
 from auglik.data.arrays import Arrays, check_arrays
+from auglik.data.source import one_line
 from auglik.data.stored import CLASS_NAMES
 from auglik.objectives import InputError
 from auglik.system.files import ensure_writable, write_npz
@@ -49,6 +52,8 @@ def keep_images(images: Images, output: Path) -> str:
     }
     names = np.asarray(arrays[CLASS_NAMES], dtype=np.str_) if CLASS_NAMES in arrays else None
     marks = [digest(checked[part])[:8] for part in DATA_PARTS]
+    if names is not None:
+        marks.append(hashlib.sha256("\n".join(names.tolist()).encode()).hexdigest()[:8])
     path = output / DATA_FOLDER / f"{'-'.join(marks)}.npz"
     if not path.exists():
         ensure_writable(path.parent)
@@ -80,17 +85,25 @@ def _by_name(images: Images) -> Mapping[str, ArrayLike]:
     for name, part in zip(DATA_PARTS, images, strict=True):
         columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
         found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
-    names = [getattr(part, "classes", None) for part in images]
-    if names[0] is not None and names[0] == names[1]:
-        found[CLASS_NAMES] = [str(name) for name in names[0]]
-    return found
+    names = [[str(name) for name in of_part] for part in images if (of_part := getattr(part, "classes", None))]
+    if len(names) == len(DATA_PARTS) and names[0] != names[1]:
+        raise InputError(
+            f"dataset: expected both parts to number the same classes, got {', '.join(names[0])[:60]} for training and"
+            f" {', '.join(names[1])[:60]} for test: labels would mean different classes"
+        )
+    return found | {CLASS_NAMES: names[0]} if names else found
 
 
 def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     """All of a data set. Raises InputError as `keep_images` does."""
     if not isinstance(part, MapDataset) or len(part) == 0:
         raise InputError(f"dataset, {name}: expected (images, labels) or a data set with images, got {part!r:.60}")
-    pairs = [part[place] for place in range(len(part))]
+    try:
+        pairs = [(image, operator.index(label)) for image, label in (part[place] for place in range(len(part)))]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"dataset, {name}: expected pairs of an image and a class number ({one_line(error)})"
+        ) from None
     images = [_array(image) for image, _ in pairs]
     if len({image.shape for image in images}) > 1:
         raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
@@ -98,7 +111,7 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
         raise InputError(
             f"dataset, {name}: expected images without random transforms, got a different one the second time"
         )
-    return np.stack(images), np.array([int(label) for _, label in pairs])
+    return np.stack(images), np.array([label for _, label in pairs])
 
 
 def _array(values: ArrayLike) -> NDArray[np.generic]:

@@ -4,8 +4,10 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
+
+import numpy as np
 
 from auglik.comparison.program import kept_code
 from auglik.data import DATASET_NAMES
@@ -33,6 +35,10 @@ def text_of(key: str, value: object, output: Path) -> Scalar:
     A user's object is named by its module or file; what the program itself defines is kept in a file below
     `output`. Raises InputError for an object that cannot be named.
     """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, PurePath):
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if key not in KINDS:

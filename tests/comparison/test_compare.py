@@ -16,7 +16,8 @@ from torch.utils.data import Dataset, TensorDataset
 import auglik
 from auglik import LIKELIHOODS, Comparison, InputError, compare, load, open_dataset
 from auglik.cli.main import auglik as command
-from auglik.comparison.images import Images
+from auglik.comparison.compare import _seeds
+from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import KINDS, text_of
 from auglik.experiments.plan import find_finished
 from auglik.objectives.aggregators.geometric import Geometric
@@ -160,6 +161,32 @@ def test_a_data_set_with_random_transforms_is_refused(tmp_path: Path) -> None:
     train, test = digits()
     with pytest.raises(InputError, match="without random transforms"):
         compare(None, [Pairs(*train, jitter=True), Pairs(*test)], 1, output=tmp_path)
+
+
+def test_class_names_are_part_of_what_is_kept_and_are_those_of_both_parts(tmp_path: Path) -> None:
+    train, test = (Pairs(*part) for part in digits())
+    first = keep_images([train, test], tmp_path)
+    train.classes = test.classes = [*"0123456789"]
+    assert keep_images([train, test], tmp_path) != first
+    test.classes = [*"9876543210"]
+    with pytest.raises(InputError, match="expected both parts to number the same classes"):
+        keep_images([train, test], tmp_path)
+
+
+def test_labels_of_a_data_set_are_class_numbers(tmp_path: Path) -> None:
+    halves = [[(np.zeros((8, 8), np.uint8), 0.5)] * 2] * 2
+    with pytest.raises(InputError, match="expected pairs of an image and a class number"):
+        keep_images(halves, tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected pairs of an image and a class number"):
+        keep_images([[1, 2], [3, 4]], tmp_path)  # type: ignore[list-item]
+
+
+def test_numpy_numbers_and_paths_are_settings_and_seeds(tmp_path: Path) -> None:
+    assert text_of("views", np.int64(3), tmp_path) == 3
+    assert type(text_of("views", np.int64(3), tmp_path)) is int
+    assert text_of("weights", tmp_path, tmp_path) == str(tmp_path)
+    assert _seeds(np.arange(2, 4)) == [2, 3]  # type: ignore[arg-type]
+    assert _seeds(np.int64(2)) == [0, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
