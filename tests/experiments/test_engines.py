@@ -4,6 +4,8 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -86,6 +88,38 @@ def test_a_run_that_its_process_cannot_read_is_one_failed_run(tmp_path: Path) ->
     assert str(outcomes[bad.folder].error).startswith("flip: expected a value")
     assert outcomes[bad.folder].details is None
     assert outcomes[good.folder].results is not None
+
+
+class Computed(NamedTuple):
+    """A run that computes in two threads as its process reads it, as the check of an objective from outside may."""
+
+    run: ResolvedRun
+
+    @property
+    def config(self) -> RunConfig:
+        return self.run.config
+
+    def __reduce__(self) -> tuple[Callable[[ResolvedRun], ResolvedRun], tuple[ResolvedRun]]:
+        return computed, (self.run,)
+
+
+def computed(run: ResolvedRun) -> ResolvedRun:
+    threading.Thread(target=end_of_a_wait, args=(os.getpid(),), daemon=True).start()
+    torch.set_num_threads(2)
+    torch.zeros(1000, 1000).log_softmax(-1)
+    return run
+
+
+def end_of_a_wait(process: int) -> None:
+    time.sleep(60)
+    if torch.get_num_threads() == 2:  # a run that goes on has set its own
+        os.kill(process, signal.SIGKILL)
+
+
+def test_a_run_computes_in_threads_of_its_own(tmp_path: Path) -> None:
+    """Threads that began in the process that runs are forked from would be waited for without end."""
+    several = [dataclasses.replace(job, run=Computed(job.run)) for job in jobs(tmp_path, 2, epochs=1)]  # type: ignore[arg-type]
+    assert [outcome.error for outcome in Local(2).execute(several, StopRequest(), quiet)] == [None, None]
 
 
 def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:

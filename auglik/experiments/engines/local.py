@@ -26,7 +26,13 @@ from auglik.settings.groups import Group
 from auglik.system.devices import cards
 from auglik.system.stop import StopRequest
 
-PRELOADED = ["auglik.runs.run", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
+PRELOADED = [
+    "auglik.experiments.engines.forked",
+    "auglik.runs.run",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "torch._dynamo",
+]
 """Imported once, by the process that all runs are forked from: the last is what torch.optim imports, for a second."""
 
 
