@@ -17,6 +17,11 @@ KEPT, USUAL = 2**30, 2**25
 """Freed bytes that a process keeps while it works; the largest piece that glibc comes to keep by itself."""
 
 
+def begin_no_threads() -> None:
+    """torch computes in the calling thread alone from now on: for a process that others are forked from."""
+    torch.set_num_threads(1)
+
+
 @contextmanager
 def process_state(
     threads: int, device: torch.device = CPU, *, compiles: bool = False, deterministic: bool = False

@@ -4,6 +4,6 @@ They do not survive a fork, and a run forked after them waits forever for the fi
 One starts as soon as an import computes: nodes of a quadrature are eigenvalues.
 """
 
-import torch
+from auglik.system.process import begin_no_threads
 
-torch.set_num_threads(1)  # of that process; a run sets its own
+begin_no_threads()
