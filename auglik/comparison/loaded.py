@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.collect import Collected, collect
+from auglik.report.keep import Kept, keep
 from auglik.runs.settings import flatten
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is asked for
@@ -97,6 +98,10 @@ class Comparison:
     def report(self, path: str | Path | None = None, settings: ReportSettings | None = None) -> Report:
         """Writes the report into a folder (`report` in the comparison's own). Raises InputError as `write_report`."""
         return write_report(self.folder, Path(path) if path is not None else self.folder / "report", settings)
+
+    def keep(self, path: str | Path) -> Kept:
+        """Writes what a report needs into a folder, small enough to be committed. Raises InputError as `keep`."""
+        return keep(self.folder, Path(path))
 
     def plot_forest(self, metric: str = "clean_nll", ax: "Axes | None" = None) -> "Axes":
         """Differences of one metric from the reference with their 95% intervals, drawn with matplotlib.

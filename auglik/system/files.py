@@ -122,12 +122,20 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequenc
     _write_text(path, text.getvalue())
 
 
-def write_npz(path: Path, /, **arrays: npt.NDArray[np.generic]) -> None:
+def copy(source: Path, path: Path) -> None:
+    """The bytes of `source` in `path`. Raises InputError for errors of the system."""
+    with _refusals(f"read {source}"):
+        content = source.read_bytes()
+    atomic_write(path, lambda file: _write_all(file, content))
+
+
+def write_npz(path: Path, /, *, compressed: bool = False, **arrays: npt.NDArray[np.generic]) -> None:
     """`arrays` by name, as np.load reads them without pickle. Raises InputError for arrays of objects, and likewise."""
+    save = np.savez_compressed if compressed else np.savez
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise InputError(f"expected arrays of numbers or strings for {path.name}, got objects in {name}")
-    atomic_write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # for the stub, all may be flags
+    atomic_write(path, lambda file: save(file, **arrays))  # type: ignore[arg-type]  # for the stub, all may be flags
 
 
 class _RecordingFile(io.FileIO):

@@ -1,0 +1,89 @@
+"""What a report needs of a comparison, in little room: to be kept, sent or committed without its weights."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV
+from auglik.objectives import InputError
+from auglik.report.collect import collect
+from auglik.report.run_files import Run
+from auglik.runs.log import METRICS_FILE
+from auglik.runs.results import RESULTS
+from auglik.runs.run import CONFIG
+from auglik.scoring.conditions import MEASURED, SCORES
+from auglik.scoring.ensembles import ENSEMBLES_CSV
+from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays
+from auglik.system.files import copy, ensure_writable, write_npz
+from auglik.system.progress import Progress
+
+COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED)
+"""Of a run, where it has them; its results come last, as they say that it is whole."""
+TABLES = (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV)
+"""Of the comparison."""
+LEAST = np.finfo(np.float16).min
+
+
+class Kept(NamedTuple):
+    """What was kept: how many runs, in how many bytes of how many before, and what was left out and why."""
+
+    runs: int
+    bytes: int
+    before: int
+    warnings: tuple[str, ...]
+
+
+def keep(folder: Path, output: Path, progress: Progress = lambda share: None) -> Kept:
+    """Writes what `write_report` reads of the comparison in `folder` into `output`; runs that are there stay.
+
+    Log-probabilities are kept in float16: what is computed from them differs by its rounding, 0.05% of each at most.
+    Raises InputError as `collect` does, for `output` in `folder` or around it, for a run there of other settings, and
+    if it cannot write.
+    """
+    inner, outer = output.resolve(), folder.resolve()
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise InputError(f"{output}: expected a folder apart from {folder}, got one that lies in it or around it")
+    collected = collect(folder)
+    runs = [run for cell in collected.cells.values() for run in cell.runs.values()]
+    ensure_writable(output)
+    for done, run in enumerate(runs):
+        _keep_run(run, output / run.folder.relative_to(folder))
+        progress((done + 1) / len(runs))
+    for name in TABLES:
+        if (folder / name).is_file():
+            copy(folder / name, output / name)
+    places = [run.folder.relative_to(folder) for run in runs]
+    sizes = (sum(_bytes(root / place) for place in places) for root in (output, folder))
+    return Kept(len(runs), *sizes, tuple(collected.warnings))
+
+
+def _keep_run(run: Run, output: Path) -> None:
+    if (output / RESULTS).is_file():
+        if (output / RESULTS).read_bytes() != (run.folder / RESULTS).read_bytes():
+            raise InputError(f"{output}: expected no run, or {run.folder} kept before, got another run of that name")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        if (run.folder / name).is_file():
+            copy(run.folder / name, output / name)
+    write_npz(output / PREDICTIONS, compressed=True, **_halved(run.predictions))
+    copy(run.folder / RESULTS, output / RESULTS)
+
+
+def _halved(predictions: Predictions) -> dict[str, NDArray[np.generic]]:
+    """Floats as float16, those below its least as that; labels and indices as the shortest integers that hold them."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, array in predictions._asdict().items():
+        if name in DIGESTS:
+            arrays |= as_arrays({name: array})
+        elif array.dtype.kind == "f":
+            arrays[name] = np.where(np.isfinite(array), np.maximum(array, LEAST), array).astype(np.float16)
+        else:
+            arrays[name] = array.astype(np.min_scalar_type(array.max(initial=0)))
+    return arrays
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

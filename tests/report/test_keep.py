@@ -1,0 +1,124 @@
+"""What is kept of a comparison is read as the comparison is, and reports the same."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from auglik import load
+from auglik.cli.main import auglik
+from auglik.objectives import InputError
+from auglik.report import ReportSettings, write_report
+from auglik.report.collect import collect
+from auglik.report.keep import keep
+from auglik.scoring.predictions import DIGESTS, Predictions
+from tests import reported
+
+WITHOUT_CALIBRATION = ReportSettings(calibration=False)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = reported.write_comparison(tmp_path_factory.mktemp("compared"))
+    for place in folder.glob("*/seed-*"):
+        (place / "checkpoint.pt").write_bytes(bytes(50_000))
+    reported.robustness_scores(folder / "same" / "seed-0", 0.1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("kept") / "here"
+    counts = keep(compared, output)
+    assert counts.runs == 9
+    assert counts.bytes == sum(path.stat().st_size for path in output.glob("*/*/*"))
+    assert counts.bytes < counts.before / 3
+    return output
+
+
+def test_what_is_kept_is_read_as_the_comparison_is(compared: Path, kept: Path) -> None:
+    before, after = collect(compared), collect(kept)
+    assert after.warnings == []
+    assert list(after.cells) == list(before.cells)
+    for cell in before.cells:
+        for seed, run in before.cells[cell].runs.items():
+            same = after.cells[cell].runs[seed]
+            assert (same.results, same.config, same.epochs) == (run.results, run.config, run.epochs)
+            assert (same.robustness, same.measured) == (run.robustness, run.measured)
+            assert same.predictions.images_digest == run.predictions.images_digest
+            for name in (name for name in Predictions._fields if name not in DIGESTS):
+                rounded, exact = getattr(same.predictions, name), getattr(run.predictions, name)
+                assert rounded.dtype == exact.dtype
+                np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=2e-3)
+
+
+def test_its_report_differs_by_the_rounding_alone(compared: Path, kept: Path, tmp_path: Path) -> None:
+    numbers = []
+    for folder in (compared, kept):
+        output = tmp_path / folder.name
+        written = write_report(folder, output, WITHOUT_CALIBRATION)
+        with (output / "tables.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        numbers.append((written.sentences, rows))
+    assert [row.keys() for row in numbers[0][1]] == [row.keys() for row in numbers[1][1]]
+    said = [[re.sub(r"[-+\d.,]+", "#", text) for text in sentences] for sentences, _ in numbers]
+    assert said[0] == said[1]
+    compared_rows = list(zip(*(rows for _, rows in numbers), strict=True))
+    assert sum("NLL" in one["column"] for one, _ in compared_rows) > 20
+    for one, other in compared_rows:
+        assert (one["table"], one["row"], one["column"]) == (other["table"], other["row"], other["column"])
+        if (
+            "NLL" in one["column"] and one["value"]
+        ):  # calibration errors jump where a rounded confidence changes its bin
+            assert float(other["value"]) == pytest.approx(float(one["value"]), rel=0.02, abs=2e-3, nan_ok=True), one
+
+
+def test_blocks_of_seeds_are_added_one_by_one(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=2)
+    later = [place.rename(tmp_path / place.parent.name) for place in folder.glob("*/seed-1")]
+    keep(folder, tmp_path / "kept")
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*/seed-0/*")}
+    for place in later:
+        place.rename(folder / place.name / "seed-1")
+    assert keep(folder, tmp_path / "kept").runs == 6
+    assert all(path.stat().st_mtime_ns == time for path, time in first.items())
+    assert len(list((tmp_path / "kept").glob("*/seed-1/results.json"))) == 3
+
+
+def test_another_run_of_that_name_is_refused_and_left(tmp_path: Path) -> None:
+    one = reported.write_comparison(tmp_path / "one", seeds=1)
+    other = tmp_path / "other"
+    for cell, gain in reported.GAINS.items():
+        reported.write_run(other, cell, 0, gain, images=3)
+    keep(one, tmp_path / "kept")
+    before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"expected no run, or .* kept before, got another run of that name"):
+        keep(other, tmp_path / "kept")
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()} == before
+
+
+def test_numbers_that_half_precision_cannot_hold_stay_finite(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=1)
+    place = folder / "same" / "seed-0" / "predictions.npz"
+    with np.load(place) as archive:
+        arrays = dict(archive)
+    views = arrays["view_log_likelihoods"].copy()
+    views[0, :3] = -1e6, -np.inf, np.nan
+    np.savez(place, **arrays | {"view_log_likelihoods": views})
+    keep(folder, tmp_path / "kept")
+    found = collect(tmp_path / "kept").cells["same"].runs[0].predictions.view_log_likelihoods
+    np.testing.assert_array_equal(found[0, :3], [-65504.0, -np.inf, np.nan])
+
+
+def test_from_the_command_line_and_in_python(compared: Path, tmp_path: Path) -> None:
+    found = CliRunner().invoke(auglik, ["keep", str(compared), str(tmp_path / "kept")])
+    assert found.exit_code == 0, found.output
+    assert f"kept 9 runs in {tmp_path / 'kept'}: 0." in found.stdout
+    assert load(compared).keep(tmp_path / "too").runs == 9
+    inside = CliRunner().invoke(auglik, ["keep", str(compared), str(compared / "kept")])
+    assert inside.exit_code == 2
+    assert "expected a folder apart from" in inside.output
+    assert inside.stderr.count("\n") == 1
