@@ -116,6 +116,7 @@ class Pipeline:
         }
         decay, weight = self._softened(decay, by_step)
         parameters = {f"{name}.{key}": values for name, drawn in by_step.items() for key, values in stacked(drawn)}
+        del by_step  # as large as what is stacked
         mixing = {}
         if self.mixing is not None:
             mixing = dict(self.mixing.draw(host_generator(seed, purpose, "mixing", epoch), count, self.shape))
