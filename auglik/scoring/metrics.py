@@ -1,7 +1,8 @@
 """Metrics of a classifier: pure functions of log-probabilities log_p [N,C] and labels [N].
 
 Representation: row i of log_p is the natural logarithm of a distribution over the C classes (it sums to one within
-1e-3; -inf stands for probability zero), labels are integers in 0..C-1, everything is computed in float64.
+1e-3; -inf stands for probability zero), labels are integers in 0..C-1, everything is computed in float64. Log-probabilities
+are read some rows at a time, so that a large array, or one that is mapped from a file, is never copied whole.
 All of these raise InputError for anything else, e.g. logits, probabilities, one-hot labels or an empty set.
 The prediction is the class of greatest probability (the first of several), the confidence is its probability.
 """
@@ -17,6 +18,9 @@ from auglik.scoring.intervals import standard_error
 from auglik.system.array_types import Float64Array, IndexArray
 
 ROW_SUM_TOLERANCE = 1e-3
+
+AT_ONCE = 2**20
+"""Log-probabilities that are worked on at a time."""
 
 PRIMARY = "clean_nll"
 """The primary endpoint, named before there are results; all others are exploratory."""
@@ -44,51 +48,54 @@ class Marginal(NamedTuple):
     effective_views: float
 
 
+class Judged(NamedTuple):
+    """What all metrics are made of, one number an image [N]."""
+
+    nll: Float64Array
+    """-log p_label, in nats."""
+    brier: Float64Array
+    confidence: Float64Array
+    correct: Float64Array
+    """1 or 0."""
+
+
 def scores(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Scores:
     """All metrics of this module, calibration with 15 bins."""
-    log_p, labels = _checked(log_p, labels)
+    found = judged(log_p, labels)
     return Scores(
-        error=error(log_p, labels),
-        nll=nll(log_p, labels),
-        brier=brier(log_p, labels),
-        ece=expected_calibration_error(log_p, labels),
-        ece_equal_mass=equal_mass_calibration_error(log_p, labels),
-        ece_batches_of_100=batched_calibration_error(log_p, labels, batch=100),
-        mean_confidence=mean_confidence(log_p, labels),
+        error=float((found.correct == 0).mean()),
+        nll=float(found.nll.mean()),
+        brier=float(found.brier.mean()),
+        ece=_ece(found, 15),
+        ece_equal_mass=_equal_mass_ece(found, 15),
+        ece_batches_of_100=_batched_ece(found, 100, 15),
+        mean_confidence=float(found.confidence.mean()),
     )
 
 
 def error(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """The share of images whose predicted class is not their label."""
-    log_p, labels = _checked(log_p, labels)
-    return float((log_p.argmax(axis=1) != labels).mean())
+    return float((judged(log_p, labels).correct == 0).mean())
 
 
 def nll(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Mean of -log p_label, in nats; inf where a label has probability zero."""
-    log_p, labels = _checked(log_p, labels)
-    return float(-log_p[np.arange(labels.size), labels].mean())
+    return float(judged(log_p, labels).nll.mean())
 
 
 def brier(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Mean over images of sum_c (p_c - [c = label])^2, between 0 and 2 (Brier 1950)."""
-    log_p, labels = _checked(log_p, labels)
-    difference = np.exp(log_p)
-    difference[np.arange(labels.size), labels] -= 1
-    return float(np.square(difference).sum(axis=1).mean())
+    return float(judged(log_p, labels).brier.mean())
 
 
 def mean_confidence(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """The mean probability of the predicted class; compared with 1 - error it shows over- or underconfidence."""
-    log_p, labels = _checked(log_p, labels)
-    return float(_confidence(log_p).mean())
+    return float(judged(log_p, labels).confidence.mean())
 
 
 def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
     """sum_b n_b/N |accuracy_b - confidence_b| over the bins ((b-1)/bins, b/bins] (Guo et al. 2017, Eq. 3)."""
-    log_p, labels = _checked(log_p, labels)
-    confidence = _confidence(log_p)
-    return summed_gaps(_correct(log_p, labels) - confidence, equal_width(confidence, bins))
+    return _ece(judged(log_p, labels), bins)
 
 
 def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -97,12 +104,7 @@ def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bi
     Images of the very same confidence share their mean accuracy, so that the bins that a tie is split
     over depend neither on the order of the images nor on their labels.
     """
-    log_p, labels = _checked(log_p, labels)
-    _check_count("bins", bins)
-    confidence, tie, size = np.unique(_confidence(log_p), return_inverse=True, return_counts=True)
-    accuracy = np.bincount(tie, weights=_correct(log_p, labels)) / size
-    gap_in_order = np.repeat(accuracy - confidence, size)
-    return summed_gaps(gap_in_order, np.arange(labels.size) * bins // labels.size)
+    return _equal_mass_ece(judged(log_p, labels), bins)
 
 
 def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch: int = 100, bins: int = 15) -> float:
@@ -111,11 +113,18 @@ def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch
     Only for comparison with tables that were made so (the supervised mollification paper's): it depends on the order
     of the images and on `batch`, and is biased upwards, by about sqrt(N / batch) on a calibrated model.
     """
-    log_p, labels = _checked(log_p, labels)
-    _check_count("batch", batch)
-    confidence = _confidence(log_p)
-    batch_index = np.arange(labels.size) // batch
-    return summed_gaps(_correct(log_p, labels) - confidence, batch_index * bins + equal_width(confidence, bins))
+    return _batched_ece(judged(log_p, labels), batch, bins)
+
+
+def judged(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Judged:
+    """What every image adds to the metrics. Raises InputError for wrong log-probabilities and labels."""
+    rows, targets = _checked_shapes(log_p, labels)
+    size = max(1, AT_ONCE // rows.shape[1])
+    parts = [
+        _judged(rows[start : start + size], targets[start : start + size], start)
+        for start in range(0, len(rows), size)
+    ]
+    return Judged(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
@@ -176,12 +185,36 @@ def _marginal(log_p: Float64Array) -> Marginal:
     )
 
 
-def _confidence(log_p: Float64Array) -> Float64Array:
-    return np.exp(log_p.max(axis=1))
+def _judged(rows: npt.NDArray[np.generic], labels: IndexArray, first: int) -> Judged:
+    """Of some rows [n,C], which begin at `first`. Raises InputError for rows that are no distributions."""
+    log_p = rows.astype(np.float64)
+    image = np.arange(labels.size)
+    p = _probabilities(log_p, first)
+    p[image, labels] -= 1
+    return Judged(
+        nll=-log_p[image, labels],
+        brier=np.square(p).sum(axis=1),
+        confidence=np.exp(log_p.max(axis=1)),
+        correct=(log_p.argmax(axis=1) == labels).astype(np.float64),
+    )
 
 
-def _correct(log_p: Float64Array, labels: IndexArray) -> Float64Array:
-    return (log_p.argmax(axis=1) == labels).astype(np.float64)
+def _ece(found: Judged, bins: int) -> float:
+    return summed_gaps(found.correct - found.confidence, equal_width(found.confidence, bins))
+
+
+def _equal_mass_ece(found: Judged, bins: int) -> float:
+    _check_count("bins", bins)
+    confidence, tie, size = np.unique(found.confidence, return_inverse=True, return_counts=True)
+    accuracy = np.bincount(tie, weights=found.correct) / size
+    gap_in_order = np.repeat(accuracy - confidence, size)
+    return summed_gaps(gap_in_order, np.arange(found.correct.size) * bins // found.correct.size)
+
+
+def _batched_ece(found: Judged, batch: int, bins: int) -> float:
+    _check_count("batch", batch)
+    batch_index = np.arange(found.correct.size) // batch
+    return summed_gaps(found.correct - found.confidence, batch_index * bins + equal_width(found.confidence, bins))
 
 
 def equal_width(confidence: Float64Array, bins: int) -> IndexArray:
@@ -210,9 +243,13 @@ def _array(name: str, values: npt.ArrayLike) -> Float64Array:
         ) from None
 
 
-def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, IndexArray]:
-    """log_p [N,C] in float64 and labels [N], or InputError."""
-    rows, targets = _array("log-probabilities [N,C]", log_p), np.asarray(labels)
+def _checked_shapes(
+    log_p: npt.ArrayLike, labels: npt.ArrayLike
+) -> tuple[npt.NDArray[np.generic], IndexArray]:
+    """log_p [N,C], floating-point as it is, and labels [N], or InputError."""
+    given = isinstance(log_p, np.ndarray) and log_p.dtype.kind == "f"
+    rows = np.asarray(log_p) if given else _array("log-probabilities [N,C]", log_p)
+    targets = np.asarray(labels)
     if rows.ndim != 2 or rows.size == 0:
         raise InputError(f"expected log-probabilities [N,C] of at least one image, got shape {rows.shape}")
     if targets.shape != rows.shape[:1] or targets.dtype.kind not in "iu":
@@ -221,7 +258,6 @@ def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array,
             "one class index per row of the log-probabilities"
         )
     _check_range(targets, classes=rows.shape[1])
-    _check_rows(rows)
     return rows, targets.astype(np.intp)
 
 
@@ -230,16 +266,19 @@ def _check_range(labels: npt.NDArray[np.integer], classes: int) -> None:
         raise InputError(f"expected labels in 0..{classes - 1}, got {labels.min()} to {labels.max()}: other classes?")
 
 
-def _check_rows(log_p: Float64Array) -> None:
+def _probabilities(log_p: Float64Array, first: int) -> Float64Array:
+    """exp of rows [n,C]. Raises InputError unless each sums to 1."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows or is NaN is refused below
-        total = np.exp(log_p).sum(axis=1)
+        p = np.exp(log_p)
+        total = p.sum(axis=1)
         wrong = ~(np.abs(total - 1) <= ROW_SUM_TOLERANCE)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"expected log-probabilities, each row's exponentials summing to 1, got {total[row]:.6g} in row {row}: "
-            f"{_likely_cause(log_p[row])}"
+            f"expected log-probabilities, each row's exponentials summing to 1, got {total[row]:.6g} in row"
+            f" {first + row}: {_likely_cause(log_p[row])}"
         )
+    return p
 
 
 def _likely_cause(row: Float64Array) -> str:
