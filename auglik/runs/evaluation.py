@@ -25,8 +25,8 @@ CLEAN_BATCH, CLEAN_BATCH_PIXELS = 1000, 1000 * 64 * 64
 
 Predict = Callable[[Tensor], Tensor]
 """Standardized images [V,c,H,W] -> log-probabilities of the classes [V,C]."""
-
-"""Called after every batch with the share done."""
+Reduce = Callable[[Tensor], Tensor]
+"""Log-probabilities of M views of B images [M,B,C] -> what is kept of them [...,B,C]."""
 
 
 class Evaluation(NamedTuple):
@@ -38,10 +38,11 @@ class Evaluation(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Log-probabilities of M views of N images: at the label [M,N], and of all classes for the first few [F,N,C]."""
+    """Log-probabilities of M views of N images: at the label [M,N], and what `keep` made of those of all classes."""
 
     at_label: Tensor
     kept: Tensor
+    """[...,N,C]"""
     digests: list[str]
     """Of the draws of each view."""
 
@@ -70,7 +71,7 @@ def evaluate(
         evaluation.seed,
         0,
         M,
-        F,
+        lambda log_p: aggregator.predictive(log_p[:F]).log_softmax(-1),
         lambda share: progress(share * M / (M + F)),
     )
     mollified = look_at_views(
@@ -80,16 +81,15 @@ def evaluate(
         evaluation.seed,
         1,
         F,
-        F,
+        lambda log_p: log_p,
         lambda share: progress((M + share * F) / (M + F)),
     )
-    folded = host(aggregator.predictive(augmented.kept).log_softmax(-1))
-    each_view = host(mollified.kept.flatten(0, 1))
+    folded, each_view = host(augmented.kept), host(mollified.kept)
     marginal = marginal_log_likelihood(host(augmented.at_label))
     parts = {
         "clean": scores(clean, labels),
         "folded": scores(folded, labels),
-        "mollified": scores(each_view, np.tile(labels, F)),
+        "mollified": scores(each_view.reshape(-1, clean.shape[1]), np.tile(labels, F)),
     }
     found = {f"{part}_{name}": value for part, of_part in parts.items() for name, value in of_part._asdict().items()}
     found |= {
@@ -104,7 +104,7 @@ def evaluate(
         "labels": labels,
         "indices": indices,
         "folded_log_probabilities": folded,
-        "mollified_log_probabilities": host(mollified.kept),
+        "mollified_log_probabilities": each_view,
         "view_log_likelihoods": host(augmented.at_label),
     }
     views_digest = hashlib.sha256("".join(augmented.digests + mollified.digests).encode()).hexdigest()
@@ -159,12 +159,16 @@ def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
 
 
 def look_at_views(
-    predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: int, progress: Progress
+    predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: Reduce, progress: Progress
 ) -> Seen:
-    """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone."""
+    """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone.
+
+    `keep` reduces the log-probabilities of a batch, so that those of all views and images are never held.
+    """
     N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
     draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
-    at_label, kept = [], []
+    at_label: list[Tensor] = []
+    kept: Tensor | None = None
     positions = np.arange(N)
     batches = [positions[start : start + size] for start in range(0, N, size)]
     pipeline.announce(test.gallery, draws, batches)
@@ -173,9 +177,13 @@ def look_at_views(
         log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
         labels = test.labels[batch[0] : batch[-1] + 1]
         at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
-        kept.append(log_p[:keep].clone())
+        reduced = keep(log_p)
+        if kept is None:
+            kept = reduced.new_empty((*reduced.shape[:-2], N, reduced.shape[-1]))
+        kept[..., batch[0] : batch[-1] + 1, :] = reduced
         progress((batch[-1] + 1) / N)
-    return Seen(torch.cat(at_label, dim=1), torch.cat(kept, dim=1), draws.view_digests())
+    assert kept is not None  # as there is an image
+    return Seen(torch.cat(at_label, dim=1), kept, draws.view_digests())
 
 
 def clean_batch(gallery: Gallery) -> int:

@@ -67,10 +67,10 @@ class Measured:
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:
     """The metrics of log-probabilities [N,C] at labels [N]; the ECE's bins are filled with all N images."""
+    found = metrics.scores(log_p, labels)
     return Score(
-        kind=kind, name=name, category=category, severity=severity, error=metrics.error(log_p, labels),
-        nll=metrics.nll(log_p, labels), brier=metrics.brier(log_p, labels),
-        ece=metrics.expected_calibration_error(log_p, labels), images=len(np.asarray(labels)),
+        kind=kind, name=name, category=category, severity=severity, error=found.error, nll=found.nll,
+        brier=found.brier, ece=found.ece, images=len(np.asarray(labels)),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estima
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.objectives.errors import InputError
-from auglik.scoring.metrics import Scores, scores
+from auglik.scoring.blocks import blocks
+from auglik.scoring.metrics import Scores, joined, judged, scores_of
 from auglik.scoring.predictions import PARTS, Predictions, part_of
 from auglik.system.files import write_csv
 
@@ -41,13 +42,8 @@ def ensemble(
 
     Raises InputError if there are no members, or members of other test images, labels, classes or views.
     """
-    if not members:
-        raise InputError("expected the predictions of at least one seed, got none")
-    first, *others = members
-    for seed in others:
-        _check_paired(first, members[first], seed, members[seed], part)
-    total = functools.reduce(np.logaddexp, (part(run).astype(np.float64) for run in members.values()))
-    return np.asarray(total - np.log(len(members)))
+    _check_members(members, part)
+    return _mean([part(run) for run in members.values()])
 
 
 def score(cell: str, members: Mapping[int, Predictions]) -> Ensemble:
@@ -58,12 +54,11 @@ def score(cell: str, members: Mapping[int, Predictions]) -> Ensemble:
     found: dict[str, float] = {}
     try:
         for name, part in PARTS.items():
-            log_p = ensemble(members, part)
+            _check_members(members, part)
+            rows = [part_of(run, name)[0] for run in members.values()]
             _, labels = part_of(next(iter(members.values())), name)
-            found |= {
-                f"{name}_{metric}": value
-                for metric, value in scores(log_p.reshape(-1, log_p.shape[-1]), labels)._asdict().items()
-            }
+            seen = joined(judged(_mean([row[some] for row in rows]), labels[some]) for some in blocks(*rows[0].shape))
+            found |= {f"{name}_{metric}": value for metric, value in scores_of(seen)._asdict().items()}
     except InputError as error:
         raise InputError(f"cell {cell}: {error}") from None
     return Ensemble(cell, tuple(members), found)
@@ -81,6 +76,20 @@ def write_ensembles(output: Path, runs: Mapping[str, Mapping[int, Predictions]])
     ]
     write_csv(output / ENSEMBLES_CSV, rows, ENSEMBLE_COLUMNS)
     return found
+
+
+def _mean(members: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """log of the mean of the members' probabilities."""
+    total = functools.reduce(np.logaddexp, (member.astype(np.float64) for member in members))
+    return np.asarray(total - np.log(len(members)))
+
+
+def _check_members(members: Mapping[int, Predictions], part: Callable[[Predictions], NDArray[np.float32]]) -> None:
+    if not members:
+        raise InputError("expected the predictions of at least one seed, got none")
+    first, *others = members
+    for seed in others:
+        _check_paired(first, members[first], seed, members[seed], part)
 
 
 def _check_paired(

@@ -7,6 +7,7 @@ All of these raise InputError for anything else, e.g. logits, probabilities, one
 The prediction is the class of greatest probability (the first of several), the confidence is its probability.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +15,11 @@ import numpy.typing as npt
 from scipy import special
 
 from auglik.objectives.errors import InputError
+from auglik.scoring.blocks import blocks
 from auglik.scoring.intervals import standard_error
 from auglik.system.array_types import Float64Array, IndexArray
 
 ROW_SUM_TOLERANCE = 1e-3
-
-AT_ONCE = 2**20
-"""Log-probabilities that are worked on at a time."""
 
 PRIMARY = "clean_nll"
 """The primary endpoint, named before there are results; all others are exploratory."""
@@ -61,12 +60,16 @@ class Judged(NamedTuple):
 
 def scores(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Scores:
     """All metrics of this module, calibration with 15 bins."""
-    found = judged(log_p, labels)
+    return scores_of(judged(log_p, labels))
+
+
+def scores_of(found: Judged) -> Scores:
+    """The same, from what every image adds."""
     return Scores(
         error=float((found.correct == 0).mean()),
         nll=float(found.nll.mean()),
         brier=float(found.brier.mean()),
-        ece=_ece(found, 15),
+        ece=ece_of(found, 15),
         ece_equal_mass=_equal_mass_ece(found, 15),
         ece_batches_of_100=_batched_ece(found, 100, 15),
         mean_confidence=float(found.confidence.mean()),
@@ -95,7 +98,7 @@ def mean_confidence(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
     """sum_b n_b/N |accuracy_b - confidence_b| over the bins ((b-1)/bins, b/bins] (Guo et al. 2017, Eq. 3)."""
-    return _ece(judged(log_p, labels), bins)
+    return ece_of(judged(log_p, labels), bins)
 
 
 def equal_mass_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -119,11 +122,11 @@ def batched_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, batch
 def judged(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Judged:
     """What every image adds to the metrics. Raises InputError for wrong log-probabilities and labels."""
     rows, targets = _checked_shapes(log_p, labels)
-    size = max(1, AT_ONCE // rows.shape[1])
-    parts = [
-        _judged(rows[start : start + size], targets[start : start + size], start)
-        for start in range(0, len(rows), size)
-    ]
+    return joined(_judged(rows[some], targets[some], some.start) for some in blocks(*rows.shape))
+
+
+def joined(parts: Iterable[Judged]) -> Judged:
+    """Of all images, from some at a time."""
     return Judged(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -199,7 +202,8 @@ def _judged(rows: npt.NDArray[np.generic], labels: IndexArray, first: int) -> Ju
     )
 
 
-def _ece(found: Judged, bins: int) -> float:
+def ece_of(found: Judged, bins: int) -> float:
+    """`expected_calibration_error`, from what every image adds."""
     return summed_gaps(found.correct - found.confidence, equal_width(found.confidence, bins))
 
 

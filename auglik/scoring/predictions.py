@@ -12,6 +12,7 @@ from scipy import special
 from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.system.array_types import Float32Array
+from auglik.system.npz import read_npz
 
 PREDICTIONS = "predictions.npz"
 
@@ -73,7 +74,7 @@ def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
 
 
 def load_predictions(folder: Path) -> Predictions:
-    """The predictions of the finished run in `folder`.
+    """The predictions of the finished run in `folder`; large arrays stay in the file until they are looked at.
 
     Raises InputError if they are missing, damaged or torn, and for what no run writes: other shapes and types,
     labels that are not classes, no images.
@@ -82,9 +83,11 @@ def load_predictions(folder: Path) -> Predictions:
     if not path.is_file():
         raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            read = {name: _widened(name, archive[name]) for name in Predictions._fields}
-            found = Predictions(**read | {name: str(read[name]) for name in DIGESTS})
+        read = read_npz(path)
+        if missing := [name for name in Predictions._fields if name not in read]:
+            raise KeyError(f"{missing[0]} is not a file in the archive")
+        kept = {name: _widened(name, read[name]) for name in Predictions._fields}
+        found = Predictions(**kept | {name: str(kept[name]) for name in DIGESTS})  # type: ignore[arg-type]
     except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
         reason = one_line(error)
         raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from auglik import Arrays, evaluate, execute, open_dataset, scores
 from auglik.data import digest, take
 from auglik.data.digits import Digits
+from auglik.runs import evaluation
 from auglik.runs.resolve import load_training, on_device
 from auglik.runs.step import make_network
 from tests import tiny
@@ -115,3 +117,28 @@ def test_training_learns_what_scoring_sees(tmp_path: Path) -> None:
     results = execute(tiny.job(tmp_path / "run", train_images=1297, epochs=6, network="small-cnn"))
     assert results.scores["clean_error"] < 0.1
     assert results.scores["clean_nll"] < results.scores["mollified_nll"]
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor holds that has all ten classes of several views of several images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):  # type: ignore[no-untyped-def]
+        made = function(*arguments, **(named or {}))
+        if isinstance(made, torch.Tensor) and made.dim() == 3 and made.shape[-1] == 10:
+            self.numbers = max(self.numbers, made.numel())
+        return made
+
+
+def test_all_classes_of_all_views_and_images_are_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, expected = scored(evaluation_views=16)
+    monkeypatch.setattr(evaluation, "view_batch", lambda gallery: 4)
+    with Largest() as largest:
+        _, found = scored(evaluation_views=16)
+    assert largest.numbers == 2 * 96 * 10  # F N C of the mollified views, which are written
+    assert 16 * 4 * 10 < largest.numbers < 16 * 96 * 10
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-5)

@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from auglik.objectives.errors import InputError
+from auglik.scoring.blocks import blocks
 from auglik.scoring.metrics import error
 from auglik.system.array_types import Float64Array
 
@@ -32,8 +33,13 @@ class Counts(NamedTuple):
 
 def outcomes(log_p: ArrayLike, labels: ArrayLike) -> Outcomes:
     """Of log-probabilities [N,C] and labels [N]. Raises InputError as auglik.scoring.metrics does."""
-    error(log_p, labels)
-    rows, targets = np.asarray(log_p, dtype=np.float64), np.asarray(labels)
+    rows, targets = np.asarray(log_p), np.asarray(labels)
+    error(rows, targets)
+    parts = [_outcomes(rows[some].astype(np.float64), targets[some]) for some in blocks(*rows.shape)]
+    return Outcomes(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _outcomes(rows: Float64Array, targets: NDArray[np.integer]) -> Outcomes:
     predicted = rows.argmax(axis=1)
     best = np.take_along_axis(rows, predicted[:, None], axis=1)[:, 0]
     others = rows.copy()

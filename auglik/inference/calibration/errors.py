@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from auglik.inference.calibration.bins import Counts, Outcomes, equal_width
+from auglik.scoring.blocks import blocks
 from auglik.system.array_types import Float64Array
 
 
@@ -54,8 +55,12 @@ def debiased_squared(outcomes: Outcomes, edges: Float64Array) -> float:
 
 def classwise(log_p: ArrayLike, labels: ArrayLike, bins: int) -> float:
     """The mean over classes c of the plug-in ECE of p_c against [label = c], in equal-width bins (Kull et al. 2019)."""
-    p, targets = np.exp(np.asarray(log_p, dtype=np.float64)), np.asarray(labels)
-    N, C = p.shape
-    place = np.searchsorted(equal_width(bins), p.ravel(), side="left") + np.tile(np.arange(C) * bins, N)
-    p[np.arange(N), targets] -= 1
-    return float(np.abs(np.bincount(place, p.ravel(), C * bins)).sum() / (N * C))
+    rows, targets = np.asarray(log_p), np.asarray(labels)
+    N, C = rows.shape
+    gaps, first = np.zeros(C * bins), np.arange(C) * bins
+    for some in blocks(N, C):
+        p = np.exp(rows[some].astype(np.float64))
+        place = np.searchsorted(equal_width(bins), p, side="left") + first
+        p[np.arange(len(p)), targets[some]] -= 1
+        gaps += np.bincount(place.ravel(), p.ravel(), C * bins)
+    return float(np.abs(gaps).sum() / (N * C))

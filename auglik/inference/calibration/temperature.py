@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from auglik.scoring.metrics import expected_calibration_error, nll
+from auglik.scoring.blocks import blocks
+from auglik.scoring.metrics import ece_of, joined, judged, nll
 from auglik.system.array_types import Float64Array
 
 RANGE = (0.02, 50.0)
@@ -58,14 +59,15 @@ def temperature_scaling(
     T = fit(*validation)
     if T is None:
         return None
-    log_p, labels = test
-    after = scaled(log_p, T)
+    log_p, labels = map(np.asarray, test)
+    before = judged(log_p, labels)
+    after = joined(judged(scaled(log_p[some], T), labels[some]) for some in blocks(*log_p.shape))
     low, high = RANGE
     return Scaling(
         temperature=T,
         at_bound=not low * 1.001 < T < high / 1.001,
-        nll_before=nll(log_p, labels),
-        nll_after=nll(after, labels),
-        ece_before=expected_calibration_error(log_p, labels, bins),
-        ece_after=expected_calibration_error(after, labels, bins),
+        nll_before=float(before.nll.mean()),
+        nll_after=float(after.nll.mean()),
+        ece_before=ece_of(before, bins),
+        ece_after=ece_of(after, bins),
     )
