@@ -1,6 +1,6 @@
 """What a comparison of many finished runs costs: planning it again, comparing it, its status and its report.
 
-One run is trained; the others are it under their own settings, with noise added to its log-probabilities and scored anew.
+One run is trained; the others are it under their own settings, with noise added to its predictions and scored anew.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from auglik.experiments.cells import Cell, plan
 from auglik.experiments.plan import Place, make_plan
 from auglik.experiments.status import noted
 from auglik.runs.log import METRICS_FILE
-from auglik.runs.results import RESULTS, Results, finished
+from auglik.runs.results import RESULTS, Results
 from auglik.runs.run import CONFIG, Job, execute
 from auglik.runs.settings import flatten
 from auglik.scoring.metrics import marginal_log_likelihood, scores
@@ -61,7 +61,11 @@ def comparison(output: Path, cells: int, seeds: int) -> list[str]:
             clone(job, jobs[0].folder, made, noisy(trained, number // seeds, number))
     config = output.with_suffix(".toml")
     lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in SETTINGS.items()]
-    lines += [f"seeds = {seeds}", f'output = "{output}"', *(f'[[cells]]\nname = "rate-{rate}"\nlearning-rate = {rate}' for rate in rates)]
+    lines += [
+        f"seeds = {seeds}",
+        f'output = "{output}"',
+        *(f'[[cells]]\nname = "rate-{rate}"\nlearning-rate = {rate}' for rate in rates),
+    ]
     config.write_text("\n".join(lines), encoding="utf-8")
     return ["--config", str(config)]
 

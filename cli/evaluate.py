@@ -16,7 +16,7 @@ from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
-from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.paths import IN_A_RUN, check_folder, check_local
 from auglik.system.process import process_state
 
 EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
@@ -47,6 +47,7 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
     """
     changes = {key: value for key, value in command_line.items() if value is not None}
     for folder in folders:
+        check_local(folder)
         if not (folder / CONFIG).is_file():
             raise InputError(f"{folder}: expected a run folder with {CONFIG} and a checkpoint in it")
     if output is not None:

@@ -21,7 +21,7 @@ from auglik.scoring.conditions import ALL, SCORES
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
-from auglik.system.paths import IN_A_RUN, check_folder
+from auglik.system.paths import IN_A_RUN, check_folder, check_local
 from auglik.system.process import process_state
 from auglik.system.progress import Progress, part_of
 
@@ -77,6 +77,7 @@ def finished_runs(folder: Path) -> list[Path]:
             click.echo(f"left out: {run} is not finished", err=True)
     runs = [run for run in found if (run / RESULTS).is_file()]
     if not runs:
+        check_local(folder)
         got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished"
         raise InputError(f"{folder}: expected the output of `auglik compare`, <cell>/seed-<n>/ below it, got {got}")
     return runs

@@ -10,6 +10,7 @@ import rich_click as click
 from auglik.cli.errors import one_line_errors
 from auglik.objectives import InputError
 from auglik.settings.groups import Group
+from auglik.system.paths import check_local
 
 
 @click.command()
@@ -32,6 +33,7 @@ def status(folder: Path, watch: bool, every: float) -> None:
     from auglik.experiments.differences import plural
     from auglik.experiments.status import STATES, statuses
 
+    check_local(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: expected the output of `auglik compare`, got no such folder")
     while True:

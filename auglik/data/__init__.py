@@ -32,6 +32,7 @@ from auglik.objectives.errors import InputError
 from auglik.settings.foreign import IMPORT_PATH, Code
 from auglik.settings.names import nearest
 from auglik.settings.registry import Registry
+from auglik.system.paths import check_local
 
 __all__ = [
     "DATASETS",
@@ -120,6 +121,8 @@ def canonical_dataset(name: str) -> str:
 
 
 def _open(name: str, data_dir: Path, download: bool) -> Source:
+    for where in (name, data_dir):
+        check_local(where)
     if name in DATASETS:
         return DATASETS[name](data_dir, download)
     path = Path(name)

@@ -25,7 +25,7 @@ from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, cards
 from auglik.system.files import StorageError
-from auglik.system.paths import IN_A_RUN, check_folder, check_names
+from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
 from auglik.system.stop import StopRequest
 
 
@@ -50,6 +50,8 @@ class Place:
                 raise InputError(f"{name}: expected an integer in 1..{MOST_THREADS}, got {value}")
         if not self.output:
             raise InputError("output: expected a folder name, got an empty one")
+        for path in (self.output, self.data_dir):
+            check_local(path)
 
 
 class Plan(NamedTuple):

@@ -15,6 +15,7 @@ from auglik.runs.settings import RunConfig, flatten
 from auglik.scoring.predictions import Predictions
 from auglik.settings.fields import Scalar
 from auglik.settings.names import nearest
+from auglik.system.paths import check_local
 
 
 class Cell(NamedTuple):
@@ -61,6 +62,7 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
     """
     found = sorted({path.parent for name in (CONFIG, RESULTS) for path in folder.glob(f"*/seed-*/{name}")})
     if not found:
+        check_local(folder)
         got = "a folder without runs" if folder.is_dir() else "no such folder"
         raise InputError(f"{folder}: expected the output folder of `auglik compare`, <cell>/seed-<n>/ in it, got {got}")
     warnings: list[str] = []

@@ -159,7 +159,14 @@ def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
 
 
 def look_at_views(
-    predict: Predict, test: Split, pipeline: Pipeline, seed: int, epoch: int, views: int, keep: Reduce, progress: Progress
+    predict: Predict,
+    test: Split,
+    pipeline: Pipeline,
+    seed: int,
+    epoch: int,
+    views: int,
+    keep: Reduce,
+    progress: Progress,
 ) -> Seen:
     """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone.
 

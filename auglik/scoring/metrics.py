@@ -1,8 +1,8 @@
 """Metrics of a classifier: pure functions of log-probabilities log_p [N,C] and labels [N].
 
 Representation: row i of log_p is the natural logarithm of a distribution over the C classes (it sums to one within
-1e-3; -inf stands for probability zero), labels are integers in 0..C-1, everything is computed in float64. Log-probabilities
-are read some rows at a time, so that a large array, or one that is mapped from a file, is never copied whole.
+1e-3; -inf stands for probability zero), labels are integers in 0..C-1, everything is computed in float64, some rows at
+a time, so that a large array, or one that is mapped from a file, is never copied whole.
 All of these raise InputError for anything else, e.g. logits, probabilities, one-hot labels or an empty set.
 The prediction is the class of greatest probability (the first of several), the confidence is its probability.
 """
@@ -247,9 +247,7 @@ def _array(name: str, values: npt.ArrayLike) -> Float64Array:
         ) from None
 
 
-def _checked_shapes(
-    log_p: npt.ArrayLike, labels: npt.ArrayLike
-) -> tuple[npt.NDArray[np.generic], IndexArray]:
+def _checked_shapes(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[np.generic], IndexArray]:
     """log_p [N,C], floating-point as it is, and labels [N], or InputError."""
     given = isinstance(log_p, np.ndarray) and log_p.dtype.kind == "f"
     rows = np.asarray(log_p) if given else _array("log-probabilities [N,C]", log_p)

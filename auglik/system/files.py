@@ -22,6 +22,7 @@ import numpy.typing as npt
 import tomli_w
 
 from auglik.objectives.errors import InputError
+from auglik.system.paths import check_local
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -50,8 +51,9 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
 def ensure_writable(folder: Path) -> None:
     """Create `folder` and its parents where they are missing, and prove that a file can be written there.
 
-    Raises InputError if it cannot: no permission, a read-only or full disk, a file in the way.
+    Raises InputError if it cannot: no permission, a read-only or full disk, a file in the way, a URL.
     """
+    check_local(folder)
     probe = _temporary(folder)
     with _refusals(f"write into the folder {folder}"), _removed_on_failure(probe):
         folder.mkdir(parents=True, exist_ok=True)

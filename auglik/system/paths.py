@@ -1,6 +1,7 @@
 """Whether files and folders of these names can be written: asked before hours are spent on what goes into them."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ NAME_BYTES, PATH_BYTES = 255, 4096
 """Where the system does not tell its own limits."""
 IN_A_RUN = 128
 """Bytes of the longest name in a run's folder, with room to spare: TensorBoard's, which holds that of the machine."""
+URL = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
+"""One slash, as a Path has it; the drives of Windows are single letters."""
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -63,12 +66,22 @@ def check_folder(path: Path, room: int = 0) -> None:
         raise InputError(f"expected a folder to write into, got the file {path}")
 
 
+def check_local(path: str | Path) -> None:
+    """Raises InputError for a URL, such as that of a bucket, which a file system would take for a relative path."""
+    if (found := URL.match(str(path))) is not None:
+        raise InputError(
+            f"{shortened(str(path))}: expected a path of a file system, got a URL: {found[1]} is not supported; mount"
+            " the store, or copy it"
+        )
+
+
 def shortened(text: str, letters: int = 40) -> str:
     """The beginning of a long text."""
     return text if len(text) <= letters else f"{text[:letters]}..."
 
 
 def _check_place(path: Path, room: int) -> None:
+    check_local(path)
     whole = path.absolute()
     if "\0" in str(whole):
         raise InputError(f"expected a path, got one with a zero byte: {shortened(str(path))!r}")

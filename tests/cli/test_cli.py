@@ -440,6 +440,29 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", *options(), "--output", "s3://bucket/runs"),
+        ("compare", *options(), "--data-dir", "gs://bucket/data"),
+        ("compare", *options(dataset="s3://bucket/digits.npz")),
+        ("train", *options(), "--output", "gs://bucket/run"),
+        ("reproduce", "mollification-table-1", "--scale", "quick", "--output", "s3://bucket/runs"),
+        *((command, "s3://bucket/runs") for command in ("status", "report", "robustness", "evaluate")),
+        ("verify", "--quick", "--output", "s3://bucket/study"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_remote_store_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert_refused(result)
+    assert "got a URL: " in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_objectives_and_datasets_are_listed() -> None:
     listed = invoke("objectives").output
     for name in ("smoothed-normalized-schedule", "noisy-dirichlet", "durbin-koopman", "Eq. 21-22", "T=1"):

@@ -30,7 +30,9 @@ def drawn(seed: int) -> NDArray[np.float32]:
 
 def predictions(log_p: NDArray[np.float32]) -> Predictions:
     nothing = np.empty((0, C), np.float32)
-    return Predictions(log_p, LABELS, np.arange(N), log_p, log_p[None], log_p[None, :, 0], nothing, LABELS[:0], LABELS[:0])
+    return Predictions(
+        log_p, LABELS, np.arange(N), log_p, log_p[None], log_p[None, :, 0], nothing, LABELS[:0], LABELS[:0]
+    )
 
 
 MADE: dict[str, Callable[[NDArray[np.float32]], object]] = {
