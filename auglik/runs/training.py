@@ -23,7 +23,8 @@ from auglik.runs.online_labels import OnlineLabels
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import begin, take_step
-from auglik.scoring.metrics import error, mean_label_entropy, nll
+from auglik.scoring.label_entropy import mean_label_entropy
+from auglik.scoring.metrics import error, nll
 from auglik.system.devices import autocast
 from auglik.system.keys import host_generator
 from auglik.system.stop import StopRequest

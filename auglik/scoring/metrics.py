@@ -139,7 +139,7 @@ def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
     `monte_carlo_error` = sqrt(sum_i s_i)/N from the views alone, `effective_views` the mean of 1/sum_m r_m^2.
     Raises InputError for a wrong or empty shape, M = 1, NaN or inf, and an image that no view gives any likelihood.
     """
-    log_p = _array("log-likelihoods [M,N]", view_log_likelihoods)
+    log_p = array_of("log-likelihoods [M,N]", view_log_likelihoods)
     if log_p.ndim != 2 or log_p.size == 0:
         raise InputError(f"expected log-likelihoods [M,N] of M views of N images, got shape {log_p.shape}")
     if len(log_p) == 1:
@@ -152,25 +152,6 @@ def marginal_log_likelihood(view_log_likelihoods: npt.ArrayLike) -> Marginal:
             f"is {best[image]}: are the logits finite?"
         )
     return _marginal(log_p)
-
-
-def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayLike | None = None) -> float:
-    """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e + gamma/C.
-
-    e is one-hot, or the mixture of two classes of shares s and 1-s, s = `own_share` (broadcast against gamma).
-    Raises InputError for decays and shares outside [0, 1], an empty array and fewer than two classes.
-    """
-    gamma, share = _array("decays", decay), _array("shares", 1.0 if own_share is None else own_share)
-    if gamma.size == 0 or not bool(((gamma >= 0) & (gamma <= 1)).all()):
-        got = f"{gamma.min()} to {gamma.max()}" if gamma.size else "none"
-        raise InputError(f"expected decays between 0 and 1, got {got}: decay is the share of the label that is lost")
-    if not bool(((share >= 0) & (share <= 1)).all()):
-        raise InputError(f"expected shares between 0 and 1, got {share.min()} to {share.max()}")
-    if classes < 2:
-        raise InputError(f"expected at least 2 classes, got {classes}")
-    floor = gamma / classes
-    own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
-    return float((own + other + (classes - 2) * special.entr(floor)).mean())
 
 
 def _marginal(log_p: Float64Array) -> Marginal:
@@ -237,7 +218,8 @@ def _check_count(name: str, value: int) -> None:
         raise InputError(f"expected {name} >= 1, got {value}")
 
 
-def _array(name: str, values: npt.ArrayLike) -> Float64Array:
+def array_of(name: str, values: npt.ArrayLike) -> Float64Array:
+    """`values` in float64. Raises InputError, which names them, for what NumPy cannot read."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):
@@ -250,7 +232,7 @@ def _array(name: str, values: npt.ArrayLike) -> Float64Array:
 def _checked_shapes(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[np.generic], IndexArray]:
     """log_p [N,C], floating-point as it is, and labels [N], or InputError."""
     given = isinstance(log_p, np.ndarray) and log_p.dtype.kind == "f"
-    rows = np.asarray(log_p) if given else _array("log-probabilities [N,C]", log_p)
+    rows = np.asarray(log_p) if given else array_of("log-probabilities [N,C]", log_p)
     targets = np.asarray(labels)
     if rows.ndim != 2 or rows.size == 0:
         raise InputError(f"expected log-probabilities [N,C] of at least one image, got shape {rows.shape}")

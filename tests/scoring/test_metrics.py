@@ -15,7 +15,8 @@ from sklearn.metrics import log_loss
 
 from auglik.objectives.errors import InputError
 from auglik.scoring import metrics
-from auglik.scoring.metrics import marginal_log_likelihood, mean_label_entropy, scores
+from auglik.scoring.label_entropy import mean_label_entropy
+from auglik.scoring.metrics import marginal_log_likelihood, scores
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from auglik.confidence import decay_of, parse_rules
 from auglik.report.contact_sheet import CHARACTERS, captions, class_names
 from auglik.runs.resolve import TrainingData, load_training, training_pipeline
 from auglik.runs.resolved import ResolvedRun
-from auglik.scoring.metrics import mean_label_entropy
+from auglik.scoring.label_entropy import mean_label_entropy
 from auglik.views import Draws, Pipeline, Views
 from tests import tiny
 

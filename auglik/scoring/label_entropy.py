@@ -1,0 +1,26 @@
+"""The entropy of the labels that training sees, in nats."""
+
+import numpy.typing as npt
+from scipy import special
+
+from auglik.objectives.errors import InputError
+from auglik.scoring.metrics import array_of
+
+
+def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayLike | None = None) -> float:
+    """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e + gamma/C.
+
+    e is one-hot, or the mixture of two classes of shares s and 1-s, s = `own_share` (broadcast against gamma).
+    Raises InputError for decays and shares outside [0, 1], an empty array and fewer than two classes.
+    """
+    gamma, share = array_of("decays", decay), array_of("shares", 1.0 if own_share is None else own_share)
+    if gamma.size == 0 or not bool(((gamma >= 0) & (gamma <= 1)).all()):
+        got = f"{gamma.min()} to {gamma.max()}" if gamma.size else "none"
+        raise InputError(f"expected decays between 0 and 1, got {got}: decay is the share of the label that is lost")
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        raise InputError(f"expected shares between 0 and 1, got {share.min()} to {share.max()}")
+    if classes < 2:
+        raise InputError(f"expected at least 2 classes, got {classes}")
+    floor = gamma / classes
+    own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
+    return float((own + other + (classes - 2) * special.entr(floor)).mean())
