@@ -22,6 +22,7 @@ from auglik.networks.own import accept, build_own, check_outputs, is_own
 from auglik.networks.preact_resnet import PreactResnet
 from auglik.networks.pyramidnet import Pyramidnet
 from auglik.networks.resnet import Resnet
+from auglik.networks.resnet_frn import ResnetFrn
 from auglik.networks.resnext import Resnext
 from auglik.networks.small_cnn import SmallCnn
 from auglik.networks.wide_resnet import WideResnet
@@ -44,6 +45,7 @@ __all__ = [
     "PreactResnet",
     "Pyramidnet",
     "Resnet",
+    "ResnetFrn",
     "Resnext",
     "SmallCnn",
     "WideResnet",
@@ -65,6 +67,7 @@ NETWORKS: dict[str, Network] = {
     "resnet-34": Resnet(depth=34),
     "resnet-50": Resnet(depth=50),
     "resnet-101": Resnet(depth=101),
+    "resnet-20-frn": ResnetFrn(),
     "wide-resnet-28-10": WideResnet(depth=28, widen=10),
     "wide-resnet-40-2": WideResnet(depth=40, widen=2),
     "wide-resnet-40-10": WideResnet(depth=40, widen=10),

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from auglik.networks.layers import FilterResponseNorm
 from auglik.networks.libraries import LibraryModule
 from auglik.networks.randomness import Uniforms
 from auglik.system.keys import device_generator
@@ -30,11 +31,12 @@ def initialize(network: nn.Module, classes: int, seed: int, kept: bool = False) 
             for key, parameter in module.named_parameters(prefix=name):
                 draw_uniform(parameter.detach()[:rows], bound, seed, key)
                 draw_uniform(parameter.detach()[rows:], bound, seed, key, "sink")
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | FilterResponseNorm):
             module.reset_parameters()
         elif [*module.parameters(recurse=False)]:
             raise TypeError(
-                f"expected convolutions, linear layers and batch norms, got {type(module).__name__} at {name!r}"
+                "expected convolutions, linear layers, batch and filter response norms,"
+                f" got {type(module).__name__} at {name!r}"
             )
 
 

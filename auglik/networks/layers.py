@@ -1,6 +1,41 @@
 """What the convolutional networks are made of."""
 
+from collections.abc import Callable, Mapping
+
+import torch
 from torch import Tensor, nn
+
+
+class FilterResponseNorm(nn.Module):
+    """max(weight x / sqrt(nu^2 + 1e-6) + bias, threshold) with nu^2 the mean of x^2 over the image: [B,C,H,W].
+
+    Singh & Krishnan 2020, arXiv:1911.09737. Each image is normalized by itself, so that a likelihood stays a product
+    over images.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias, self.threshold = (nn.Parameter(torch.empty(channels)) for _ in range(3))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+        nn.init.zeros_(self.threshold)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias, threshold = (values[:, None, None] for values in (self.weight, self.bias, self.threshold))
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        scale = (wide.square().mean((2, 3), keepdim=True) + 1e-6).rsqrt()
+        return torch.maximum(weight * wide * scale + bias, threshold).to(x.dtype)
+
+
+NORMS: Mapping[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "frn": FilterResponseNorm,
+    "none": lambda channels: nn.Identity(),
+}
+"""What may follow a convolution, by name; it has a bias of its own but before batch norm, which would take it away."""
 
 
 def convolution(
@@ -12,17 +47,20 @@ def convolution(
     stride: int = 1,
     groups: int = 1,
     activation: nn.Module | None = None,
+    norm: str = "batch",
 ) -> list[nn.Module]:
-    """3x3 convolution (2x2: without padding), pooling where given, batch norm, ReLU or another activation.
+    """3x3 convolution (2x2: without padding), pooling where given, a norm of NORMS, ReLU or another activation.
+
+    The threshold of a filter response norm takes the ReLU's place.
 
     Maxima are taken before the norm, so that norm and activation cost a quarter, in both directions.
     """
     pooling = [] if pool is None else [pool]
     return [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=norm != "batch"),
         *pooling,
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True) if activation is None else activation,
+        NORMS[norm](outputs),
+        activation or (nn.Identity() if norm == "frn" else nn.ReLU(inplace=True)),
     ]
 
 

@@ -12,7 +12,14 @@ from auglik.networks import NETWORKS, PreactResnet, build_network, check_images,
 from auglik.networks.fast_resnet import WhiteningStem, dct_matrix
 from auglik.objectives.errors import InputError
 
-LIGHT = ["small-cnn", "small-cnn:width=5", "fast-resnet", "fast-resnet:width=8"]
+LIGHT = [
+    "small-cnn",
+    "small-cnn:width=5",
+    "small-cnn:norm=frn",
+    "small-cnn:norm=none",
+    "fast-resnet",
+    "fast-resnet:width=8",
+]
 ALL = [*LIGHT, "preact-resnet-18"]
 
 

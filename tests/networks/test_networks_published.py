@@ -10,9 +10,18 @@ import pytest
 import scipy.stats
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, batch_norm, conv2d, cross_entropy, linear
+from torch.nn.functional import (
+    adaptive_max_pool2d,
+    avg_pool2d,
+    batch_norm,
+    conv2d,
+    cross_entropy,
+    linear,
+    max_pool2d,
+)
 
 from auglik.networks import NETWORKS, build_network, canonical_network, find_network
+from auglik.networks.layers import FilterResponseNorm
 from auglik.networks.pyramidnet import shake_drop
 from auglik.networks.randomness import Dropout, Uniforms
 from auglik.objectives.errors import InputError
@@ -26,6 +35,7 @@ SMALL = [
     "all-conv",
     "pyramidnet-272:depth=20,alpha=12",
     "pyramidnet-272:depth=11,alpha=8,shake_drop=0",
+    "resnet-20-frn:depth=8,width=4",
 ]
 LIBRARY = ["googlenet", "efficientnet-b0", "nasnet:cells=1,features=48", "timm:test_resnet"]
 DRAWING = ["wide-resnet-28-10:depth=10,widen=1,dropout=0.3", "pyramidnet-272:depth=20,alpha=12", "all-conv"]
@@ -60,6 +70,10 @@ def scrambled(network: nn.Module) -> nn.Module:
             assert module.running_var is not None
             module.running_mean.uniform_(-0.5, 0.5, generator=draws)
             module.running_var.uniform_(0.5, 1.5, generator=draws)
+        elif isinstance(module, FilterResponseNorm):
+            module.weight.detach().uniform_(0.5, 1.5, generator=draws)
+            module.bias.detach().uniform_(-0.5, 0.5, generator=draws)
+            module.threshold.detach().uniform_(-0.5, 0.5, generator=draws)
     return network.double().eval()
 
 
@@ -77,15 +91,23 @@ class Layers:
     def __init__(self, network: nn.Module) -> None:
         self.convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
         self.norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+        self.response_norms = (module for module in network.modules() if isinstance(module, FilterResponseNorm))
         self.head = network.get_submodule("head")
 
     def conv(self, x: Tensor, stride: int = 1) -> Tensor:
-        weight = next(self.convolutions).weight
-        return conv2d(x, weight, None, stride, padding=weight.shape[-1] // 2)
+        layer = next(self.convolutions)
+        return conv2d(x, layer.weight, layer.bias, stride, padding=layer.weight.shape[-1] // 2)
 
     def norm(self, x: Tensor) -> Tensor:
         norm = next(self.norms)
         return batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+
+    def response_norm(self, x: Tensor) -> Tensor:
+        """Singh & Krishnan 2020: the norm of every channel of every image, over the root of its pixels."""
+        norm, pixels = next(self.response_norms), x.flatten(2)
+        root = torch.sqrt(torch.linalg.vector_norm(pixels, dim=2) ** 2 / pixels.shape[2] + 1e-6)
+        y = norm.weight[:, None] * pixels / root[:, :, None] + norm.bias[:, None]
+        return torch.where(y > norm.threshold[:, None], y, norm.threshold[:, None]).view(x.shape)
 
     def logits(self, x: Tensor) -> Tensor:
         assert next(self.convolutions, None) is None
@@ -138,6 +160,32 @@ def pyramidnet_20_21(layers: Layers, images: Tensor) -> Tensor:
     return layers.logits(layers.norm(x).relu())
 
 
+def resnet_20_frn(layers: Layers, images: Tensor) -> Tensor:
+    """In the order of the modules: a block's branch comes before its shortcut."""
+
+    def layer(x: Tensor, stride: int = 1) -> Tensor:
+        return layers.response_norm(layers.conv(x, stride))
+
+    x = layer(images)
+    x = x * x.sigmoid()
+    for width, block in itertools.product((16, 32, 64), range(3)):
+        stride = 2 if block == 0 and width > 16 else 1
+        h = layer(x, stride)
+        h = layer(h * h.sigmoid())
+        x = (layer(x, stride) if stride == 2 else x) + h
+        x = x * x.sigmoid()
+        assert x.shape[1] == width
+    return layers.logits(x)
+
+
+def small_cnn(layers: Layers, images: Tensor) -> Tensor:
+    x = layers.response_norm(layers.conv(images))
+    x = layers.response_norm(max_pool2d(layers.conv(x), 2))
+    x = layers.response_norm(adaptive_max_pool2d(layers.conv(x), 2))
+    head = layers.head
+    return linear(x.flatten(1), head.get_parameter("weight"), head.get_parameter("bias"))
+
+
 @pytest.mark.parametrize(
     ("name", "classes", "millions"),
     [
@@ -156,6 +204,17 @@ def pyramidnet_20_21(layers: Layers, images: Tensor) -> Tensor:
 )
 def test_sizes_are_those_of_the_papers(name: str, classes: int, millions: str) -> None:
     assert f"{size(name, classes) / 1e6:.1f}" == millions
+
+
+@pytest.mark.parametrize("name", ["resnet-20-frn:depth=8,width=4", "small-cnn:norm=frn", "small-cnn:norm=none"])
+def test_an_image_is_not_moved_by_the_others_of_its_batch(name: str) -> None:
+    network, images = build(name).double().train(), randn(4, 3, 16, 16, dtype=torch.float64)
+    alone = torch.cat([network(image[None]) for image in images])
+    torch.testing.assert_close(network(images), alone, rtol=1e-9, atol=1e-9)
+
+
+def test_resnet_20_frn_has_the_published_size() -> None:
+    assert size("resnet-20-frn", 10) == 274_042  # Izmailov et al. 2021
 
 
 def test_all_conv_has_about_the_size_of_the_paper() -> None:
@@ -195,6 +254,8 @@ def test_googlenet_and_efficientnet_differ_from_torchvisions_by_their_stems_alon
         ("densenet-40:depth=13,growth=5", densenet_13_5),
         ("all-conv", all_conv),
         ("pyramidnet-272:depth=20,alpha=21", pyramidnet_20_21),
+        ("resnet-20-frn", resnet_20_frn),
+        ("small-cnn:norm=frn", small_cnn),
     ],
 )
 @torch.no_grad()
@@ -443,6 +504,9 @@ def test_every_network_has_rates_to_train_with(name: str) -> None:
         ("densenet-40:growth=0", "expected a growth of at least 1 channel, got 0"),
         ("pyramidnet-272:depth=270", r"expected a depth of 11, 20, 29, ... \(9n\+2\), got 270"),
         ("pyramidnet-272:alpha=0", "alpha of at least 1 channel, got 0"),
+        ("resnet-20-frn:depth=21", r"expected a depth of 8, 14, 20, ... \(6n\+2\), got 21"),
+        ("resnet-20-frn:width=0", "a width of at least 1 channel, got 0"),
+        ("small-cnn:norm=btach", "unknown norm 'btach'; did you mean 'batch'"),
         ("nasnet:features=100", "last features in multiples of 24, got 100"),
         ("nasnet:cells=0", "at least 1 cell in a stage, got 0"),
         ("efficientnet-b0:stochastic_depth=-0.1", r"stochastic depth rate in \[0,1\), got -0.1"),
