@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = (
     "objectives", "system", "settings", "version", "data", "networks", "optimization", "scoring", "views", "confidence",
-    "inference", "runs", "robustness", "checks", "experiments", "confidence_tables", "pretraining", "recipes", "report",
-    "comparison", "studies", "cli",
+    "inference", "sampling", "runs", "robustness", "checks", "experiments", "confidence_tables", "pretraining",
+    "recipes", "report", "comparison", "studies", "cli",
 )  # fmt: skip
 """From the ground up: a room imports itself and those before it."""
 OUTSIDE = ("objectives", "cli", "studies")

@@ -66,6 +66,5 @@ def load_reference(folder: Path, run: ResolvedRun, facts: Facts, training_images
     if found.step != steps:
         raise InputError(f"{folder} holds a run that is not finished (step {found.step} of {steps}): finish it first")
     choose_device(run.config.device)
-    network = make_network(run, facts.channels, facts.classes)
-    network.load_state_dict(found.scored())
+    network = found.load_into(make_network(run, facts.channels, facts.classes))
     return Reference(predictor(run, network), found.mean, found.std)

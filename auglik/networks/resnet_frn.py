@@ -18,9 +18,9 @@ class ResnetFrn:
     """He et al. 2015's network for CIFAR-10, of depth 6n+2, with filter response norm and SiLU.
 
     A 3x3 stem, three stages of n basic blocks of width, 2 width and 4 width channels, average pooling; convolutions
-    have biases. As in the code of Izmailov et al. 2021 (arXiv:2104.14421), the norm keeps its threshold before the SiLU;
-    Wenzel et al. 2020 (arXiv:2002.02405) sample a ResNet-20 with this norm too. Raises InputError for another depth and
-    a width below 1.
+    have biases. As in the code of Izmailov et al. 2021 (arXiv:2104.14421), the norm keeps its threshold before the
+    SiLU; Wenzel et al. 2020 (arXiv:2002.02405) sample a ResNet-20 with this norm too. Raises InputError for another
+    depth and a width below 1.
     """
 
     depth: int = 20

@@ -1,5 +1,6 @@
 """The settings of a run's optimization."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from auglik.networks import Network
@@ -75,8 +76,10 @@ class OptimizationConfig:
                 " one-cycle:rise=SHARE sets how long"
             )
 
-    def resolved(self, network: Network) -> "OptimizationConfig":
-        """With what is left open as the optimizer or the network has it; what means nothing stays open.
+    def resolved(self, network: Network, only: Container[str] | None = None) -> "OptimizationConfig":
+        """With what is left open (of the names in `only`) as the optimizer or the network has it.
+
+        What means nothing stays open.
 
         Raises InputError for a file of weights that cannot be read, and for settings of such a file without one.
         """
@@ -92,7 +95,8 @@ class OptimizationConfig:
             "nesterov": network.nesterov if optimizer.takes_momentum else None,
             "weight_decay": optimizer.weight_decay,
         }
-        found = replace(self, **{key: value for key, value in own.items() if getattr(self, key) is None})  # type: ignore[arg-type]
+        wanted = {key: value for key, value in own.items() if only is None or key in only}
+        found = replace(self, **{key: value for key, value in wanted.items() if getattr(self, key) is None})  # type: ignore[arg-type]
         if self.weights is None or self.weights_digest is not None:
             return found
         return replace(found, weights_digest=file_digest(self.weights))

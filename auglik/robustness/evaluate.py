@@ -89,9 +89,7 @@ def read_run(folder: Path) -> tuple[ResolvedRun, str]:
 
 def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:
     """The network of a checkpoint on the run's device."""
-    network = make_network(run, suite.shape.channels, len(suite.class_names))
-    network.load_state_dict(trained.scored())
-    return network
+    return trained.load_into(make_network(run, suite.shape.channels, len(suite.class_names)))
 
 
 def network_scores(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from auglik.objectives import InputError
+from auglik.sampling.chain import Drawn
 from auglik.system.files import atomic_write
 
 NAME = "checkpoint.pt"
@@ -42,10 +43,19 @@ class Checkpoint(NamedTuple):
     """Of the training images [C]; empty in checkpoints from before they were stored."""
     average: dict[str, Tensor] | None = None
     """The network at the average of its weights, if requested."""
+    temperatures: Tensor | None = None
+    """Of a chain: kinetic and configurational, at every step [steps,2]."""
+    draws: dict[str, Tensor] | None = None
+    """Of a chain: its draws so far, state dicts stacked [S,...]."""
 
     def scored(self) -> dict[str, Tensor]:
         """The state dict of the final network: at the averaged weights, if they are kept."""
         return self.average or self.network
+
+    def load_into(self, network: nn.Module) -> nn.Module:
+        """The network that was scored, from one of its architecture, which it takes over: a mixture if sampled."""
+        network.load_state_dict(self.scored())
+        return Drawn(network, self.draws) if self.draws else network
 
 
 class Keeper:

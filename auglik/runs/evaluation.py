@@ -1,6 +1,7 @@
 """Scoring: the same rules for every run, however it was trained."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from auglik.objectives import Schedule
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.resolve import Split, TrainingData
 from auglik.runs.resolved import ResolvedRun
+from auglik.sampling.chain import members
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.devices import autocast
 from auglik.system.progress import Progress
@@ -135,19 +137,30 @@ def only_mollified(run: ResolvedRun, shape: Shape) -> Pipeline:
 
 
 def predictor(run: ResolvedRun, network: nn.Module) -> Predict:
-    """The network's clean predictive, as the likelihood reads its outputs; it leaves the network's mode as it was."""
+    """The network's clean predictive, as the likelihood reads its outputs; it leaves the network's mode as it was.
+
+    That of a chain is the mean of its draws' probabilities.
+    """
     likelihood = run.objective.likelihood
 
     @torch.no_grad()
     def predict(images: Tensor) -> Tensor:
-        was_training = network.training
+        was_training, found = network.training, []
         network.eval()
-        with autocast(run.device, run.precision, scoring=True):
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+        for member in members(network):
+            with autocast(run.device, run.precision, scoring=True):
+                logits = member(images.contiguous(memory_format=torch.channels_last))
+            found.append(likelihood.log_probabilities(logits))
         network.train(was_training)
-        return likelihood.log_probabilities(logits)
+        return torch.stack(found).logsumexp(0) - math.log(len(found)) if len(found) > 1 else found[0]
 
     return predict
+
+
+def draw_log_likelihoods(run: ResolvedRun, network: nn.Module, test: Split) -> NDArray[np.float32]:
+    """The log-probability of every clean test image's label under every draw of a chain [S,N]."""
+    found = [clean_log_probabilities(predictor(run, member), test.gallery) for member in members(network)]
+    return host(torch.stack(found).gather(2, test.labels[None, :, None].expand(len(found), -1, 1))[..., 0])
 
 
 def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:

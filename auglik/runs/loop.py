@@ -15,6 +15,7 @@ from auglik.optimization.average import Average
 from auglik.runs.checkpoint import Checkpoint, Keeper
 from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
+from auglik.sampling.chain import Chain
 from auglik.system.stop import Interrupted, StopRequest
 
 INTERVAL = 20
@@ -74,6 +75,7 @@ class Loop:
         resume: Checkpoint | None,
         stop: StopRequest | None,
         average: Average | None = None,
+        chain: Chain | None = None,
     ) -> None:
         """Continues from `resume` if given."""
         self.lengths = lengths(run, len(data.training.labels))
@@ -85,6 +87,8 @@ class Loop:
             optimizer.load_state_dict(resume.optimizer)
             if average is not None:
                 average.network.load_state_dict(resume.average or {})
+            if chain is not None and resume.temperatures is not None:
+                chain.restore(resume.temperatures, resume.draws or {})
             meters = resume.meters
             self.first_step, self.digests, self.last_epoch = resume.step, resume.digests, resume.last_epoch
             self._seconds_before = resume.train_seconds
@@ -92,7 +96,7 @@ class Loop:
         """The first step whose loss was not finite, or -1; on the device."""
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
         self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
-        self._settings, self._stop, self._average = settings, stop, average
+        self._settings, self._stop, self._average, self._chain = settings, stop, average, chain
         self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
 
     def chain(self, batches: NDArray[np.int64], views: list[str]) -> None:
@@ -146,6 +150,8 @@ class Loop:
             online_labels=online_labels,
             class_names=self._data.class_names,
             average=self._average.network.state_dict() if self._average is not None else None,
+            temperatures=self._chain.temperatures.cpu() if self._chain is not None else None,
+            draws=self._chain.draws if self._chain is not None else None,
         )
         self._keeper.save(state)
 

@@ -31,7 +31,9 @@ from auglik.objectives import InputError
 from auglik.runs.demands import check_memory
 from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
 from auglik.runs.settings import RunConfig, ViewConfig
+from auglik.sampling.settings import SHARED
 from auglik.system.devices import check_compiler, choose_device, choose_precision, send
+from auglik.system.notices import say_once
 from auglik.views import Gallery, Pipeline, Shape, Softening
 
 CROP_PADDING = 4
@@ -104,6 +106,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
+    if sampled := config.sampling.sampler() is not None:
+        config.sampling.check_beside(config.optimization, config.online_labels)
     shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)
     if config.compile:
@@ -112,7 +116,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
         config,
         network=network,
         epochs=config.epochs if config.epochs is not None else source.traits.epochs,
-        optimization=config.optimization.resolved(entry),
+        optimization=config.optimization.resolved(entry, SHARED if sampled else None),
         train_images=config.train_images if config.train_images is not None else facts.images,
         device=str(device),
         precision=choose_precision(config.precision, device),
@@ -121,6 +125,8 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     )
     run = resolved(known)
     _check_views(run, facts)
+    if sampled:
+        _say_batch_norm(run, facts)
     check_memory(run, facts.shape(), facts.classes)
     check_images(network, *facts.shape(), config.images_per_step() * config.views)
     if run.config.optimization.weights is not None:
@@ -205,6 +211,16 @@ def softening_of(config: RunConfig, rules: Rules, classes: int) -> Softening | N
     return Softening(
         decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"), text=text
     )
+
+
+def _say_batch_norm(run: ResolvedRun, facts: Facts) -> None:
+    """Warns of sampling a network in which images of a batch meet."""
+    network = initial_network(run, facts.channels, facts.classes)
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+        say_once(
+            f"{run.network_name} has batch norm: an image's likelihood then depends on the others of its batch, so that"
+            " the draws are of no posterior; small-cnn:norm=frn and resnet-20-frn have none"
+        )
 
 
 def _check_views(run: ResolvedRun, facts: Facts) -> None:

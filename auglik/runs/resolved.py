@@ -14,6 +14,7 @@ from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.registry import find_optimizer, find_schedule
 from auglik.runs.own_code import SOURCES, identified, own_code
 from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, get, hash_of, identity_of
+from auglik.sampling.contract import Prior, Sampler
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.mixing.contract import Mixing
 
@@ -52,6 +53,9 @@ class ResolvedRun:
     warmup: float
     rate_schedule: RateSchedule
     optimizer: Optimizer
+    sampler: Sampler | None
+    """None for the optimizer's point estimate; else the optimizer and its settings have no part."""
+    prior: Prior
     momentum: float
     """This and nesterov are 0 and False if the optimizer does not take them."""
     nesterov: bool
@@ -97,6 +101,9 @@ def resolved(config: RunConfig) -> ResolvedRun:
         for key in (name, f"evaluation_{name}"):
             given(key, get(config, key))
     chosen, optimizer = config.optimization, find_optimizer(config.optimization.optimizer)
+    sampling, sampler = config.sampling, config.sampling.sampler()
+    of_optimizer = sampler is None
+    takes_momentum = of_optimizer and optimizer.takes_momentum
     if chosen.weights is not None:
         given("weights_digest", chosen.weights_digest)
     return ResolvedRun(
@@ -104,12 +111,14 @@ def resolved(config: RunConfig) -> ResolvedRun:
         train_images=given("train_images", config.train_images),
         epochs=given("epochs", config.epochs),
         learning_rate=given("learning_rate", chosen.learning_rate),
-        warmup=given("warmup", chosen.warmup),
-        rate_schedule=find_schedule(chosen.rate_schedule),
+        warmup=given("warmup", chosen.warmup) if of_optimizer else 0.0,
+        rate_schedule=find_schedule(chosen.rate_schedule) if of_optimizer else sampling.parsed_step_sizes(),
         optimizer=optimizer,
-        momentum=given("momentum", chosen.momentum) if optimizer.takes_momentum else 0.0,
-        nesterov=given("nesterov", chosen.nesterov) if optimizer.takes_momentum else False,
-        weight_decay=given("weight_decay", chosen.weight_decay),
+        sampler=sampler,
+        prior=sampling.parsed_prior(),
+        momentum=given("momentum", chosen.momentum) if takes_momentum else 0.0,
+        nesterov=given("nesterov", chosen.nesterov) if takes_momentum else False,
+        weight_decay=given("weight_decay", chosen.weight_decay) if of_optimizer else 0.0,
         network_name=given("network", config.network),
         device=torch.device(given("device", config.device)),
         precision=given("precision", config.precision),

@@ -32,7 +32,7 @@ from auglik.data import (
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.evaluation import Evaluation, evaluate, on_validation
+from auglik.runs.evaluation import Evaluation, draw_log_likelihoods, evaluate, on_validation
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import check_evaluation, load_training, on_device, training_pipeline
@@ -41,6 +41,7 @@ from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.step import make_network
 from auglik.runs.training import train
+from auglik.sampling.files import DRAW_LOG_LIKELIHOODS, TEMPERATURES
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
@@ -116,8 +117,12 @@ def execute(
         split = on_device(test, data.mean, data.std, run.device)
         scored = evaluate(run, trained.network, split, indices, scoring)
         validation = on_validation(run, trained.network, data)
+        chain: dict[str, NDArray[np.generic]] = {}
+        if trained.temperatures is not None:
+            drawn = draw_log_likelihoods(run, trained.network, split)
+            chain = {DRAW_LOG_LIKELIHOODS: drawn, TEMPERATURES: trained.temperatures.numpy()}
         digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
-        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **as_arrays(digests))
+        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **chain, **as_arrays(digests))
         scores, tested = scored.scores, len(test.labels)
         absent = tuple(absent_classes(data.class_names, test.labels))
     count = lengths(run, len(data.training.labels))
@@ -226,8 +231,7 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     if absent := absent_classes(known, test.labels):
         say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(run, Shape(c, H, W))
-    network = make_network(run, c, classes)
-    network.load_state_dict(found.scored())
+    network = found.load_into(make_network(run, c, classes))
     return evaluate(run, network, on_device(test, found.mean, found.std, run.device), indices)
 
 

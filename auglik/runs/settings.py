@@ -18,6 +18,8 @@ from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
+from auglik.sampling.registry import OF_SAMPLING
+from auglik.sampling.settings import SamplingConfig
 from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_type, option, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
@@ -32,7 +34,10 @@ RESULT_FORMAT = 3
 """Increased whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 
-ADDED = ("deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head")
+ADDED = (
+    "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
+    *(item.name for item in fields(SamplingConfig)),
+)  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
 MOVABLE = ("dataset", "weights")
@@ -141,6 +146,7 @@ class RunConfig:
         "images", "Images per step: batch-size, at K times the cost of one view, or batch-size/K.", "images", "views"
     )
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = option(0, "Seed of weights, batches and views.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", group=Group.MACHINE)
     precision: str = option(
@@ -274,6 +280,7 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "network": canonical_network,
     "optimizer": canonical_optimizer,
     "rate_schedule": canonical_schedule,
+    **OF_SAMPLING,
     "augment": canonical_augmentations,
     "evaluation_augment": canonical_augmentations,
     "soften": lambda text: canonical_rules(text) or "none",

@@ -11,8 +11,13 @@ from torch import Tensor, nn
 from auglik.objectives import Objective
 from auglik.runs.resolve import TrainingData, initial_network, training_pipeline
 from auglik.runs.resolved import ResolvedRun
+from auglik.sampling.langevin import Langevin
 from auglik.system.devices import autocast
+from auglik.system.keys import stream_key
 from auglik.views import Draws, Pipeline
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""Logits [K,B,C], decay [K,B], labels [B] or [B,C] and weight [K,B] -> the mean loss, 0-d."""
 
 
 class Learner(NamedTuple):
@@ -23,7 +28,7 @@ class Learner(NamedTuple):
     optimizer: torch.optim.Optimizer
     pipeline: Pipeline
     forward: Callable[[Tensor], Tensor]
-    loss_of: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+    loss_of: Loss
 
 
 class Taken(NamedTuple):
@@ -44,7 +49,14 @@ def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
 
 
 def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimizer:
-    """The run's optimizer of all parameters."""
+    """The run's optimizer of all parameters, or its sampler."""
+    if run.sampler is not None:
+        sampling = run.config.sampling
+        return Langevin(
+            network.parameters(), sampler=run.sampler, prior=run.prior, images=run.trained_on(),
+            temperature=sampling.posterior_temperature, likelihood_temperature=sampling.likelihood_temperature,
+            key=stream_key(run.config.seed, "sampling"),
+        )  # fmt: skip
     return run.optimizer.build(
         network.parameters(), weight_decay=run.weight_decay, momentum=run.momentum, nesterov=run.nesterov
     )
@@ -58,12 +70,24 @@ def begin(run: ResolvedRun, data: TrainingData) -> Learner:
     optimizer = make_optimizer(run, network)
     learner = Learner(
         objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
-        loss_of=objective.loss,
+        loss_of=objective.loss if run.sampler is None else loss_with_prior(run, objective),
     )  # fmt: skip
     if not run.config.compile:
         return learner
-    forward, loss_of = torch.compile(network), torch.compile(objective.loss)
+    forward, loss_of = torch.compile(network), torch.compile(learner.loss_of)
     return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
+
+
+def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
+    """The loss, less what the predictions add to the prior, at the power at which `Langevin` takes its gradient."""
+    power = run.config.sampling.likelihood_temperature
+
+    def loss(logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+        term = run.prior.of_predictions(objective.likelihood.log_probabilities(logits))
+        value = objective.loss(logits, decay, labels, weight)
+        return value if term is None else value - power * term.mean()
+
+    return loss
 
 
 def take_step(

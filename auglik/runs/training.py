@@ -18,11 +18,13 @@ from auglik.optimization.average import Average
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.runs.log import Log
-from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError
+from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError, lengths
 from auglik.runs.online_labels import OnlineLabels
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.step import begin, take_step
+from auglik.runs.step import Learner, begin, take_step
+from auglik.sampling.chain import Chain, Drawn
+from auglik.sampling.langevin import Langevin
 from auglik.scoring.label_entropy import mean_label_entropy
 from auglik.scoring.metrics import error, nll
 from auglik.system.devices import autocast
@@ -38,11 +40,13 @@ class Trained(NamedTuple):
     """A trained network, and the record of its training."""
 
     network: nn.Module
-    """At the averaged weights, if the settings ask for them."""
+    """At the averaged weights, if the settings ask for them; the mixture of a chain's draws, if they ask for one."""
     digests: list[str]
     """Chained SHA-256 of the draws: of the batches, then of each view."""
     last_epoch: dict[str, float]
     train_seconds: float
+    temperatures: Tensor | None
+    """Of a chain: kinetic and configurational, of the steps that were drawn from [n,2]."""
 
 
 def train(
@@ -75,10 +79,12 @@ def train(
     decay = config.optimization.average
     average = Average(network, decay) if decay is not None else None
     scored = network if average is None else average.network
+    chain = begin_chain(run, learner, N)
     clipping = ("clipped_share",) if config.optimization.gradient_clip is not None else ()
     loop = Loop(
         run, data, network, optimizer, ("loss", "negative_share", *clipping), K,
         settings=settings, folder=folder, resume=resume, stop=stop, average=average,
+        chain=chain,
     )  # fmt: skip
     B, steps_per_pass, steps_per_epoch, steps = loop.lengths
     if online is not None and resume is not None:
@@ -96,9 +102,13 @@ def train(
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
                 pipeline.announce(gallery, draws, batches[position:])
+            if chain is not None:
+                chain.before(step)
             taken = take_step(learner, run, data, draws, batches[position], targets, loop.rate(step))
             if average is not None:
                 average.update(step + 1)
+            if chain is not None:
+                chain.after(step)
             if online is not None:
                 online.update(objective.likelihood.log_probabilities(taken.logits.detach()), taken.hard_labels)
 
@@ -133,7 +143,21 @@ def train(
                 look(loop, run, pipeline, N)
                 loop.save(done, online.state() if online is not None else {})
             loop.check_stop(done)
-    return Trained(scored, loop.digests, loop.last_epoch, loop.seconds())
+    if chain is not None:
+        scored = Drawn(network, chain.draws)
+    return Trained(
+        network=scored, digests=loop.digests, last_epoch=loop.last_epoch, train_seconds=loop.seconds(),
+        temperatures=chain.measured() if chain is not None else None,
+    )  # fmt: skip
+
+
+def begin_chain(run: ResolvedRun, learner: Learner, images: int) -> Chain | None:
+    """The chain of a run that samples, before its first step. Raises InputError for draws that do not fit in."""
+    if not isinstance(learner.optimizer, Langevin):
+        return None
+    sampling = run.config.sampling
+    steps = lengths(run, images).steps
+    return Chain(learner.optimizer, learner.network, sampling.parsed_step_sizes(), steps, sampling.draws)
 
 
 def measure(

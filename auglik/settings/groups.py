@@ -12,6 +12,7 @@ class Group(StrEnum):
     DATA = "Data"
     NETWORK = "Network"
     OPTIMIZATION = "Optimization"
+    POSTERIOR = "Posterior"
     VIEWS = "Views"
     LABELS = "Labels and weights"
     EVALUATION = "Evaluation"

@@ -23,6 +23,7 @@ OTHER: dict[str, Scalar] = {
     "flip": 0.25, "evaluation_flip": 0.25, "nesterov": True, "evaluation_images": 100, "warmup": 0.3,
     "clean_share": 0.7, "evaluation_clean_share": 0.7, "optimizer": "torch:RAdam", "rate_schedule": "constant",
     "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
+    "inference": "sgld", "prior": "laplace", "step_sizes": "cyclical",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Priors of a network's weights."""

@@ -1,0 +1,32 @@
+"""A prior for confident predictions that does what cooling the likelihood does."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from auglik.sampling.priors.checks import check_positive
+from auglik.sampling.priors.gaussian import Gaussian
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """N(0, scale^2) times prod over training images of (max_c p_c)^(1/T - 1).
+
+    Where the likeliest class is the label, that is the likelihood at temperature T (Marek et al. 2024,
+    arXiv:2403.01272).
+    """
+
+    T: float = 0.1
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("confidence", T=self.T, scale=self.scale)
+
+    def log_density(self, weights: Tensor) -> Tensor:
+        return Gaussian(self.scale).log_density(weights)
+
+    def slope(self, weights: Tensor) -> Tensor:
+        return Gaussian(self.scale).slope(weights)
+
+    def of_predictions(self, log_p: Tensor) -> Tensor | None:
+        return (1 / self.T - 1) * log_p.amax(-1)

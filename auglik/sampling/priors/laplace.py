@@ -1,0 +1,26 @@
+"""Independent weights with exponential tails."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from auglik.sampling.priors.checks import check_positive
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """exp(-abs(w) / scale), with variance 2 scale^2 (Fortuin et al. 2022, arXiv:2102.06571, compare it with others)."""
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("laplace", scale=self.scale)
+
+    def log_density(self, weights: Tensor) -> Tensor:
+        return -weights.abs() / self.scale
+
+    def slope(self, weights: Tensor) -> Tensor:
+        return -weights.sign() / self.scale
+
+    def of_predictions(self, log_p: Tensor) -> Tensor | None:
+        return None

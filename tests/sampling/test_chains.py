@@ -1,0 +1,159 @@
+"""Chains as runs: reproducible and resumed bit for bit, their predictive, their settings, their diagnostics."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+from auglik import InputError, RunConfig, change
+from auglik.runs import checkpoint as checkpoints
+from auglik.runs.results import Results
+from auglik.runs.run import evaluate_again, execute, load_run
+from auglik.runs.settings import flatten, identity_of
+from auglik.sampling.diagnostics import Examined, Temperature, disagreement, examine
+from auglik.sampling.files import ChainFile, load_chain
+from auglik.scoring.metrics import nll
+from auglik.scoring.predictions import load_predictions
+from auglik.system.stop import Interrupted
+from tests import tiny
+
+CHAIN: dict[str, object] = {
+    "inference": "sghmc", "network": "small-cnn:width=2,norm=frn", "draws": 4, "train_images": 100, "epochs": 6,
+    "evaluation_images": 60, "learning_rate": 0.05,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    folder = tmp_path_factory.mktemp("chain") / "run"
+    return folder, execute(tiny.job(folder, **CHAIN))
+
+
+def test_a_chain_is_reproducible_and_a_resumed_one_the_same(chain: tuple[Path, Results], tmp_path: Path) -> None:
+    folder, whole = chain
+    job = tiny.job(tmp_path / "resumed", **CHAIN)
+    with pytest.raises(Interrupted):
+        execute(job, tiny.StopAt(4))
+    assert tiny.without_times(execute(job)) == tiny.without_times(whole)
+    one, other = (np.load(place / "predictions.npz") for place in (folder, job.folder))
+    assert all(np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f") for name in one)
+    states = [checkpoints.load(place / checkpoints.NAME, whole.settings) for place in (folder, job.folder)]
+    assert all(torch.equal(states[0].network[key], states[1].network[key]) for key in states[0].network)
+    assert states[0].draws is not None
+    assert states[1].draws is not None
+    assert all(torch.equal(states[0].draws[key], states[1].draws[key]) for key in states[0].draws)
+
+
+def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path, Results]) -> None:
+    folder, results = chain
+    predictions, found = load_predictions(folder), load_chain(folder)
+    assert found is not None
+    assert found.log_likelihoods.shape == (4, 60)
+    at_label = predictions.log_probabilities[np.arange(60), predictions.labels]
+    np.testing.assert_allclose(at_label, logsumexp(found.log_likelihoods, 0) - np.log(4), rtol=1e-4, atol=1e-5)
+    assert results.scores["clean_nll"] == pytest.approx(nll(predictions.log_probabilities, predictions.labels))
+    assert results.scores["clean_nll"] <= -found.log_likelihoods.mean()  # Jensen
+    assert np.ptp(found.log_likelihoods, axis=0).min() > 0
+
+
+def test_it_is_scored_again_as_it_was(chain: tuple[Path, Results]) -> None:
+    folder, results = chain
+    again = evaluate_again(folder, load_run(folder), load_run(folder), Path("data"))
+    assert again.scores == results.scores
+
+
+@pytest.mark.parametrize(
+    "changes", [{"inference": "sgld"}, {"step_sizes": "cyclical:cycles=2,explore=0.5"}, {"prior": "dirclip"}]
+)
+def test_other_chains_end_elsewhere(changes: dict[str, object], chain: tuple[Path, Results], tmp_path: Path) -> None:
+    found = execute(tiny.job(tmp_path, **CHAIN | changes))
+    assert found.settings != chain[1].settings
+    assert found.scores["clean_nll"] != chain[1].scores["clean_nll"]
+    assert (found.batches_digest, found.view_digests) == (chain[1].batches_digest, chain[1].view_digests)
+
+
+def test_a_point_estimate_has_the_identity_that_it_had_before_there_were_chains() -> None:
+    assert not {"inference", "prior", "draws", "step_sizes"} & identity_of(RunConfig()).keys()
+    assert {"inference"} == identity_of(change(RunConfig(), {"inference": "sgld"})).keys() - identity_of(
+        RunConfig()
+    ).keys()
+
+
+def test_a_chain_leaves_the_optimizer_open_and_reads_its_settings_again() -> None:
+    config = tiny.config(**CHAIN)
+    assert config.optimization.learning_rate == 0.05
+    assert config.optimization.weight_decay is None
+    assert change(RunConfig(), flatten(config)) == config
+    assert tiny.config(**CHAIN | {"inference": "sghmc:momentum=0.9"}) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weight_decay": 0.1}, "weight_decay: expected none with sghmc, got 0.1: the prior takes its place"),
+        (
+            {"optimizer": "adamw"},
+            "optimizer: expected none with sghmc, got adamw: it belongs to a point estimate",
+        ),
+        ({"average": 0.9}, "average: expected none with sghmc"),
+        ({"online_labels": 0.5}, "online_labels: expected 1 with sghmc, got 0.5"),
+        ({"posterior_temperature": 0.0}, "posterior_temperature: expected a number > 0, got 0.0"),
+        ({"draws": 0}, "draws: expected an integer >= 1, got 0"),
+    ],
+)
+def test_settings_that_mean_nothing_to_a_chain_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        tiny.run(**CHAIN | changes)
+
+
+def test_batch_norm_is_warned_of_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    tiny.run(**CHAIN)
+    assert not caplog.records
+    tiny.run(**CHAIN | {"network": "small-cnn:width=3"})
+    assert "batch norm: an image's likelihood then depends on the others of its batch" in caplog.text
+
+
+def drawn(chains: int, draws: int, images: int, shift: float = 0.0, T: float = 1.0) -> Examined:
+    """Of independent draws, the chains `shift` apart, at temperatures of 1."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(chains, draws, images)) + shift * np.arange(chains)[:, None, None]
+    temperatures = 1 + 0.1 * generator.normal(size=(chains, 500, 2))
+    files = [ChainFile(*parts) for parts in zip(values.astype("f"), temperatures.astype("f"), strict=True)]
+    return examine(T, files, [np.eye(3, dtype="f")] * chains)
+
+
+def test_good_chains_pass_and_others_are_said_to_fail() -> None:
+    assert drawn(4, 200, 30).failures() == []
+    assert [text.partition(" in ")[0][:5] for text in drawn(4, 200, 30, shift=1.0).failures()] == ["R-hat", "effec"]
+    cold = drawn(4, 200, 30, T=0.1).failures()
+    assert cold[0].startswith("kinetic temperature 1 ± ")
+    assert "against T = 0.1" in cold[1]
+    assert drawn(4, 3, 30).failures()[0].startswith("3 draws are too few to say")
+
+
+def test_a_temperature_may_be_off_by_its_error_and_a_tenth() -> None:
+    assert Temperature("kinetic", 1.39, 0.1).failure(1.0) is None
+    assert Temperature("kinetic", 1.41, 0.1).failure(1.0) is not None
+    assert Temperature("kinetic", float("nan"), float("nan")).failure(1.0) is None
+
+
+def test_disagreement_is_the_mean_over_pairs_of_chains() -> None:
+    one, other = np.eye(4), np.eye(4)[[0, 1, 3, 2]]
+    assert disagreement([one, other]) == 0.5
+    assert disagreement([one, one, other]) == pytest.approx(1 / 3)
+    assert np.isnan(disagreement([one]))
+
+
+def test_a_deliberately_large_step_is_reported_as_failing(tmp_path: Path) -> None:
+    chains = {}
+    for rate in (0.02, 2.0):
+        job = tiny.job(tmp_path / str(rate), **CHAIN | {"learning_rate": rate, "draws": 10, "epochs": 20})
+        execute(job)
+        found = load_chain(job.folder)
+        assert found is not None
+        chains[rate] = examine(1.0, [found], [load_predictions(job.folder).log_probabilities])
+    assert chains[0.02].kinetic.failure(1.0) is None
+    assert "kinetic temperature" in chains[2.0].failures()[0]
