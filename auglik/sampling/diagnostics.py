@@ -25,7 +25,7 @@ TOLERANCE = 0.1
 MOST_R_HAT, LEAST_ESS = 1.1, 10.0
 """For all but TAIL of the images; the effective sample size is of each chain, as Gelman et al. 2013 (BDA3) ask for."""
 TAIL = 0.05
-FEWEST = 4
+FEWEST = 8
 """Draws of a chain without which neither can be measured."""
 
 
@@ -41,12 +41,15 @@ class Temperature:
         """In words, if it is not T."""
         if math.isnan(self.mean):
             return None
+        said = f"{self.name} temperature {self.mean:.3g} ± {self.error:.2g} against T = {T:g}"
+        if not ERRORS * self.error < T:
+            return f"{said}: too uncertain to tell; a shorter step, if it is large, or more steps cure it"
         if abs(self.mean - T) <= TOLERANCE * T + ERRORS * self.error:
             return None
         cause = (
             "a shorter step or larger batches cure it" if self.mean > T else "a longer burn-in or shorter steps cure it"
         )
-        return f"{self.name} temperature {self.mean:.3g} ± {self.error:.2g} against T = {T:g}: {cause}"
+        return f"{said}: {cause}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +115,10 @@ def mixing(log_likelihoods: Float64Array) -> tuple[Float64Array, Float64Array]:
     moving = log_likelihoods[:, :, np.ptp(log_likelihoods, axis=(0, 1)) > 0]
     if moving.shape[1] < FEWEST:
         return np.empty(0), np.empty(0)
+    chains, draws, images = moving.shape
+    halves = moving[:, : draws // 2 * 2].reshape(2, -1, images) if chains == 1 else moving  # R-hat asks for two
     return (
-        np.atleast_1d(array_stats.rhat(moving, chain_axis=0, draw_axis=1)),
+        np.atleast_1d(array_stats.rhat(halves, chain_axis=0, draw_axis=1)),
         np.atleast_1d(array_stats.ess(moving, chain_axis=0, draw_axis=1, method="bulk")),
     )
 
