@@ -38,6 +38,7 @@ COMMANDS = (
     Deferred("keep", "Keeps the small part of a comparison that its report is made of."),
     Deferred("reproduce", "Runs a published experiment by name and compares it with the published figures."),
     Deferred("train", "Trains and scores one run."),
+    Deferred("sample", "Samples the posterior of a network's weights under an objective, by several chains."),
     Deferred("evaluate", "Scores finished runs again, under another protocol or on other images."),
     Deferred("robustness", "Scores a comparison on corrupted, occluded and mollified images."),
     Deferred("pretrain", "Pretrains a network with SimSiam and probes its features."),

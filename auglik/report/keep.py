@@ -68,7 +68,8 @@ def _keep_run(run: Run, output: Path) -> None:
     for name in COPIED:
         if (run.folder / name).is_file():
             copy(run.folder / name, output / name)
-    write_npz(output / PREDICTIONS, compressed=True, **_halved(run.predictions))
+    chain = run.chain._asdict() if run.chain is not None else {}
+    write_npz(output / PREDICTIONS, compressed=True, **_halved(run.predictions), **chain)
     copy(run.folder / RESULTS, output / RESULTS)
 
 

@@ -14,6 +14,7 @@ from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, change
+from auglik.sampling.files import ChainFile, load_chain
 from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
@@ -49,6 +50,8 @@ class Run:
     config: RunConfig
     results: Results
     predictions: Predictions
+    chain: ChainFile | None
+    """None of a point estimate."""
     robustness: tuple[Score, ...]
     """Empty where none was measured."""
     measured: Measured | None
@@ -70,7 +73,8 @@ def read_run(folder: Path) -> Run:
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
     return Run(
-        folder=folder, seed=config.seed, config=config, results=results, predictions=predictions, robustness=scores,
+        folder=folder, seed=config.seed, config=config, results=results, predictions=predictions,
+        chain=load_chain(folder), robustness=scores,
         measured=measured, epochs=read_epochs(folder / METRICS_FILE),
     )  # fmt: skip
 

@@ -39,6 +39,9 @@ from auglik.views import Gallery, Pipeline, Shape, Softening
 CROP_PADDING = 4
 """The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
 
+OF_CHAINS, ANY_OF_CHAINS = {"small-cnn": "small-cnn:norm=frn"}, "resnet-20-frn"
+"""The networks that are sampled by default, by those that are trained by default: without batch statistics."""
+
 
 class Facts(NamedTuple):
     """What the plan of a run needs to know about its data; it reads no test image."""
@@ -95,7 +98,9 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     Raises InputError for more training images than there are, for a device that this machine lacks, for images
     that cannot be augmented or that the network does not take, and if memory is too small.
     """
-    network = config.network if config.network is not None else source.traits.network
+    sampled = config.sampling.sampler() is not None
+    default = OF_CHAINS.get(source.traits.network, ANY_OF_CHAINS) if sampled else source.traits.network
+    network = config.network if config.network is not None else default
     entry = find_network(network)
     if config.train_images is not None and config.train_images > facts.images:
         raise InputError(
@@ -106,7 +111,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
-    if sampled := config.sampling.sampler() is not None:
+    if sampled:
         config.sampling.check_beside(config.optimization, config.online_labels)
     shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)

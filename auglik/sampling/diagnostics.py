@@ -10,12 +10,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
-from auglik.sampling.files import ChainFile
+from auglik.sampling.files import ChainFile, load_chain
+from auglik.scoring.predictions import Predictions
 from auglik.system.array_types import Float32Array, Float64Array
 
 ERRORS = 3.0
@@ -49,7 +51,7 @@ class Temperature:
         cause = (
             "a shorter step or larger batches cure it" if self.mean > T else "a longer burn-in or shorter steps cure it"
         )
-        return f"{said}: {cause}"
+        return f"{said}: {cause} may cure it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,19 @@ class Examined:
     """The quantile TAIL, of all chains together."""
     disagreement: float
     """The share of test images whose likeliest class differs between two chains, on average; NaN of one chain."""
+    member_nll: float
+    """The mean NLL of single draws on clean test images."""
+
+    def said(self) -> str:
+        """All of it in a line."""
+        kinetic, weights = self.kinetic, self.configurational
+        momenta = f"kinetic {kinetic.mean:.3f} ± {kinetic.error:.3f} and " if not math.isnan(kinetic.mean) else ""
+        apart = f"; chains disagree on {self.disagreement:.1%} of images" if not math.isnan(self.disagreement) else ""
+        return (
+            f"{self.chains} x {self.draws} draws at T = {self.T:g}: {momenta}configurational temperature"
+            f" {weights.mean:.3f} ± {weights.error:.3f}; function-space R-hat {self.r_hat:.3f} and effective sample"
+            f" size {self.ess:.0f} for all but {TAIL:.0%} of images{apart}"
+        )
 
     def failures(self) -> list[str]:
         """Why the draws are not of the posterior, each a clause; none if nothing was found."""
@@ -84,8 +99,8 @@ class Examined:
 
 def examine(T: float, chains: Sequence[ChainFile], predicted: Sequence[Float32Array]) -> Examined:
     """Of chains at posterior temperature T, each with its clean predictive [N,C]."""
-    draws = min(len(chain.log_likelihoods) for chain in chains)
-    together = np.stack([chain.log_likelihoods[:draws] for chain in chains]).astype(np.float64)
+    draws = min(len(chain.draw_log_likelihoods) for chain in chains)
+    together = np.stack([chain.draw_log_likelihoods[:draws] for chain in chains]).astype(np.float64)
     r_hat, ess = mixing(np.maximum(together, np.finfo(np.float32).min))
     return Examined(
         T=T,
@@ -96,7 +111,14 @@ def examine(T: float, chains: Sequence[ChainFile], predicted: Sequence[Float32Ar
         r_hat=float(np.quantile(r_hat, 1 - TAIL)) if r_hat.size else math.nan,
         ess=float(np.quantile(ess, TAIL)) if ess.size else math.nan,
         disagreement=disagreement(predicted),
+        member_nll=-float(together.mean()),
     )
+
+
+def examine_folders(T: float, folders: Sequence[Path], predictions: Sequence[Predictions]) -> Examined | None:
+    """Of finished runs; None if they sampled nothing. Raises InputError as `load_chain` does."""
+    chains = [chain for folder in folders if (chain := load_chain(folder)) is not None]
+    return examine(T, chains, [one.log_probabilities for one in predictions]) if chains else None
 
 
 def temperature(name: str, chains: Sequence[ChainFile], column: int) -> Temperature:

@@ -15,7 +15,7 @@ DRAW_LOG_LIKELIHOODS, TEMPERATURES = "draw_log_likelihoods", "temperatures"
 class ChainFile(NamedTuple):
     """One chain."""
 
-    log_likelihoods: Float32Array
+    draw_log_likelihoods: Float32Array
     """The log-probability of every clean test image's label under every draw [S,N]."""
     temperatures: Float32Array
     """Kinetic and configurational, of the steps that were drawn from [n,2]; NaN for what the sampler has not."""
@@ -28,7 +28,7 @@ def load_chain(folder: Path) -> ChainFile | None:
         if DRAW_LOG_LIKELIHOODS not in archive:
             return None
         found = ChainFile(archive[DRAW_LOG_LIKELIHOODS], archive[TEMPERATURES])
-    S, N = found.log_likelihoods.shape
+    S, N = found.draw_log_likelihoods.shape
     if not S or not N or found.temperatures.ndim != 2 or found.temperatures.shape[1] != 2:
         raise InputError(f"{path}: expected draws [S,N] and temperatures [n,2], got {[S, N]} and"
                          f" {list(found.temperatures.shape)}; run it again")  # fmt: skip

@@ -51,12 +51,12 @@ def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path
     folder, results = chain
     predictions, found = load_predictions(folder), load_chain(folder)
     assert found is not None
-    assert found.log_likelihoods.shape == (4, 60)
+    assert found.draw_log_likelihoods.shape == (4, 60)
     at_label = predictions.log_probabilities[np.arange(60), predictions.labels]
-    np.testing.assert_allclose(at_label, logsumexp(found.log_likelihoods, 0) - np.log(4), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(at_label, logsumexp(found.draw_log_likelihoods, 0) - np.log(4), rtol=1e-4, atol=1e-5)
     assert results.scores["clean_nll"] == pytest.approx(nll(predictions.log_probabilities, predictions.labels))
-    assert results.scores["clean_nll"] <= -found.log_likelihoods.mean()  # Jensen
-    assert np.ptp(found.log_likelihoods, axis=0).min() > 0
+    assert results.scores["clean_nll"] <= -found.draw_log_likelihoods.mean()  # Jensen
+    assert np.ptp(found.draw_log_likelihoods, axis=0).min() > 0
 
 
 def test_it_is_scored_again_as_it_was(chain: tuple[Path, Results]) -> None:

@@ -1,0 +1,176 @@
+"""Cells that sampled a posterior: whether their chains can be relied on, and scores against temperature."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from auglik.inference.differences.infer import primary_differences
+from auglik.inference.differences.rows import Primary
+from auglik.report.collect import Cell, Collected
+from auglik.report.content import Figure, Row, Section, Table, count, listed, mean_error, number
+from auglik.report.figures.lines import Curve, Panel
+from auglik.report.figures.style import styles
+from auglik.report.sections.scores import over_seeds
+from auglik.report.sections.training import curves_figure
+from auglik.runs.settings import flatten
+from auglik.sampling.diagnostics import Examined, examine
+from auglik.scoring.columns import ERROR, NLL
+from auglik.scoring.ensembles import score
+from auglik.scoring.intervals import summary
+
+TEMPERATURES = ("posterior_temperature", "likelihood_temperature")
+
+
+class TemperaturePath(NamedTuple):
+    """Cells that differ in one of TEMPERATURES alone, by its value, in order."""
+
+    name: str
+    setting: str
+    cells: Mapping[float, Cell]
+
+
+def examined(collected: Collected) -> dict[str, Examined]:
+    """The diagnostics of every cell that sampled; seeds are its chains."""
+    found = {}
+    for name, cell in collected.cells.items():
+        chains = [run.chain for run in cell.runs.values() if run.chain is not None]
+        predicted = [run.predictions.log_probabilities for run in cell.runs.values()]
+        if chains:
+            found[name] = examine(cell.config.sampling.posterior_temperature, chains, predicted)
+    return found
+
+
+def sampling_warnings(chains: Mapping[str, Examined]) -> list[str]:
+    """Which cells' chains fail, and why; alike failures are not repeated for every cell."""
+    said = [f"The chains of {name} fail: {'; '.join(why)}" for name, one in chains.items() if (why := one.failures())]
+    if len(said) > 1:
+        said.insert(0, f"{len(said)} of {len(chains)} cells that sampled fail their diagnostics: their scores are not"
+                       " those of a posterior")  # fmt: skip
+    return said
+
+
+def sampled(collected: Collected, chains: Mapping[str, Examined]) -> Section | None:
+    """Diagnostics and curves; None if nothing was sampled."""
+    if not chains:
+        return None
+    paths = temperature_paths([collected.cells[name] for name in chains])
+    figures = tuple(_figure(setting, own) for setting in TEMPERATURES if (own := _of(paths, setting)))
+    sentences = [sentence(path) for path in paths]
+    fails = sum(bool(one.failures()) for one in chains.values())
+    first = (
+        f"Each seed is a chain, and predicts with the mean of its draws' probabilities; {fails} of {len(chains)} cells"
+        " fail their diagnostics."
+    )
+    return Section("sampled", "Posteriors", (first, *sentences), (*figures, _table(collected, chains)))
+
+
+def temperature_paths(cells: Sequence[Cell]) -> list[TemperaturePath]:
+    """The groups of cells that differ in one temperature alone."""
+    found = []
+    for setting in TEMPERATURES:
+        groups: dict[object, dict[float, Cell]] = {}
+        for cell in cells:
+            flat = flatten(cell.config)
+            rest = tuple((key, value) for key, value in flat.items() if key not in ("seed", "device", setting))
+            groups.setdefault(rest, {})[float(str(flat[setting]))] = cell
+        for group in groups.values():
+            if len(group) > 1:
+                ordered = dict(sorted(group.items()))
+                plain = group.get(1.0, next(iter(ordered.values())))
+                found.append(TemperaturePath(plain.name.partition(f"+{setting}=")[0], setting, ordered))
+    return found
+
+
+def sentence(path: TemperaturePath) -> str:
+    """Which temperature predicts best, and whether it is told from 1 for new seeds and images."""
+    means = {T: summary(cell.scores("clean_nll")).mean for T, cell in path.cells.items()}
+    finite = {T: mean for T, mean in means.items() if math.isfinite(mean)}
+    what = path.setting.replace("_", " ")
+    if not finite:
+        return f"{path.name}: no finite clean NLL at any {what}."
+    best = min(finite, key=lambda T: finite[T])
+    level = [T for T, told in _outcomes(path, best).items() if best == T or told.outcome != "worse"]
+    span = f"; not told from it: {listed([f'{T:g}' for T in level if best != T])}" if len(level) > 1 else ""
+    head = f"{path.name}: the best {what} of {listed([f'{T:g}' for T in path.cells])} is {best:g} by clean NLL{span}"
+    if 1.0 not in path.cells:
+        return f"{head}. T = 1 was not sampled."
+    if best == 1.0:
+        return f"{head}. No temperature but 1 predicts better."
+    row = _outcomes(path, 1.0)[best]
+    kind = "cold" if best < 1 else "warm"
+    conclusion = {
+        "better": f"it differs from 1: a {kind} posterior effect",
+        "equal": "it is practically as good as 1",
+    }.get(row.outcome, "whether it differs from 1 cannot be told")
+    return f"{head}; {conclusion}. {row.verdict}"
+
+
+def _outcomes(path: TemperaturePath, reference: float) -> dict[float, Primary]:
+    """The verdict on every other temperature against one, as one family."""
+    names = {cell.name: T for T, cell in path.cells.items()}
+    runs = {cell.name: {seed: run.predictions for seed, run in cell.runs.items()} for cell in path.cells.values()}
+    rows = primary_differences(runs, dict.fromkeys(runs, path.cells[reference].name))
+    return {names[row.cell]: row for row in rows}
+
+
+def _of(paths: Sequence[TemperaturePath], setting: str) -> list[TemperaturePath]:
+    return [path for path in paths if path.setting == setting]
+
+
+def _figure(setting: str, paths: Sequence[TemperaturePath]) -> Figure:
+    panels = [
+        Panel(
+            title="",
+            x_title="log10 T",
+            y_title=f"clean {column.label}, {column.unit}",
+            curves={path.name: _curve(path, f"clean_{column.name}", column.scale) for path in paths},
+        )
+        for column in (NLL, ERROR)
+    ]
+    caption = (
+        f"Clean scores against the {setting.replace('_', ' ')} T: means over chains, bars of ± one standard error."
+    )
+    return curves_figure(f"{setting}s", caption, panels, styles((path.name for path in paths), ()))
+
+
+def _curve(path: TemperaturePath, name: str, scale: float) -> Curve:
+    found = [summary([scale * value for value in cell.scores(name)]) for cell in path.cells.values()]
+    return Curve(
+        [math.log10(T) for T in path.cells],
+        [one.mean for one in found],
+        [one.mean - one.standard_error for one in found],
+        [one.mean + one.standard_error for one in found],
+    )
+
+
+def _table(collected: Collected, chains: Mapping[str, Examined]) -> Table:
+    rows = []
+    for name, one in chains.items():
+        cell = collected.cells[name]
+        members = {seed: run.predictions for seed, run in cell.runs.items()}
+        entries = (
+            number(one.T, 3),
+            number(cell.config.sampling.likelihood_temperature, 3),
+            mean_error(one.kinetic.mean, one.kinetic.error, 3),
+            mean_error(one.configurational.mean, one.configurational.error, 3),
+            number(one.r_hat, 3),
+            number(one.ess, 0),
+            count(one.chains * one.draws),
+            number(100 * one.disagreement, 1),
+            number(one.member_nll, 4),
+            over_seeds(cell.scores("clean_nll"), 4),
+            number(score(name, members).scores["clean_nll"], 4),
+        )
+        rows.append(Row(name, entries))
+    columns = (
+        "cell", "posterior T", "likelihood T", "kinetic T", "configurational T", "R-hat", "ESS", "draws",
+        "chains disagree, %", "NLL of a draw", "of a chain", "of all chains",
+    )  # fmt: skip
+    return Table(
+        key="chains",
+        caption="Chains: temperatures, mixing in function space, and clean NLL of draws, chains and all chains as one",
+        columns=columns,
+        rows=tuple(rows),
+        note="Both temperatures should be the posterior's. R-hat and effective sample size (ESS) are of the"
+        " log-probability of each test image's label, for all but 5% of the images.",
+    )

@@ -1,0 +1,91 @@
+"""`auglik sample`: chains of one posterior."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import rich_click as click
+
+from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.options import config_options, given, options, run_config, say_config, take
+from auglik.cli.plans import report_failure, say_time
+from auglik.cli.progress import shown
+from auglik.experiments.cells import MOST_RUNS, Cell, folder_name, plan
+from auglik.experiments.differences import plural
+from auglik.experiments.engines.local import Local
+from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time
+from auglik.objectives import InputError
+from auglik.runs.results import Results
+from auglik.runs.settings import SETTINGS, flatten
+from auglik.sampling.registry import POINT
+from auglik.scoring.ensembles import score
+from auglik.scoring.predictions import load_predictions
+from auglik.settings.fields import settings_of
+from auglik.settings.groups import Group
+from auglik.system.stop import stop_on_signals
+
+CHAINS = 4
+
+
+@click.command()
+@options(setting for setting in SETTINGS.values() if setting.key != "seed")
+@options(settings_of(Place))
+@click.option(
+    "--chains", metavar="N", type=click.IntRange(1, MOST_RUNS), panel=Group.COMPARED,
+    help=f"Chains, the seeds 0 to N-1, which differ in first weights, batches, views and noise.  [default: {CHAINS}]",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
+@config_options
+@one_line_errors
+def sample(
+    config_file: Path | None, print_config: bool, chains: int | None, dry_run: bool, **command_line: object
+) -> None:
+    """Samples the posterior of a network's weights, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/ a chain.
+
+    The same settings in `auglik compare` make chains cells of a comparison.
+    """
+    values = given(config_file, command_line)
+    place, count = take(values, Place), values.pop("chains", chains) if chains is None else chains
+    config = run_config({"inference": "sghmc", **values})
+    if config.sampling.inference == POINT:
+        raise InputError(f"inference: expected a sampler, got {POINT}: `auglik train` makes a point estimate")
+    count = CHAINS if count is None else count
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_RUNS:
+        raise InputError(f"chains: expected an integer in 1..{MOST_RUNS}, got {count!r}")
+    if print_config:
+        return say_config({"chains": count}, asdict(place), flatten(config))
+    cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
+    planned = make_plan(plan(config, {}, [cell]), range(count), place)
+    if dry_run:
+        return say_time(planned, place)
+    with stop_on_signals() as stop, shown(planned.todo, "sampling") as progress:
+        outcomes = carry_out(planned, Local(runs_at_a_time(planned.todo, place.jobs)), stop, progress, report_failure)
+    if stop.signal is not None:
+        click.echo(f"interrupted; the same command continues from the checkpoints in {place.output}")
+        raise SystemExit(128 + stop.signal)
+    (found,) = collect(planned, outcomes).values()
+    if not found:
+        raise UserError("no chain ended")
+    folders = {job.config.seed: job.folder for job in planned.jobs}
+    summarize(config.sampling.posterior_temperature, {run.seed: folders[run.seed] for run in found}, found)
+    if len(found) < count:
+        raise SystemExit(1)
+
+
+def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) -> None:
+    """Prints whether the chains can be relied on, first of all; then what they predict."""
+    from auglik.sampling.diagnostics import examine_folders  # ArviZ takes a second to import
+
+    members = {seed: load_predictions(folder) for seed, folder in folders.items()}
+    found = examine_folders(T, list(folders.values()), list(members.values()))
+    if found is None:
+        raise InputError(f"{next(iter(folders.values()))}: expected a chain, got a point estimate")
+    for text in found.failures():
+        click.echo(f"FAILS: {text}")
+    click.echo(found.said())
+    one, all_ = found.member_nll, score("", members).scores
+    click.echo(
+        f"clean NLL: draws {one:.4f}, chains {np.mean([run.score('clean_nll') for run in runs]):.4f},"
+        f" all {plural(len(runs), 'chain')} as one {all_['clean_nll']:.4f} (error {all_['clean_error']:.2%})"
+    )
