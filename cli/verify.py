@@ -21,6 +21,7 @@ NAMES = (
     "orbit",
     "gradients",
     "posterior",
+    "sampling",
     "information",
     "schedules",
     "calibration",
@@ -57,8 +58,8 @@ NAMES = (
 def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
-    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, information, schedules,
-    calibration, verdicts. All by default.
+    Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, sampling, information,
+    schedules, calibration, verdicts. All by default.
     Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]

@@ -9,6 +9,7 @@ from auglik.studies.normalizer.study import normalizer
 from auglik.studies.objectives.study import objectives
 from auglik.studies.orbit.study import orbit
 from auglik.studies.posterior.study import posterior
+from auglik.studies.sampling.study import sampling
 from auglik.studies.schedules.study import schedules
 from auglik.studies.study import Study
 from auglik.studies.verdicts.study import verdicts
@@ -21,6 +22,7 @@ STUDIES: dict[str, Study] = {
     "orbit": orbit,
     "gradients": gradients,
     "posterior": posterior,
+    "sampling": sampling,
     "information": information,
     "schedules": schedules,
     "calibration": calibration,

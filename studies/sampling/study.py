@@ -1,0 +1,98 @@
+"""Do the samplers of `auglik sample` draw from the posterior?
+
+The posteriors of the posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX
+twins and by SGHMC from the torch objectives through the optimizer that runs use; temperatures, and whether the
+diagnostics find a step that is too long and gradients that are too noisy.
+
+Sources: Chen et al. 2014 (SGHMC); Leimkuhler & Matthews 2013 (its splitting here); Wenzel et al. 2020 (temperatures);
+Hoffman & Gelman 2014 (NUTS).
+"""
+
+import numpy as np
+import xarray
+from matplotlib.figure import Figure
+
+from auglik.sampling.sghmc import Sghmc
+from auglik.sampling.sgld import Sgld
+from auglik.studies.common.pictures import BLUE, VERMILION, panels
+from auglik.studies.posterior.problem import PAIRS, VIEWS, make_problem
+from auglik.studies.posterior.sampler import Sampler, Setting
+from auglik.studies.sampling.measure import Length, apart, run
+from auglik.studies.study import Claim, Context, Findings, at_least, at_most, true
+from auglik.system.array_types import Float64Array
+
+MEANS, DEVIATIONS = 0.2, 0.15
+"""How far the moments may be off: in posterior standard deviations, and as a share of them."""
+STEP = 0.02
+"""h^2: about a third over the largest curvature of the posteriors at T = 1."""
+
+
+def sampling(context: Context) -> Findings:
+    """Samples every posterior twice and compares moments; then provokes the diagnostics."""
+    problem, quick = make_problem(), context.quick
+    nuts = Sampler(problem, chains=4, warmup=200, draws=400 if quick else 2000, seed=context.seed)
+    length = Length(40, 280, 60) if quick else Length(96, 1500, 200)
+    settings = [*(Setting(number) for number in range(len(PAIRS))), Setting(0, 1 / VIEWS)]
+    claims: list[Claim] = []
+    shifts, ratios = [], []
+    for place, setting in enumerate(settings):
+        found = run(problem, setting, Sghmc(0.9), STEP * setting.T, length, context.seed)
+        shift, ratio = apart(found.phi, nuts.sample(setting).phi)
+        shifts.append(shift)
+        ratios.append(ratio)
+        claims += [
+            at_most(f"{setting.name}: means of SGHMC and NUTS, the furthest apart, in posterior sd",
+                    np.abs(shift).max(), MEANS),
+            at_most(f"{setting.name}: standard deviations of SGHMC over those of NUTS, the furthest from 1",
+                    np.abs(ratio - 1).max(), DEVIATIONS),
+        ]  # fmt: skip
+        context.progress((place + 1) / (len(settings) + 2))
+
+    warm, shorter = Setting(0), length._replace(steps=length.steps // 2 + length.burn_in)
+    short = run(problem, warm, Sghmc(0.9), STEP / 20, shorter, context.seed)
+    langevin = run(problem, warm, Sgld(), STEP, length, context.seed)
+    shift, ratio = apart(langevin.phi, nuts.sample(warm).phi)
+    long = run(problem, warm, Sghmc(0.9), 8 * STEP, shorter, context.seed)
+    noisy = run(problem, warm, Sghmc(0.9), STEP, shorter, context.seed, batch=8)
+    off = abs(short.kinetic.mean - 1) / short.kinetic.error
+    claims += [
+        at_most("SGHMC's kinetic temperature at a twentieth of the step, from T = 1, in standard errors", off, 3.0),
+        at_most(f"{warm.name}: means of SGLD and NUTS, the furthest apart, in posterior sd",
+                np.abs(shift).max(), MEANS),
+        at_least("SGLD's standard deviations over those of NUTS, the largest: a step as long is too wide",
+                 ratio.max(), 1.0),
+        true("the diagnostics pass the short step", short.kinetic.failure(1.0) is None),
+        true("the diagnostics fail a step that is eight times as long", long.kinetic.failure(1.0) is not None),
+        true("the diagnostics fail batches of 8 images, whose noise heats", noisy.kinetic.failure(1.0) is not None),
+    ]  # fmt: skip
+    data = xarray.Dataset(
+        {"shift": (("posterior", "coefficient"), np.array(shifts)),
+         "ratio": (("posterior", "coefficient"), np.array(ratios))},
+        {"posterior": [setting.name for setting in settings]},
+    )  # fmt: skip
+    data["shift"].attrs = {"meaning": "mean of SGHMC less that of NUTS", "units": "posterior standard deviations"}
+    data["ratio"].attrs = {"meaning": "standard deviation of SGHMC over that of NUTS", "units": "1"}
+    remarks = [
+        f"{name}: kinetic temperature {one.kinetic.mean:.3f} ± {one.kinetic.error:.3f}, configurational"
+        f" {one.configurational.mean:.3f} ± {one.configurational.error:.3f} at T = 1"
+        for name, one in (("short steps", short), ("eight times the step", long), ("batches of 8", noisy))
+    ]
+    context.progress(1.0)
+    figure = moments(data["posterior"].values.tolist(), np.array(shifts), np.array(ratios))
+    return Findings(claims, xarray.DataTree(data), {"sampling_moments": figure}, remarks)
+
+
+def moments(names: list[str], shifts: Float64Array, ratios: Float64Array) -> Figure:
+    """Every coefficient's mean and standard deviation against NUTS, and how far they may be off."""
+    figure, (means, deviations) = panels(1, 2, (11, 4.2))
+    row = np.arange(len(names))[::-1, None].repeat(shifts.shape[1], 1)
+    for axis, values, centre, bound, colour in (
+        (means, shifts, 0.0, MEANS, BLUE), (deviations, ratios, 1.0, DEVIATIONS, VERMILION),
+    ):  # fmt: skip
+        axis.axvspan(centre - bound, centre + bound, color="0.92", zorder=0)
+        axis.plot(values.ravel(), row.ravel(), "o", color=colour, markersize=4, alpha=0.7)
+        axis.set_yticks(row[:, 0], names if axis is means else [""] * len(names))
+    means.set_xlabel("mean, SGHMC less NUTS (posterior sd)")
+    deviations.set_xlabel("standard deviation, SGHMC over NUTS")
+    figure.suptitle("SGHMC draws from NUTS's posterior under every objective")
+    return figure

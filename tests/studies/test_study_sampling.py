@@ -1,0 +1,31 @@
+"""The sampling study: it holds, and a likelihood at another temperature fails the claims about its moments."""
+
+import numpy as np
+import pytest
+
+from auglik.sampling.sghmc import Sghmc
+from auglik.studies.posterior.problem import PAIRS, make_problem
+from auglik.studies.posterior.sampler import Setting
+from auglik.studies.sampling.measure import Length, apart, run
+from auglik.studies.sampling.study import DEVIATIONS, STEP, sampling
+from auglik.studies.study import Context, Findings
+
+
+@pytest.fixture(scope="module")
+def findings() -> Findings:
+    return sampling(Context(quick=True, seed=0, data=None, progress=lambda share: None))
+
+
+def test_the_study_holds(findings: Findings) -> None:
+    assert [claim.line() for claim in findings.claims if not claim.holds] == []
+
+
+def test_every_objective_is_sampled(findings: Findings) -> None:
+    texts = " ".join(claim.text for claim in findings.claims)
+    assert all(str(pair) in texts for pair in PAIRS)
+
+
+def test_another_temperature_has_other_moments() -> None:
+    problem, length = make_problem(), Length(32, 150, 50)
+    warm, cold = (run(problem, Setting(0, T), Sghmc(0.9), STEP * T, length, 0).phi for T in (1.0, 0.5))
+    assert np.abs(apart(cold, warm)[1] - 1).max() > DEVIATIONS
