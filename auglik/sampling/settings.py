@@ -51,7 +51,7 @@ class SamplingConfig:
 
     def check_beside(self, optimization: OptimizationConfig, online_labels: float) -> None:
         """Raises InputError if something is asked of a chain that only a point estimate has."""
-        default = OptimizationConfig()
+        default = OptimizationConfig(warmup=0.0 if optimization.warmup == 0 else None)
         for name in (item.name for item in fields(optimization) if item.name not in SHARED):
             if (value := getattr(optimization, name)) != getattr(default, name):
                 cause = "the prior takes its place" if name == "weight_decay" else "it belongs to a point estimate"

@@ -13,6 +13,7 @@ from auglik.cli.main import COMMANDS
 from auglik.cli.main import auglik as program
 from auglik.confidence import MAPS
 from auglik.objectives import AGGREGATORS, LIKELIHOODS
+from auglik.sampling.registry import PRIORS, SAMPLERS, STEP_SIZES
 from auglik.settings.names import parameters
 
 
@@ -113,6 +114,10 @@ def names() -> str:
             "## Networks",
             listed("network", auglik.NETWORKS),
             "`torchvision:NAME` and, with the extra `timm`, `timm:NAME` are the networks of those libraries.",
+            "## Samplers, priors and step sizes",
+            listed("sampler", SAMPLERS),
+            listed("prior", PRIORS),
+            listed("step sizes", STEP_SIZES),
             "## Augmentations",
             listed("augmentation", {**auglik.MIXINGS, **auglik.AUGMENTATIONS}),
             "## Confidence maps",
