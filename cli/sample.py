@@ -29,12 +29,12 @@ CHAINS = 4
 
 
 @click.command()
-@options(setting for setting in SETTINGS.values() if setting.key != "seed")
-@options(settings_of(Place))
 @click.option(
     "--chains", metavar="N", type=click.IntRange(1, MOST_RUNS), panel=Group.COMPARED,
     help=f"Chains, the seeds 0 to N-1, which differ in first weights, batches, views and noise.  [default: {CHAINS}]",
 )  # fmt: skip
+@options(setting for setting in SETTINGS.values() if setting.key != "seed")
+@options(settings_of(Place))
 @click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
