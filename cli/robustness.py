@@ -1,6 +1,8 @@
 """`auglik robustness`: finished runs under corruptions, occlusion and mollification, and against human labels."""
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import rich_click as click
@@ -11,9 +13,11 @@ from auglik.cli.options import data_dir_option, options, take
 from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.experiments.differences import plural
+from auglik.experiments.engines.held import LOOK
 from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
+from auglik.runs.claim import ClaimedError, claimed
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, threads_of_finished
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
@@ -21,6 +25,7 @@ from auglik.scoring.conditions import ALL, SCORES
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
+from auglik.system.notices import say_once
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
 from auglik.system.process import process_state
 from auglik.system.progress import Progress, part_of
@@ -36,7 +41,7 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     """Scores all finished runs below DIR, the output of `auglik compare`, under corrupted and occluded test images.
 
     Each run's scores go to robustness.csv in its folder; runs that already have it are skipped. Data sets without a
-    published -C set get one, made once and kept in the data folder.
+    published -C set get one, made once and kept in the data folder. Several such commands at once share the runs.
     """
     config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
     if device is not None:
@@ -117,16 +122,33 @@ def score_all(
     tell: Progress,
     failed: list[str],
 ) -> dict[Path, list[Score]]:
-    """The scores of every run; a run's error goes to `failed`, and the others continue."""
-    scores = {}
-    for index, (run, dataset) in enumerate(datasets.items()):
+    """The scores of every run; a run's error goes to `failed`, and the others continue.
+
+    Runs that another command works in come last: their scores are taken, or they are scored once it is gone.
+    """
+    scores: dict[Path, list[Score]] = {}
+    left, held = list(datasets), 0
+    while left:
+        run = left.pop(0)
+        suite, done = suites[datasets[run]], len(datasets) - len(left) - 1
         try:
-            with process_state(threads_of_finished(run), choose_device(device) if device else read_run(run)[0].device):
-                scores[run] = evaluate_robustness(run, suites[dataset], device, part_of(tell, index, len(datasets)))
+            with (
+                nullcontext() if has_scores(run, suite) else claimed(run),
+                process_state(threads_of_finished(run), choose_device(device) if device else read_run(run)[0].device),
+            ):
+                scores[run] = evaluate_robustness(run, suite, device, part_of(tell, done, len(datasets)))
+        except ClaimedError as error:
+            say_once(f"{error}: it is waited for, and scored should that end before it")
+            left.append(run)
+            held += 1
+            if held >= len(left):
+                time.sleep(LOOK)
+            continue
         except InputError as error:
             failed.append(str(error))
-        tell((index + 1) / len(datasets))
-    return scores
+        held = 0
+        tell((done + 1) / len(datasets))
+    return {run: scores[run] for run in datasets if run in scores}
 
 
 def by_cell(scores: Mapping[Path, Sequence[Score]]) -> dict[str, list[Sequence[Score]]]:

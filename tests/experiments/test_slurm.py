@@ -160,9 +160,10 @@ def assert_as_local(outcomes: list[Outcome], folder: Path) -> None:
 def test_an_array_that_is_too_long_is_split_and_its_results_are_those_of_the_local_engine(
     tmp_path: Path, cluster: Path
 ) -> None:
-    todo = jobs(tmp_path / "runs", 4)
-    outcomes = list(Slurm(jobs=2).execute(todo, StopRequest(), quiet))
-    assert len(outcomes) == 4
+    todo = jobs(tmp_path / "runs", 7)
+    outcomes = list(Slurm(jobs=2, runs_per_task=2).execute(todo, StopRequest(), quiet))
+    assert {outcome.job.folder for outcome in outcomes} == {job.folder for job in todo}
+    assert len(outcomes) == 7
     assert_as_local(outcomes, tmp_path / "local")
     assert len(list((tmp_path / "runs" / JOBS).glob("*_submission.sh"))) == 2
     assert all((job.folder / RUN_LOG).exists() for job in todo)
@@ -272,7 +273,7 @@ def test_without_submitit_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_job_that_was_cancelled_ends_without_a_result(tmp_path: Path) -> None:
     """TERM in the middle of a run."""
     (job,) = jobs(tmp_path, 1, epochs=4000)
-    code = "import sys; from auglik.experiments.engines.slurm import work; work(open(sys.argv[1], 'rb').read())"
+    code = "import sys; from auglik.experiments.engines.slurm import work; work([open(sys.argv[1], 'rb').read()])"
     (tmp_path / "job").write_bytes(pickle.dumps(job))
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "job")])
     while not (job.folder / "metrics.jsonl").exists():

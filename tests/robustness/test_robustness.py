@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
 from auglik.robustness.stream import predicted, prefetched
+from auglik.runs.claim import CLAIM, claimed
 from auglik.runs.results import RESULTS
 from auglik.runs.run import execute
 from auglik.scoring import metrics
@@ -421,6 +423,29 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
     assert "failed: the checkpoint" in partly.output
     assert "failed: cannot read the configuration" in partly.output
     assert "wrote robustness.csv into 1 run folder" in partly.output
+
+
+def test_a_run_that_another_command_works_in_is_scored_last(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    first, order = tmp_path / "runs" / "smoothed" / "seed-0", []
+
+    def scored_now(run: Path, *rest: object) -> list[Score]:
+        order.append(run)
+        return evaluate_robustness(run, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("auglik.cli.robustness.evaluate_robustness", scored_now)
+    with ExitStack() as other:
+        other.enter_context(claimed(first))
+        monkeypatch.setattr("auglik.cli.robustness.time.sleep", lambda seconds: other.close())
+        result = invoke(tmp_path / "runs", "--corruptions", "none", "--data-dir", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "is waited for" in caplog.text
+    assert "wrote robustness.csv into 3 run folders" in result.output
+    assert len(order) == 3
+    assert order[-1] == first
+    assert not (first / CLAIM).exists()
 
 
 def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ GONE = 5
 
 @dataclass(frozen=True)
 class Slurm:
-    """Runs as tasks of an array job, `jobs` at a time."""
+    """Runs as tasks of an array job, `jobs` tasks at a time."""
 
     partition: str | None = option(None, "Partition [Slurm's default].", group=Group.MACHINE)
     account: str | None = option(None, "Account that is charged.")
@@ -55,10 +55,11 @@ class Slurm:
     memory_gb: float | None = option(None, "Memory that a run takes, in GB [Slurm's default].")
     notice: int = option(120, "Seconds before the time limit at which a run writes its checkpoint.")
     jobs: int | None = option(None, "Runs at a time [256].")
+    runs_per_task: int = option(1, "Runs that a task does in turn, as its process takes seconds to begin.")
     detach: bool = option(False, "Return once the runs are submitted.")
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "cpus_per_run", "memory_gb", "notice", "jobs"):
+        for name in ("minutes", "cpus_per_run", "memory_gb", "notice", "jobs", "runs_per_task"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"engine slurm: {name}: expected a number above 0, got {value}")
@@ -84,14 +85,15 @@ class Slurm:
         size = largest_array()
         ensure_writable(folder)
         before = set(folder.iterdir())
-        parts = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+        each = self.runs_per_task
+        groups = [jobs[start : start + each] for start in range(0, len(jobs), each)]
+        parts = [groups[start : start + size] for start in range(0, len(groups), size)]
         executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
         executor.update_parameters(**self._parameters(jobs, max(1, (self.jobs or 256) // len(parts))))
         tasks: list[_Task] = []
         for part in parts:
-            whole = [pickle.dumps(dataclasses.replace(job, folder=job.folder.absolute())) for job in part]
             try:
-                submitted = executor.map_array(work, whole)
+                submitted = executor.map_array(work, [[_pickled(job) for job in group] for group in part])
             except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
                 _cancel([task.id for task in tasks])
                 for path in set(folder.iterdir()) - before:
@@ -99,7 +101,7 @@ class Slurm:
                 if not before:
                     folder.rmdir()
                 raise InputError(f"Slurm refuses: {' '.join(str(error).split())[-400:]}") from None
-            tasks += [_Task(job, one.job_id, one) for job, one in zip(part, submitted, strict=True)]
+            tasks += [_Task(group, one.job_id, one) for group, one in zip(part, submitted, strict=True)]
         return tasks
 
     def _check(self, jobs: Sequence[Job]) -> None:
@@ -151,9 +153,14 @@ class Slurm:
 
 
 class _Task(NamedTuple):
-    job: Job
+    jobs: Sequence[Job]
+    """Done in turn."""
     id: str
-    submitted: "submitit.Job[tuple[object, ...]]"
+    submitted: "submitit.Job[list[tuple[object, ...]]]"
+
+
+def _pickled(job: Job) -> bytes:
+    return pickle.dumps(dataclasses.replace(job, folder=job.folder.absolute()))
 
 
 def _submitit() -> ModuleType:
@@ -192,8 +199,8 @@ def queued(ids: Sequence[str]) -> set[str] | None:
 
 
 def _cancel(ids: Sequence[str]) -> None:
-    for one in dict.fromkeys(one.partition("_")[0] for one in ids):
-        subprocess.run(["scancel", one], capture_output=True, check=False)
+    for array in dict.fromkeys(one.partition("_")[0] for one in ids):
+        subprocess.run(["scancel", array], capture_output=True, check=False)
 
 
 def _followed(tasks: Sequence[_Task], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
@@ -207,48 +214,55 @@ def _followed(tasks: Sequence[_Task], stop: StopRequest, progress: Progress) -> 
             for task in list(left.values()):
                 if present is not None:
                     missing[task.id] = 0 if task.id in present else missing[task.id] + 1
-                outcome = _ended(task, missing[task.id], told)
-                if outcome is not None:
+                outcomes = _ended(task, missing[task.id], told)
+                if outcomes is not None:
                     del left[task.id]
-                    yield outcome
+                    yield from outcomes
                 elif task.id in (present or ()):
-                    progress(task.job, share_of_epochs(task.job.folder, task.job.run.epochs))
+                    for job in task.jobs:
+                        progress(job, share_of_epochs(job.folder, job.run.epochs))
             if left:
                 time.sleep(min(LOOK, 0.2 + 0.01 * len(left)))
     finally:
         _cancel(list(left))  # where whoever waits is gone
 
 
-def _ended(task: _Task, missing: int, stopped: bool) -> Outcome | None:
+def _ended(task: _Task, missing: int, stopped: bool) -> list[Outcome] | None:
     path = task.submitted.paths.result_pickle
     if path.exists():
         kind, value = pickle.loads(path.read_bytes())
         if kind == "success":
-            return Outcome(task.job, *value)
-        return failed(Outcome(task.job, error=str(value).strip().splitlines()[-1], details=str(value)))
+            return [Outcome(job, *of_job) for job, of_job in zip(task.jobs, value, strict=True)]
+        said, details = str(value).strip().splitlines()[-1], str(value)
+        return [_left(job, Outcome(job, error=said, details=details)) for job in task.jobs]
     if missing == 0 or (missing < GONE and not stopped):
         return None
+    why = f"Slurm's job {task.id} ended before its run: cancelled, or out of memory; see {RUN_LOG}"
+    return [_left(job, Outcome(job, error=None if stopped else why)) for job in task.jobs]
+
+
+def _left(job: Job, otherwise: Outcome) -> Outcome:
+    """The results of a run whose task told nothing, if they are in its folder, else what it ended with."""
     try:
-        results = finished_meanwhile(task.job)
+        results = finished_meanwhile(job)
     except InputError as error:
-        return Outcome(task.job, error=str(error))
-    if results is not None or stopped:
-        return Outcome(task.job, results)
-    log = task.job.folder / RUN_LOG
-    return failed(
-        Outcome(task.job, error=f"Slurm's job {task.id} ended before its run: cancelled, or out of memory; see {log}")
-    )
+        return Outcome(job, error=str(error))
+    return Outcome(job, results) if results is not None or otherwise.interrupted else failed(otherwise)
 
 
-def work(pickled: bytes) -> tuple[object, ...]:
-    """The body of a job: what follows the job in an outcome.
+def work(pickled: Sequence[bytes]) -> list[tuple[object, ...]]:
+    """The body of a task: its runs in turn, of each what follows the job in an outcome.
 
-    Before the time limit, and before it gives way, Slurm sends USR2, and the run asks to be queued again; TERM comes
+    Before the time limit, and before it gives way, Slurm sends USR2, and the task asks to be queued again; TERM comes
     where it was cancelled or has been queued again by others. Then the process ends without a result.
     """
     stop = StopRequest()
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
         signal.signal(number, lambda heard, frame: stop.ask(heard))
+    return [_worked(one, stop) for one in pickled]
+
+
+def _worked(pickled: bytes, stop: StopRequest) -> tuple[object, ...]:
     try:
         job: Job = pickle.loads(pickled)
         ensure_writable(job.folder)
