@@ -5,10 +5,14 @@ instead of a silent promotion of dtypes. So tests without JAX need not load it.
 """
 
 import os
+import sys
 
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Every worker, and a hundred processes that tests begin, import the same sources: compiled once, not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import hypothesis
 import numpy as np

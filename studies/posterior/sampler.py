@@ -10,6 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
+from numpyro.infer.util import ParamInfo
 from scipy.optimize import minimize
 
 from auglik.inference.chains import OVERDISPERSED, compiled, whitened
@@ -97,8 +98,10 @@ class Sampler:
         begin, run = jax.random.split(key)
         z = OVERDISPERSED * jax.random.normal(begin, (self.chains, SIZE))
         keys = jax.random.split(run, self.chains)
-        posterior = (*self._arguments(setting), jnp.asarray(mode), jnp.asarray(root))
-        found = self._chains(keys, z, *posterior)
+        # The sampler would work out where it starts itself, in a second copy of the gradient that takes seconds to compile.
+        values, slopes = self.log_density(setting, mode + np.resize(z, (2 * SIZE + 1, SIZE)) @ root.T)
+        start = ParamInfo(z, -jnp.asarray(values[: self.chains]), -jnp.asarray(slopes[: self.chains] @ root))
+        found = self._chains(keys, start, *self._arguments(setting), jnp.asarray(mode), jnp.asarray(root))
         return Draws(mode + found.z @ root.T, int(found.diverging.sum()), float(found.n_steps.mean()))
 
     def log_density(self, setting: Setting, phi: Float64Array) -> tuple[Float64Array, Float64Array]:
