@@ -4,6 +4,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.objectives import Aggregator, InputError, Likelihood
+from auglik.objectives.view_counts import DrawsViews
 from auglik.settings.names import parameters
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.settings.registry import Registry, value_named
@@ -40,10 +41,12 @@ def _list(registry: Registry[Likelihood] | Registry[Aggregator], sign: str) -> N
 
 
 def _facts(entry: Likelihood | Aggregator) -> list[str]:
+    fewest = getattr(entry, "minimum_views", 1)
     facts = {
         "labels [B] only, no soft labels": getattr(entry, "soft_labels", True) is False,
         "the network has an extra output": getattr(entry, "extra_outputs", 0) > 0,
-        "needs K >= 2 views": getattr(entry, "minimum_views", 1) > 1,
+        f"needs K >= {fewest} views": fewest > 1,
+        "of each image a random number of views, at most K": isinstance(entry, DrawsViews),
         "for studies and evaluation, not training": getattr(entry, "trains", True) is False,
     }
     return [fact for fact, holds in facts.items() if holds]

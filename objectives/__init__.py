@@ -6,7 +6,10 @@ from auglik.objectives.aggregators.geometric_normalized import GeometricNormaliz
 from auglik.objectives.aggregators.jackknife import Jackknife
 from auglik.objectives.aggregators.jensen import Jensen
 from auglik.objectives.aggregators.log_mean import LogMean
+from auglik.objectives.aggregators.multilevel import Multilevel
 from auglik.objectives.aggregators.power_mean import PowerMean
+from auglik.objectives.aggregators.sumo import Sumo
+from auglik.objectives.aggregators.thermodynamic import Thermodynamic
 from auglik.objectives.contracts import Aggregator, Likelihood
 from auglik.objectives.diagnostics import negative_share, view_gradients
 from auglik.objectives.errors import InputError
@@ -48,6 +51,9 @@ AGGREGATORS: dict[str, Aggregator] = {
     "geometric-normalized": GeometricNormalized(),
     "power-mean": PowerMean(),
     "jackknife": Jackknife(),
+    "thermodynamic": Thermodynamic(),
+    "sumo": Sumo(),
+    "multilevel": Multilevel(),
 }
 
 __all__ = [
@@ -68,6 +74,7 @@ __all__ = [
     "LabelSmoothing",
     "Likelihood",
     "LogMean",
+    "Multilevel",
     "NoisyDirichlet",
     "Objective",
     "PowerMean",
@@ -76,8 +83,10 @@ __all__ = [
     "Smoothed",
     "SmoothedNormalized",
     "SmoothedNormalizedSchedule",
+    "Sumo",
     "Tempered",
     "TemperedNormalized",
+    "Thermodynamic",
     "negative_share",
     "view_gradients",
 ]

@@ -53,14 +53,20 @@ class Likelihood(Protocol):
 class Aggregator(Protocol):
     """table [K,B,C] -> [B,C], label by label (except for the normalized ones).
 
-    It may have `label_by_label`, read by `folds_label_by_label`.
+    It may have `label_by_label`, read by `folds_label_by_label`; `ordered`, read by `reads_order`; and what `DrawsViews`
+    says, if the number of views is drawn. Such a one is unbiased over that number alone: its values for given views
+    need not lie between jensen and any other's.
     """
 
     formula: ClassVar[str]
     source: ClassVar[str]
-    minimum_views: ClassVar[int]
     trains: ClassVar[bool]
     """Whether it may be used in training: False if the objective is unbounded above."""
+
+    @property
+    def minimum_views(self) -> int:
+        """The fewest views of an image that it takes."""
+        ...
 
     @property
     def likelihood_power(self) -> float:
@@ -93,3 +99,8 @@ def folds_label_by_label(aggregator: Aggregator) -> bool:
     An aggregator says so by `label_by_label: ClassVar[bool] = True`; without it the whole table is folded.
     """
     return bool(getattr(aggregator, "label_by_label", False))
+
+
+def reads_order(aggregator: Aggregator) -> bool:
+    """Whether its value depends on the order of the views, said by `ordered: ClassVar[bool] = True`; else it may not."""
+    return bool(getattr(aggregator, "ordered", False))

@@ -135,16 +135,24 @@ def log_normal_density(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     return -0.5 * ((x - mean) ** 2 / variance + torch.log(2 * math.pi * variance))
 
 
-def leave_one_out_logsumexp(terms: Tensor) -> Tensor:
-    """logsumexp over all views but k, for every k: [K,...] -> [K,...], K >= 2.
+def leave_out_logsumexp(terms: Tensor, count: int) -> Tensor:
+    """logsumexp over all views but `count`, for every choice of them: [K,...] -> [K choose count,...], K > count.
 
     From running sums of both sides: log1p(-r_k) would lose every digit for a view that dominates.
     """
+    if count == 0:
+        return terms.logsumexp(0, keepdim=True)
     views = terms.unbind(0)
     before = list(itertools.accumulate(views[:-1], torch.logaddexp))
-    after = list(itertools.accumulate(reversed(views[1:]), torch.logaddexp))[::-1]
-    between = [torch.logaddexp(left, right) for left, right in zip(before[:-1], after[1:], strict=True)]
-    return torch.stack([after[0], *between, before[-1]])
+    if count == 1:
+        after = list(itertools.accumulate(reversed(views[1:]), torch.logaddexp))[::-1]
+        between = [torch.logaddexp(left, right) for left, right in zip(before[:-1], after[1:], strict=True)]
+        return torch.stack([after[0], *between, before[-1]])
+    # By the first view left out: those before it are kept, and of those after it one fewer is left out.
+    parts = [leave_out_logsumexp(terms[1:], count - 1)]
+    for first in range(1, len(views) - count):
+        parts.append(torch.logaddexp(before[first - 1], leave_out_logsumexp(terms[first + 1 :], count - 1)))
+    return torch.cat([*parts, before[-count][None]])
 
 
 def gauss_jacobi(count: int, left: float, right: float) -> tuple[Tensor, Tensor]:

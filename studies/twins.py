@@ -20,6 +20,7 @@ import numpyro.distributions as dist
 from jax import Array
 from jax.scipy.special import rel_entr
 
+from auglik.studies import aggregator_twins as aggregators
 from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
 
 Twin = Callable[..., Array]
@@ -41,9 +42,6 @@ def _in_float64(definition: Twin) -> Twin:
         return compiled(*arrays, **parameters)
 
     return twin
-
-
-# Likelihoods
 
 
 def _softmax(logits: Array) -> Array:
@@ -179,92 +177,6 @@ def label_relaxation(logits: Array, decay: Array, *, alpha: float = 0.1) -> Arra
     return -jnp.where(f < bound[..., 0], divergence, 0.0)
 
 
-# Aggregators
-
-
-def _omega(table: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Shares of the views [K,B,1], equal where an image has no weight, and the mean weight [B,1]."""
-    weight = jnp.ones(table.shape[:2]) if weight is None else weight
-    total = weight.sum(0)
-    omega = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), 1 / len(weight))
-    return omega[..., None], weight.mean(0)[:, None]
-
-
-def _views(
-    table: Array, weight: Array | None, log_importance: Array | None
-) -> tuple[Array, Array, Callable[[Array], Array]]:
-    """Shares omega [K,B,1], density ratios e^{i_k} [K,B,1], and what makes the value of an image of that of its views.
-
-    The mean weight times it; log 0 where sum_k omega_k e^{i_k} = 0, but for images without weight, which are 0.
-    """
-    omega, mean_weight = _omega(table, weight)
-    ratio = jnp.ones(omega.shape) if log_importance is None else jnp.exp(log_importance)[..., None]
-    mass = (omega * ratio).sum(0)
-    of_nothing = jnp.where(mean_weight > 0, -jnp.inf, 0.0)
-    # Ratios of one where there are none: derivatives of what is not chosen must be numbers.
-    ratio = jnp.where(mass > 0, ratio, 1.0)
-    return omega, ratio, lambda value: jnp.where(mass > 0, mean_weight * value, of_nothing)
-
-
-def jensen(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
-    """sum_k omega_k e^{i_k} log p_k."""
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    return of_image((omega * ratio * table).sum(0))
-
-
-def log_mean(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
-    """log sum_k omega_k e^{i_k} p_k."""
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    return of_image(jnp.log((omega * ratio * jnp.exp(table)).sum(0)))
-
-
-def durbin_koopman(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
-    """log m + var(m) / (2 m^2), m = sum omega p and var(m) = K/(K-1) sum omega^2 (p - m)^2.
-
-    For equal weights var(m) = s^2/K, s^2 the sample variance of p: Heinonen et al. 2025, Eq. 21-22.
-    """
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    K, p = len(table), ratio * jnp.exp(table)
-    m = (omega * p).sum(0)
-    inverse = jnp.exp(-jnp.log(m))  # the derivative of p / m would divide by m^2, which underflows in half the domain
-    relative_variance = K / (K - 1) * (omega**2 * (p * inverse - 1) ** 2).sum(0)
-    return of_image(jnp.log(m) + relative_variance / 2)
-
-
-def geometric(
-    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
-) -> Array:
-    """log (prod_k p_k^{omega_k e^{i_k}})^(1/T). Kapoor et al. 2022; Heinonen et al. 2025, Eq. 24."""
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    return of_image((omega * ratio / T * table).sum(0))
-
-
-def geometric_normalized(
-    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, T: float = 1.0
-) -> Array:
-    """log of g_c / sum_c g_c, g = prod_k p_k^{omega_k e^{i_k} / T}."""
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    g = jnp.exp((omega * ratio / T * table).sum(0))
-    return of_image(jnp.log(g) - jnp.log(g.sum(-1, keepdims=True)))
-
-
-def power_mean(
-    table: Array, weight: Array | None = None, log_importance: Array | None = None, *, rho: float = 0.5
-) -> Array:
-    """log (sum_k omega_k e^{i_k} p_k^rho)^(1/rho)."""
-    omega, ratio, of_image = _views(table, weight, log_importance)
-    return of_image(jnp.log((omega * ratio * jnp.exp(rho * table)).sum(0)) / rho)
-
-
-def jackknife(table: Array, weight: Array | None = None, log_importance: Array | None = None) -> Array:
-    """K L_K - (K-1)/K sum_k L without view k, L the log of the mean likelihood. Equal weights of an image's views."""
-    _, ratio, of_image = _views(table, weight, log_importance)
-    K, p = len(table), ratio * jnp.exp(table)
-    others = (1 - jnp.eye(K)) / (K - 1)
-    without_one = jnp.log(jnp.einsum("kl,lbc->kbc", others, p))
-    return of_image(K * jnp.log(p.mean(0)) - (K - 1) * without_one.mean(0))
-
-
 LIKELIHOOD_TWINS: dict[str, Twin] = {
     "categorical": _in_float64(categorical),
     "tempered": _in_float64(tempered),
@@ -281,11 +193,14 @@ LIKELIHOOD_TWINS: dict[str, Twin] = {
 }
 
 AGGREGATOR_TWINS: dict[str, Twin] = {
-    "jensen": _in_float64(jensen),
-    "log-mean": _in_float64(log_mean),
-    "durbin-koopman": _in_float64(durbin_koopman),
-    "geometric": _in_float64(geometric),
-    "geometric-normalized": _in_float64(geometric_normalized),
-    "power-mean": _in_float64(power_mean),
-    "jackknife": _in_float64(jackknife),
+    "jensen": _in_float64(aggregators.jensen),
+    "log-mean": _in_float64(aggregators.log_mean),
+    "durbin-koopman": _in_float64(aggregators.durbin_koopman),
+    "geometric": _in_float64(aggregators.geometric),
+    "geometric-normalized": _in_float64(aggregators.geometric_normalized),
+    "power-mean": _in_float64(aggregators.power_mean),
+    "jackknife": _in_float64(aggregators.jackknife),
+    "thermodynamic": _in_float64(aggregators.thermodynamic),
+    "sumo": _in_float64(aggregators.sumo),
+    "multilevel": _in_float64(aggregators.multilevel),
 }

@@ -71,6 +71,10 @@ AGGREGATOR_CASES: tuple[Case[Aggregator], ...] = (
     *(_named("aggregator", name, AGGREGATORS) for name in ("geometric:T=2", "geometric-normalized:T=0.8")),
     *(_named("aggregator", name, AGGREGATORS) for name in ("power-mean:rho=1.5", "power-mean:rho=-1")),
 )
+ALIKE = ("jackknife", "sumo", "multilevel")
+"""Those that take views of equal weight alone."""
+SAMPLED = ("sumo", "multilevel")
+"""Those that take no log importance, and read the order of the views."""
 
 
 @dataclass(frozen=True, eq=False)

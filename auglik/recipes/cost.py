@@ -22,7 +22,7 @@ from auglik.runs.resolve import TrainingData, load_training, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
 from auglik.runs.settings import flatten
-from auglik.runs.step import Learner, begin, take_step
+from auglik.runs.step import Learner, Part, begin, take_step
 from auglik.system.keys import host_generator
 
 FIRST_VIEWS = 16
@@ -181,7 +181,7 @@ def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clo
     def step(images: int) -> float:
         batch = order[:images]
         learner.pipeline.announce(data.training.gallery, draws, [batch])
-        return timed(lambda: float(take_step(learner, run, data, draws, batch, None, 0.0).loss), clock)[0]
+        return timed(lambda: float(take_step(learner, run, data, [Part(draws, batch)], None, 0.0).loss), clock)[0]
 
     images, took = grown(step, min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B, B)
     return seconds, took * B / images

@@ -16,6 +16,7 @@ from auglik.confidence.rules import ALL
 from auglik.data import DATASETS, canonical_dataset
 from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
+from auglik.objectives.view_counts import check_drawn_views
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
 from auglik.sampling.registry import OF_SAMPLING
@@ -199,6 +200,8 @@ class RunConfig:
         objective = self.objective()
         objective.check_trains()
         objective.check_view_count(self.views)
+        weighted = self.soften != "none" and self.soften_into != "target"
+        check_drawn_views(objective.aggregator, self.views, weighted=weighted, compiled=self.compile)
         self._check_labels(objective)
 
     def _check_labels(self, objective: Objective) -> None:

@@ -31,14 +31,35 @@ class Learner(NamedTuple):
     loss_of: Loss
 
 
+class Part(NamedTuple):
+    """Images of a step that have the same number of views: what was drawn for these views, and the images [B]."""
+
+    draws: Draws
+    images: NDArray[np.int64]
+
+
+def parts_of(draws: Draws, batch: NDArray[np.int64], counts: NDArray[np.int64] | None) -> list[Part]:
+    """The images of a batch by their number of views, `counts` [N] of all images; None: all have all views."""
+    if counts is None:
+        return [Part(draws, batch)]
+    return [Part(draws.first(int(K)), batch[counts[batch] == K]) for K in np.unique(counts[batch])]
+
+
+class Arguments(NamedTuple):
+    """What an objective is given: logits [K,B,C], decay [K,B], labels [B] or [B,C], and weight [K,B]."""
+
+    logits: Tensor
+    decay: Tensor
+    labels: Tensor
+    weight: Tensor | None
+
+
 class Taken(NamedTuple):
-    """The results of a step: its loss, 0-d and detached, logits [K,B,C], labels [B] and the objective's arguments."""
+    """The results of a step: its loss, 0-d and detached, and by part the class of each image [B] and the arguments."""
 
     loss: Tensor
-    logits: Tensor
-    hard_labels: Tensor
-    arguments: tuple[Tensor, Tensor, Tensor, Tensor | None]
-    """Logits, decay [K,B], labels [B] or [B,C], and weight [K,B]."""
+    hard_labels: list[Tensor]
+    arguments: list[Arguments]
     clipped: Tensor | None
     """Whether the gradient exceeded the largest norm and was clipped: 0-d bool; None without a limit."""
 
@@ -91,43 +112,38 @@ def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
 
 
 def take_step(
-    learner: Learner,
-    run: ResolvedRun,
-    data: TrainingData,
-    draws: Draws,
-    batch: NDArray[np.int64],
-    targets: Tensor | None,
-    rate: float,
+    learner: Learner, run: ResolvedRun, data: TrainingData, parts: list[Part], targets: Tensor | None, rate: float
 ) -> Taken:
-    """One step at learning rate `rate` on the images in `batch` [B].
+    """One step at learning rate `rate` on a batch, by the number of views of its images; one forward sees all views.
 
     `targets` [C,C] are the soft labels of the classes if they are learned.
     """
     gallery, all_labels = data.training
-    views = learner.pipeline.render(gallery, draws, batch)
-    labels = hard_labels = views.labels(all_labels, data.classes)
-    if targets is not None:
-        labels = targets[hard_labels]
-    weight = views.weight
-    if weight is not None and run.config.broadcast_weights:
-        weight = weight.mean().expand_as(weight)
+    rendered = [learner.pipeline.render(gallery, part.draws, part.images) for part in parts]
+    hard_labels = [views.labels(all_labels, data.classes) for views in rendered]
 
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
+    flat = [views.images.flatten(0, 1) for views in rendered]
+    images = flat[0] if len(flat) == 1 else torch.cat(flat)
     with autocast(run.device, run.precision):
-        logits = learner.forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-    logits = logits.unflatten(0, (run.config.views, len(batch)))
-    loss = learner.loss_of(logits, views.decay, labels, weight)
+        every = learner.forward(images.contiguous(memory_format=torch.channels_last))
+    arguments = []
+    for views, hard, logits in zip(rendered, hard_labels, every.split([len(one) for one in flat]), strict=True):
+        weight = views.weight
+        if weight is not None and run.config.broadcast_weights:
+            weight = weight.mean().expand_as(weight)
+        labels = hard if targets is None else targets[hard]
+        arguments.append(Arguments(logits.unflatten(0, views.decay.shape), views.decay, labels, weight))
+    losses = [learner.loss_of(*one) for one in arguments]
+    loss = losses[0]
+    if len(parts) > 1:
+        shares = [len(part.images) / sum(len(part.images) for part in parts) for part in parts]
+        loss = torch.stack([value * share for value, share in zip(losses, shares, strict=True)]).sum()
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     clipped, clip = None, run.config.optimization.gradient_clip
     if clip is not None:
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
-    return Taken(
-        loss=loss.detach(),
-        logits=logits,
-        hard_labels=hard_labels,
-        arguments=(logits, views.decay, labels, weight),
-        clipped=clipped,
-    )
+    return Taken(loss=loss.detach(), hard_labels=hard_labels, arguments=arguments, clipped=clipped)

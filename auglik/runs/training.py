@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.objectives import ROLES, Likelihood, negative_share, view_gradients
+from auglik.objectives.view_counts import DrawsViews, drawn_views
 from auglik.optimization.average import Average
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
@@ -22,7 +23,7 @@ from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError, lengths
 from auglik.runs.online_labels import OnlineLabels
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.step import Learner, begin, take_step
+from auglik.runs.step import Learner, begin, parts_of, take_step
 from auglik.sampling.chain import Chain, Drawn
 from auglik.sampling.langevin import Langevin
 from auglik.scoring.label_entropy import mean_label_entropy
@@ -90,7 +91,7 @@ def train(
     if online is not None and resume is not None:
         online.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
-    drawn_epoch, draws, batches = -1, None, np.empty((0, B), np.int64)
+    drawn_epoch, draws, counts, batches = -1, None, None, np.empty((0, B), np.int64)
 
     with Log(folder, loop.first_step // steps_per_epoch, tensorboard) as log:
         for step in range(loop.first_step, steps):
@@ -101,23 +102,27 @@ def train(
                 batches = order[: steps_per_pass * B].reshape(steps_per_pass, B)
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
-                pipeline.announce(gallery, draws, batches[position:])
+                counts = view_counts(run, epoch, N)
+                announce(pipeline, gallery, draws, batches[position:], counts)
             if chain is not None:
                 chain.before(step)
-            taken = take_step(learner, run, data, draws, batches[position], targets, loop.rate(step))
+            parts = parts_of(draws, batches[position], counts)
+            taken = take_step(learner, run, data, parts, targets, loop.rate(step))
             if average is not None:
                 average.update(step + 1)
             if chain is not None:
                 chain.after(step)
             if online is not None:
-                online.update(objective.likelihood.log_probabilities(taken.logits.detach()), taken.hard_labels)
+                for part, classes in zip(taken.arguments, taken.hard_labels, strict=True):
+                    online.update(objective.likelihood.log_probabilities(part.logits.detach()), classes)
 
             done = step + 1
             loop.add_loss(step, taken.loss)
             if taken.clipped is not None:
                 loop.sums["clipped_share"].add_(taken.clipped)
             if loop.look_due(done):
-                loop.sums["negative_share"].add_(negative_share(view_gradients(objective, *taken.arguments)))
+                lowest = [view_gradients(objective, *part).amin(0, keepdim=True) for part in taken.arguments]
+                loop.sums["negative_share"].add_(negative_share(torch.cat(lowest, 1)))
                 look(loop, run, pipeline, N)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
@@ -126,7 +131,7 @@ def train(
                     targets = online.targets()
                 if average is not None:
                     measure(average, run, pipeline, gallery, draws, batches)
-                    pipeline.announce(gallery, draws, batches[position + 1 :])
+                    announce(pipeline, gallery, draws, batches[position + 1 :], counts)
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
@@ -158,6 +163,22 @@ def begin_chain(run: ResolvedRun, learner: Learner, images: int) -> Chain | None
     sampling = run.config.sampling
     steps = lengths(run, images).steps
     return Chain(learner.optimizer, learner.network, sampling.parsed_step_sizes(), steps, sampling.draws)
+
+
+def view_counts(run: ResolvedRun, epoch: int, images: int) -> NDArray[np.int64] | None:
+    """The number of views of every image [N] in an epoch; None where all have all views."""
+    aggregator, config = run.objective.aggregator, run.config
+    if not isinstance(aggregator, DrawsViews):
+        return None
+    uniforms = host_generator(config.seed, "view counts", epoch).random(images)
+    return drawn_views(aggregator, config.views, torch.from_numpy(uniforms)).numpy()
+
+
+def announce(
+    pipeline: Pipeline, gallery: Gallery, draws: Draws, batches: NDArray[np.int64], counts: NDArray[np.int64] | None
+) -> None:
+    """The parts of the batches that will be rendered from now on, in order."""
+    pipeline.announce(gallery, draws, (part.images for batch in batches for part in parts_of(draws, batch, counts)))
 
 
 def measure(

@@ -104,6 +104,20 @@ class Draws:
             positions=images,
         )
 
+    def first(self, views: int) -> "Draws":
+        """What was drawn for the first K = `views` views of every image."""
+        sent = self.device
+        return replace(
+            self,
+            role=self.role[:views],
+            temperature=self.temperature[:views],
+            decay=self.decay[:views],
+            weight=None if self.weight is None else self.weight[:views],
+            parameters={name: values[:views] for name, values in self.parameters.items()},
+            noise={name: keys[:views] for name, keys in self.noise.items()},
+            device=None if sent is None else sent._replace(numbers=sent.numbers[:, :views], rows=sent.rows[:views]),
+        )
+
     def view_digests(self) -> list[str]:
         """SHA-256 of each view's parameters and keys of noise, in hexadecimal: K = 2 has the first two of K = 4."""
         digests = [hashlib.sha256() for _ in self.role]

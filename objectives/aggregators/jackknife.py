@@ -4,44 +4,62 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from auglik.objectives.aggregators.log_mean import log_mean_exp
-from auglik.objectives.aggregators.weights import shares
+from auglik.objectives.aggregators.weights import equal_shares
 from auglik.objectives.errors import InputError
-from auglik.objectives.numerics import at_least_float32, leave_one_out_logsumexp
+from auglik.objectives.numerics import at_least_float32, leave_out_logsumexp
+
+HIGHEST = 4
 
 
 @dataclass(frozen=True)
 class Jackknife:
-    """K L_K - (K-1) mean_k L_{K-1} without view k, L the log-mean: bias O(1/K^2). Equal weights only; K >= 2.
+    """sum_{j<=m} c_j mean L_{K-j}, over all choices of the K-j views; L the log-mean, m the order: bias O(1/K^(m+1)).
 
+    c_j = (-1)^j (K-j)^m / (j! (m-j)!), so that the terms of the bias up to 1/K^m cancel; at order 1 it is
+    K L_K - (K-1) mean_k L_{K-1} without view k. Equal weights only; K > m; it takes K!/(m! (K-m)!) log-means.
     Unbounded above when views disagree (leaving out the one good view costs without limit), so it is not for training.
-    Raises InputError for unequal weights, and if only one view of an image has importance: without it nothing is
-    left.
+    Raises InputError for an order outside 1..4, for unequal weights, and if an image has no more than m views with
+    importance: without them nothing is left.
     """
 
-    formula: ClassVar[str] = "K L_K - (K-1) mean_k L_(K-1) without view k, L the log-mean"
+    formula: ClassVar[str] = "sum_(j<=m) (-1)^j (K-j)^m / (j! (m-j)!) mean L_(K-j) over subsets, m the order"
     source: ClassVar[str] = "Quenouille 1956; for importance-weighted bounds Nowozin 2018"
-    minimum_views: ClassVar[int] = 2
     trains: ClassVar[bool] = False
     label_by_label: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 1.0
     remarks: ClassVar[tuple[str, ...]] = ()
 
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.order <= HIGHEST:
+            raise InputError(f"jackknife: expected an order from 1 to {HIGHEST}, got {self.order}")
+
+    @property
+    def minimum_views(self) -> int:
+        return self.order + 1
+
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
-        if weight is not None and bool((weight != weight[:1]).any()):
-            raise InputError("jackknife: expected equal weights of an image's views, got unequal ones; use log-mean")
-        if log_importance is not None and bool(((log_importance > -math.inf).sum(0) == 1).any()):
-            raise InputError(
-                "jackknife: expected at least two views of an image with importance, got one; use log-mean"
-            )
-        K = len(table)
-        views = shares(weight, log_importance, K)
+        views = equal_shares("jackknife", weight, log_importance, len(table))
+        if log_importance is not None:
+            alive = (log_importance > -math.inf).sum(0)
+            if bool(((alive > 0) & (alive <= self.order)).any()):
+                least = ("two", "three", "four", "five")[self.order - 1]
+                raise InputError(
+                    f"jackknife: expected at least {least} views of an image with importance, got fewer; use log-mean"
+                )
+        K, m = len(table), self.order
         # Finite, so that sums of nothing but views without importance have derivatives.
         terms = views.plus_log_importance(at_least_float32(table)).clamp_min(-1e30)
-        without_one = leave_one_out_logsumexp(terms).mean(0) - math.log(K - 1)
-        return views.times_mean_weight(K * log_mean_exp(terms) - (K - 1) * without_one)
+        value = torch.zeros_like(terms[0])
+        for j in range(m + 1):
+            factor = (-1) ** j * (K - j) ** m / (math.factorial(j) * math.factorial(m - j))
+            value = value + factor * (leave_out_logsumexp(terms, j).mean(0) - math.log(K - j))
+        return views.times_mean_weight(value)
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

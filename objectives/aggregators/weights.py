@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32
 
 
@@ -56,6 +57,20 @@ def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> 
         omega=omega, log_omega=log_omega, mean_weight=mean_weight, log_importance=i.masked_fill(without, 0.0),
         outside=outside,
     )  # fmt: skip
+
+
+def equal_shares(name: str, weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
+    """The shares for an aggregator `name` that counts views alike. Raises InputError for unequal weights of an image."""
+    if weight is not None and bool((weight != weight[:1]).any()):
+        raise InputError(f"{name}: expected equal weights of an image's views, got unequal ones; use log-mean")
+    return shares(weight, log_importance, views)
+
+
+def sampled_shares(name: str, weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
+    """The shares for an estimator `name` that needs views drawn alike. Raises InputError for any that are not."""
+    if log_importance is not None:
+        raise InputError(f"{name}: expected views from their own distribution, got log importance; use log-mean")
+    return equal_shares(name, weight, None, views)
 
 
 def _omega(weight: Tensor | None, views: int) -> tuple[Tensor | float, Tensor | float, Tensor | float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from auglik.objectives.contracts import Aggregator, folds_label_by_label
+from auglik.objectives.contracts import Aggregator, folds_label_by_label, reads_order
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.categorical import Categorical
 from auglik.objectives.objective import Objective
@@ -82,6 +82,8 @@ def depends(aggregator: Aggregator) -> str:
 
 
 def permuted_views(aggregator: Aggregator) -> str:
+    if reads_order(aggregator):
+        return "reads the order of the views, as it says"
     table = table_of(aggregator)
     order, unequal = torch.arange(len(table)).roll(1), drawn(*table.shape[:2])
     for name, made in (("fold", aggregator.fold), ("predictive", aggregator.predictive)):

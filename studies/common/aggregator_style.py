@@ -18,4 +18,7 @@ STYLES: dict[str, Style] = {
     "power-mean": Style("#CC79A7", "D"),
     "geometric-normalized": Style("#E69F00", "P"),
     "geometric": Style("#56B4E9", "X"),
+    "thermodynamic": Style("#7F7F7F", "p"),
+    "sumo": Style("#8C564B", "<"),
+    "multilevel": Style("#6A3D9A", ">"),
 }

@@ -19,9 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.scipy.special import gammaln
 
 STEP = 0.25
 LOWEST = -40.0
+MOST_LEVELS = 8
+"""Of multilevel here: up to 256 views."""
 MARGIN = 6.0
 """Beyond the smallest atom's -log p: e^{-e^6} is nothing."""
 
@@ -68,6 +71,36 @@ def jackknife(of: Transforms, K: Array) -> Array:
     return K * log_mean(of, K) - (K - 1) * log_mean(of, K - 1)
 
 
+def sumo(of: Transforms, K: Array) -> Array:
+    """K E L_K - sum_{k<K} E L_k; the sum of M^k over k is a geometric series, (M - M^K)/(1 - M)."""
+    missing = 1 - of.first
+    near = jnp.clip(missing, 1e-15, 0.01)
+    by_logarithm = -jnp.expm1((K - 1) * jnp.log1p(-near)) / near
+    direct = (1 - of.first ** (K - 1)) / jnp.maximum(missing, 0.01)
+    series = of.first * jnp.where(missing < 0.01, by_logarithm, direct)
+    fewer = (K - 1) * of.largest + STEP * ((K - 1) * jnp.exp(-of.nodes) - series).sum(-1) - gammaln(K + 1) + jnp.log(K)
+    return K * log_mean(of, K) - fewer
+
+
+def multilevel(of: Transforms, K: Array) -> Array:
+    """E L_1 + sum_n 2^(3n/2) (E L_{2^n} - E L_{2^(n-1)}), n up to log2 K."""
+    levels = [log_mean(of, jnp.asarray(2.0**n)) for n in range(MOST_LEVELS + 1)]
+    value = levels[0]
+    for n in range(1, MOST_LEVELS + 1):
+        value = value + jnp.where(2**n <= K, 2 ** (1.5 * n), 0.0) * (levels[n] - levels[n - 1])
+    return value
+
+
+def thermodynamic(log_p: Array, weights: Array, nodes: Array, K: Array) -> Array:
+    """sum_s (rho_{s+1} - rho_s) d/d rho E log mean_k p_k^rho at rho_s: the slope is that of views reweighted by p^rho."""
+    rho = [0.0, *(0.025 ** (1 - s / 4) for s in range(5))]
+    value = (rho[1] - rho[0]) * (log_p @ weights)
+    for low, high in zip(rho[1:-1], rho[2:], strict=True):
+        _, slope = jax.jvp(lambda power: log_mean(transforms(power * log_p, weights, nodes), K), (low,), (1.0,))
+        value = value + (high - low) * slope
+    return value
+
+
 def _expectations(log_p: Array, weights: Array, nodes: Array, K: Array) -> dict[str, Array]:
     plain, rooted = transforms(log_p, weights, nodes), transforms(log_p / 2, weights, nodes)
     return {
@@ -77,6 +110,9 @@ def _expectations(log_p: Array, weights: Array, nodes: Array, K: Array) -> dict[
         "geometric": log_p @ weights,
         "power-mean": 2 * log_mean(rooted, K),
         "jackknife": jackknife(plain, K),
+        "thermodynamic": thermodynamic(log_p, weights, nodes, K),
+        "sumo": sumo(plain, K),
+        "multilevel": multilevel(plain, K),
         "squared responsibilities": squared_responsibilities(plain, K),
     }
 

@@ -7,6 +7,7 @@ import torch
 from scipy.stats import binom  # type: ignore[attr-defined]
 
 from auglik.objectives import AGGREGATORS
+from auglik.objectives.view_counts import DrawsViews
 from auglik.studies.common import exact
 from auglik.studies.common.laws import Law, beta, log_normal, two_point
 from auglik.studies.study import Context
@@ -34,9 +35,13 @@ class Measured(NamedTuple):
     rmse: np.ndarray
 
 
+FIXED = [name for name, aggregator in AGGREGATORS.items() if not isinstance(aggregator, DrawsViews)]
+"""Those whose K is given; what the others are for given views means nothing but in the mean over K."""
+
+
 def names_under(law: Law) -> list[str]:
     """Those that mean something: geometric-normalized needs the other label's likelihood, 1-p."""
-    return [name for name in AGGREGATORS if law.probabilities or name != "geometric-normalized"]
+    return [name for name in FIXED if law.probabilities or name != "geometric-normalized"]
 
 
 def views_of(name: str) -> np.ndarray:
@@ -119,7 +124,7 @@ def by_summing(law: Law) -> dict[str, Measured]:
 def exact_biases(law: Law) -> dict[str, np.ndarray]:
     """By aggregator and K [n], from Laplace transforms, for those that mean something under the law."""
     found = exact.expected(law.atoms, law.weights, [int(K) for K in VIEWS])
-    biases = {name: found[name][-len(views_of(name)) :] - law.log_integral for name in AGGREGATORS if name in found}
+    biases = {name: found[name][-len(views_of(name)) :] - law.log_integral for name in FIXED if name in found}
     return {**biases, "geometric-normalized": exact_geometric_normalized(law)} if law.probabilities else biases
 
 

@@ -20,6 +20,8 @@ from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from auglik.system.keys import host_generator
 
 VIEWS, IMAGES = 4, 8
+ALIKE = ("jackknife", "sumo", "multilevel")
+"""Those that take views of equal weight alone."""
 EXTREME_SCALES = (0.0, 1e-6, 1e-3, 1.0, 20.0, 50.0, 80.0, 200.0)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 ROUNDINGS = 32
@@ -66,7 +68,8 @@ def likelihood_cases() -> list[LikelihoodCase]:
 
 def aggregator_cases() -> list[AggregatorCase]:
     """Every registered aggregator, and those with parameters under others than their defaults."""
-    others = ("geometric:T=0.25", "geometric-normalized:T=0.8", "power-mean:rho=1.5", "power-mean:rho=-1")
+    others = ("geometric:T=0.25", "geometric-normalized:T=0.8", "power-mean:rho=1.5", "power-mean:rho=-1",
+              "jackknife:order=2", "thermodynamic:points=2", "multilevel:power=1.25")  # fmt: skip
     cases = []
     for label in (*AGGREGATORS, *others):
         chosen = parse("aggregator", label, AGGREGATORS)
@@ -116,7 +119,7 @@ class Folded(NamedTuple):
 def folded_batch(case: AggregatorCase, setting: str, classes: int, seed: int) -> Folded:
     """Views that agree, and that disagree by up to 250 nats, an image each; `setting`: plain, weight or importance.
 
-    A weight is zero now and then, and all are for the first image; for the jackknife an image's weights are equal.
+    A weight is zero now and then, and all are for the first image; for those of equal weights alone an image's are equal.
     """
     rng = host_generator(seed, "objectives", "folded", classes)
     spread = np.array([0, 1e-6, 1e-2, 1, 3, 10, 60, 250])[:, None]
@@ -124,7 +127,7 @@ def folded_batch(case: AggregatorCase, setting: str, classes: int, seed: int) ->
     weight = rng.uniform(0.2, 2, (VIEWS, IMAGES))
     weight[rng.integers(VIEWS, size=IMAGES // 2), np.arange(0, IMAGES, 2)] = 0
     weight[:, 0] = 0
-    if case.label == "jackknife":
+    if case.label.partition(":")[0] in ALIKE:
         weight = np.broadcast_to(weight[:1], weight.shape)
     log_importance = rng.normal(0, 0.2, (VIEWS, IMAGES))
     return Folded(

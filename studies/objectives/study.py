@@ -17,6 +17,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from auglik.objectives import AGGREGATORS, Objective
+from auglik.objectives.contracts import reads_order
 from auglik.studies.common.pictures import BLUE, GREEN, ORANGE, SKY, VERMILION, panels
 from auglik.studies.objectives.cases import (
     DTYPES,
@@ -42,7 +43,7 @@ from auglik.studies.study import Claim, Context, Findings, at_most, equal
 from auglik.system.keys import host_generator
 
 QUANTITIES = ("value", "gradient")
-ARITHMETIC = ("log-mean", "durbin-koopman", "power-mean", "jackknife")
+ARITHMETIC = ("log-mean", "durbin-koopman", "power-mean", "jackknife", "thermodynamic", "sumo", "multilevel")
 """The aggregators that predict with the mean of the views' probabilities; the others with their geometric mean."""
 
 
@@ -77,7 +78,8 @@ def _of_likelihood(case: LikelihoodCase, classes: Sequence[int], seed: int) -> l
 
 def _of_aggregator(case: AggregatorCase, classes: Sequence[int], seed: int) -> list[Agreement]:
     """The fold and its gradient in the table: of plain views, of weighted ones and of ones from a proposal."""
-    batches = [folded_batch(case, setting, C, seed) for C in classes for setting in ("plain", "weight", "importance")]
+    settings = ("plain", "weight") if reads_order(case.aggregator) else ("plain", "weight", "importance")
+    batches = [folded_batch(case, setting, C, seed) for C in classes for setting in settings]
     exact = [twin_fold(case, batch) for batch in batches]
     magnitudes = [1 + np.abs(batch.table.numpy()).max((0, 2))[:, None] for batch in batches]
     steepness = [

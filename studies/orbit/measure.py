@@ -8,7 +8,7 @@ import torch
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS
 from auglik.studies.common.trained import Trained
-from auglik.studies.estimators.measure import CHUNK, VIEWS, controls, views_of
+from auglik.studies.estimators.measure import FIXED, CHUNK, VIEWS, controls, views_of
 from auglik.studies.study import Context
 from auglik.system.keys import host_generator
 
@@ -82,15 +82,15 @@ def sample(
     tables: Tables, labels: np.ndarray, context: Context, key: str, rounds: int, draws: int
 ) -> dict[str, Sampled]:
     """Every aggregator on the same draws, `draws` a round for each image; errors are averaged over the images."""
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in AGGREGATORS}
-    squares = {name: np.zeros(len(views_sampled(name))) for name in AGGREGATORS}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in FIXED}
+    squares = {name: np.zeros(len(views_sampled(name))) for name in FIXED}
     N, m = tables.log_p.shape
     for index in range(rounds):
         generator = host_generator(context.seed, "orbit", key, index)
         picks = generator.integers(0, m, (int(VIEWS[-1]), N, draws))
         ratio = np.exp(tables.log_p - tables.log_integral[:, None])[np.arange(N)[:, None], picks]
         known = {K: controls(ratio[:K], tables.relative_variance[:, None]) for K in VIEWS}
-        for name in AGGREGATORS:
+        for name in FIXED:
             reduced = []
             for place, K in enumerate(views_sampled(name)):
                 error = fold(name, tables, labels, picks[:K]) - tables.log_integral[:, None]
