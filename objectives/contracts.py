@@ -53,9 +53,9 @@ class Likelihood(Protocol):
 class Aggregator(Protocol):
     """table [K,B,C] -> [B,C], label by label (except for the normalized ones).
 
-    It may have `label_by_label`, read by `folds_label_by_label`; `ordered`, read by `reads_order`; and what `DrawsViews`
-    says, if the number of views is drawn. Such a one is unbiased over that number alone: its values for given views
-    need not lie between jensen and any other's.
+    It may have `label_by_label`, read by `folds_label_by_label`; `ordered`, read by `reads_order`; and what
+    `DrawsViews` says, if the number of views is drawn. Such a one is unbiased over that number alone: its values for
+    given views need not lie between jensen and any other's.
     """
 
     formula: ClassVar[str]
@@ -102,5 +102,5 @@ def folds_label_by_label(aggregator: Aggregator) -> bool:
 
 
 def reads_order(aggregator: Aggregator) -> bool:
-    """Whether its value depends on the order of the views, said by `ordered: ClassVar[bool] = True`; else it may not."""
+    """Whether its value may depend on the order of the views, as `ordered: ClassVar[bool] = True` says."""
     return bool(getattr(aggregator, "ordered", False))

@@ -1,8 +1,8 @@
 """How many views an image is given by an aggregator that draws their number: Russian roulette, capped.
 
 Such an aggregator has `survival(K)`, the probability P(at least K views) for the K that it stops at, `stops(most)`.
-Of a cap only the last stop takes what is left, so that its values depend on no cap, and the mean over counts is, exactly,
-the mean of what it estimates from `most` views: the log-mean, whose bias is of order 1/most.
+Of a cap the last stop takes what is left, so that its values depend on no cap, and their mean over counts is exactly
+that of what it estimates from `most` views: the log-mean, whose bias is of order 1/most.
 """
 
 from typing import Protocol, runtime_checkable

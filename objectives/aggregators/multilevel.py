@@ -15,10 +15,10 @@ from auglik.objectives.numerics import at_least_float32
 class Multilevel:
     """A_0 + sum_{1<=n<=N} 2^(power n) (A_n - A_{n-1}), A_n the mean of the log-means of blocks of 2^n views.
 
-    K = 2^N with P(N >= n) = 2^(-power n), so that levels count 2^(power n) times: over N the mean is that of the log-mean
-    of the largest number of views. A block and its two halves share their views, so that A_n - A_{n-1} has variance
-    O(4^-n): the variance is finite for power < 2, the mean number of views for power > 1, both without a cap. Raises
-    InputError for any other power. Equal weights only, in the order of the views; a single value has no bound.
+    K = 2^N with P(N >= n) = 2^(-power n), so that levels count 2^(power n) times: over N the mean is that of the
+    log-mean of the largest number of views. A block and its two halves share their views, so that A_n - A_{n-1} has
+    variance O(4^-n): the variance is finite for power < 2, the mean number of views for power > 1, both without a cap.
+    Raises InputError for any other power. Equal weights only, in the order of the views; a single value has no bound.
     """
 
     formula: ClassVar[str] = (

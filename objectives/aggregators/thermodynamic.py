@@ -1,5 +1,6 @@
 """The thermodynamic bound: the log-mean as an integral over powers of the likelihood, by a left Riemann sum."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,7 +61,7 @@ class Thermodynamic:
         start = views.log_omega + views.plus_log_importance(torch.zeros_like(table))
         powers = self.powers()
         value = start.logsumexp(0)
-        for rho, above in zip(powers[:-1], powers[1:], strict=True):
+        for rho, above in itertools.pairwise(powers):
             value = value + (above - rho) * ((start + rho * table).softmax(0) * table).sum(0)
         return views.times_mean_weight(value)
 

@@ -60,7 +60,7 @@ def shares(weight: Tensor | None, log_importance: Tensor | None, views: int) -> 
 
 
 def equal_shares(name: str, weight: Tensor | None, log_importance: Tensor | None, views: int) -> Shares:
-    """The shares for an aggregator `name` that counts views alike. Raises InputError for unequal weights of an image."""
+    """Of views that an aggregator `name` counts alike. Raises InputError for unequal weights of an image."""
     if weight is not None and bool((weight != weight[:1]).any()):
         raise InputError(f"{name}: expected equal weights of an image's views, got unequal ones; use log-mean")
     return shares(weight, log_importance, views)

@@ -11,6 +11,7 @@ with step h errs by e^{-pi^2/h} alone. Nothing is shared with the objectives: no
 p, and the derivative of an expectation is the expected weight that the aggregator's gradient gives to each atom.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -92,10 +93,10 @@ def multilevel(of: Transforms, K: Array) -> Array:
 
 
 def thermodynamic(log_p: Array, weights: Array, nodes: Array, K: Array) -> Array:
-    """sum_s (rho_{s+1} - rho_s) d/d rho E log mean_k p_k^rho at rho_s: the slope is that of views reweighted by p^rho."""
+    """sum_s (rho_{s+1} - rho_s) d/d rho E log mean_k p_k^rho at rho_s, the mean log p under p^rho."""
     rho = [0.0, *(0.025 ** (1 - s / 4) for s in range(5))]
     value = (rho[1] - rho[0]) * (log_p @ weights)
-    for low, high in zip(rho[1:-1], rho[2:], strict=True):
+    for low, high in itertools.pairwise(rho[1:]):
         _, slope = jax.jvp(lambda power: log_mean(transforms(power * log_p, weights, nodes), K), (low,), (1.0,))
         value = value + (high - low) * slope
     return value

@@ -119,7 +119,7 @@ class Folded(NamedTuple):
 def folded_batch(case: AggregatorCase, setting: str, classes: int, seed: int) -> Folded:
     """Views that agree, and that disagree by up to 250 nats, an image each; `setting`: plain, weight or importance.
 
-    A weight is zero now and then, and all are for the first image; for those of equal weights alone an image's are equal.
+    A weight is zero now and then, and all are for the first image; for ALIKE an image's weights are equal.
     """
     rng = host_generator(seed, "objectives", "folded", classes)
     spread = np.array([0, 1e-6, 1e-2, 1, 3, 10, 60, 250])[:, None]

@@ -8,7 +8,7 @@ import torch
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS
 from auglik.studies.common.trained import Trained
-from auglik.studies.estimators.measure import FIXED, CHUNK, VIEWS, controls, views_of
+from auglik.studies.estimators.measure import CHUNK, FIXED, VIEWS, controls, views_of
 from auglik.studies.study import Context
 from auglik.system.keys import host_generator
 

@@ -15,8 +15,8 @@ from auglik.optimization.torch_optimizers import INSTEAD, classes
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
-from auglik.runs.step import make_network
-from auglik.runs.training import Trained
+from auglik.runs.step import begin, make_network, parts_of, take_step
+from auglik.runs.training import Trained, view_counts
 from auglik.system.keys import host_generator
 from auglik.system.stop import Interrupted
 from tests import tiny
@@ -308,3 +308,55 @@ def test_cuda_trains_in_bf16(tmp_path: Path) -> None:
     assert run.precision == "bf16"
     ended = train(run, load_training(run, open_dataset("digits")), "hash", tmp_path)
     assert np.isfinite(ended.last_epoch["loss"])
+
+
+# A number of views that is drawn
+
+
+def test_images_of_several_numbers_of_views_share_a_step(tmp_path: Path) -> None:
+    """The loss of an untrained network under batch norms at rest is that of each image's own first views."""
+    run = tiny.run(
+        aggregator="multilevel", views=4, learning_rate=1e-12, weight_decay=0.0, batch_size=64, train_images=70,
+        validation_fraction=0.0, network="all-conv", epochs=1,
+    )  # fmt: skip
+    data = load_training(run, open_dataset("digits"))
+    gallery, labels = data.training
+    device = torch.device("cpu")
+    counts = view_counts(run, 0, len(labels))
+    assert counts is not None
+    assert set(np.unique(counts)) == {1, 2, 4}
+    learner = begin(run, data)
+    draws = learner.pipeline.draw(run.config.seed, 0, 4, len(labels), device)
+    batch = np.arange(len(labels))
+    learner.network.eval()
+    taken = take_step(learner, run, data, parts_of(draws, batch, counts), None, 0.0)
+    views = learner.pipeline.render(gallery, draws, batch)
+    values = []
+    for image, K in enumerate(counts):
+        logits = learner.network(views.images[:K, image])[:, None]
+        decay = views.decay[:K, image, None]
+        values.append(run.objective.log_likelihood(logits, decay, labels[image, None]).item())
+    assert float(taken.loss) == pytest.approx(-np.mean(values), rel=1e-5)
+    assert sum(part.logits.shape[0] * part.logits.shape[1] for part in taken.arguments) == counts.sum()
+
+
+def test_runs_of_a_drawn_number_of_views_repeat_and_resume(tmp_path: Path) -> None:
+    changes: dict[str, object] = {"aggregator": "sumo", "views": 4, "gradient_clip": 1.0}
+    first, second = trained(tmp_path / "a", **changes), trained(tmp_path / "b", **changes)
+    assert torch.equal(weights(first), weights(second))
+    assert first.digests == trained(tmp_path / "c", views=4).digests
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aggregator": "multilevel", "views": 6}, "draws at most 4 of 6 views; expected 4 or 8"),
+        ({"aggregator": "sumo", "soften": "crop:polynomial", "soften_into": "both"}, "needs views of equal weight"),
+        ({"aggregator": "sumo", "compile": True}, "compiled code is for one shape"),
+        ({"aggregator": "multilevel:power=2"}, "the variance would be infinite"),
+    ],
+)
+def test_refused_settings_of_a_drawn_number_of_views(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
+        tiny.run(**changes)
+    assert "\n" not in str(refusal.value)
