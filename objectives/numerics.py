@@ -44,15 +44,26 @@ def _second_remainder(d: Tensor) -> Tensor:
     return total
 
 
-def logarithmic_means(log_f: Tensor) -> tuple[Tensor, Tensor]:
-    """L_j = L(fbar, f_j) = (fbar - f_j)/d_j and its derivative in log f_j, (L_j - f_j)/d_j: [...,C] -> twice [...,C].
+def degraded(values: Tensor, toward: Tensor | None) -> Tensor:
+    """sum_c pi_jc v_c, what a label j without its mass is given: [...,C], pi [C,C] -> [...,C]; None: the mean, [...,1].
 
-    d_j = log fbar - log f_j, fbar the geometric mean of f; the derivative in log fbar is the rest of L_j. Both
+    In the dtype of the values, under autocast too.
+    """
+    if toward is None:
+        return values.mean(-1, keepdim=True)
+    with torch.autocast(values.device.type, enabled=False):
+        return values @ toward.to(values).mT
+
+
+def logarithmic_means(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """L_j = L(g_j, f_j) = (g_j - f_j)/d_j and its derivative in log f_j, (L_j - f_j)/d_j: [...,C] -> twice [...,C].
+
+    d_j = log g_j - log f_j, g_j the geometric mean of f if None; the derivative in log g_j is the rest of L_j. Both
     quotients cancel near d = 0, where L_j = f_j (1 + d rho) and its derivative is f_j rho, rho = (e^d - 1 - d)/d^2.
     Probabilities may underflow here without loss: the largest f_j is at least 1/C, and its L_j outweighs the rest.
     Source: Carlson, "The logarithmic mean", Amer. Math. Monthly 79 (1972).
     """
-    log_mean = log_f.mean(-1, keepdim=True)
+    log_mean = log_f.mean(-1, keepdim=True) if log_g is None else log_g
     f, d = log_f.exp(), log_mean - log_f
     # 1 or 0, between which lerp is exact: uncompiled on a CPU, masks and torch.where take over ten times as long.
     near = (0.6 - d.detach().abs()).sign().clamp_min(0)
@@ -109,11 +120,42 @@ class _LogSumOfLogarithmicMeans(torch.autograd.Function):
         return torch.addcmul(scale * rest, own, scale)
 
 
-def log_sum_of_logarithmic_means(log_f: Tensor) -> Tensor:
-    """log sum_j L(fbar, f_j), fbar the geometric mean of f, L the logarithmic mean: [...,C] -> [...].
+class _LogSumBetween(torch.autograd.Function):
+    """The same of rows log f and log g [N,C], each class with a mean g_j of its own."""
 
-    Twice differentiable in reverse mode (the backward is made of differentiable operations).
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(log_f: Tensor, log_g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        means, own = logarithmic_means(log_f, log_g)
+        return means.sum(-1).log(), means, own
+
+    @staticmethod
+    def setup_context(
+        ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, ...]
+    ) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs, *output)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
+        log_f, log_g, log_z, means, own = ctx.saved_tensors  # type: ignore[attr-defined]
+        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
+            means, own = logarithmic_means(log_f, log_g)
+            log_z = means.sum(-1).log()
+        scale = (gradient * torch.exp(-log_z))[..., None]
+        return own * scale, (means - own) * scale
+
+
+def log_sum_of_logarithmic_means(log_f: Tensor, toward: Tensor | None = None) -> Tensor:
+    """log sum_j L(g_j, f_j), log g_j = sum_c pi_jc log f_c, L the logarithmic mean: [...,C], pi [C,C] -> [...].
+
+    None: pi is uniform. Twice differentiable in reverse mode (the backward is made of differentiable operations).
     """
+    if toward is not None:
+        rows = (part.reshape(-1, part.shape[-1]) for part in (log_f, degraded(log_f, toward)))
+        between: Tensor = _LogSumBetween.apply(*rows)[0]
+        return between.view(log_f.shape[:-1])
     log_sum: Tensor = _LogSumOfLogarithmicMeans.apply(log_f.reshape(-1, log_f.shape[-1]))[0]
     return log_sum.view(log_f.shape[:-1])
 
@@ -127,6 +169,15 @@ def log_beta_of_smoothed_label(decay: Tensor, classes: int) -> Tensor:
     gamma = decay.double()
     off = gamma / classes
     log_beta = torch.lgamma(2 - gamma + off) + (classes - 1) * torch.lgamma(1 + off) - math.lgamma(classes + 1)
+    return log_beta.to(at_least_float32(decay).dtype)
+
+
+def log_beta_of_degraded_label(decay: Tensor, toward: Tensor) -> Tensor:
+    """log B(1+q), [K,B], pi [C,C] -> [K,B,C], for the label q = (1-gamma) e_j + gamma pi_j of every class j."""
+    gamma, pi = decay.double()[..., None], toward.double()
+    off = torch.stack([torch.lgamma(1 + gamma * row).sum(-1) for row in pi], -1)
+    own = gamma * pi.diagonal()
+    log_beta = off - torch.lgamma(1 + own) + torch.lgamma(2 - gamma + own) - math.lgamma(len(pi) + 1)
     return log_beta.to(at_least_float32(decay).dtype)
 
 

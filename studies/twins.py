@@ -32,7 +32,7 @@ def _in_float64(definition: Twin) -> Twin:
     """`definition` compiled; raises TypeError for an argument that is not float64."""
     compiled = jax.jit(definition)
 
-    def twin(*arrays: Array | None, **parameters: float) -> Array:
+    def twin(*arrays: Array | None, **parameters: float | Array) -> Array:
         for array in arrays:
             if array is not None and array.dtype != jnp.float64:
                 raise TypeError(
@@ -50,10 +50,11 @@ def _softmax(logits: Array) -> Array:
     return mass / mass.sum(-1, keepdims=True)
 
 
-def _degraded_labels(level: Array, classes: int) -> Array:
-    """q(gamma, e_j) = (1-gamma) e_j + gamma/C for every j: [...] -> [...,C,C], the label j first."""
+def _degraded_labels(level: Array, classes: int, toward: Array | None = None) -> Array:
+    """q(gamma, e_j) = (1-gamma) e_j + gamma pi_j for every j, pi uniform or given: [...] -> [...,C,C], j first."""
     gamma = level[..., None, None]
-    return (1 - gamma) * jnp.eye(classes) + gamma * jnp.ones((classes, classes)) / classes
+    pi = jnp.ones((classes, classes)) / classes if toward is None else toward
+    return (1 - gamma) * jnp.eye(classes) + gamma * pi
 
 
 def _log_product_of_powers(f: Array, exponents: Array) -> Array:
@@ -77,17 +78,20 @@ def tempered_normalized(logits: Array, decay: Array) -> Array:
     return jnp.log(powers / powers.sum(-1, keepdims=True))
 
 
-def smoothed(logits: Array, decay: Array) -> Array:
+def smoothed(logits: Array, decay: Array, *, toward: Array | None = None) -> Array:
     """log prod_c f_c^{q_c(gamma, e_j)}: minus the cross-entropy of f under the smoothed label."""
-    return _log_product_of_powers(_softmax(logits), _degraded_labels(decay, logits.shape[-1]))
+    return _log_product_of_powers(_softmax(logits), _degraded_labels(decay, logits.shape[-1], toward))
 
 
-def _mass_over_labels(logits: Array, level: Array) -> Array:
+def _mass_over_labels(logits: Array, level: Array, toward: Array | None) -> Array:
     """sum_j prod_c f_c^{q_c(a, e_j)} at every level a: [...,C], [M] -> [...,M].
 
     The product of powers is f_j^(1-a) times (prod_c f_c)^(a/C), so that [M,C,C] exponents are not needed.
     """
     f = _softmax(logits)[..., None, :]
+    if toward is not None:
+        labels = _degraded_labels(level, f.shape[-1], toward)
+        return jnp.exp(jnp.einsum("mjc,...c->...mj", labels, jnp.log(f[..., 0, :]))).sum(-1)
     product_of_roots = jnp.prod(f ** (1 / f.shape[-1]), axis=-1, keepdims=True)
     a = level[:, None]
     return (f ** (1 - a) * product_of_roots**a).sum(-1)
@@ -96,10 +100,10 @@ def _mass_over_labels(logits: Array, level: Array) -> Array:
 _LEVELS, _LEVEL_WEIGHTS = graded_gauss_legendre()
 
 
-def smoothed_normalized(logits: Array, decay: Array) -> Array:
+def smoothed_normalized(logits: Array, decay: Array, *, toward: Array | None = None) -> Array:
     """Smoothed over Z = sum_j int_0^1 prod_c f_c^{q_c(a, e_j)} da, by quadrature. Heinonen et al. 2025, Eq. 10-11."""
-    Z = _mass_over_labels(logits, jnp.asarray(_LEVELS)) @ jnp.asarray(_LEVEL_WEIGHTS)
-    return smoothed(logits, decay) - jnp.log(Z)[..., None]
+    Z = _mass_over_labels(logits, jnp.asarray(_LEVELS), toward) @ jnp.asarray(_LEVEL_WEIGHTS)
+    return smoothed(logits, decay, toward=toward) - jnp.log(Z)[..., None]
 
 
 def smoothed_normalized_schedule(
@@ -114,6 +118,7 @@ def smoothed_normalized_schedule(
     beta: float = 2.0,
     k_noise: float = 1.0,
     k_blur: float = 1.0,
+    toward: Array | None = None,
 ) -> Array:
     """Smoothed over Z = sum_j E prod_c f_c^{q_c(gamma, e_j)}, the decay gamma drawn as in training.
 
@@ -123,20 +128,20 @@ def smoothed_normalized_schedule(
     t, weights = beta_rule(jnp.asarray(alpha, jnp.float64), jnp.asarray(beta, jnp.float64))
     of_noise, of_blur = jnp.sin(jnp.pi * t / 2) ** (2 * k_noise), t**k_blur
     of_both = of_noise + of_blur - of_noise * of_blur
-    masses = [_mass_over_labels(logits, level) @ weights for level in (of_noise, of_blur, of_both)]
+    masses = [_mass_over_labels(logits, level, toward) @ weights for level in (of_noise, of_blur, of_both)]
     Z = (clean + noise * masses[0] + blur * masses[1] + both * masses[2]) / (clean + noise + blur + both)
-    return smoothed(logits, decay) - jnp.log(Z)[..., None]
+    return smoothed(logits, decay, toward=toward) - jnp.log(Z)[..., None]
 
 
-def dirichlet(logits: Array, decay: Array) -> Array:
+def dirichlet(logits: Array, decay: Array, *, toward: Array | None = None) -> Array:
     """log Dir(f given 1+q), NumPyro's density at f for every label's concentration."""
-    concentration = 1 + _degraded_labels(decay, logits.shape[-1])
+    concentration = 1 + _degraded_labels(decay, logits.shape[-1], toward)
     return dist.Dirichlet(concentration).log_prob(_softmax(logits)[..., None, :])
 
 
-def noisy_dirichlet(logits: Array, decay: Array, *, alpha_eps: float = 0.01) -> Array:
+def noisy_dirichlet(logits: Array, decay: Array, *, alpha_eps: float = 0.01, toward: Array | None = None) -> Array:
     """sum_c log N(logit_c; m_c, v_c), the log-normal with the moments of Gamma(alpha_c, 1). Milios et al. 2018."""
-    alpha = alpha_eps + _degraded_labels(decay, logits.shape[-1])
+    alpha = alpha_eps + _degraded_labels(decay, logits.shape[-1], toward)
     variance = jnp.log(1 / alpha + 1)
     location = jnp.log(alpha) - variance / 2
     return dist.Normal(location, jnp.sqrt(variance)).log_prob(logits[..., None, :]).sum(-1)
@@ -149,10 +154,13 @@ def sink(logits: Array, decay: Array) -> Array:
     return _log_product_of_powers(_softmax(logits), (1 - gamma) * outputs[:-1] + gamma * outputs[-1])
 
 
-def label_smoothing(logits: Array, decay: Array, *, epsilon: float = 0.1) -> Array:
-    """log prod_c f_c^{q_c}, q = (1-epsilon) q(gamma, e_j) + epsilon/C: the degraded label, smoothed."""
+def label_smoothing(logits: Array, decay: Array, *, epsilon: float = 0.1, toward: Array | None = None) -> Array:
+    """log prod_c f_c^{q_c}, q = (1-epsilon) q(gamma, e_j) + epsilon pi_j: the degraded label, smoothed."""
     C = logits.shape[-1]
-    return _log_product_of_powers(_softmax(logits), (1 - epsilon) * _degraded_labels(decay, C) + epsilon / C)
+    spread = _degraded_labels(jnp.ones(()), C, toward)
+    return _log_product_of_powers(
+        _softmax(logits), (1 - epsilon) * _degraded_labels(decay, C, toward) + epsilon * spread
+    )
 
 
 def _others(f: Array) -> Array:
@@ -160,11 +168,11 @@ def _others(f: Array) -> Array:
     return f @ (1 - jnp.eye(f.shape[-1]))
 
 
-def focal(logits: Array, decay: Array, *, focus: float = 2.0) -> Array:
+def focal(logits: Array, decay: Array, *, focus: float = 2.0, toward: Array | None = None) -> Array:
     """sum_c q_c(gamma, e_j) (1-f_c)^focus log f_c. Lin et al. 2017."""
     f = _softmax(logits)
     losses = _others(f) ** focus * jnp.log(f)
-    return jnp.einsum("...jc,...c->...j", _degraded_labels(decay, f.shape[-1]), losses)
+    return jnp.einsum("...jc,...c->...j", _degraded_labels(decay, f.shape[-1], toward), losses)
 
 
 def label_relaxation(logits: Array, decay: Array, *, alpha: float = 0.1) -> Array:

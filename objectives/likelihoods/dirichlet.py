@@ -1,13 +1,13 @@
 """The degraded label as a Dirichlet observation of the class probabilities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
 
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
-from auglik.objectives.numerics import log_beta_of_smoothed_label, log_softmax
+from auglik.objectives.numerics import log_beta_of_degraded_label, log_beta_of_smoothed_label, log_softmax
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,15 @@ class Dirichlet:
         ),
     )
 
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
+
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
+        if self.toward is not None:
+            return smoothed_table(log_f, decay, self.toward) - log_beta_of_degraded_label(decay, self.toward)
         return smoothed_table(log_f, decay) - log_beta_of_smoothed_label(decay, log_f.shape[-1])[..., None]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:

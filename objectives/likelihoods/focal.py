@@ -1,7 +1,7 @@
 """The focal loss, which gives little weight to what is already well predicted."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -39,6 +39,7 @@ class Focal:
     remarks: ClassVar[tuple[Remark, ...]] = ()
 
     focus: float = 2.0
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.focus) and self.focus >= 0):
@@ -48,7 +49,7 @@ class Focal:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(focal_terms(log_softmax(logits), self.focus), decay)
+        return smoothed_table(focal_terms(log_softmax(logits), self.focus), decay, self.toward)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -1,6 +1,6 @@
 """Label smoothing by a fixed share, in addition to a view's decay."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -26,6 +26,7 @@ class LabelSmoothing:
     remarks: ClassVar[tuple[Remark, ...]] = ()
 
     epsilon: float = 0.1
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon < 1:
@@ -35,7 +36,7 @@ class LabelSmoothing:
         return decay + self.epsilon * (1 - decay)
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(log_softmax(logits), self.label_decay(at_least_float32(decay)))
+        return smoothed_table(log_softmax(logits), self.label_decay(at_least_float32(decay)), self.toward)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -1,7 +1,7 @@
 """A Dirichlet label as log-normal matched gammas: a Gaussian likelihood on the logits themselves."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -32,6 +32,7 @@ class NoisyDirichlet:
     remarks: ClassVar[tuple[Remark, ...]] = ()
 
     alpha_eps: float = 0.01
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha_eps) and self.alpha_eps > 0):
@@ -43,6 +44,10 @@ class NoisyDirichlet:
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         logits = at_least_float32(logits)
         gamma = per_class(decay).to(logits.dtype)
+        if self.toward is not None:
+            labels = torch.eye(logits.shape[-1]).to(logits), self.toward.to(logits)
+            alphas = (self.alpha_eps + (1 - gamma) * own + gamma * row for own, row in zip(*labels, strict=True))
+            return torch.stack([_matched_log_density(logits, alpha).sum(-1) for alpha in alphas], -1)
         off = gamma / logits.shape[-1]
         off_label = _matched_log_density(logits, self.alpha_eps + off)
         on_label = _matched_log_density(logits, self.alpha_eps + (1 - gamma) + off)

@@ -1,18 +1,18 @@
 """Label smoothing as an unnormalized likelihood."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
 
 from auglik.objectives.contracts import Remark
-from auglik.objectives.numerics import log_softmax, per_class
+from auglik.objectives.numerics import degraded, log_softmax, per_class
 
 
-def smoothed_table(log_f: Tensor, decay: Tensor) -> Tensor:
-    """(1-gamma) log f_j + gamma mean_c log f_c: [K,B,C], [K,B] -> [K,B,C]."""
+def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None) -> Tensor:
+    """(1-gamma) log f_j + gamma sum_c pi_jc log f_c: [K,B,C], [K,B], pi [C,C] or None for uniform -> [K,B,C]."""
     gamma = per_class(decay)
-    return (1 - gamma) * log_f + gamma * log_f.mean(-1, keepdim=True)
+    return (1 - gamma) * log_f + gamma * degraded(log_f, toward)
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,13 @@ class Smoothed:
     schedule: ClassVar[None] = None
     remarks: ClassVar[tuple[Remark, ...]] = ()
 
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
+
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(log_softmax(logits), decay)
+        return smoothed_table(log_softmax(logits), decay, self.toward)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

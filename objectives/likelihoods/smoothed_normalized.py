@@ -1,6 +1,6 @@
 """Label smoothing, normalized over labels and over a smoothing level uniform on [0,1]."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -12,12 +12,13 @@ from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
 DENSITY = Remark("the training loss is that of a density, so it is not an NLL; the scores below are")
 
 
-def log_normalizer(log_f: Tensor) -> Tensor:
-    """log Z(f) = log sum_j L(fbar, f_j), fbar the geometric mean of f, L the logarithmic mean: [...,C] -> [...].
+def log_normalizer(log_f: Tensor, toward: Tensor | None = None) -> Tensor:
+    """log Z(f) = log sum_j L(g_j, f_j), log g_j = sum_c pi_jc log f_c, L the logarithmic mean: [...,C] -> [...].
 
-    Z(f) = sum_j int_0^1 prod_i f_i^{q_i(a, e_j)} da <= 1, with equality for uniform f.
+    Z(f) = sum_j int_0^1 prod_i f_i^{q_i(a, e_j)} da is 1 for uniform f, and nowhere more where the columns of pi sum to
+    one too, as those of the uniform pi do (None).
     """
-    return log_sum_of_logarithmic_means(log_f)
+    return log_sum_of_logarithmic_means(log_f, toward)
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class SmoothedNormalized:
     schedule: ClassVar[None] = None
     remarks: ClassVar[tuple[Remark, ...]] = (DENSITY,)
 
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
+
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        return smoothed_table(log_f, decay) - log_normalizer(log_f)[..., None]
+        return smoothed_table(log_f, decay, self.toward) - log_normalizer(log_f, self.toward)[..., None]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -8,18 +8,20 @@ from torch import Tensor
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.likelihoods.smoothed_normalized import DENSITY
-from auglik.objectives.numerics import log_softmax
+from auglik.objectives.numerics import degraded, log_softmax
 from auglik.objectives.schedule import Schedule
 
 
-def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor) -> Tensor:
-    """log Z = logsumexp over classes j and nodes m of [log f_j + gamma_m d_j + log w_m], d_j = log fbar - log f_j.
+def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor, toward: Tensor | None = None) -> Tensor:
+    """log Z = logsumexp over classes j and nodes m of [log f_j + gamma_m d_j + log w_m], d_j = log g_j - log f_j.
+
+    log g_j = sum_c pi_jc log f_c, pi = `toward`, is the mean of log f if it is None.
 
     [...,C] -> [...], the measure as nodes gamma_m and weights w_m. For gamma = t alone it is
     log sum_j f_j 1F1(alpha; alpha+beta; d_j), for clean views alone 0.
     """
     levels, weights = (node.to(log_f) for node in measure)
-    d = log_f.mean(-1, keepdim=True) - log_f
+    d = degraded(log_f, toward) - log_f
     return (log_f + (d[..., None] * levels + weights.log()).logsumexp(-1)).logsumexp(-1)
 
 
@@ -37,6 +39,7 @@ class SmoothedNormalizedSchedule:
     remarks: ClassVar[tuple[Remark, ...]] = (DENSITY,)
 
     schedule: Schedule = field(default_factory=Schedule)
+    toward: Tensor | None = field(default=None, repr=False, compare=False)
     measure: tuple[Tensor, Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +50,10 @@ class SmoothedNormalizedSchedule:
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        return smoothed_table(log_f, decay) - log_normalizer_under(self.measure, log_f)[..., None]
+        return (
+            smoothed_table(log_f, decay, self.toward)
+            - log_normalizer_under(self.measure, log_f, self.toward)[..., None]
+        )
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)
