@@ -23,9 +23,10 @@ from .runs.evaluation import Evaluation, evaluate
 from .runs.resolve import load_training, pipeline_of, read_facts, resolve, training_pipeline
 from .runs.resolved import ResolvedRun, resolved
 from .runs.run import Job, execute
-from .runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, flatten
+from .runs.settings import EvaluationConfig, RunConfig, change, flatten
 from .runs.training import Trained, train
 from .runs.transform import ViewTransform
+from .runs.view_settings import ViewConfig
 from .scoring.intervals import Interval, paired_difference, summary
 from .scoring.metrics import marginal_log_likelihood, scores
 from .scoring.predictions import Predictions, load_predictions

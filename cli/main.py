@@ -43,6 +43,7 @@ COMMANDS = (
     Deferred("robustness", "Scores a comparison on corrupted, occluded and mollified images."),
     Deferred("pretrain", "Pretrains a network with SimSiam and probes its features."),
     Deferred("confidence", "Measures how much of a label survives each operation at each magnitude."),
+    Deferred("confusions", "Writes what the classes are taken for, which labels may degrade toward."),
     Deferred("views", "Writes a contact sheet of the views that a run trains on."),
     Deferred("verify", "Verifies the mathematics of the objectives and the rates of the verdicts."),
     Deferred("check", "Checks your own objective, network, augmentation, confidence map or data set."),

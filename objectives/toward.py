@@ -21,9 +21,7 @@ def degrading(likelihood: Likelihood, toward: Tensor) -> Likelihood:
     Raises InputError for a likelihood that gives other classes nothing, and for rows that are no distributions.
     """
     if not degrades(likelihood):
-        raise InputError(
-            f"{type(likelihood).__name__} spreads no label mass over classes; use smoothed or another that does"
-        )
+        raise InputError(f"{type(likelihood).__name__} spreads no label mass over classes; smoothed does")
     check_distributions(toward)
     return cast(Likelihood, dataclasses.replace(likelihood, toward=toward))  # type: ignore[type-var]
 

@@ -4,8 +4,10 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from auglik.confidence.distributions import UNIFORM
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
@@ -134,4 +136,7 @@ def remarks(config: RunConfig) -> list[str]:
     found = config.objective().remarks()
     if config.view.augment == "none" and config.view.mollify == "none":
         found.append("trained without augmentation; scored on the same evaluation views as the others")
+    if config.degrade_toward != UNIFORM:
+        name = Path(config.degrade_toward).name
+        found.append(f"labels degrade toward the distributions of their classes in {name}, not toward the uniform one")
     return found

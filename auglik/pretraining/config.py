@@ -14,7 +14,8 @@ from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
 from auglik.runs.resolved import ResolvedRun, given
 from auglik.runs.resolved import resolved as resolved_run
-from auglik.runs.settings import EvaluationConfig, RunConfig, ViewConfig, change, get, hash_of
+from auglik.runs.settings import EvaluationConfig, RunConfig, change, get, hash_of
+from auglik.runs.view_settings import ViewConfig
 from auglik.settings.fields import Scalar, option
 from auglik.settings.groups import Group
 from auglik.settings.names import canonical, parse

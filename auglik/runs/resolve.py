@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.confidence import Compose, Rules, check_rules, decay_of
+from auglik.confidence.distributions import UNIFORM, check_classes, read_distributions
 from auglik.data import (
     Arrays,
     ClassNames,
@@ -27,10 +28,12 @@ from auglik.data import (
 )
 from auglik.networks import build_network, check_images, find_network
 from auglik.networks.weights import begin_from
-from auglik.objectives import InputError
+from auglik.objectives import InputError, Objective
+from auglik.objectives.toward import degrading
 from auglik.runs.demands import check_memory
 from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
-from auglik.runs.settings import RunConfig, ViewConfig
+from auglik.runs.settings import RunConfig
+from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.settings import SHARED
 from auglik.system.devices import check_compiler, choose_device, choose_precision, send
 from auglik.system.notices import say_once
@@ -236,6 +239,18 @@ def _check_views(run: ResolvedRun, facts: Facts) -> None:
     check_evaluation(run, shape)
     if run.rules:
         check_rules(run.rules, run.training_views.pipeline(shape).operations(), facts.class_names)
+    if run.config.degrade_toward != UNIFORM:
+        path = Path(run.config.degrade_toward)
+        check_classes(path, read_distributions(path), facts.class_names, softened=bool(run.rules))
+
+
+def training_objective(run: ResolvedRun) -> Objective:
+    """The run's objective, its labels degrading toward the distributions that the settings name, on its device."""
+    objective = run.objective
+    if run.config.degrade_toward != UNIFORM:
+        pi = read_distributions(Path(run.config.degrade_toward)).pi
+        objective = replace(objective, likelihood=degrading(objective.likelihood, pi))
+    return objective.to(run.device)
 
 
 def check_evaluation(run: ResolvedRun, shape: Shape) -> None:

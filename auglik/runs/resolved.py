@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
 
 from auglik.confidence import Rules, parse_rules, rules_identity
+from auglik.confidence.distributions import UNIFORM, digest_of
 from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
 from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.registry import find_optimizer, find_schedule
 from auglik.runs.own_code import SOURCES, identified, own_code
-from auglik.runs.settings import RESULT_FORMAT, RunConfig, ViewConfig, change, get, hash_of, identity_of
+from auglik.runs.settings import RESULT_FORMAT, RunConfig, change, get, hash_of, identity_of
+from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.contract import Prior, Sampler
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.mixing.contract import Mixing
@@ -139,12 +142,14 @@ def given(name: str, value: T | None) -> T:
 def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     """SHA-256 of everything that decides a run's numbers: its settings, the training data, the format.
 
-    The data set enters by its content, so that a file may move; so do softening tables and weights, and a
-    user's own code by its source.
+    The data set enters by its content, so that a file may move; so do softening tables, distributions of labels and
+    weights, and a user's own code by its source.
     """
     flat = identity_of(run.config)
     named = identified(flat, own_code(flat, tuple(key for key in SOURCES if key != "dataset")))
     identity = {**named, "dataset": data_digest, "soften": rules_identity(run.rules), "result_format": RESULT_FORMAT}
+    if run.config.degrade_toward != UNIFORM:
+        identity["degrade_toward"] = digest_of(Path(run.config.degrade_toward))
     if named["soften"] != flat["soften"]:
         identity["soften_code"] = named["soften"]
     return hash_of(identity)

@@ -12,22 +12,23 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from auglik.confidence import MAPS, canonical_rules, parse_rules
+from auglik.confidence.distributions import UNIFORM
 from auglik.confidence.rules import ALL
 from auglik.data import DATASETS, canonical_dataset
 from auglik.networks import NETWORKS, canonical_network
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective, Schedule
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective
+from auglik.objectives.toward import degrades
 from auglik.objectives.view_counts import check_drawn_views
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
+from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.registry import OF_SAMPLING
 from auglik.sampling.settings import SamplingConfig
 from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_type, option, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
-from auglik.views import FlipCropRotate, Step
-from auglik.views.mixing.contract import MIXINGS, Mixing
-from auglik.views.registry import AUGMENTATIONS, canonical_augmentations, read_augmentations
+from auglik.views.registry import canonical_augmentations
 
 C = TypeVar("C")
 
@@ -38,6 +39,7 @@ RESULT_FORMAT = 3
 ADDED = (
     "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
     *(item.name for item in fields(SamplingConfig)),
+    "degrade_toward",
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
@@ -45,61 +47,6 @@ MOVABLE = ("dataset", "weights")
 """Settings that name things which enter the hash by content, so that a file may move."""
 
 SOFTENED = ("target", "weight", "both")
-
-
-@dataclass(frozen=True)
-class ViewConfig:
-    """The distribution of a view."""
-
-    augment: str = option(
-        "fcr",
-        "Augmentations in order, comma-separated: fcr is flip, crop, rotation; mixup and cutmix mix training images.",
-        group=Group.VIEWS,
-        names=("none", *MIXINGS, *AUGMENTATIONS),
-    )
-    flip: float | None = option(None, "Probability of a horizontal flip [0.5, or 0 where a flip changes the class].")
-    crop_padding: int | None = option(None, "Padding of the random crop in pixels [4, less for images under 28].")
-    rotation: float = option(15.0, "Largest rotation in degrees, in either direction.")
-    mollify: str = option(
-        "noise,blur", "Roles besides clean, comma-separated; or none.", names=("none", "noise", "blur", "both")
-    )
-    clean_share: float | None = option(None, "Share of clean views [equal shares for all roles].")
-    alpha: float = option(1.0, "First parameter of the temperature's Beta distribution.")
-    beta: float = option(2.0, "Second parameter of the temperature's Beta distribution.")
-    k_noise: float = option(1.0, "Exponent of the decay of noised views: gamma = sin(t pi/2)^(2k).")
-    k_blur: float = option(1.0, "Exponent of the decay of blurred views: gamma = t^k.")
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        expect(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
-        expect(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
-        expect(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
-        self.schedule()
-        self.augmentations()
-
-    def augmentations(self) -> tuple[Mixing | None, tuple[Step, ...]]:
-        """What is done to images before views, and to each view. Raises InputError as `read_augmentations` does."""
-        known = FlipCropRotate()
-        flip = known.flip if self.flip is None else self.flip
-        padding = known.padding if self.crop_padding is None else self.crop_padding
-        return read_augmentations(self.augment, FlipCropRotate(flip, padding, self.rotation))
-
-    def schedule(self) -> Schedule:
-        """Roles, temperatures and decay. Raises InputError for unknown roles and parameters out of range."""
-        roles = [] if self.mollify == "none" else self.mollify.split(",")
-        known = ("noise", "blur", "both")
-        for role in roles:
-            if role not in known:
-                raise InputError(f"mollify: unknown role {role!r}{nearest(role, known)}")
-        if len(set(roles)) < len(roles):
-            raise InputError(f"mollify: expected each role once, got {self.mollify!r}")
-        equal = 1 / (len(roles) + 1)
-        clean = equal if self.clean_share is None else self.clean_share
-        expect(0 <= clean <= 1, "clean_share", "a share in [0,1]", clean)
-        share = (1 - clean) / len(roles) if roles else 0.0
-        shares = {role: share if role in roles else 0.0 for role in known}
-        laws = {"alpha": self.alpha, "beta": self.beta, "k_noise": self.k_noise, "k_blur": self.k_blur}
-        return Schedule(clean=clean if roles else 1.0, **shares, **laws)
 
 
 @dataclass(frozen=True)
@@ -172,6 +119,11 @@ class RunConfig:
     compose: str = option(
         "kept", "What is multiplied over operations: the label mass kept or, as published, p.", "kept", "published"
     )
+    degrade_toward: str = option(
+        UNIFORM,
+        "What a label degrades toward: uniform, or a .csv or .npy file of a distribution for each class, as `auglik"
+        " confusions` writes it.",
+    )
     online_labels: float = option(
         1.0, "Online label smoothing: the share of the hard label, 0.5 as published; 1 turns it off."
     )
@@ -212,6 +164,8 @@ class RunConfig:
                 f"{self.likelihood} needs one-hot labels, but {type(mixing).__name__} mixes two: its constants depend"
                 " on the label; train without mixing, or use smoothed"
             )
+        if self.degrade_toward != UNIFORM and not degrades(objective.likelihood):
+            raise InputError(f"degrade_toward: {self.likelihood} spreads no label mass over classes; smoothed does")
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
             reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
             raise InputError(f"online_labels: needs images of a single class and soft labels, but {reason}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.objectives import Objective
-from auglik.runs.resolve import TrainingData, initial_network, training_pipeline
+from auglik.runs.resolve import TrainingData, initial_network, training_objective, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.langevin import Langevin
 from auglik.system.devices import autocast
@@ -86,7 +86,7 @@ def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimize
 def begin(run: ResolvedRun, data: TrainingData) -> Learner:
     """The learner of a run before its first step."""
     gallery, _ = data.training
-    objective, pipeline = run.objective.to(run.device), training_pipeline(run, gallery.shape, data.classes)
+    objective, pipeline = training_objective(run), training_pipeline(run, gallery.shape, data.classes)
     network = make_network(run, gallery.channels, data.classes)
     optimizer = make_optimizer(run, network)
     learner = Learner(

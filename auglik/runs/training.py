@@ -26,7 +26,7 @@ from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import Learner, begin, parts_of, take_step
 from auglik.sampling.chain import Chain, Drawn
 from auglik.sampling.langevin import Langevin
-from auglik.scoring.label_entropy import mean_label_entropy
+from auglik.scoring.label_entropy import mean_degraded_entropy, mean_label_entropy
 from auglik.scoring.metrics import error, nll
 from auglik.system.devices import autocast
 from auglik.system.keys import host_generator
@@ -197,8 +197,12 @@ def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Lik
 
     What online labels learn does not count.
     """
-    decay = likelihood.label_decay(torch.from_numpy(draws.decay)).numpy()
-    found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
+    decay, toward = likelihood.label_decay(torch.from_numpy(draws.decay)).numpy(), getattr(likelihood, "toward", None)
+    if toward is None:
+        found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
+    else:
+        whole = draws.whole_labels(labels, classes)
+        found = {"label_entropy": mean_degraded_entropy(decay, whole, toward.cpu().numpy())}
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 

@@ -16,7 +16,8 @@ from auglik.confidence import check_rules, parse_rules
 from auglik.data import by_number
 from auglik.objectives import InputError
 from auglik.runs.resolve import pipeline_of, resolve_view, softening_of
-from auglik.runs.settings import SETTINGS, RunConfig, ViewConfig, change
+from auglik.runs.settings import SETTINGS, RunConfig, change
+from auglik.runs.view_settings import ViewConfig
 from auglik.system.keys import host_generator
 from auglik.views import Draws, FlipCropRotate, Gallery, Pipeline, Shape, Views
 from auglik.views.packing import pack

@@ -24,3 +24,14 @@ def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayL
     floor = gamma / classes
     own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
     return float((own + other + (classes - 2) * special.entr(floor)).mean())
+
+
+def mean_degraded_entropy(decay: npt.ArrayLike, labels: npt.ArrayLike, toward: npt.ArrayLike) -> float:
+    """Mean over views and images, gamma [K,N], of the entropy in nats of (1-gamma) y + gamma y pi.
+
+    y are labels [N,C] as distributions, pi the distributions [C,C] that classes degrade toward.
+    """
+    gamma, y = array_of("decays", decay), array_of("labels", labels)
+    lost = y @ array_of("distributions", toward)
+    means = [special.entr((1 - g)[:, None] * y + g[:, None] * lost).sum(1).mean() for g in gamma]
+    return float(sum(means) / len(means))

@@ -135,6 +135,14 @@ class Draws:
                 digest.update(name.encode() + np.ascontiguousarray(row).tobytes())
         return [digest.hexdigest() for digest in digests]
 
+    def whole_labels(self, labels: Tensor, classes: int) -> NDArray[np.float32]:
+        """The labels of images [N], before any is lost, as distributions [N,C]: one-hot but where images were mixed."""
+        own, eye = labels.cpu().numpy(), np.eye(classes, dtype=np.float32)
+        if not self.mixing:
+            return eye[own]
+        share = self.own_share(labels)[:, None]
+        return share * eye[own] + (1 - share) * eye[own[self.mixing["partner"]]]
+
     def own_share(self, labels: Tensor) -> NDArray[np.float32]:
         """The share of its own class in the label of every image [N] of labels [N]: 1 but where images were mixed."""
         if not self.mixing:

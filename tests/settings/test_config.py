@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from auglik import InputError, RunConfig, change, flatten
@@ -48,11 +49,14 @@ def test_a_resolved_config_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_is_part_of_the_hash(key: str) -> None:
+def test_every_setting_is_part_of_the_hash(key: str, tmp_path: Path) -> None:
     run = tiny.run(optimizer="adamw") if key == "optimizer" else tiny.run()  # none but sgd takes its momentum
     if key.startswith("weights"):
         run = run.change(weights="a.pt", weights_digest="a")
-    changed = run.change(**{key: another(key, flatten(run.config)[key])})
+    if key == "degrade_toward":
+        np.save(tmp_path / "pi.npy", np.eye(10))
+    value = str(tmp_path / "pi.npy") if key == "degrade_toward" else another(key, flatten(run.config)[key])
+    changed = run.change(**{key: value})
     same = key in ("dataset", "weights")  # they enter by the digests of their contents, so that a file may move
     assert (settings_hash(changed, "digest") == settings_hash(run, "digest")) is same
     assert settings_hash(run, "digest") != settings_hash(run, "other data")
