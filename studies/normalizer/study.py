@@ -21,6 +21,7 @@ from auglik.objectives.numerics import log_softmax
 from auglik.studies.normalizer import direct as normalizer_direct
 from auglik.studies.normalizer import draws as normalizer_draws
 from auglik.studies.normalizer import rays as normalizer_rays
+from auglik.studies.normalizer import toward as normalizer_toward
 from auglik.studies.normalizer.direct import our_log_normalizer
 from auglik.studies.normalizer.references import (
     BREAKS,
@@ -225,7 +226,7 @@ def normalizer(context: Context) -> Findings:
     claims, accuracy = uniform_level(context)
     context.progress(0.3)
     claims += schedule_level(context)
-    claims += mass_claims(context)
+    claims += mass_claims(context) + normalizer_toward.claims_of(context)
     context.progress(0.4)
     drawn = normalizer_draws.sample(context.seed, 1500 if context.quick else 6000)
     draw_claims, shares = normalizer_draws.compare(drawn)
