@@ -12,6 +12,7 @@ from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
 from auglik.system.paths import check_names
+from auglik.views.couplings import INDEPENDENT
 
 MOST_RUNS = 10_000
 """Of one comparison: more are a mistake, such as a seed given as the number of seeds."""
@@ -136,6 +137,11 @@ def remarks(config: RunConfig) -> list[str]:
     found = config.objective().remarks()
     if config.view.augment == "none" and config.view.mollify == "none":
         found.append("trained without augmentation; scored on the same evaluation views as the others")
+    if config.coupling != INDEPENDENT:
+        found.append(
+            f"views of an image depend on each other ({config.coupling}): corrections of a bias that take them for"
+            " independent do not hold"
+        )
     if config.degrade_toward != UNIFORM:
         name = Path(config.degrade_toward).name
         found.append(f"labels degrade toward the distributions of their classes in {name}, not toward the uniform one")

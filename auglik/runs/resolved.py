@@ -19,6 +19,7 @@ from auglik.runs.settings import RESULT_FORMAT, RunConfig, change, get, hash_of,
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.contract import Prior, Sampler
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
+from auglik.views.couplings import COUPLINGS, INDEPENDENT, Coupling
 from auglik.views.mixing.contract import Mixing
 
 T = TypeVar("T")
@@ -30,14 +31,15 @@ class ViewDistribution(NamedTuple):
     mixing: Mixing | None
     steps: tuple[Step, ...]
     mollification: Mollification
+    coupling: Coupling | None = None
 
     @classmethod
-    def of(cls, view: ViewConfig) -> "ViewDistribution":
-        return cls(*view.augmentations(), Mollification(view.schedule()))
+    def of(cls, view: ViewConfig, coupling: str = INDEPENDENT) -> "ViewDistribution":
+        return cls(*view.augmentations(), Mollification(view.schedule()), COUPLINGS.get(coupling))
 
     def pipeline(self, shape: Shape, softening: Softening | None = None) -> Pipeline:
         """The views of images of that shape."""
-        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening=softening)
+        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening=softening, coupling=self.coupling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ def resolved(config: RunConfig) -> ResolvedRun:
         device=torch.device(given("device", config.device)),
         precision=given("precision", config.precision),
         objective=config.objective(),
-        training_views=ViewDistribution.of(config.view),
+        training_views=ViewDistribution.of(config.view, config.coupling),
         evaluation_views=ViewDistribution.of(config.evaluation.view),
         rules=tuple(parse_rules(config.soften)),
     )

@@ -28,6 +28,7 @@ from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_ty
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
+from auglik.views.couplings import COUPLINGS, INDEPENDENT
 from auglik.views.registry import canonical_augmentations
 
 C = TypeVar("C")
@@ -39,7 +40,7 @@ RESULT_FORMAT = 3
 ADDED = (
     "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
     *(item.name for item in fields(SamplingConfig)),
-    "degrade_toward",
+    "degrade_toward", "coupling",
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
@@ -88,6 +89,13 @@ class RunConfig:
         "jensen", "Aggregator by name, e.g. geometric:T=2 (see `auglik objectives`).", names=AGGREGATORS
     )
     views: int = option(4, "Views K of each image per step.", group=Group.VIEWS)
+    coupling: str = option(
+        INDEPENDENT,
+        "How views of an image depend on each other: not, or so that roles and temperatures (under sobol flips, crops"
+        " and rotations too) cover their distributions more evenly.",
+        INDEPENDENT,
+        *COUPLINGS,
+    )
     epochs: int | None = option(None, "Epochs [the data set's].", group=Group.OPTIMIZATION)
     batch_size: int = option(128, "Images per step; under --budget views, views per step.")
     budget: str = option(

@@ -116,6 +116,20 @@ class Gathered(Augmentation, Protocol):
 
 
 @runtime_checkable
+class Placed(Augmentation, Protocol):
+    """An `Augmentation` whose parameters are functions of numbers uniform on (0,1), so that views can be coupled."""
+
+    @property
+    def dimensions(self) -> int:
+        """D, the numbers that a view needs."""
+        ...
+
+    def place(self, uniforms: NDArray[np.float64], shape: Shape) -> Parameters:
+        """What `draw` gives, from numbers [N,D]: of the same distribution if these are uniform and independent."""
+        ...
+
+
+@runtime_checkable
 class Compilable(Augmentation, Protocol):
     """An `Augmentation` with kernels that can be compiled."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch_dct
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 from torch import Tensor
 
 from auglik.objectives import ROLES, Schedule
@@ -40,6 +41,12 @@ class Mollification:
         edges = np.cumsum(self.schedule.shares())[:-1]
         role = np.searchsorted(edges, generator.random(count), side="right").astype(np.uint8)
         return role, generator.beta(self.schedule.alpha, self.schedule.beta, count).astype(np.float32)
+
+    def place(self, uniforms: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The same from two numbers of each view, uniform on (0,1): [...,2]."""
+        edges = np.cumsum(self.schedule.shares())[:-1]
+        role = np.searchsorted(edges, uniforms[..., 0], side="right").astype(np.uint8)
+        return role, betaincinv(self.schedule.alpha, self.schedule.beta, uniforms[..., 1]).astype(np.float32)
 
     def decay(self, role: NDArray[np.uint8], temperature: NDArray[np.float32]) -> NDArray[np.float32]:
         """gamma of every view, from roles and temperatures of any one shape."""

@@ -1,5 +1,6 @@
 """K views of every image of a batch: drawn on the host for a whole epoch, rendered on the device step by step."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,8 +13,19 @@ from torch import Tensor
 from auglik.objectives import ROLES
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
-from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Compilable, Drawn, Gathered, Parameters, Shape
+from auglik.views.augmentation import (
+    OPERATIONS,
+    Applied,
+    Augmentation,
+    Compilable,
+    Drawn,
+    Gathered,
+    Parameters,
+    Placed,
+    Shape,
+)
 from auglik.views.augmentations.fcr import fetch, levels
+from auglik.views.couplings import Coupling
 from auglik.views.draws import Draws, Mixed, Views
 from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
@@ -58,6 +70,14 @@ class Softening:
     """A readable description."""
 
 
+class Placement(NamedTuple):
+    """Roles and temperatures of views [K,N], and the parameters of each step, view by view."""
+
+    role: NDArray[np.uint8]
+    temperature: NDArray[np.float32]
+    by_step: dict[str, list[Parameters]]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """The distribution of a view of images of one shape: mixing, augmentations in turn, mollification."""
@@ -67,6 +87,8 @@ class Pipeline:
     mollification: Mollification
     mixing: Mixing | None = None
     softening: Softening | None = None
+    coupling: Coupling | None = None
+    """How the views of an image depend on each other; None: they do not."""
     fetch: Gather = fetch
     levels: Gather = levels
     """How views are gathered; compiled runs give these through torch.compile."""
@@ -86,7 +108,8 @@ class Pipeline:
             roles += f"; t ~ Beta({schedule.alpha:g},{schedule.beta:g}), k noise {schedule.k_noise:g}"
             roles += f" blur {schedule.k_blur:g}"
         softening = [] if self.softening is None else [self.softening.text]
-        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening])
+        coupled = [] if self.coupling is None else [f"views coupled by {self.coupling!r}"]
+        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening, *coupled])
 
     def operations(self) -> set[str]:
         """The operations that can happen to a view, from a few thousand draws."""
@@ -101,21 +124,11 @@ class Pipeline:
         self, seed: int, epoch: int, views: int, count: int, device: torch.device, purpose: str = "training"
     ) -> Draws:
         """The parameters of K views of all N = `count` images, each keyed by (seed, purpose, stage, epoch, view)."""
-        mollified = [
-            self.mollification.draw(host_generator(seed, purpose, MOLLIFICATION, epoch, view), count)
-            for view in range(views)
-        ]
-        role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
+        drawn = self._independent if self.coupling is None else self._coupled
+        role, temperature, by_step = drawn(seed, epoch, views, count, purpose)
         decay = self.mollification.decay(role, temperature)
-        by_step = {
-            step.name: [
-                step.augmentation.draw(step.generator(seed, purpose, epoch, view), count, self.shape)
-                for view in range(views)
-            ]
-            for step in self.steps
-        }
         decay, weight = self._softened(decay, by_step)
-        parameters = {f"{name}.{key}": values for name, drawn in by_step.items() for key, values in stacked(drawn)}
+        parameters = {f"{name}.{key}": values for name, of in by_step.items() for key, values in stacked(of)}
         del by_step  # as large as what is stacked
         mixing = {}
         if self.mixing is not None:
@@ -131,6 +144,41 @@ class Pipeline:
             role=role, temperature=temperature, decay=decay, weight=weight, parameters=parameters, mixing=mixing,
             noise=noise,
         ).on(device)  # fmt: skip
+
+    def _independent(self, seed: int, epoch: int, views: int, count: int, purpose: str) -> "Placement":
+        mollified = [
+            self.mollification.draw(host_generator(seed, purpose, MOLLIFICATION, epoch, view), count)
+            for view in range(views)
+        ]
+        role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
+        by_step = {
+            step.name: [
+                step.augmentation.draw(step.generator(seed, purpose, epoch, view), count, self.shape)
+                for view in range(views)
+            ]
+            for step in self.steps
+        }
+        return Placement(role, temperature, by_step)
+
+    def _coupled(self, seed: int, epoch: int, views: int, count: int, purpose: str) -> "Placement":
+        """Role and temperature from coupled numbers; parameters of augmentations too, where both sides say so."""
+        assert self.coupling is not None
+        placed = [step for step in self.steps if self.coupling.whole and isinstance(step.augmentation, Placed)]
+        needed = [step.augmentation.dimensions for step in placed if isinstance(step.augmentation, Placed)]
+        uniforms = self.coupling.uniforms(seed, purpose, epoch, views, count, 2 + sum(needed))
+        role, temperature = self.mollification.place(uniforms[..., :2])
+        by_step = {step.name: list[Parameters]() for step in self.steps}
+        ends = dict(zip((step.name for step in placed), itertools.accumulate(needed, initial=2), strict=False))
+        for step in self.steps:
+            one = step.augmentation
+            for view in range(views):
+                if step.name in ends and isinstance(one, Placed):
+                    numbers = uniforms[view, :, ends[step.name] : ends[step.name] + one.dimensions]
+                    by_step[step.name].append(one.place(numbers, self.shape))
+                else:
+                    generator = step.generator(seed, purpose, epoch, view)
+                    by_step[step.name].append(one.draw(generator, count, self.shape))
+        return Placement(role, temperature, by_step)
 
     def _softened(
         self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]

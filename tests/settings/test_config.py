@@ -23,6 +23,7 @@ OTHER: dict[str, Scalar] = {
     "evaluation_mollify": "blur", "validation_fraction": 0.3, "momentum": 0.5, "compile": True, "views": 8,
     "flip": 0.25, "evaluation_flip": 0.25, "nesterov": True, "evaluation_images": 100, "warmup": 0.3,
     "clean_share": 0.7, "evaluation_clean_share": 0.7, "optimizer": "torch:RAdam", "rate_schedule": "constant",
+    "coupling": "sobol",
     "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
     "inference": "sgld", "prior": "laplace", "step_sizes": "cyclical",
 }  # fmt: skip

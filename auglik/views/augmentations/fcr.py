@@ -32,6 +32,7 @@ class FlipCropRotate:
     domain: ClassVar[Literal["levels"]] = "levels"
     gather: ClassVar[tuple[str, ...]] = ("flip", "top", "left", "cos", "sin")
     noisy: ClassVar[bool] = False
+    dimensions: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
@@ -48,10 +49,18 @@ class FlipCropRotate:
         """One view of each of `count` images: flip, top and left offsets in pixels, cos and sin of the angle."""
         flip = generator.random(count) < self.flip
         top, left = generator.integers(-self.padding, self.padding, (2, count), np.int32, endpoint=True)
-        # Here, in float64 as in torchvision: compiled code would take both of every pixel, three times as slow.
-        radians = np.deg2rad(generator.uniform(-self.degrees, self.degrees, count))
-        cos, sin = np.cos(radians).astype(np.float32), np.sin(radians).astype(np.float32)
-        return {"flip": flip, "top": top, "left": left, "cos": cos, "sin": sin}
+        return {
+            "flip": flip,
+            "top": top,
+            "left": left,
+            **_turned(generator.uniform(-self.degrees, self.degrees, count)),
+        }
+
+    def place(self, uniforms: NDArray[np.float64], shape: Shape) -> dict[str, NDArray[np.generic]]:
+        """The same from numbers [N,4]: of the flip, the two offsets and the angle."""
+        offsets = np.floor(uniforms[:, 1:3] * (2 * self.padding + 1)).astype(np.int32) - self.padding
+        turned = _turned((2 * uniforms[:, 3] - 1) * self.degrees)
+        return {"flip": uniforms[:, 0] < self.flip, "top": offsets[:, 0], "left": offsets[:, 1], **turned}
 
     def applied(self, parameters: Parameters, shape: Shape) -> Sequence[Applied]:
         """Flip (1), crop (the share of the image that left the frame) and rotation (degrees), each where it is done."""
@@ -74,6 +83,12 @@ class FlipCropRotate:
         gallery = packed(images)
         index = torch.arange(len(images), device=images.device)
         return levels(gallery, index, *(drawn.device[name] for name in self.gather))
+
+
+def _turned(degrees: NDArray[np.float64]) -> dict[str, NDArray[np.generic]]:
+    """cos and sin, in float64 as in torchvision; here, as compiled code would take both of every pixel."""
+    radians = np.deg2rad(degrees)
+    return {"cos": np.cos(radians).astype(np.float32), "sin": np.sin(radians).astype(np.float32)}
 
 
 def fetch(gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
