@@ -1,7 +1,6 @@
 """What a label degrades toward: a distribution pi_j for every class j, in place of the uniform one."""
 
 import dataclasses
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ def degrading(likelihood: Likelihood, toward: Tensor) -> Likelihood:
     if not degrades(likelihood):
         raise InputError(f"{type(likelihood).__name__} spreads no label mass over classes; smoothed does")
     check_distributions(toward)
-    return cast(Likelihood, dataclasses.replace(likelihood, toward=toward))  # type: ignore[type-var]
+    return dataclasses.replace(likelihood, toward=toward)  # type: ignore[type-var]
 
 
 def check_distributions(toward: Tensor) -> None:

@@ -91,7 +91,7 @@ def jackknife(
     At order m = 1, K L_K - (K-1)/K sum_k L without view k. Equal weights of an image's views. Nowozin 2018.
     """
     _, ratio, of_image = _views(table, weight, log_importance)
-    K, p, value = len(table), ratio * jnp.exp(table), 0.0
+    K, p, value = len(table), ratio * jnp.exp(table), jnp.zeros(table.shape[1:])
     for j in range(min(K, 5)):
         kept = jnp.array(list(itertools.combinations(range(K), K - j)))
         # Beyond the order 1 for the sums: some are of no view with importance, and what is not used must be a number.
@@ -134,7 +134,7 @@ def sumo(table: Array, weight: Array | None = None, log_importance: Array | None
     p = jnp.exp(table)
     increments = [_log_mean_of(p[:1])]
     increments += [_log_mean_of(p[: k + 1]) - _log_mean_of(p[:k]) for k in range(1, len(p))]
-    return of_image(sum(increment * k for k, increment in enumerate(increments, 1)))
+    return of_image(jnp.stack([increment * k for k, increment in enumerate(increments, 1)]).sum(0))
 
 
 def multilevel(
@@ -149,7 +149,7 @@ def multilevel(
 
     def level(n: int) -> Array:
         blocks = [_log_mean_of(p[start : start + 2**n]) for start in range(0, len(p) - 2**n + 1, 2**n)]
-        return sum(blocks) / len(blocks)
+        return jnp.stack(blocks).mean(0)
 
     levels = [level(n) for n in range(int(math.log2(len(p))) + 1)]
     return of_image(levels[0] + sum((2**n) ** power * (levels[n] - levels[n - 1]) for n in range(1, len(levels))))

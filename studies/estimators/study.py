@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 
 from auglik.studies.common.laws import Law
+from auglik.studies.estimators.budgets import budgets
 from auglik.studies.estimators.claims import (
     bias_claims,
     design_claims,
@@ -86,6 +87,9 @@ def estimators(context: Context) -> Findings:
     claims += negative_claims(shares)
     remarks.append(negative_remark(shares))
     groups["negative-share"] = shares
+    of_budgets, groups["budgets"], table = budgets(context)
+    claims += of_budgets
+    remarks.append(table)
     context.progress(1.0)
     figures = {"estimators-bias": bias_figure(groups, list(LAWS)), "estimators-rmse": error_figure(groups, list(LAWS))}
     return Findings(claims, xarray.DataTree.from_dict(groups), figures, [*remarks, *REMARKS])

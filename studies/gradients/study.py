@@ -43,6 +43,7 @@ from auglik.studies.gradients.measure import (
     torch_logit_gradients,
     torch_weights,
 )
+from auglik.studies.gradients.one_backward import one_backward, one_backward_claims, one_backward_remark
 from auglik.studies.study import Context, Findings, at_least
 from auglik.system.keys import host_generator
 
@@ -214,14 +215,19 @@ def gradients(context: Context) -> Findings:
     claims.append(at_least(text, seen.sel(likelihood="tempered") / seen.sel(likelihood="tempered-normalized"), 1.1))
     text = "noisy-dirichlet: decay of the views that its exact marginal attends to, against the mean of all views"
     claims.append(at_least(text, seen.sel(likelihood="noisy-dirichlet"), table.attrs["mean_decay"]))
+    single = one_backward(sampled, VIEWS, context, draws)
+    claims += one_backward_claims(single, draws)
     groups = {
         "aggregators": data,
+        "one-backward": single,
         "geometric-normalized": normalized_geometric(orbit, context, draws // 6),
         "likelihoods": table,
     }
     context.progress(1.0)
     figures = {"gradients-aggregators": aggregator_figure(data), "gradients-likelihoods": likelihood_figure(table)}
-    return Findings(claims, xarray.DataTree.from_dict(groups), figures, remarks(data, table))
+    return Findings(
+        claims, xarray.DataTree.from_dict(groups), figures, [*remarks(data, table), one_backward_remark(single)]
+    )
 
 
 def remarks(data: xarray.Dataset, table: xarray.Dataset) -> list[str]:
