@@ -1,8 +1,8 @@
 """Which estimator of log I at which number of forward passes: jackknives, a drawn number of views, coupled views.
 
-Beta(2,4) views, whose p is a function of one uniform number, so that views can be coupled; that is the best case, as p
-of real views depends on many numbers. Estimators of a drawn number of views cost its mean; over it their mean is that of
-the log-mean of the most views.
+Beta(2,4) views, whose p is a function of one uniform number, so that views can be coupled; the best case, as p of real
+views depends on many numbers. Estimators of a drawn number of views cost its mean; over it their mean is that of the
+log-mean of the most views.
 """
 
 from collections import defaultdict
