@@ -66,7 +66,7 @@ class Sobol:
     whole: bool = True
 
     def uniforms(self, seed: int, purpose: str, epoch: int, views: int, count: int, dimensions: int) -> Float64Array:
-        from scipy.stats import qmc  # type: ignore[attr-defined]  # takes long to import
+        from scipy.stats import qmc  # takes long to import
 
         points = qmc.Sobol(dimensions, scramble=False).random_base2((views - 1).bit_length())[:views]
         return _scrambled((points * 2.0**32).astype(np.uint32), seed, purpose, "sobol", epoch, count)
@@ -76,7 +76,7 @@ COUPLINGS: Mapping[str, Coupling] = {"stratified": Stratified(), "antithetic": A
 
 
 def _inside(words: NDArray[np.uint32]) -> Float64Array:
-    return (words + 0.5) * 2.0**-32
+    return (words.astype(np.float64) + 0.5) * 2.0**-32
 
 
 def _scrambled(points: NDArray[np.uint32], seed: int, purpose: str, name: str, epoch: int, count: int) -> Float64Array:
