@@ -116,5 +116,8 @@ def measured(name: str, views: float, values: np.ndarray) -> dict[str, float | s
 
 def remark(rows: list[dict[str, float | str]]) -> str:
     """The whole table on one line."""
-    cells = ["{estimator} at {cost:.2f}: {bias:+.4f} ± {bias_error:.4f}, {deviation:.3f}".format(**row) for row in rows]
+    cells = []
+    for row in rows:
+        cost, bias, error, deviation = (float(row[key]) for key in ("cost", "bias", "bias_error", "deviation"))
+        cells.append(f"{row['estimator']} at {cost:.2f}: {bias:+.4f} ± {error:.4f}, {deviation:.3f}")
     return f"{LAW.title} views, bias and standard deviation in nats at a mean number of views: {'; '.join(cells)}."

@@ -65,13 +65,13 @@ def one_backward(orbit: Orbit, views: Sequence[int], context: Context, draws: in
             norms[row, place] = np.linalg.norm(whole.mean(0))
             for key, value in values.items():
                 columns[key][row, place] = value
-    dims, K = ("aggregator", "views"), np.array(views)
+    dims, counts = ("aggregator", "views"), np.array(views)
     data = xarray.Dataset(
         {key: (dims, value) for key, value in columns.items()}, {"aggregator": list(NAMES), "views": list(views)}
     )
     for key, variance in (("signal_to_noise", "variance"), ("one_signal_to_noise", "one_variance")):
         data[key] = (dims, norms / np.sqrt(columns[variance]))
-    data["cost"], data["one_cost"] = ("views", 3 * K), ("views", K + 3)
+    data["cost"], data["one_cost"] = ("views", 3 * counts), ("views", counts + 3)
     # Noise falls with the images of a step: what counts is variance times cost.
     data["efficiency"] = data.variance * data.cost / (data.one_variance * data.one_cost)
     data.attrs["meaning"] = (

@@ -57,8 +57,8 @@ def test_a_wrong_sign_in_the_uniform_normalizer_is_named(
     """f (1 - d rho) for f (1 + d rho), in value and gradient."""
     right = numerics.logarithmic_means
 
-    def broken(log_f: Tensor) -> tuple[Tensor, Tensor]:
-        means, slopes = right(log_f)
+    def broken(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        means, slopes = right(log_f, log_g)
         return 2 * log_f.exp() - means, log_f.exp() * 2 - slopes
 
     monkeypatch.setattr(numerics, "logarithmic_means", broken)
@@ -73,7 +73,7 @@ def test_a_wrong_sign_in_its_gradient_alone_is_named(
     rerun: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = numerics.logarithmic_means
-    monkeypatch.setattr(numerics, "logarithmic_means", lambda log_f: (right(log_f)[0], -right(log_f)[1]))
+    monkeypatch.setattr(numerics, "logarithmic_means", lambda *logs: (right(*logs)[0], -right(*logs)[1]))
     texts = rerun()
     assert any(text.startswith("log Z (uniform level), C = 2, float64: gradient, against scipy") for text in texts)
     assert all("gradient" in text for text in texts)
@@ -83,7 +83,7 @@ def test_a_normalizer_that_is_added_fails_the_density(
     rerun: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = uniform.log_normalizer
-    monkeypatch.setattr(uniform, "log_normalizer", lambda log_f: -right(log_f))
+    monkeypatch.setattr(uniform, "log_normalizer", lambda *given: -right(*given))
     texts = rerun()
     assert "smoothed-normalized: integrates to one over labels and levels" in texts
     assert any(text.startswith("smoothed-normalized: share of label") for text in texts)
@@ -95,8 +95,8 @@ def test_a_wrong_sign_in_the_schedule_s_normalizer_is_named(
 ) -> None:
     right = scheduled.log_normalizer_under
 
-    def broken(measure: tuple[Tensor, Tensor], log_f: Tensor) -> Tensor:
-        return right((-measure[0], measure[1]), log_f)
+    def broken(measure: tuple[Tensor, Tensor], log_f: Tensor, toward: Tensor | None = None) -> Tensor:
+        return right((-measure[0], measure[1]), log_f, toward)
 
     monkeypatch.setattr(scheduled, "log_normalizer_under", broken)
     monkeypatch.setattr(module, "log_normalizer_under", broken)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy.stats import beta, binomtest, chisquare, kstest, uniform  # type: ignore[attr-defined]
 
 from auglik.objectives import Schedule
 from auglik.runs.resolve import training_pipeline
@@ -33,13 +33,13 @@ def test_every_view_keeps_its_distribution(name: str) -> None:
     for view in range(8):
         parameters = {key: values[view] for key, values in draws.parameters.items()}
         counts = np.bincount(draws.role[view], minlength=4)
-        assert stats.chisquare(counts, np.array(shares) * IMAGES).pvalue > 1e-4
-        assert stats.kstest(draws.temperature[view], stats.beta(0.7, 1.5).cdf).pvalue > 1e-4
-        assert stats.binomtest(int(parameters["fcr.flip"].sum()), IMAGES, 0.3).pvalue > 1e-4
+        assert chisquare(counts, np.array(shares) * IMAGES).pvalue > 1e-4
+        assert kstest(draws.temperature[view], beta(0.7, 1.5).cdf).pvalue > 1e-4
+        assert binomtest(int(parameters["fcr.flip"].sum()), IMAGES, 0.3).pvalue > 1e-4
         for side in ("top", "left"):
-            assert stats.chisquare(np.bincount(parameters[f"fcr.{side}"] + 2, minlength=5)).pvalue > 1e-4
+            assert chisquare(np.bincount(parameters[f"fcr.{side}"] + 2, minlength=5)).pvalue > 1e-4
         degrees = np.degrees(np.arctan2(parameters["fcr.sin"], parameters["fcr.cos"]))
-        assert stats.kstest(degrees, stats.uniform(-15, 30).cdf).pvalue > 1e-4
+        assert kstest(degrees, uniform(-15, 30).cdf).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("name", COUPLINGS)
@@ -52,7 +52,7 @@ def test_within_a_view_numbers_are_independent(name: str) -> None:
         correlation = np.corrcoef(view.T) - np.eye(6)
         assert np.abs(correlation).max() < 5 / math.sqrt(20_000)
         table = np.histogram2d(view[:, 0], view[:, 1], bins=4, range=[[0, 1], [0, 1]])[0]
-        assert stats.chisquare(table.ravel()).pvalue > 1e-4
+        assert chisquare(table.ravel()).pvalue > 1e-4
         lagged = np.corrcoef(view[:-1, 0], view[1:, 0])[0, 1]  # images do not depend on each other
         assert abs(lagged) < 5 / math.sqrt(20_000)
 
