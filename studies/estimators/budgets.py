@@ -120,4 +120,4 @@ def remark(rows: list[dict[str, float | str]]) -> str:
     for row in rows:
         cost, bias, error, deviation = (float(row[key]) for key in ("cost", "bias", "bias_error", "deviation"))
         cells.append(f"{row['estimator']} at {cost:.2f}: {bias:+.4f} ± {error:.4f}, {deviation:.3f}")
-    return f"{LAW.title} views, bias and standard deviation in nats at a mean number of views: {'; '.join(cells)}."
+    return f"{LAW.title}: bias and standard deviation in nats at a mean number of views: {'; '.join(cells)}."
