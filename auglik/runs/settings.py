@@ -37,6 +37,7 @@ RESULT_FORMAT = 3
 ADDED = (
     "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
     *(item.name for item in fields(SamplingConfig)),
+    "batch_norm",
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
@@ -159,6 +160,9 @@ class RunConfig:
     )
     deterministic: bool = option(
         False, "On CUDA, use only kernels that give the same numbers every time, even if slower; CPU runs do anyway."
+    )
+    batch_norm: str = option(
+        "global", "Batch-norm statistics if processes share a step: of all of it or of each share.", "global", "local"
     )
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(

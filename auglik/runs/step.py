@@ -1,20 +1,25 @@
 """One training step: views of a batch, forward through network and objective, backward, and the optimizer."""
 
+import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.objectives import Objective
+from auglik.networks.batch_norm import over_processes
+from auglik.networks.randomness import draw_part
+from auglik.objectives import InputError, Objective
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import TrainingData, initial_network, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.langevin import Langevin
 from auglik.system.devices import autocast
 from auglik.system.keys import stream_key
-from auglik.views import Draws, Pipeline
+from auglik.system.processes import ONE, Part, Processes
+from auglik.views import Draws, Pipeline, Shape
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """Logits [K,B,C], decay [K,B], labels [B] or [B,C] and weight [K,B] -> the mean loss, 0-d."""
@@ -29,10 +34,16 @@ class Learner(NamedTuple):
     pipeline: Pipeline
     forward: Callable[[Tensor], Tensor]
     loss_of: Loss
+    images: int
+    """In a step, over all processes."""
+    processes: Processes = ONE
 
 
 class Taken(NamedTuple):
-    """The results of a step: its loss, 0-d and detached, logits [K,B,C], labels [B] and the objective's arguments."""
+    """The results of a step: its loss, 0-d and detached, logits [K,B,C], labels [B] and the objective's arguments.
+
+    The loss is that of the whole step; B are the images of this process.
+    """
 
     loss: Tensor
     logits: Tensor
@@ -62,20 +73,44 @@ def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimize
     )
 
 
-def begin(run: ResolvedRun, data: TrainingData) -> Learner:
-    """The learner of a run before its first step."""
+def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> Learner:
+    """The learner of a run before its first step. Raises InputError for a step of fewer images than processes."""
     gallery, _ = data.training
     objective, pipeline = run.objective.to(run.device), training_pipeline(run, gallery.shape, data.classes)
-    network = make_network(run, gallery.channels, data.classes)
+    network, images = make_network(run, gallery.channels, data.classes), lengths(run, len(gallery)).images
+    if processes.count > 1:
+        processes.agreed(lambda: share_steps(network, run, images, processes))
     optimizer = make_optimizer(run, network)
     learner = Learner(
         objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
         loss_of=objective.loss if run.sampler is None else loss_with_prior(run, objective),
+        images=images, processes=processes,
     )  # fmt: skip
+    all_used = processes.count == 1 or uses_all(network, gallery.shape, run.device)
     if not run.config.compile:
-        return learner
-    forward, loss_of = torch.compile(network), torch.compile(learner.loss_of)
+        return learner._replace(forward=processes.parallel(network, all_used))
+    compiled = cast(nn.Module, torch.compile(network))
+    forward, loss_of = processes.parallel(compiled, all_used), torch.compile(learner.loss_of)
     return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
+
+
+def uses_all(network: nn.Module, shape: Shape, device: torch.device) -> bool:
+    """Whether every parameter has a gradient, as the network sees black images."""
+    probe = copy.deepcopy(network).eval()
+    probe(torch.zeros(2, *shape, device=device)).sum().backward()
+    return all(parameter.grad is not None for parameter in probe.parameters() if parameter.requires_grad)
+
+
+def share_steps(network: nn.Module, run: ResolvedRun, images: int, processes: Processes) -> None:
+    """Makes the network see its part of a step's images as it would in the whole step."""
+    if images < processes.count:
+        raise InputError(f"expected an image of a step for each of {processes.count} processes, got {images}")
+    if run.sampler is not None:
+        raise InputError("expected one process for a run that samples a chain, got several: start it alone")
+    own = processes.part(images)
+    draw_part(network, Part(own.start, own.stop, images))
+    if run.config.batch_norm == "global":
+        over_processes(network)
 
 
 def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
@@ -99,7 +134,7 @@ def take_step(
     targets: Tensor | None,
     rate: float,
 ) -> Taken:
-    """One step at learning rate `rate` on the images in `batch` [B].
+    """One step at learning rate `rate` on the images in `batch` [B], those of this process.
 
     `targets` [C,C] are the soft labels of the classes if they are learned.
     """
@@ -109,15 +144,16 @@ def take_step(
     if targets is not None:
         labels = targets[hard_labels]
     weight = views.weight
+    processes, part = learner.processes, len(batch)
     if weight is not None and run.config.broadcast_weights:
-        weight = weight.mean().expand_as(weight)
+        weight = processes.mean(processes.weighted(weight.mean(), part, learner.images)).expand_as(weight)
 
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
     with autocast(run.device, run.precision):
         logits = learner.forward(views.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-    logits = logits.unflatten(0, (run.config.views, len(batch)))
-    loss = learner.loss_of(logits, views.decay, labels, weight)
+    logits = logits.unflatten(0, (run.config.views, part))
+    loss = processes.weighted(learner.loss_of(logits, views.decay, labels, weight), part, learner.images)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     clipped, clip = None, run.config.optimization.gradient_clip
@@ -125,7 +161,7 @@ def take_step(
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
     return Taken(
-        loss=loss.detach(),
+        loss=processes.mean(loss.detach()),
         logits=logits,
         hard_labels=hard_labels,
         arguments=(logits, views.decay, labels, weight),

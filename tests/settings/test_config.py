@@ -24,6 +24,7 @@ OTHER: dict[str, Scalar] = {
     "clean_share": 0.7, "evaluation_clean_share": 0.7, "optimizer": "torch:RAdam", "rate_schedule": "constant",
     "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
     "inference": "sgld", "prior": "laplace", "step_sizes": "cyclical",
+    "batch_norm": "local",
 }  # fmt: skip
 
 
