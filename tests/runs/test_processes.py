@@ -24,13 +24,14 @@ from torch import nn
 from auglik import InputError
 from auglik.experiments.engines import local
 from auglik.networks.randomness import Dropout, draw_part
+from auglik.robustness import RobustnessConfig, Score, evaluate_robustness, open_suite
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs import step
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.results import Results, finished
 from auglik.runs.run import execute
 from auglik.system.launched import STARTED
-from auglik.system.processes import ONE, Part, Processes, check_device, joined
+from auglik.system.processes import ONE, AgreedError, Part, Processes, check_device, joined
 from auglik.system.stop import Interrupted, StopRequest
 from tests import tiny
 
@@ -84,7 +85,10 @@ class Said(NamedTuple):
     results: dict[str, Results]
     stopped: str
     diverged: str
+    refused: str
     """The messages with which runs ended."""
+    scores: list[Score]
+    """Of the first run under conditions."""
 
 
 def in_float64(patch: pytest.MonkeyPatch) -> None:
@@ -111,6 +115,16 @@ def train(folder: Path, name: str, stop: StopRequest | None = None, processes: P
     return execute(replace(job, scored=name not in FAMILIES), stop, processes=processes)
 
 
+def missing(here: bool) -> None:
+    if here:
+        raise InputError("no such folder")
+
+
+def robust(folder: Path, processes: Processes = ONE) -> list[Score]:
+    config = RobustnessConfig(images=70, corruptions="none", mollified=False)
+    return evaluate_robustness(folder / "small-cnn", open_suite("digits", Path("data"), config), processes=processes)
+
+
 def work(rank: int, count: int, port: int, folder: Path, resumed: Path | None) -> None:
     """The body of process `rank`, which reads and writes below a folder of its own, or does not."""
     torch.set_num_threads(1)
@@ -130,7 +144,10 @@ def work(rank: int, count: int, port: int, folder: Path, resumed: Path | None) -
             results[RESUMED] = train(own, RESUMED, processes=processes)
         with pytest.raises(NonFiniteLossError) as diverged:
             train(own, "diverges", processes=processes)
-    said = Said(results, str(stopped.value), str(diverged.value))
+        with pytest.raises(AgreedError) as refused:
+            processes.agreed(lambda: missing(rank == 1))
+        scores = robust(folder, processes)
+    said = Said(results, str(stopped.value), str(diverged.value), str(refused.value), scores)
     folder.with_name(f"{folder.name} said {rank}").write_bytes(pickle.dumps(said))
 
 
@@ -177,7 +194,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     with pytest.MonkeyPatch.context() as patch, started(2, folders[2]) as pair:
         in_float64(patch)
         alone = {name: train(folders[1], name) for name in kinds(1)}
-        said = {1: [Said(alone, "", "")], 2: pair()}
+        said = {1: [Said(alone, "", "", "", robust(folders[1]))], 2: pair()}
         with started(3, folders[3], folders[2] / STOPPED) as three:
             shutil.copytree(folders[2] / STOPPED, folders[1] / RESUMED)
             alone[RESUMED] = train(folders[1], RESUMED)
@@ -237,6 +254,20 @@ def test_local_statistics_are_others(runs: Runs) -> None:
 @pytest.mark.parametrize("count", [2, 3])
 def test_all_processes_stop_at_one_step_where_one_is_asked_to(runs: Runs, count: int) -> None:
     assert {said.stopped for said in runs.said[count]} == {"stopped after step 8 of 20"}
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_all_processes_raise_what_one_of_them_finds_wrong(runs: Runs, count: int) -> None:
+    assert {said.refused for said in runs.said[count]} == {"process 1: no such folder"}
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_all_processes_find_the_scores_under_conditions_that_one_does(runs: Runs, count: int) -> None:
+    (expected,) = (said.scores for said in runs.said[1])
+    first, *others = (said.scores for said in runs.said[count])
+    assert others == [first] * (count - 1)
+    assert [score.condition for score in first] == [score.condition for score in expected]
+    assert [score.nll for score in first] == pytest.approx([score.nll for score in expected], rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 3])
