@@ -38,7 +38,8 @@ SAME_COST = (
     "seed", "split_seed", "likelihood", "aggregator", "epochs", "learning_rate", "warmup", "momentum", "nesterov",
     "weight_decay", "rate_schedule", "gradient_clip", "average", "compile",
     "clean_share", "alpha", "beta", "k_noise", "k_blur", "soften_into", "compose",
-    "online_labels", "evaluation_seed", "evaluation_images",
+    "online_labels", "prior", "posterior_temperature", "likelihood_temperature", "step_sizes", "draws",
+    "evaluation_seed", "evaluation_images",
 )  # fmt: skip
 """Settings in which runs of one kind may differ: next to the network they cost little."""
 
@@ -154,7 +155,8 @@ def time_of(job: Job, rates: Rates, test_images: int) -> Time:
     if not job.scored:
         return Time(training, 0.0)
     scored = min(test_images, scoring.images or test_images)
-    return Time(training, rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
+    members = job.config.sampling.draws if run.sampler is not None else 1
+    return Time(training, members * rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
 
 
 def rates_of(job: Job, clock: Clock) -> Rates:

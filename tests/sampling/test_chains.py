@@ -101,6 +101,10 @@ def test_a_chain_leaves_the_optimizer_open_and_reads_its_settings_again() -> Non
         ({"average": 0.9}, "average: expected none with sghmc"),
         ({"online_labels": 0.5}, "online_labels: expected 1 with sghmc, got 0.5"),
         ({"posterior_temperature": 0.0}, "posterior_temperature: expected a number > 0, got 0.0"),
+        (
+            {"inference": "sgd", "draws": 20, "prior": "laplace"},
+            "prior: expected none with sgd, got laplace: it belongs to",
+        ),
         ({"draws": 0}, "draws: expected an integer >= 1, got 0"),
     ],
 )
