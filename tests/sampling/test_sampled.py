@@ -86,7 +86,7 @@ def test_kept_chains_are_examined_alike(output: Path, collected: Collected, tmp_
 
 
 def test_the_command_says_first_that_chains_fail(tmp_path: Path) -> None:
-    options = tiny.options(**CHAIN | {"output": tmp_path / "out"})
+    options = tiny.options(**CHAIN | {"epochs": 10, "output": tmp_path / "out"})
     found = CliRunner().invoke(auglik, ["sample", *options, "--chains", "2", "--jobs", "1"])
     assert found.exit_code == 0, found.output
     lines = [line for line in found.output.splitlines() if not line.startswith(("sampling:", "warning"))]
