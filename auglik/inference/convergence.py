@@ -84,12 +84,12 @@ def diagnose(
     draws: Mapping[str, npt.NDArray[np.float64]], diverging: npt.NDArray[np.bool_] | npt.NDArray[np.float64]
 ) -> Diagnostics:
     """Of draws [chain,draw,...] of every quantity that was sampled, and of transitions [chain,draw,...]."""
-    columns: list[list[Float64Array]] = []
+    columns: list[tuple[npt.NDArray[np.generic], ...]] = []
     for values in draws.values():
         rows = np.moveaxis(np.asarray(values, float).reshape(*values.shape[:2], -1), 2, 0)
         for some in np.array_split(rows, 1 + len(rows) // TOGETHER):
-            columns.append([*statistics(some), ~np.isnan(some).all((1, 2))])
-    found = worst(*map(np.concatenate, zip(*columns, strict=True)))
+            columns.append((*statistics(some), ~np.isnan(some).all((1, 2))))
+    found = worst(*(np.concatenate(column) for column in zip(*columns, strict=True)))
     chains, count, *others = diverging.shape
     return Diagnostics(
         r_hat=found.r_hat,
@@ -109,7 +109,8 @@ def statistics(draws: Float64Array) -> tuple[Float64Array, Float64Array, Float64
     """
     half = draws.shape[2] // 2
     if half < 2:
-        return (np.full(len(draws), np.nan),) * 3
+        nothing = np.full(len(draws), np.nan)
+        return nothing, nothing, nothing
 
     def split(x: npt.NDArray[np.generic]) -> Float64Array:
         return np.concatenate([x[..., :half], x[..., -half:]], 1).astype(float)
@@ -119,10 +120,8 @@ def statistics(draws: Float64Array) -> tuple[Float64Array, Float64Array, Float64
     with np.errstate(invalid="ignore", divide="ignore"):
         folded = _normal_scores(np.abs(halves - np.median(halves, (1, 2), keepdims=True)))
         limits = np.quantile(draws, TAILS, (1, 2), keepdims=True)
-        found = np.stack([
-            np.fmax(_r_hat(bulk), _r_hat(folded)), _effective(bulk),
-            np.minimum(*(_effective(split(draws <= limit)) for limit in limits)),
-        ])  # fmt: skip
+        low, high = (_effective(split(draws <= limit)) for limit in limits)
+        found = np.stack([np.fmax(_r_hat(bulk), _r_hat(folded)), _effective(bulk), np.minimum(low, high)])
     found[:, np.isnan(draws).any((1, 2))] = np.nan
     return found[0], found[1], found[2]
 
