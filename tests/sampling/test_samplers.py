@@ -121,7 +121,7 @@ def test_a_posterior_without_data_is_the_prior(text: str) -> None:
         optimizer.step()
         if step >= 500 and step % 20 == 0:
             kept.append(theta.detach().numpy().copy())
-    reference = scipy.stats.t(3, scale=0.5) if text.startswith("student") else scipy.stats.laplace(scale=0.5)
+    reference = scipy.stats.t(3, scale=0.5) if text.startswith("student") else scipy.stats.laplace(scale=0.5)  # type: ignore[attr-defined]
     draws = np.array(kept)
     for share in (0.2, 0.5, 0.8):
         below = (draws < reference.ppf(share)).astype(float)
@@ -129,11 +129,11 @@ def test_a_posterior_without_data_is_the_prior(text: str) -> None:
 
 
 DENSITIES = {
-    "gaussian:scale=0.7": scipy.stats.norm(scale=0.7),
-    "laplace:scale=0.7": scipy.stats.laplace(scale=0.7),
-    "student-t:df=4,scale=0.7": scipy.stats.t(4, scale=0.7),
-    "dirclip:scale=0.7": scipy.stats.norm(scale=0.7),
-    "confidence:scale=0.7": scipy.stats.norm(scale=0.7),
+    "gaussian:scale=0.7": scipy.stats.norm(scale=0.7),  # type: ignore[attr-defined]
+    "laplace:scale=0.7": scipy.stats.laplace(scale=0.7),  # type: ignore[attr-defined]
+    "student-t:df=4,scale=0.7": scipy.stats.t(4, scale=0.7),  # type: ignore[attr-defined]
+    "dirclip:scale=0.7": scipy.stats.norm(scale=0.7),  # type: ignore[attr-defined]
+    "confidence:scale=0.7": scipy.stats.norm(scale=0.7),  # type: ignore[attr-defined]
 }
 
 
