@@ -20,7 +20,12 @@ from benchmarks.timing import machine
 
 SETTINGS = ("--epochs", "5", "--seeds", "2", "--device", "cpu", "--no-report")
 AT_A_TIME = 2
-OPTIONS = {"local": (), "ray": ("--engine-options", "address=local"), "slurm": ()}
+OPTIONS = {
+    "local": (),
+    "ray": ("--engine", "ray", "--engine-options", "address=local"),
+    "slurm": ("--engine", "slurm"),
+    "slurm, nine runs a task": ("--engine", "slurm", "--engine-options", "runs_per_task=9"),
+}
 
 
 class Taken(NamedTuple):
@@ -42,7 +47,7 @@ def compared(engine: str) -> Taken:
     """One comparison. Raises CalledProcessError if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "results"
-        command = ["compare", *SETTINGS, "--jobs", str(AT_A_TIME), "--engine", engine, *OPTIONS[engine]]
+        command = ["compare", *SETTINGS, "--jobs", str(AT_A_TIME), *OPTIONS[engine]]
         began = time.time()
         subprocess.run(
             [sys.executable, "-m", "auglik", *command, "--output", str(output)], check=True, capture_output=True
@@ -70,13 +75,13 @@ def main() -> None:
             taken[engine].append(one)
             load = f"load {os.getloadavg()[0]:.1f}"
             print(
-                f"{engine:<6} {one.whole:6.1f} s; start-up {one.start_up:5.1f} s; a run {one.run:5.2f} s, of which"
+                f"{engine:<24} {one.whole:6.1f} s; start-up {one.start_up:5.1f} s; a run {one.run:5.2f} s, of which"
                 f" {one.own:5.2f} s its own and {one.overhead:5.2f} s overhead; {load}",
                 flush=True,
             )
     for engine, rounds in taken.items():
         overheads = [one.overhead for one in rounds]
-        print(f"{engine:<6} overhead a run, median of {len(rounds)}: {statistics.median(overheads):.2f} s")
+        print(f"{engine:<24} overhead a run, median of {len(rounds)}: {statistics.median(overheads):.2f} s")
 
 
 if __name__ == "__main__":

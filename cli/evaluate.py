@@ -1,6 +1,7 @@
 """`auglik evaluate`: scores finished runs again from their checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import rich_click as click
@@ -9,8 +10,10 @@ from auglik.cli.errors import one_line_errors
 from auglik.cli.options import data_dir_option, options
 from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
+from auglik.experiments.engines.together import Together, together
 from auglik.objectives import InputError
-from auglik.runs.resolved import resolved
+from auglik.runs.evaluation import Evaluation
+from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.run import CONFIG, evaluate_again, load_run, threads_of_finished
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
@@ -18,6 +21,8 @@ from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
 from auglik.system.process import process_state
+from auglik.system.processes import Processes
+from auglik.system.stop import StopRequest
 
 EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 
@@ -45,7 +50,14 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
 
     The runs' own files stay untouched.
     """
-    changes = {key: value for key, value in command_line.items() if value is not None}
+    with together() as engine:
+        changes = {key: value for key, value in command_line.items() if value is not None}
+        _evaluate(engine, folders, data_dir, output, changes)
+
+
+def _evaluate(
+    engine: Together, folders: Sequence[Path], data_dir: Path, output: Path | None, changes: Mapping[str, object]
+) -> None:
     for folder in folders:
         check_local(folder)
         if not (folder / CONFIG).is_file():
@@ -56,9 +68,9 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
         trained = load_run(folder)
         asked = change(trained.config, changes)
         run = resolved(change(asked, {"device": str(choose_device(asked.device))}))
-        state = process_state(threads_of_finished(folder), run.device, deterministic=run.config.deterministic)
-        with state:
-            scored = evaluate_again(folder, trained, run, data_dir)
+        scored = engine.call(
+            partial(again, folder, trained, run, data_dir, engine.threads(threads_of_finished(folder)))
+        )
         click.echo(f"{folder}")
         summarize(scored.scores)
         if output is not None:
@@ -68,6 +80,21 @@ def evaluate(folders: tuple[Path, ...], data_dir: Path, output: Path | None, **c
             write_npz(target / "predictions.npz", **scored.arrays)
             write_json(target / "evaluation.json", {**scored.scores, **evaluation})
             click.echo(f"wrote {target}")
+
+
+def again(
+    folder: Path,
+    trained: ResolvedRun,
+    run: ResolvedRun,
+    data_dir: Path,
+    threads: int,
+    *,
+    stop: StopRequest,
+    processes: Processes,
+) -> Evaluation:
+    """`evaluate_again` in one of the processes, on that many threads; it does not stop early."""
+    with process_state(threads, run.device, deterministic=run.config.deterministic):
+        return evaluate_again(folder, trained, run, data_dir, processes)
 
 
 def target_of(output: Path, folder: Path) -> Path:

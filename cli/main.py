@@ -1,13 +1,16 @@
 """The `auglik` command."""
 
 import io
+import os
 import sys
+from pathlib import Path
 
 import rich_click as click
 
 from auglik.cli.deferred import Deferred
 from auglik.cli.streams import READER_LEFT, closed, one_line_warnings
 from auglik.settings.groups import Group
+from auglik.system.launched import follows, launched
 from auglik.version import __version__
 
 HELP = click.RichHelpConfiguration(
@@ -19,6 +22,10 @@ HELP = click.RichHelpConfiguration(
 )
 
 
+SHARED = ("train", "evaluate", "robustness")
+"""Commands that several processes of torchrun execute together."""
+
+
 class Program(click.RichGroup):
     """Leaves errors to `run`: rich-click would frame them, and exit on a broken pipe."""
 
@@ -27,8 +34,14 @@ class Program(click.RichGroup):
 
 @click.group(cls=Program, context_settings={"rich_help_config": HELP})
 @click.version_option(__version__, prog_name="auglik")
-def auglik() -> None:
+@click.pass_context
+def auglik(context: click.Context) -> None:
     """Which likelihood should a classifier be trained with when its inputs are augmented?"""
+    if launched() is not None and context.invoked_subcommand not in SHARED:
+        raise click.UsageError(
+            f"torchrun started several processes, which share {', '.join(SHARED)}, not {context.invoked_subcommand}:"
+            " start it alone; runs of a comparison are spread by --engine or by several such commands"
+        )
 
 
 COMMANDS = (
@@ -59,6 +72,8 @@ def main() -> None:
     one_line_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
+    if follows():
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
     try:
         status = run()
     except BrokenPipeError:  # as an error was told
@@ -75,6 +90,8 @@ def run() -> int:
     except click.UsageError as error:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
             error.show()
+            return error.exit_code
+        if follows():
             return error.exit_code
         where = error.ctx.command_path if error.ctx is not None else "auglik"
         click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache, partial
 from pathlib import Path
 
 import rich_click as click
@@ -14,6 +15,7 @@ from auglik.cli.progress import bar
 from auglik.cli.streams import whoever_reads
 from auglik.experiments.differences import plural
 from auglik.experiments.engines.held import LOOK
+from auglik.experiments.engines.together import Together, together
 from auglik.objectives import InputError
 from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
 from auglik.robustness.evaluate import measured_before, read_run
@@ -28,7 +30,9 @@ from auglik.system.devices import choose_device
 from auglik.system.notices import say_once
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
 from auglik.system.process import process_state
+from auglik.system.processes import Processes
 from auglik.system.progress import Progress, part_of
+from auglik.system.stop import StopRequest
 
 
 @click.command()
@@ -43,7 +47,12 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     Each run's scores go to robustness.csv in its folder; runs that already have it are skipped. Data sets without a
     published -C set get one, made once and kept in the data folder. Several such commands at once share the runs.
     """
-    config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
+    with together() as engine:
+        config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
+        _robustness(engine, folder, data_dir, config, device)
+
+
+def _robustness(engine: Together, folder: Path, data_dir: Path, config: RobustnessConfig, device: str | None) -> None:
     if device is not None:
         choose_device(device)
     failed: list[str] = []
@@ -58,7 +67,8 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
             tell(1.0)
     before = [run for run, dataset in datasets.items() if has_scores(run, suites[dataset])]
     with whoever_reads(), bar("scoring") as tell:
-        scores = score_all(datasets, suites, device, tell, failed)
+        scored = partial(score, data_dir=data_dir, config=config, device=device)
+        scores = score_all(engine, scored, datasets, suites, tell, failed)
     if scores:
         click.echo(table(by_cell(scores)))
     for message in failed:
@@ -116,13 +126,14 @@ def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
 
 
 def score_all(
+    engine: Together,
+    scored: partial[list[Score]],
     datasets: Mapping[Path, str],
     suites: Mapping[str, Suite],
-    device: str | None,
     tell: Progress,
     failed: list[str],
 ) -> dict[Path, list[Score]]:
-    """The scores of every run; a run's error goes to `failed`, and the others continue.
+    """The scores of every run by `scored`; a run's error goes to `failed`, and the others continue.
 
     Runs that another command works in come last: their scores are taken, or they are scored once it is gone.
     """
@@ -132,11 +143,10 @@ def score_all(
         run = left.pop(0)
         suite, done = suites[datasets[run]], len(datasets) - len(left) - 1
         try:
-            with (
-                nullcontext() if has_scores(run, suite) else claimed(run),
-                process_state(threads_of_finished(run), choose_device(device) if device else read_run(run)[0].device),
-            ):
-                scores[run] = evaluate_robustness(run, suite, device, part_of(tell, done, len(datasets)))
+            with nullcontext() if has_scores(run, suite) else claimed(run):
+                work = partial(scored, run, datasets[run], engine.threads(threads_of_finished(run)))
+                here = partial(work, suite=suite, progress=part_of(tell, done, len(datasets)))
+                scores[run] = engine.call(work, here=here)
         except ClaimedError as error:
             say_once(f"{error}: it is waited for, and scored should that end before it")
             left.append(run)
@@ -149,6 +159,39 @@ def score_all(
         held = 0
         tell((done + 1) / len(datasets))
     return {run: scores[run] for run in datasets if run in scores}
+
+
+def score(
+    run: Path,
+    dataset: str,
+    threads: int,
+    *,
+    data_dir: Path,
+    config: RobustnessConfig,
+    device: str | None,
+    stop: StopRequest,
+    processes: Processes,
+    suite: Suite | None = None,
+    progress: Progress = lambda share: None,
+) -> list[Score]:
+    """`evaluate_robustness` in one of the processes, on that many threads; it does not stop early."""
+    same = processes.agreed(lambda: suite or opened_suite(dataset, data_dir, config))
+    found = processes.shared(lambda: same.measured)
+    processes.agreed(lambda: check_suite(same, found))
+    with process_state(threads, choose_device(device) if device else read_run(run)[0].device):
+        return evaluate_robustness(run, same, device, progress, processes)
+
+
+@cache
+def opened_suite(dataset: str, data_dir: Path, config: RobustnessConfig) -> Suite:
+    """The conditions, opened once in each of the other processes: the first one has made those that had to be made."""
+    return open_suite(dataset, data_dir, config)
+
+
+def check_suite(suite: Suite, measured: Mapping[str, object]) -> None:
+    """Raises InputError for other conditions than those of the first process."""
+    if suite.measured != measured:
+        raise InputError("expected the test images and corruptions of the first process, got others")
 
 
 def by_cell(scores: Mapping[Path, Sequence[Score]]) -> dict[str, list[Sequence[Score]]]:

@@ -12,7 +12,7 @@ from auglik.cli.options import config_options, given, options, run_config, say_c
 from auglik.cli.progress import shown
 from auglik.data import absent_line
 from auglik.experiments.cells import Cell, folder_name, plan
-from auglik.experiments.engines.local import Local
+from auglik.experiments.engines.together import Together, together
 from auglik.experiments.plan import Place, carry_out, make_plan
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
@@ -35,7 +35,11 @@ from auglik.system.stop import stop_on_signals
 @one_line_errors
 def train(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
     """Trains and scores one run, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/."""
-    values = given(config_file, command_line) | {"resume": not restart}
+    with together() as engine:
+        _train(engine, given(config_file, command_line) | {"resume": not restart}, print_config, resume, restart)
+
+
+def _train(engine: Together, values: dict[str, object], print_config: bool, resume: bool, restart: bool) -> None:
     place = take(values, Place)
     config = run_config(values)
     if print_config:
@@ -52,7 +56,7 @@ def train(config_file: Path | None, print_config: bool, resume: bool, restart: b
     facts = planned.facts[config.dataset]
     click.echo(f"views: {training_pipeline(job.run, facts.shape(), facts.classes).describe()}")
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
-        (outcome,) = carry_out(planned, Local(1), stop, progress, lambda outcome: None)
+        (outcome,) = carry_out(planned, engine, stop, progress, lambda outcome: None)
     if outcome.interrupted:
         click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
         raise SystemExit(128 + (stop.signal or 0))

@@ -12,12 +12,13 @@ os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Every worker, and a hundred processes that tests begin, import the same sources: compiled once, not each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 
 import hypothesis
 import numpy as np
 import pytest
 import torch
+
+sys.dont_write_bytecode = False
 
 # Small tensors gain nothing from more threads, and sums then do not depend on the machine's number of cores.
 torch.set_num_threads(1)

@@ -130,7 +130,7 @@ def test_installed_it_runs_in_its_own_checkout_and_beside_files_of_names_that_ru
         (hostile / f"{name}.py").write_text("raise RuntimeError('not ours')\n")
     (tmp_path / "auglik").write_text("from auglik.cli.main import main\nif __name__ == '__main__':\n    main()\n")
     for number, folder in enumerate((ROOT, hostile)):
-        arguments = ["compare", *options(epochs=1), "--likelihood", "smoothed", "--seeds", "2", "--jobs", "2"]
+        arguments = ["compare", *options(epochs=1), "--likelihood", "smoothed", "--seeds", "1", "--jobs", "2"]
         where = ["--no-report", "--output", str(tmp_path / str(number))]
         found = subprocess.run(
             [installed, tmp_path / "auglik", *arguments, *where],

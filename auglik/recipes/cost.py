@@ -22,7 +22,7 @@ from auglik.runs.resolve import TrainingData, load_training, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
 from auglik.runs.settings import flatten
-from auglik.runs.step import Learner, Part, begin, take_step
+from auglik.runs.step import Batch, Learner, begin, take_step
 from auglik.system.keys import host_generator
 
 FIRST_VIEWS = 16
@@ -38,7 +38,8 @@ SAME_COST = (
     "seed", "split_seed", "likelihood", "aggregator", "epochs", "learning_rate", "warmup", "momentum", "nesterov",
     "weight_decay", "rate_schedule", "gradient_clip", "average", "compile",
     "clean_share", "alpha", "beta", "k_noise", "k_blur", "soften_into", "compose",
-    "online_labels", "evaluation_seed", "evaluation_images",
+    "online_labels", "prior", "posterior_temperature", "likelihood_temperature", "step_sizes", "draws",
+    "evaluation_seed", "evaluation_images",
 )  # fmt: skip
 """Settings in which runs of one kind may differ: next to the network they cost little."""
 
@@ -154,7 +155,8 @@ def time_of(job: Job, rates: Rates, test_images: int) -> Time:
     if not job.scored:
         return Time(training, 0.0)
     scored = min(test_images, scoring.images or test_images)
-    return Time(training, rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
+    members = job.config.sampling.draws if run.sampler is not None else 1
+    return Time(training, members * rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
 
 
 def rates_of(job: Job, clock: Clock) -> Rates:
@@ -181,7 +183,7 @@ def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clo
     def step(images: int) -> float:
         batch = order[:images]
         learner.pipeline.announce(data.training.gallery, draws, [batch])
-        return timed(lambda: float(take_step(learner, run, data, [Part(draws, batch)], None, 0.0).loss), clock)[0]
+        return timed(lambda: float(take_step(learner, run, data, [Batch(draws, batch)], None, 0.0).loss), clock)[0]
 
     images, took = grown(step, min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B, B)
     return seconds, took * B / images

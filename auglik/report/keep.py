@@ -16,7 +16,7 @@ from auglik.runs.run import CONFIG
 from auglik.scoring.conditions import MEASURED, SCORES
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays
-from auglik.system.files import copy, ensure_writable, write_npz
+from auglik.system.files import copy, ensure_writable, write_compressed_npz
 from auglik.system.progress import Progress
 
 COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED)
@@ -55,8 +55,8 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
         if (folder / name).is_file():
             copy(folder / name, output / name)
     places = [run.folder.relative_to(folder) for run in runs]
-    sizes = (sum(_bytes(root / place) for place in places) for root in (output, folder))
-    return Kept(len(runs), *sizes, tuple(collected.warnings))
+    after, before = (sum(_bytes(root / place) for place in places) for root in (output, folder))
+    return Kept(len(runs), after, before, tuple(collected.warnings))
 
 
 def _keep_run(run: Run, output: Path) -> None:
@@ -69,20 +69,21 @@ def _keep_run(run: Run, output: Path) -> None:
         if (run.folder / name).is_file():
             copy(run.folder / name, output / name)
     chain = run.chain._asdict() if run.chain is not None else {}
-    write_npz(output / PREDICTIONS, compressed=True, **_halved(run.predictions), **chain)
+    write_compressed_npz(output / PREDICTIONS, **_halved(run.predictions), **chain)
     copy(run.folder / RESULTS, output / RESULTS)
 
 
 def _halved(predictions: Predictions) -> dict[str, NDArray[np.generic]]:
     """Floats as float16, those below its least as that; labels and indices as the shortest integers that hold them."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    for name, array in predictions._asdict().items():
+    for name in Predictions._fields:
+        array: NDArray[np.generic] = getattr(predictions, name)
         if name in DIGESTS:
-            arrays |= as_arrays({name: array})
+            arrays |= as_arrays({name: str(array)})
         elif array.dtype.kind == "f":
             arrays[name] = np.where(np.isfinite(array), np.maximum(array, LEAST), array).astype(np.float16)
         else:
-            arrays[name] = array.astype(np.min_scalar_type(array.max(initial=0)))
+            arrays[name] = array.astype(np.min_scalar_type(int(array.max(initial=0))))
     return arrays
 
 

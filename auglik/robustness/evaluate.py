@@ -25,13 +25,18 @@ from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.scoring.conditions import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.system.devices import choose_device
+from auglik.system.processes import ONE, Processes, check_device
 from auglik.system.progress import Progress
 from auglik.version import __version__
 from auglik.views import Gallery
 
 
 def evaluate_robustness(
-    folder: Path, suite: Suite, device: str | None = None, progress: Progress = lambda share: None
+    folder: Path,
+    suite: Suite,
+    device: str | None = None,
+    progress: Progress = lambda share: None,
+    processes: Processes = ONE,
 ) -> list[Score]:
     """The scores of the finished run in `folder` under every condition of the suite, and their means.
 
@@ -40,23 +45,41 @@ def evaluate_robustness(
     the run's. Raises InputError for an unfinished run, a checkpoint that does not belong to it, one of data other than
     the suite's, and damaged files.
     """
+    before = processes.shared(lambda: _measured_of_run(folder, suite))
+    if before is not None:
+        return before
+    began = time.monotonic()
+    run, trained, network = processes.agreed(lambda: _trained(folder, suite, device, processes))
+    scores = network_scores(run, network, trained.mean, trained.std, suite, progress, processes)
+    if processes.first:
+        seconds = time.monotonic() - began
+        measured = {**suite.measured, "settings": trained.settings, "seconds": seconds, "auglik": __version__}
+        write_scores(folder, scores, measured)
+    return scores
+
+
+def _measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
+    """`measured_before`, of a run that is this suite's."""
     run, settings = read_run(folder)
     if settings_hash(run, suite.training_digest) != settings:
         raise InputError(
             f"{folder}: expected a run of this version on its data set, got different training images"
             " or a run of another version: retrain it"
         )
-    if (before := measured_before(folder, suite)) is not None:
-        return before
-    began = time.monotonic()
+    return measured_before(folder, suite)
+
+
+def _trained(
+    folder: Path, suite: Suite, device: str | None, processes: Processes
+) -> tuple[ResolvedRun, Checkpoint, nn.Module]:
+    """The finished run in `folder` on the device that it is scored on, its checkpoint, and its network."""
+    run, settings = read_run(folder)
     trained = checkpoints.load(folder / checkpoints.NAME, settings)
     if trained.class_names and trained.class_names != suite.class_names:
         raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
     run = run.change(device=str(_usable(folder, run, device)))
-    scores = network_scores(run, trained_network(run, trained, suite), trained.mean, trained.std, suite, progress)
-    measured = {**suite.measured, "settings": settings, "seconds": time.monotonic() - began, "auglik": __version__}
-    write_scores(folder, scores, measured)
-    return scores
+    check_device(processes, run.device)
+    return run, trained, trained_network(run, trained, suite)
 
 
 def _usable(folder: Path, run: ResolvedRun, asked: str | None) -> torch.device:
@@ -99,11 +122,12 @@ def network_scores(
     std: list[float],
     suite: Suite,
     progress: Progress = lambda share: None,
+    processes: Processes = ONE,
 ) -> list[Score]:
     """The scores of a network that was trained on images of these channel statistics; conditions first, then means."""
     device, (c, H, W) = run.device, suite.shape
     standardize = Gallery.pack(np.zeros((1, c, 1, 1), np.uint8), mean, std, device).standardize
-    looked = predicted(predictor(run, network), standardize, suite.conditions, device, batch_size(H, W))
+    looked = predicted(predictor(run, network), standardize, suite.conditions, device, batch_size(H, W), processes)
     scores = list(_scored_meanwhile(looked, suite, progress))
     clean = scores[0]
     found = means(score for score in scores if score.kind in ("corruption", "occlusion", "mollified"))

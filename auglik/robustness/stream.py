@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.runs.evaluation import CLEAN_BATCH, Predict
+from auglik.runs.evaluation import CLEAN_BATCH, Predict, batches_of
 from auglik.system.devices import send
+from auglik.system.processes import ONE, Processes
 
 T = TypeVar("T")
 
@@ -61,20 +62,24 @@ def predicted(
     conditions: Iterable[Condition],
     device: torch.device,
     size: int,
+    processes: Processes = ONE,
 ) -> Iterator[tuple[Condition, Tensor]]:
-    """Every condition with the log-probabilities [N,C] of its images, `size` of them at a time."""
+    """Every condition with the log-probabilities [N,C] of its images, `size` of them at a time in each process."""
     parts: list[Tensor] = []
-    for condition, start, levels in prefetched(_chunks(conditions, device, size)):
+    for condition, batch, start, levels in prefetched(_chunks(conditions, device, size, processes)):
         images = standardize(levels.permute(0, 3, 1, 2))
-        parts.append(predict(condition.change(images, start) if condition.change else images))
-        if start + size >= len(condition.labels):
+        seen = predict(condition.change(images, start) if condition.change else images)
+        parts.append(processes.gathered(seen, len(batch)))
+        if batch[-1] + 1 == len(condition.labels):
             yield condition, torch.cat(parts)
             parts = []
 
 
 def _chunks(
-    conditions: Iterable[Condition], device: torch.device, size: int
-) -> Iterator[tuple[Condition, int, Tensor]]:
+    conditions: Iterable[Condition], device: torch.device, size: int, processes: Processes
+) -> Iterator[tuple[Condition, NDArray[np.int64], int, Tensor]]:
+    """The images of all processes, the first of this one, and those of this one."""
     for condition in conditions:
-        for start in range(0, len(condition.labels), size):
-            yield condition, start, send(condition.read(slice(start, start + size)), device)
+        for batch, own in batches_of(len(condition.labels), size, processes):
+            start = int(own[0])
+            yield condition, batch, start, send(condition.read(slice(start, start + len(own))), device)

@@ -18,6 +18,7 @@ from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.chain import members
 from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.system.devices import autocast
+from auglik.system.processes import ONE, Processes
 from auglik.system.progress import Progress
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 
@@ -55,17 +56,19 @@ def evaluate(
     test: Split,
     indices: NDArray[np.int64],
     progress: Progress = lambda share: None,
+    processes: Processes = ONE,
 ) -> Evaluation:
     """Scores a trained network on the test images, which have the positions `indices` [N] in the whole test set.
 
     clean_*: the clean predictive. folded_*: a few test views folded as the objective predicts. mollified_*: every
     test image under a few mollified views, each a separate prediction. marginal_*: log of the mean of the
-    categorical likelihood over the M evaluation views.
+    categorical likelihood over the M evaluation views. With several `processes` each predicts its share of the
+    images, and all get the same scores.
     """
     aggregator, evaluation = run.objective.aggregator, run.config.evaluation
     M, F = evaluation.views, evaluation.folded_views
     predict, labels = predictor(run, network), test.labels.cpu().numpy()
-    clean = host(clean_log_probabilities(predict, test.gallery))
+    clean = host(clean_log_probabilities(predict, test.gallery, processes))
     augmented = look_at_views(
         predict,
         test,
@@ -75,6 +78,7 @@ def evaluate(
         M,
         lambda log_p: aggregator.predictive(log_p[:F]).log_softmax(-1),
         lambda share: progress(share * M / (M + F)),
+        processes,
     )
     mollified = look_at_views(
         predict,
@@ -85,6 +89,7 @@ def evaluate(
         F,
         lambda log_p: log_p,
         lambda share: progress((M + share * F) / (M + F)),
+        processes,
     )
     folded, each_view = host(augmented.kept), host(mollified.kept)
     marginal = marginal_log_likelihood(host(augmented.at_label))
@@ -113,14 +118,17 @@ def evaluate(
     return Evaluation(found, arrays, views_digest)
 
 
-def on_validation(run: ResolvedRun, network: nn.Module, data: TrainingData) -> dict[str, NDArray[np.generic]]:
+def on_validation(
+    run: ResolvedRun, network: nn.Module, data: TrainingData, processes: Processes = ONE
+) -> dict[str, NDArray[np.generic]]:
     """Log-probabilities [V,C], labels and positions in the training part [V] of the clean validation images.
 
     V = 0 if none were held out.
     """
     gallery, labels = data.validation
     empty = np.empty((0, data.classes), np.float32)
-    predicted = host(clean_log_probabilities(predictor(run, network), gallery)) if len(labels) else empty
+    predict = predictor(run, network)
+    predicted = host(clean_log_probabilities(predict, gallery, processes)) if len(labels) else empty
     return {
         "validation_log_probabilities": predicted,
         "validation_labels": labels.cpu().numpy(),
@@ -157,18 +165,29 @@ def predictor(run: ResolvedRun, network: nn.Module) -> Predict:
     return predict
 
 
-def draw_log_likelihoods(run: ResolvedRun, network: nn.Module, test: Split) -> NDArray[np.float32]:
+def draw_log_likelihoods(
+    run: ResolvedRun, network: nn.Module, test: Split, processes: Processes
+) -> NDArray[np.float32]:
     """The log-probability of every clean test image's label under every draw of a chain [S,N]."""
-    found = [clean_log_probabilities(predictor(run, member), test.gallery) for member in members(network)]
+    found = [clean_log_probabilities(predictor(run, member), test.gallery, processes) for member in members(network)]
     return host(torch.stack(found).gather(2, test.labels[None, :, None].expand(len(found), -1, 1))[..., 0])
 
 
-def clean_log_probabilities(predict: Predict, gallery: Gallery) -> Tensor:
+def clean_log_probabilities(predict: Predict, gallery: Gallery, processes: Processes = ONE) -> Tensor:
     """[N,C] of all images of a gallery, without augmentation."""
-    size, positions = clean_batch(gallery), np.arange(len(gallery))
-    batches = [positions[start : start + size] for start in range(0, len(gallery), size)]
-    gallery.announce(batches)
-    return torch.cat([predict(gallery.clean(slice(batch[0], batch[-1] + 1))) for batch in batches])
+    batches = batches_of(len(gallery), clean_batch(gallery), processes)
+    gallery.announce(own for _, own in batches)
+    return torch.cat(
+        [processes.gathered(predict(gallery.clean(slice(own[0], own[-1] + 1))), len(batch)) for batch, own in batches]
+    )
+
+
+def batches_of(images: int, size: int, processes: Processes) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """All images in turn, `size` at a time in each process, and what this one takes of each batch: one at the least."""
+    positions, size = np.arange(images), size * processes.count
+    batches = [positions[start : start + size] for start in range(0, images, size)]
+    parts = [batch[processes.part(len(batch))] for batch in batches]
+    return [(batch, own if len(own) else batch[-1:]) for batch, own in zip(batches, parts, strict=True)]
 
 
 def look_at_views(
@@ -180,24 +199,25 @@ def look_at_views(
     views: int,
     keep: Reduce,
     progress: Progress,
+    processes: Processes,
 ) -> Seen:
     """M = `views` evaluation views of every test image: one draw, keyed by the evaluation's seed alone.
 
     `keep` reduces the log-probabilities of a batch, so that those of all views and images are never held.
     """
-    N, device, size = len(test.labels), test.labels.device, view_batch(test.gallery)
+    N, device = len(test.labels), test.labels.device
     draws = pipeline.draw(seed, epoch, views, N, device, purpose="evaluation")
     at_label: list[Tensor] = []
     kept: Tensor | None = None
-    positions = np.arange(N)
-    batches = [positions[start : start + size] for start in range(0, N, size)]
-    pipeline.announce(test.gallery, draws, batches)
-    for batch in batches:
-        images = pipeline.render(test.gallery, draws, batch).images
-        log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(batch)))
-        labels = test.labels[batch[0] : batch[-1] + 1]
-        at_label.append(log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0])
-        reduced = keep(log_p)
+    batches = batches_of(N, view_batch(test.gallery), processes)
+    pipeline.announce(test.gallery, draws, (own for _, own in batches))
+    for batch, own in batches:
+        images = pipeline.render(test.gallery, draws, own).images
+        log_p = predict(images.flatten(0, 1)).unflatten(0, (views, len(own)))
+        labels = test.labels[own[0] : own[-1] + 1]
+        of_labels = log_p.gather(2, labels[None, :, None].expand(views, -1, -1))[..., 0]
+        at_label.append(processes.gathered(of_labels, len(batch), 1))
+        reduced = processes.gathered(keep(log_p), len(batch), -2)
         if kept is None:
             kept = reduced.new_empty((*reduced.shape[:-2], N, reduced.shape[-1]))
         kept[..., batch[0] : batch[-1] + 1, :] = reduced

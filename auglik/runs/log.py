@@ -17,16 +17,21 @@ METRICS_FILE = "metrics.jsonl"
 class Log:
     """Appends to metrics.jsonl in `folder`, after its first `epochs` lines; what a killed run wrote later is dropped.
 
-    Raises InputError if TensorBoard is requested but not installed.
+    Without `writes` it does nothing. Raises InputError if TensorBoard is requested but not installed.
     """
 
-    def __init__(self, folder: Path, epochs: int, tensorboard: bool) -> None:
-        self._path = folder / METRICS_FILE
+    def __init__(self, folder: Path, epochs: int, tensorboard: bool, writes: bool = True) -> None:
+        self._path, self._writes = folder / METRICS_FILE, writes
+        self._writer: SummaryWriter | None = None
+        if not writes:
+            return
         kept = self._path.read_text().splitlines(keepends=True)[:epochs] if self._path.exists() else []
         atomic_write(self._path, lambda file: file.writelines(line.encode() for line in kept))
-        self._writer: SummaryWriter | None = _writer(folder / "tensorboard", epochs) if tensorboard else None
+        self._writer = _writer(folder / "tensorboard", epochs) if tensorboard else None
 
     def write(self, line: Mapping[str, float]) -> None:
+        if not self._writes:
+            return
         append_line(self._path, json_text(dict(line)))
         if self._writer is not None:
             for name, value in line.items():

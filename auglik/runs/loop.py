@@ -16,6 +16,7 @@ from auglik.runs.checkpoint import Checkpoint, Keeper
 from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.chain import Chain
+from auglik.system.processes import ONE, Processes
 from auglik.system.stop import Interrupted, StopRequest
 
 INTERVAL = 20
@@ -76,8 +77,9 @@ class Loop:
         stop: StopRequest | None,
         average: Average | None = None,
         chain: Chain | None = None,
+        processes: Processes = ONE,
     ) -> None:
-        """Continues from `resume` if given."""
+        """Continues from `resume` if given. With several processes all call this, and the first one saves."""
         self.lengths = lengths(run, len(data.training.labels))
         self.first_step, self.digests, self.last_epoch = 0, [""] * (views + 1), dict[str, float]()
         meters = torch.tensor([*(0.0 for _ in sums), -1.0], dtype=torch.float64)
@@ -97,6 +99,7 @@ class Loop:
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
         self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
         self._settings, self._stop, self._average, self._chain = settings, stop, average, chain
+        self._processes = processes
         self._began, self._keeper, self._stopping = time.monotonic(), Keeper(folder), False
 
     def chain(self, batches: NDArray[np.int64], views: list[str]) -> None:
@@ -130,11 +133,14 @@ class Loop:
 
     def save_due(self, done: int) -> bool:
         """Whether the run ends here, is asked to stop, or is due for a checkpoint; call it once per step."""
-        self._stopping = bool(self._stop) and done < self.lengths.steps
-        return done == self.lengths.steps or self._stopping or self._keeper.due()
+        asked, due = self._processes.largest(bool(self._stop), self._processes.first and self._keeper.due())
+        self._stopping = bool(asked) and done < self.lengths.steps
+        return done == self.lengths.steps or self._stopping or bool(due)
 
     def save(self, done: int, online_labels: dict[str, Tensor]) -> None:
         """Writes the checkpoint; call it once every loss is known to be finite."""
+        if not self._processes.first:
+            return
         state = Checkpoint(
             settings=self._settings,
             step=done,

@@ -114,8 +114,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
-    if sampled:
-        config.sampling.check_beside(config.optimization, config.online_labels)
+    config.sampling.check_beside(config.optimization, config.online_labels)
     shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)
     if config.compile:

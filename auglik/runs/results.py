@@ -44,6 +44,8 @@ class Results:
     settings: str
     """The hash of all settings and the training data."""
     threads: int
+    processes: int | None = None
+    """Over which a step's images were shared; None for one."""
     device: str
     versions: Mapping[str, str]
     own_code: Mapping[str, str] | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from auglik.data import (
     Arrays,
@@ -35,8 +36,8 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Evaluation, draw_log_likelihoods, evaluate, on_validation
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
-from auglik.runs.resolve import check_evaluation, load_training, on_device, training_pipeline
-from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.resolve import Split, TrainingData, check_evaluation, load_training, on_device, training_pipeline
+from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.step import make_network
@@ -46,6 +47,7 @@ from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.system.notices import say_once
+from auglik.system.processes import ONE, Processes, check_device
 from auglik.system.records import to_json
 from auglik.system.stop import Interrupted, StopRequest
 from auglik.version import __version__
@@ -81,31 +83,31 @@ class Job:
 
 
 def execute(
-    job: Job, stop: StopRequest | None = None, progress: Callable[[float], None] = lambda share: None
+    job: Job,
+    stop: StopRequest | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+    processes: Processes = ONE,
 ) -> Results:
     """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does.
 
-    It uses torch's current threads and records them: an engine sets them to `threads_of` the job.
+    It uses torch's current threads and records them: an engine sets them to `threads_of` the job. With several
+    `processes`, each of which executes the job, only the first one reads and writes the run's folder.
     """
-    own = code_digests(own_code(flatten(job.config)))
-    if job.code is not None and own != job.code:
-        edited = ", ".join(name for name in own if own[name] != job.code.get(name))
-        raise InputError(f"{edited}: the code has been edited since the run was planned: restart")
-    ensure_writable(job.folder)
-    resume = find_checkpoint(job)
+    own = processes.agreed(lambda: _checked_code(job, processes))
+    resume = processes.shared(lambda: begin_in_folder(job))
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
-    data = load_training(run, source)
-    write_toml(job.folder / CONFIG, flatten(config))
+    expected = processes.shared(versions)
+    data = processes.agreed(lambda: _checked_data(job, source, processes, expected))
     training = training_share(run, len(data.training.labels))
     trained = train(
         run, data, job.settings, job.folder,
         tensorboard=job.tensorboard, resume=resume, stop=stop,
-        progress=lambda share: progress(share * training),
+        progress=lambda share: progress(share * training), processes=processes,
     )  # fmt: skip
     began = time.monotonic()
 
     def scoring(share: float) -> None:
-        if stop:
+        if processes.any(bool(stop)):
             raise Interrupted("stopped while scoring; the trained network is in the checkpoint")
         progress(training + (1 - training) * share)
 
@@ -113,16 +115,17 @@ def execute(
     digests: dict[str, str] = {}
     tested = absent = None
     if job.scored:
-        test, indices = test_images(run, source)
+        test, indices = processes.agreed(lambda: test_images(run, source))
         split = on_device(test, data.mean, data.std, run.device)
-        scored = evaluate(run, trained.network, split, indices, scoring)
-        validation = on_validation(run, trained.network, data)
+        scored = evaluate(run, trained.network, split, indices, scoring, processes)
+        validation = on_validation(run, trained.network, data, processes)
         chain: dict[str, NDArray[np.generic]] = {}
         if trained.temperatures is not None:
-            drawn = draw_log_likelihoods(run, trained.network, split)
+            drawn = draw_log_likelihoods(run, trained.network, split, processes)
             chain = {DRAW_LOG_LIKELIHOODS: drawn, TEMPERATURES: trained.temperatures.numpy()}
         digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
-        write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **chain, **as_arrays(digests))
+        if processes.first:
+            write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **chain, **as_arrays(digests))
         scores, tested = scored.scores, len(test.labels)
         absent = tuple(absent_classes(data.class_names, test.labels))
     count = lengths(run, len(data.training.labels))
@@ -151,11 +154,13 @@ def execute(
         pipeline=training_pipeline(run, data.training.gallery.shape, data.classes).describe(),
         settings=job.settings,
         threads=torch.get_num_threads(),
+        processes=processes.count if processes.count > 1 else None,
         device=device_name(run.device),
         versions=versions(),
         own_code=own or None,
     )
-    write_json(job.folder / RESULTS, to_json(results))
+    if processes.first:
+        write_json(job.folder / RESULTS, to_json(results))
     return results
 
 
@@ -174,6 +179,34 @@ def training_share(run: ResolvedRun, images: int) -> float:
     scored = config.evaluation.images or images // 5
     training = 3 * count.steps * count.images * config.views
     return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
+
+
+def _checked_code(job: Job, processes: Processes) -> Mapping[str, str]:
+    """The digests of the user's own code. Raises InputError if it was edited since, or for a GPU that is not there."""
+    own = code_digests(own_code(flatten(job.config)))
+    if job.code is not None and own != job.code:
+        edited = ", ".join(name for name in own if own[name] != job.code.get(name))
+        raise InputError(f"{edited}: the code has been edited since the run was planned: restart")
+    check_device(processes, job.run.device)
+    return own
+
+
+def _checked_data(job: Job, source: Source, processes: Processes, expected: Mapping[str, str]) -> TrainingData:
+    """The run's data. Raises InputError where the first process has others, or `expected` versions of libraries."""
+    if not processes.first:
+        if (got := versions()) != expected:
+            raise InputError(f"expected {dict(expected)}, as in the first process, got {got}")
+        if settings_hash(job.run, digest(opened(source, "train"))) != job.settings:
+            raise InputError(f"{source.name}: expected the training images of the first process, got others")
+    return load_training(job.run, source)
+
+
+def begin_in_folder(job: Job) -> Checkpoint | None:
+    """Writes the settings, and gives the checkpoint to go on from as `find_checkpoint` does."""
+    ensure_writable(job.folder)
+    found = find_checkpoint(job)
+    write_toml(job.folder / CONFIG, flatten(job.config))
+    return found
 
 
 def find_checkpoint(job: Job) -> Checkpoint | None:
@@ -201,7 +234,9 @@ def load_run(folder: Path) -> ResolvedRun:
     return resolved(change(RunConfig(), read_toml(folder / CONFIG)))
 
 
-def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path) -> Evaluation:
+def evaluate_again(
+    folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path, processes: Processes = ONE
+) -> Evaluation:
     """Scores the finished run in `folder` again from its checkpoint, under the evaluation settings of `run`.
 
     `run` may name a different data set than `trained`; if it is the same, the test images must be those that the run
@@ -209,6 +244,15 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
     not, if the run is not finished, if its checkpoint is missing or damaged, and for images with other channels.
     With the run's own number of threads, `threads_of_finished`, it reproduces the run's scores.
     """
+    network, split, indices = processes.agreed(lambda: _trained_and_tested(folder, trained, run, data_dir, processes))
+    return evaluate(run, network, split, indices, processes=processes)
+
+
+def _trained_and_tested(
+    folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path, processes: Processes
+) -> tuple[nn.Module, Split, NDArray[np.int64]]:
+    """The network of the run in `folder`, the test images that `run` names and their positions in the test set."""
+    check_device(processes, run.device)
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder} holds an unfinished run: finish it first")
@@ -232,7 +276,7 @@ def evaluate_again(folder: Path, trained: ResolvedRun, run: ResolvedRun, data_di
         say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(run, Shape(c, H, W))
     network = found.load_into(make_network(run, c, classes))
-    return evaluate(run, network, on_device(test, found.mean, found.std, run.device), indices)
+    return network, on_device(test, found.mean, found.std, run.device), indices
 
 
 def versions() -> dict[str, str]:

@@ -36,11 +36,9 @@ C = TypeVar("C")
 RESULT_FORMAT = 3
 """Increased whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
-
 ADDED = (
     "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
-    *(item.name for item in fields(SamplingConfig)),
-    "degrade_toward", "coupling",
+    "batch_norm", "degrade_toward", "coupling", *(item.name for item in fields(SamplingConfig)),
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
@@ -116,6 +114,7 @@ class RunConfig:
     deterministic: bool = option(
         False, "On CUDA, use only kernels that give the same numbers every time, even if slower; CPU runs do anyway."
     )
+    batch_norm: str = option("global", "Batch norm over a step, or a process's share of it.", "global", "local")
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(
         "none",

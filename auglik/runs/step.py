@@ -1,20 +1,26 @@
 """One training step: views of a batch, forward through network and objective, backward, and the optimizer."""
 
+import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.objectives import Objective
+from auglik.networks.batch_norm import over_processes
+from auglik.networks.randomness import draw_part
+from auglik.objectives import InputError, Objective
+from auglik.objectives.view_counts import DrawsViews
+from auglik.runs.loop import lengths
 from auglik.runs.resolve import TrainingData, initial_network, training_objective, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.langevin import Langevin
 from auglik.system.devices import autocast
 from auglik.system.keys import stream_key
-from auglik.views import Draws, Pipeline
+from auglik.system.processes import ONE, Part, Processes
+from auglik.views import Draws, Pipeline, Shape
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """Logits [K,B,C], decay [K,B], labels [B] or [B,C] and weight [K,B] -> the mean loss, 0-d."""
@@ -29,20 +35,23 @@ class Learner(NamedTuple):
     pipeline: Pipeline
     forward: Callable[[Tensor], Tensor]
     loss_of: Loss
+    images: int
+    """In a step, over all processes."""
+    processes: Processes = ONE
 
 
-class Part(NamedTuple):
+class Batch(NamedTuple):
     """Images of a step that have the same number of views: what was drawn for these views, and the images [B]."""
 
     draws: Draws
     images: NDArray[np.int64]
 
 
-def parts_of(draws: Draws, batch: NDArray[np.int64], counts: NDArray[np.int64] | None) -> list[Part]:
+def parts_of(draws: Draws, batch: NDArray[np.int64], counts: NDArray[np.int64] | None) -> list[Batch]:
     """The images of a batch by their number of views, `counts` [N] of all images; None: all have all views."""
     if counts is None:
-        return [Part(draws, batch)]
-    return [Part(draws.first(int(K)), batch[counts[batch] == K]) for K in np.unique(counts[batch])]
+        return [Batch(draws, batch)]
+    return [Batch(draws.first(int(K)), batch[counts[batch] == K]) for K in np.unique(counts[batch])]
 
 
 class Arguments(NamedTuple):
@@ -55,7 +64,10 @@ class Arguments(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """The results of a step: its loss, 0-d and detached, and by part the class of each image [B] and the arguments."""
+    """The results of a step: its loss, 0-d and detached, and by part the class of each image [B] and the arguments.
+
+    The loss is that of the whole step; the images are those of this process, in parts of one number of views.
+    """
 
     loss: Tensor
     hard_labels: list[Tensor]
@@ -83,20 +95,47 @@ def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimize
     )
 
 
-def begin(run: ResolvedRun, data: TrainingData) -> Learner:
-    """The learner of a run before its first step."""
+def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> Learner:
+    """The learner of a run before its first step. Raises InputError for a step of fewer images than processes."""
     gallery, _ = data.training
     objective, pipeline = training_objective(run), training_pipeline(run, gallery.shape, data.classes)
-    network = make_network(run, gallery.channels, data.classes)
+    network, images = make_network(run, gallery.channels, data.classes), lengths(run, len(gallery)).images
+    if processes.count > 1:
+        if isinstance(objective.aggregator, DrawsViews):
+            name = type(objective.aggregator).__name__
+            raise InputError(f"{name} draws the number of views of each image: expected one process, got more")
+        processes.agreed(lambda: share_steps(network, run, images, processes))
     optimizer = make_optimizer(run, network)
     learner = Learner(
         objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
         loss_of=objective.loss if run.sampler is None else loss_with_prior(run, objective),
+        images=images, processes=processes,
     )  # fmt: skip
+    all_used = processes.count == 1 or uses_all(network, gallery.shape, run.device)
     if not run.config.compile:
-        return learner
-    forward, loss_of = torch.compile(network), torch.compile(learner.loss_of)
+        return learner._replace(forward=processes.parallel(network, all_used))
+    compiled = cast(nn.Module, torch.compile(network))
+    forward, loss_of = processes.parallel(compiled, all_used), torch.compile(learner.loss_of)
     return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
+
+
+def uses_all(network: nn.Module, shape: Shape, device: torch.device) -> bool:
+    """Whether every parameter has a gradient, as the network sees black images."""
+    probe = copy.deepcopy(network).eval()
+    probe(torch.zeros(2, *shape, device=device)).sum().backward()
+    return all(parameter.grad is not None for parameter in probe.parameters() if parameter.requires_grad)
+
+
+def share_steps(network: nn.Module, run: ResolvedRun, images: int, processes: Processes) -> None:
+    """Makes the network see its part of a step's images as it would in the whole step."""
+    if images < processes.count:
+        raise InputError(f"expected an image of a step for each of {processes.count} processes, got {images}")
+    if run.sampler is not None:
+        raise InputError("expected one process for a run that samples a chain, got several: start it alone")
+    own = processes.part(images)
+    draw_part(network, Part(own.start, own.stop, images))
+    if run.config.batch_norm == "global":
+        over_processes(network)
 
 
 def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
@@ -112,15 +151,16 @@ def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
 
 
 def take_step(
-    learner: Learner, run: ResolvedRun, data: TrainingData, parts: list[Part], targets: Tensor | None, rate: float
+    learner: Learner, run: ResolvedRun, data: TrainingData, parts: list[Batch], targets: Tensor | None, rate: float
 ) -> Taken:
-    """One step at learning rate `rate` on a batch, by the number of views of its images; one forward sees all views.
+    """One step at learning rate `rate` on images of this process, by their number of views; one forward sees all views.
 
     `targets` [C,C] are the soft labels of the classes if they are learned.
     """
     gallery, all_labels = data.training
     rendered = [learner.pipeline.render(gallery, part.draws, part.images) for part in parts]
     hard_labels = [views.labels(all_labels, data.classes) for views in rendered]
+    processes, mine = learner.processes, sum(len(part.images) for part in parts)
 
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
@@ -132,18 +172,19 @@ def take_step(
     for views, hard, logits in zip(rendered, hard_labels, every.split([len(one) for one in flat]), strict=True):
         weight = views.weight
         if weight is not None and run.config.broadcast_weights:
-            weight = weight.mean().expand_as(weight)
+            weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
         labels = hard if targets is None else targets[hard]
         arguments.append(Arguments(logits.unflatten(0, views.decay.shape), views.decay, labels, weight))
     losses = [learner.loss_of(*one) for one in arguments]
     loss = losses[0]
     if len(parts) > 1:
-        shares = [len(part.images) / sum(len(part.images) for part in parts) for part in parts]
+        shares = [len(part.images) / mine for part in parts]
         loss = torch.stack([value * share for value, share in zip(losses, shares, strict=True)]).sum()
+    loss = processes.weighted(loss, mine, learner.images)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     clipped, clip = None, run.config.optimization.gradient_clip
     if clip is not None:
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
-    return Taken(loss=loss.detach(), hard_labels=hard_labels, arguments=arguments, clipped=clipped)
+    return Taken(loss=processes.mean(loss.detach()), hard_labels=hard_labels, arguments=arguments, clipped=clipped)

@@ -30,6 +30,7 @@ from auglik.scoring.label_entropy import mean_degraded_entropy, mean_label_entro
 from auglik.scoring.metrics import error, nll
 from auglik.system.devices import autocast
 from auglik.system.keys import host_generator
+from auglik.system.processes import ONE, Processes
 from auglik.system.stop import StopRequest
 from auglik.views import Draws, Gallery, Pipeline
 
@@ -60,17 +61,19 @@ def train(
     resume: Checkpoint | None = None,
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    processes: Processes = ONE,
 ) -> Trained:
     """Trains one run, writing metrics.jsonl and checkpoint.pt into `folder`.
 
-    `resume` is the checkpoint to continue from; `progress` is called with the share of steps done.
+    `resume` is the checkpoint to continue from; `progress` is called with the share of steps done. With several
+    `processes` each takes its share of every step's images, and the first one writes.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
     config, device = run.config, run.device
     gallery, all_labels = data.training
     N, K = len(all_labels), config.views
 
-    learner = begin(run, data)
+    learner = begin(run, data, processes)
     objective, network, optimizer, pipeline = learner[:4]
     online = None
     if config.online_labels < 1:
@@ -85,28 +88,30 @@ def train(
     loop = Loop(
         run, data, network, optimizer, ("loss", "negative_share", *clipping), K,
         settings=settings, folder=folder, resume=resume, stop=stop, average=average,
-        chain=chain,
+        chain=chain, processes=processes,
     )  # fmt: skip
     B, steps_per_pass, steps_per_epoch, steps = loop.lengths
     if online is not None and resume is not None:
         online.restore(resume.online_labels)
+        processes.keep_in_first(online.sums, online.counts)
     targets = online.targets() if online is not None else None
-    drawn_epoch, draws, counts, batches = -1, None, None, np.empty((0, B), np.int64)
+    drawn_epoch, draws, counts, own = -1, None, None, np.empty((0, B), np.int64)
 
-    with Log(folder, loop.first_step // steps_per_epoch, tensorboard) as log:
+    with Log(folder, loop.first_step // steps_per_epoch, tensorboard, processes.first) as log:
         for step in range(loop.first_step, steps):
             epoch, position = divmod(step, steps_per_pass)
             if draws is None or epoch != drawn_epoch:
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
                 draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
                 batches = order[: steps_per_pass * B].reshape(steps_per_pass, B)
+                own = batches[:, processes.part(B)]
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
                 counts = view_counts(run, epoch, N)
-                announce(pipeline, gallery, draws, batches[position:], counts)
+                announce(pipeline, gallery, draws, own[position:], counts)
             if chain is not None:
                 chain.before(step)
-            parts = parts_of(draws, batches[position], counts)
+            parts = parts_of(draws, own[position], counts)
             taken = take_step(learner, run, data, parts, targets, loop.rate(step))
             if average is not None:
                 average.update(step + 1)
@@ -122,16 +127,19 @@ def train(
                 loop.sums["clipped_share"].add_(taken.clipped)
             if loop.look_due(done):
                 lowest = [view_gradients(objective, *part).amin(0, keepdim=True) for part in taken.arguments]
-                loop.sums["negative_share"].add_(negative_share(torch.cat(lowest, 1)))
+                negative = negative_share(torch.cat(lowest, 1))
+                loop.sums["negative_share"].add_(processes.mean(processes.weighted(negative, own.shape[1], B)))
                 look(loop, run, pipeline, N)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
                 if online is not None:
+                    processes.add(online.sums, online.counts)
                     online.end_epoch()
                     targets = online.targets()
                 if average is not None:
-                    measure(average, run, pipeline, gallery, draws, batches)
-                    announce(pipeline, gallery, draws, batches[position + 1 :], counts)
+                    measure(average, run, pipeline, gallery, draws, own[: -(-MEASURED_VIEWS // (K * B))])
+                    announce(pipeline, gallery, draws, own[position + 1 :], counts)
+                processes.copy_first(scored.buffers())  # local statistics of batch norm differ
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
@@ -140,12 +148,15 @@ def train(
                     "negative_share": loop.mean("negative_share", 1 + (steps_per_epoch - 1) // INTERVAL),
                     **{name: loop.mean(name) for name in clipping},
                     **label_statistics(draws, all_labels, data.classes, objective.likelihood),
-                    **validation_scores(predictor(run, scored), data),
+                    **validation_scores(predictor(run, scored), data, processes),
                 }
                 log.write(line)
                 loop.end_epoch(line)
             if loop.save_due(done):
                 look(loop, run, pipeline, N)
+                if online is not None:
+                    processes.add(online.sums, online.counts)
+                    processes.keep_in_first(online.sums, online.counts)
                 loop.save(done, online.state() if online is not None else {})
             loop.check_stop(done)
     if chain is not None:
@@ -182,10 +193,9 @@ def announce(
 
 
 def measure(
-    average: Average, run: ResolvedRun, pipeline: Pipeline, gallery: Gallery, draws: Draws, batches: NDArray[np.int64]
+    average: Average, run: ResolvedRun, pipeline: Pipeline, gallery: Gallery, draws: Draws, used: NDArray[np.int64]
 ) -> None:
-    """Recomputes batch norm under the averaged weights on a pass's first views, at least MEASURED_VIEWS."""
-    used = batches[: -(-MEASURED_VIEWS // (run.config.views * batches.shape[1]))]
+    """Recomputes batch norm under the averaged weights on the views of a pass's first steps, `used` [steps,B]."""
     pipeline.announce(gallery, draws, used)
     rendered = (pipeline.render(gallery, draws, batch).images.flatten(0, 1) for batch in used)
     with autocast(run.device, run.precision):
@@ -225,11 +235,11 @@ def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
     )
 
 
-def validation_scores(predict: Predict, data: TrainingData) -> dict[str, float]:
+def validation_scores(predict: Predict, data: TrainingData, processes: Processes) -> dict[str, float]:
     """Error and NLL on the clean validation images, if there are any."""
     gallery, labels = data.validation
     if len(labels) == 0:
         return {}
-    log_p = clean_log_probabilities(predict, gallery).cpu().numpy()
+    log_p = clean_log_probabilities(predict, gallery, processes).cpu().numpy()
     truth = labels.cpu().numpy()
     return {"validation_error": error(log_p, truth), "validation_nll": nll(log_p, truth)}

@@ -127,6 +127,8 @@ def temperature(name: str, chains: Sequence[ChainFile], column: int) -> Temperat
     values = np.stack([chain.temperatures[:steps, column] for chain in chains]).astype(np.float64)
     if np.isnan(values).all() or steps < FEWEST:
         return Temperature(name, math.nan, math.nan)
+    if not np.isfinite(values).all():
+        return Temperature(name, math.inf, math.inf)
     error = float(array_stats.mcse(values, chain_axis=0, draw_axis=1))
     between = float(values.mean(1).std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
     return Temperature(name, float(values.mean()), max(error, between))

@@ -50,7 +50,15 @@ class SamplingConfig:
         return find_step_sizes(self.step_sizes)
 
     def check_beside(self, optimization: OptimizationConfig, online_labels: float) -> None:
-        """Raises InputError if something is asked of a chain that only a point estimate has."""
+        """Raises InputError if something is asked of a chain that only a point estimate has, or the reverse."""
+        if self.sampler() is None:
+            for item in fields(self):
+                if (value := getattr(self, item.name)) != item.default:
+                    raise InputError(
+                        f"{item.name}: expected none with {self.inference}, got {value}: it belongs to a chain"
+                        " (--inference sghmc; cells of a file may differ in it)"
+                    )
+            return
         default = OptimizationConfig(warmup=0.0 if optimization.warmup == 0 else None)
         for name in (item.name for item in fields(optimization) if item.name not in SHARED):
             if (value := getattr(optimization, name)) != getattr(default, name):

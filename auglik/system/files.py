@@ -131,13 +131,22 @@ def copy(source: Path, path: Path) -> None:
     atomic_write(path, lambda file: _write_all(file, content))
 
 
-def write_npz(path: Path, /, *, compressed: bool = False, **arrays: npt.NDArray[np.generic]) -> None:
+def write_npz(path: Path, /, **arrays: npt.NDArray[np.generic]) -> None:
     """`arrays` by name, as np.load reads them without pickle. Raises InputError for arrays of objects, and likewise."""
-    save = np.savez_compressed if compressed else np.savez
+    _check_arrays(path, arrays)
+    atomic_write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # for the stub, all may be flags
+
+
+def write_compressed_npz(path: Path, /, **arrays: npt.NDArray[np.generic]) -> None:
+    """The same in less room, to be read whole. Raises InputError as `write_npz`."""
+    _check_arrays(path, arrays)
+    atomic_write(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]  # likewise
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise InputError(f"expected arrays of numbers or strings for {path.name}, got objects in {name}")
-    atomic_write(path, lambda file: save(file, **arrays))  # type: ignore[arg-type]  # for the stub, all may be flags
 
 
 class _RecordingFile(io.FileIO):

@@ -46,9 +46,9 @@ def streams(key: Tensor | int, index: Tensor) -> Tensor:
     return mix(key + (index + 1) * GAMMA)
 
 
-def words(start: Tensor, count: int) -> Tensor:
-    """The first words of streams: int64 [n] -> [n,count], uniform over all values of int64."""
-    counter = torch.arange(1, count + 1, device=start.device) * GAMMA
+def words(start: Tensor, count: int, first: int = 0) -> Tensor:
+    """Words of streams from number `first` on: int64 [n] -> [n,count], uniform over all values of int64."""
+    counter = torch.arange(first + 1, first + count + 1, device=start.device) * GAMMA
     return mix(start[:, None] + counter)
 
 

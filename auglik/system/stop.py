@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from auglik.system.launched import launched
+
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
     """A run was asked to stop and has written its checkpoint."""
@@ -29,7 +31,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """A request that SIGINT and SIGTERM set; a second signal has its usual effect. For the main thread."""
+    """A request that SIGINT and SIGTERM set; a second signal has its usual effect. For the main thread.
+
+    Of processes that torchrun started it has none: torchrun passes on to them what the terminal told them already.
+    """
     request = StopRequest()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -39,7 +44,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         request.ask(number)
-        restore()
+        if launched() is None:
+            restore()
 
     for number in before:
         signal.signal(number, handle)

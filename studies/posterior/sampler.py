@@ -98,7 +98,7 @@ class Sampler:
         begin, run = jax.random.split(key)
         z = OVERDISPERSED * jax.random.normal(begin, (self.chains, SIZE))
         keys = jax.random.split(run, self.chains)
-        # The sampler would work out where it starts itself, in a second copy of the gradient that takes seconds to compile.
+        # The sampler would work it out itself, in a second copy of the gradient that takes seconds to compile.
         values, slopes = self.log_density(setting, mode + np.resize(z, (2 * SIZE + 1, SIZE)) @ root.T)
         start = ParamInfo(z, -jnp.asarray(values[: self.chains]), -jnp.asarray(slopes[: self.chains] @ root))
         found = self._chains(keys, start, *self._arguments(setting), jnp.asarray(mode), jnp.asarray(root))

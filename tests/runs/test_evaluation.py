@@ -141,4 +141,4 @@ def test_all_classes_of_all_views_and_images_are_never_held(monkeypatch: pytest.
     assert largest.numbers == 2 * 96 * 10  # F N C of the mollified views, which are written
     assert 16 * 4 * 10 < largest.numbers < 16 * 96 * 10
     for name, array in expected.items():
-        np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found[name].astype(float), array.astype(float), rtol=1e-5, atol=1e-5)

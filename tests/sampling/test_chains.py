@@ -13,7 +13,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.results import Results
 from auglik.runs.run import evaluate_again, execute, load_run
 from auglik.runs.settings import flatten, identity_of
-from auglik.sampling.diagnostics import Examined, Temperature, disagreement, examine, mixing
+from auglik.sampling.diagnostics import Examined, Temperature, disagreement, examine, mixing, temperature
 from auglik.sampling.files import ChainFile, load_chain
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import load_predictions
@@ -101,6 +101,10 @@ def test_a_chain_leaves_the_optimizer_open_and_reads_its_settings_again() -> Non
         ({"average": 0.9}, "average: expected none with sghmc"),
         ({"online_labels": 0.5}, "online_labels: expected 1 with sghmc, got 0.5"),
         ({"posterior_temperature": 0.0}, "posterior_temperature: expected a number > 0, got 0.0"),
+        (
+            {"inference": "sgd", "draws": 20, "prior": "laplace"},
+            "prior: expected none with sgd, got laplace: it belongs to",
+        ),
         ({"draws": 0}, "draws: expected an integer >= 1, got 0"),
     ],
 )
@@ -139,6 +143,14 @@ def test_a_temperature_may_be_off_by_its_error_and_a_tenth() -> None:
     assert Temperature("kinetic", 1.41, 0.1).failure(1.0) is not None
     assert "too uncertain to tell" in str(Temperature("kinetic", 1e5, 2e5).failure(1.0))
     assert Temperature("kinetic", float("nan"), float("nan")).failure(1.0) is None
+
+
+def test_a_chain_that_leaves_the_numbers_fails() -> None:
+    temperatures = np.ones((20, 2), np.float32)
+    temperatures[-1] = np.inf, np.nan
+    files = [ChainFile(np.zeros((9, 2), np.float32), temperatures)]
+    for column in (0, 1):
+        assert temperature("kinetic", files, column).failure(1.0) is not None
 
 
 def test_a_single_chain_has_an_r_hat_of_its_halves() -> None:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+from scipy.stats import dirichlet, laplace, norm, rv_continuous  # type: ignore[attr-defined]
+from scipy.stats import t as student_t  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from auglik.objectives import InputError
@@ -121,7 +122,7 @@ def test_a_posterior_without_data_is_the_prior(text: str) -> None:
         optimizer.step()
         if step >= 500 and step % 20 == 0:
             kept.append(theta.detach().numpy().copy())
-    reference = scipy.stats.t(3, scale=0.5) if text.startswith("student") else scipy.stats.laplace(scale=0.5)
+    reference = student_t(3, scale=0.5) if text.startswith("student") else laplace(scale=0.5)
     draws = np.array(kept)
     for share in (0.2, 0.5, 0.8):
         below = (draws < reference.ppf(share)).astype(float)
@@ -129,16 +130,16 @@ def test_a_posterior_without_data_is_the_prior(text: str) -> None:
 
 
 DENSITIES = {
-    "gaussian:scale=0.7": scipy.stats.norm(scale=0.7),
-    "laplace:scale=0.7": scipy.stats.laplace(scale=0.7),
-    "student-t:df=4,scale=0.7": scipy.stats.t(4, scale=0.7),
-    "dirclip:scale=0.7": scipy.stats.norm(scale=0.7),
-    "confidence:scale=0.7": scipy.stats.norm(scale=0.7),
+    "gaussian:scale=0.7": norm(scale=0.7),
+    "laplace:scale=0.7": laplace(scale=0.7),
+    "student-t:df=4,scale=0.7": student_t(4, scale=0.7),
+    "dirclip:scale=0.7": norm(scale=0.7),
+    "confidence:scale=0.7": norm(scale=0.7),
 }
 
 
 @pytest.mark.parametrize(("text", "reference"), DENSITIES.items())
-def test_priors_are_scipys_and_slopes_their_derivatives(text: str, reference: "scipy.stats.rv_continuous") -> None:
+def test_priors_are_scipys_and_slopes_their_derivatives(text: str, reference: rv_continuous) -> None:
     at = torch.linspace(-3, 3, 12, dtype=torch.float64, requires_grad=True)
     prior = find_prior(text)
     density = prior.log_density(at)
@@ -156,7 +157,7 @@ def test_dirclip_is_a_dirichlet_density_above_its_clip() -> None:
     p = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(4), 6)).view(2, 3, 4)
     term = find_prior("dirclip:alpha=0.6,clip=-50").of_predictions(p.log())
     assert term is not None
-    exact = [scipy.stats.dirichlet(np.full(4, 0.6)).logpdf(row) for row in p.view(-1, 4).numpy()]
+    exact = [dirichlet(np.full(4, 0.6)).logpdf(row) for row in p.view(-1, 4).numpy()]
     torch.testing.assert_close(term.flatten() - term[0, 0], torch.tensor(exact) - exact[0])
     certain = torch.tensor([[[0.0, -1e4, -1e4]]])
     clipped = find_prior("dirclip:alpha=0.6,clip=-10").of_predictions(certain)

@@ -26,6 +26,7 @@ OTHER: dict[str, Scalar] = {
     "coupling": "sobol",
     "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
     "inference": "sgld", "prior": "laplace", "step_sizes": "cyclical",
+    "batch_norm": "local",
 }  # fmt: skip
 
 

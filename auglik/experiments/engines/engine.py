@@ -17,6 +17,8 @@ from auglik.system.stop import Interrupted, StopRequest
 
 Progress = Callable[[Job, float], None]
 """Told, now and then, the share of a job's training that is done."""
+Execute = Callable[[Job, StopRequest, Callable[[float], None]], Results]
+"""What executes a job, as `execute` of runs does."""
 ERROR = "error.txt"
 """Why a run failed, on the first line; then the traceback of an error that is not the user's."""
 
@@ -54,7 +56,9 @@ def state_of(job: Job) -> AbstractContextManager[None]:
     return process_state(threads_of(job), job.run.device, compiles=config.compile, deterministic=config.deterministic)
 
 
-def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
+def attempt(
+    job: Job, stop: StopRequest, progress: Callable[[float], None], execute_job: Execute | None = None
+) -> Outcome:
     """One job, whatever happens in it, under a claim to its folder; a run that has been finished since is taken so."""
     try:
         with claimed(job.folder):
@@ -62,18 +66,18 @@ def attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> O
             if results is not None:
                 return Outcome(job, results)
             check_vacant(job)
-            return _attempt(job, stop, progress)
+            return _attempt(job, stop, progress, execute_job)
     except ClaimedError:
         return Outcome(job, holder=str(holder(job.folder) or "another process"))
     except Exception as error:
         return Outcome(job, None, *failure(error))
 
 
-def _attempt(job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Outcome:
+def _attempt(job: Job, stop: StopRequest, progress: Callable[[float], None], execute_job: Execute | None) -> Outcome:
     try:
         (job.folder / ERROR).unlink(missing_ok=True)
         with state_of(job):
-            return Outcome(job, execute(job, stop, progress))
+            return Outcome(job, (execute_job or execute)(job, stop, progress))
     except Interrupted:
         return Outcome(job)
     except Exception as error:

@@ -117,7 +117,7 @@ def _check(ray: ModuleType, jobs: Sequence[Job], needs: Mapping[str, float]) -> 
     """Raises InputError where no node has what a run needs, and where a node could not execute these runs."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeManagerAddress"]))
     if not any(all(node["Resources"].get(kind, 0.0) >= count for kind, count in needs.items()) for node in nodes):
         most = ", ".join(
             f"{node['NodeManagerAddress']} with {of.get('CPU', 0.0):g} and {of.get('GPU', 0.0):g}"
