@@ -101,9 +101,6 @@ def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> L
     objective, pipeline = training_objective(run), training_pipeline(run, gallery.shape, data.classes)
     network, images = make_network(run, gallery.channels, data.classes), lengths(run, len(gallery)).images
     if processes.count > 1:
-        if isinstance(objective.aggregator, DrawsViews):
-            name = type(objective.aggregator).__name__
-            raise InputError(f"{name} draws the number of views of each image: expected one process, got more")
         processes.agreed(lambda: share_steps(network, run, images, processes))
     optimizer = make_optimizer(run, network)
     learner = Learner(
@@ -132,6 +129,8 @@ def share_steps(network: nn.Module, run: ResolvedRun, images: int, processes: Pr
         raise InputError(f"expected an image of a step for each of {processes.count} processes, got {images}")
     if run.sampler is not None:
         raise InputError("expected one process for a run that samples a chain, got several: start it alone")
+    if isinstance(run.objective.aggregator, DrawsViews):
+        raise InputError("expected one process where numbers of views are drawn, got several: start it alone")
     own = processes.part(images)
     draw_part(network, Part(own.start, own.stop, images))
     if run.config.batch_norm == "global":
