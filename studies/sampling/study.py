@@ -30,8 +30,8 @@ STEP = 0.02
 def sampling(context: Context) -> Findings:
     """Samples every posterior twice and compares moments; then provokes the diagnostics."""
     problem, quick = make_problem(), context.quick
-    nuts = Sampler(problem, chains=4, warmup=200, draws=400 if quick else 2000, seed=context.seed)
-    length = Length(40, 280, 60) if quick else Length(96, 1500, 200)
+    nuts = Sampler(problem, chains=4, warmup=200, draws=500 if quick else 2000, seed=context.seed)
+    length = Length(48, 400, 100) if quick else Length(96, 1500, 200)
     settings = [*(Setting(number) for number in range(len(PAIRS))), Setting(0, 1 / VIEWS)]
     claims: list[Claim] = []
     shifts, ratios = [], []
