@@ -72,6 +72,7 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
         runs[seed] = replace(run, predictions=predictions, results=replace(run.results, scores=scores))
     better = path.cells[0.1]._replace(runs=runs)
     said = sentence(path._replace(cells={0.1: better, 1.0: path.cells[1.0]}))
+    assert "not told from it" not in said
     assert "is 0.1 by clean NLL; it differs from 1: a cold posterior effect" in said
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip

@@ -89,20 +89,24 @@ def sentence(path: TemperaturePath) -> str:
     if not finite:
         return f"{path.name}: no finite clean NLL at any {what}."
     best = min(finite, key=lambda T: finite[T])
-    level = [T for T, told in _outcomes(path, best).items() if best == T or told.outcome != "worse"]
-    span = f"; not told from it: {listed([f'{T:g}' for T in level if best != T])}" if len(level) > 1 else ""
+    against_1 = _outcomes(path, 1.0).get(best) if 1.0 in path.cells else None
+    told = {T for T, row in _outcomes(path, best).items() if row.outcome == "worse"}
+    told |= {1.0} if against_1 is not None and against_1.outcome == "better" else set()
+    level = [f"{T:g}" for T in path.cells if best != T and T not in told]
+    span = f"; not told from it: {listed(level)}" if level else ""
     head = f"{path.name}: the best {what} of {listed([f'{T:g}' for T in path.cells])} is {best:g} by clean NLL{span}"
     if 1.0 not in path.cells:
         return f"{head}. T = 1 was not sampled."
     if best == 1.0:
         return f"{head}. No temperature but 1 predicts better."
-    row = _outcomes(path, 1.0)[best]
+    if against_1 is None:
+        return f"{head}; they share no seed with T = 1."
     kind = "cold" if best < 1 else "warm"
     conclusion = {
         "better": f"it differs from 1: a {kind} posterior effect",
         "equal": "it is practically as good as 1",
-    }.get(row.outcome, "whether it differs from 1 cannot be told")
-    return f"{head}; {conclusion}. {row.verdict}"
+    }.get(against_1.outcome, "whether it differs from 1 cannot be told")
+    return f"{head}; {conclusion}. {against_1.verdict}"
 
 
 def _outcomes(path: TemperaturePath, reference: float) -> dict[float, Primary]:
