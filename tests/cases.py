@@ -5,6 +5,7 @@ than its defaults. Shapes are (K, B, C); those of equal C have equal K * B, so t
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -211,8 +212,21 @@ def twin_objective(likelihood: Case[Likelihood], aggregator: Case[Aggregator], v
     return Reference(np.asarray(table), np.asarray(folded), np.asarray(gradient))
 
 
+def amplification(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:
+    """By how much an aggregator amplifies rounding of its table [K,B,C], for every image [B]: 1 for most.
+
+    A jackknife adds log-means times factors of alternating sign, so by the sum of their sizes; rounding of rho l moves
+    what the thermodynamic bound multiplies by l.
+    """
+    one = np.ones(table.shape[1])
+    if aggregator.name == "jackknife":
+        K, m = len(table), int(str(aggregator.parameters.get("order", 1)))
+        return one * sum((K - j) ** m / (math.factorial(j) * math.factorial(m - j)) for j in range(m + 1))
+    return one + np.abs(table).max((0, 2)) if aggregator.name == "thermodynamic" else one
+
+
 def images_in_domain(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:
     """Which images [B] of a table [K,B,C] the twin of the aggregator can hold in float64."""
     rho, T = (float(str(aggregator.parameters.get(name, 1.0))) for name in ("rho", "T"))
-    power = max(1.0, abs(rho), 1 / T)
+    power = max(1.0, abs(rho), 1 / T, 1.9 * (aggregator.name == "thermodynamic"))  # whose derivative has a mass squared
     return power * np.abs(table).max((0, 2)) < DOMAIN

@@ -32,6 +32,7 @@ from tests.cases import (
     SHAPES,
     Case,
     Views,
+    amplification,
     extreme_views,
     images_in_domain,
     ordinary_views,
@@ -80,7 +81,7 @@ def matches_twins(
         assert (found[outside] == -math.inf).all()
         error = np.abs(np.where(outside, 0, found) - np.where(outside, 0, reference.folded)).max(1)
         gradient_error = np.abs(gradient.double().numpy() - reference.gradient).max((0, 2))
-        allowed = 32 * torch.finfo(dtype).eps * magnitude
+        allowed = 32 * torch.finfo(dtype).eps * magnitude * amplification(aggregator, reference.table)
         assert (error <= allowed)[held].all()
         assert (gradient_error <= allowed * gradient_magnitude)[held].all()
 
