@@ -5,7 +5,6 @@ than its defaults. Shapes are (K, B, C); those of equal C have equal K * B, so t
 """
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
 from auglik.settings.names import Value, parameters, parse
+from auglik.studies.objectives.cases import amplified
 from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
 
 T = TypeVar("T")
@@ -213,16 +213,8 @@ def twin_objective(likelihood: Case[Likelihood], aggregator: Case[Aggregator], v
 
 
 def amplification(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:
-    """By how much an aggregator amplifies rounding of its table [K,B,C], for every image [B]: 1 for most.
-
-    A jackknife adds log-means times factors of alternating sign, so by the sum of their sizes; rounding of rho l moves
-    what the thermodynamic bound multiplies by l.
-    """
-    one = np.ones(table.shape[1])
-    if aggregator.name == "jackknife":
-        K, m = len(table), int(str(aggregator.parameters.get("order", 1)))
-        return one * sum((K - j) ** m / (math.factorial(j) * math.factorial(m - j)) for j in range(m + 1))
-    return one + np.abs(table).max((0, 2)) if aggregator.name == "thermodynamic" else one
+    """By how much an aggregator amplifies rounding of its table [K,B,C], for every image [B]."""
+    return np.broadcast_to(amplified(aggregator.name, aggregator.parameters.get("order", 1), table), table.shape[1])
 
 
 def images_in_domain(aggregator: Case[Aggregator], table: np.ndarray) -> np.ndarray:

@@ -204,6 +204,19 @@ def magnitude_of_terms(case: LikelihoodCase, table: np.ndarray) -> np.ndarray:
     return 1 + constants + np.abs(table).max(-1, keepdims=True)
 
 
+def amplified(aggregator: str, order: object, table: np.ndarray) -> np.ndarray:
+    """By how much an aggregator amplifies rounding of its table [K,B,C], for every image [B]: 1 for most.
+
+    A jackknife adds log-means times factors of alternating sign, so by the sum of their sizes; rounding of rho l moves
+    what the thermodynamic bound multiplies by l.
+    """
+    if aggregator == "jackknife":
+        K, m = len(table), int(str(order))
+        factors = ((K - j) ** m / (math.factorial(j) * math.factorial(m - j)) for j in range(m + 1))
+        return np.full(table.shape[1], sum(factors))
+    return 1 + np.abs(table).max((0, 2)) * (aggregator == "thermodynamic")
+
+
 class Worst(NamedTuple):
     """The entry where torch and its twin differ most, in units of what rounding allows there."""
 

@@ -27,6 +27,7 @@ from auglik.studies.objectives.cases import (
     Pair,
     Worst,
     aggregator_cases,
+    amplified,
     extreme_batch,
     folded_batch,
     likelihood_cases,
@@ -81,7 +82,9 @@ def _of_aggregator(case: AggregatorCase, classes: Sequence[int], seed: int) -> l
     settings = ("plain", "weight") if reads_order(case.aggregator) else ("plain", "weight", "importance")
     batches = [folded_batch(case, setting, C, seed) for C in classes for setting in settings]
     exact = [twin_fold(case, batch) for batch in batches]
-    magnitudes = [1 + np.abs(batch.table.numpy()).max((0, 2))[:, None] for batch in batches]
+    name, order = case.label.partition(":")[0], case.parameters.get("order", 1)
+    tables = [batch.table.numpy() for batch in batches]
+    magnitudes = [((1 + np.abs(table).max((0, 2))) * amplified(name, order, table))[:, None] for table in tables]
     steepness = [
         magnitude * (1 + np.abs(twin.gradient).max((0, 2))[:, None])
         for magnitude, twin in zip(magnitudes, exact, strict=True)

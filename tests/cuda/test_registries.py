@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from auglik import AGGREGATORS, LIKELIHOODS, Objective, Schedule
+from auglik import AGGREGATORS, LIKELIHOODS, Aggregator, Objective, Schedule
 from auglik.confidence import MAPS
 from auglik.networks import NETWORKS, Network, WideResnet, build_network
 from auglik.objectives import negative_share, view_gradients
+from auglik.objectives.view_counts import DrawsViews
 from auglik.runs.resolve import training_pipeline
 from auglik.system.devices import autocast, send
 from auglik.views import Gallery, Mollification, Pipeline, Shape
@@ -33,6 +34,11 @@ def no_wait(record: Record) -> None:
     assert [f"{wait.kind}, {wait.line}" for wait in record.waits] == []
 
 
+def takes_weights(aggregator: Aggregator) -> bool:
+    """Those that draw how many views an image has take views of equal weight alone."""
+    return not isinstance(aggregator, DrawsViews)
+
+
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
     shape = (K, B, C + LIKELIHOODS[likelihood].extra_outputs)
@@ -48,7 +54,7 @@ def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
             if not objective.aggregator.trains:
                 continue
             for given in (labels, soft) if objective.likelihood.soft_labels else (labels,):
-                for weights in (None, weight):
+                for weights in (None, weight) if takes_weights(objective.aggregator) else (None,):
                     leaf = logits.detach().requires_grad_()
                     objective.loss(leaf, decay, given, weights).backward()
                     negative_share(view_gradients(objective, leaf, decay, given, weights))

@@ -198,7 +198,7 @@ def write_single_array(path: Path) -> None:
 N, C, F, V = reported.N, reported.C, reported.F, reported.V
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "no such file": lambda run: (run / "predictions.npz").unlink(),
-    "TypeError": lambda run: write_single_array(run / "predictions.npz"),
+    "BadZipFile": lambda run: write_single_array(run / "predictions.npz"),
     "expected labels as integers": lambda run: damage(run, labels=np.zeros(N)),
     "expected log_probabilities as floating": lambda run: damage(run, log_probabilities=np.full((N, C), "1")),
     f"labels in 0..{C - 1}, got 9": lambda run: damage(run, labels=np.full(N, 9)),

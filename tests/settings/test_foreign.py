@@ -126,7 +126,7 @@ def test_a_module_that_is_installed_and_here_is_refused(folder: Path) -> None:
         ("import sys\nsys.exit(3)", "bad.py:2: SystemExit: 3"),
         ("Best = 1", "no such name in"),
         ("class Scaled: pass", "expected an aggregator as a frozen dataclass"),
-        ("from auglik.objectives import Smoothed as Scaled", "lacks minimum_views"),
+        ("from auglik.objectives import Smoothed as Scaled", "lacks trains, minimum_views"),
         ("from auglik.objectives import Smoothed as Scaled", "it looks like a likelihood"),
     ],
 )

@@ -67,9 +67,9 @@ def test_a_wrong_sign_in_the_tempered_table_is_named(monkeypatch: pytest.MonkeyP
 def test_a_wrong_sign_in_the_smoothed_table_moves_its_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     right = auglik.objectives.likelihoods.smoothed.smoothed_table
 
-    def broken(log_f: Tensor, decay: Tensor) -> Tensor:
+    def broken(log_f: Tensor, decay: Tensor, toward: Tensor | None) -> Tensor:
         """The true class loses what the others gain, and more."""
-        return 2 * (1 - decay[..., None]) * log_f - right(log_f, decay)
+        return 2 * (1 - decay[..., None]) * log_f - right(log_f, decay, toward)
 
     monkeypatch.setattr(auglik.objectives.likelihoods.smoothed, "smoothed_table", broken)
     texts = failing(found())

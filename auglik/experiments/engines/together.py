@@ -53,7 +53,7 @@ class Together:
         self._waiting = False
         try:
             self._processes.shared(lambda: work)
-            found = (here or work)(stop=stop or StopRequest(), processes=self._processes)
+            found = (here or work)(stop=StopRequest() if stop is None else stop, processes=self._processes)
         except RAISED_ALIKE:
             self._waiting = True
             raise
