@@ -142,8 +142,8 @@ def idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The commands' work replaced by an exception, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     for work in (
-        "auglik.recipes.cost.estimate", "auglik.cli.train.carry_out", "auglik.cli.pretrain.execute",
-        "auglik.cli.confidence.measure",
+        "auglik.recipes.cost.estimate", "auglik.cli.train.carry_out", "auglik.cli.sample.carry_out",
+        "auglik.cli.pretrain.execute", "auglik.cli.confidence.measure",
         "auglik.cli.confidence.train", "auglik.studies.verify.run", "auglik.report.contact_sheet.contact_sheet",
     ):  # fmt: skip
         monkeypatch.setattr(work, _stop)
