@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV
 from auglik.objectives import InputError
 from auglik.report.collect import collect
-from auglik.report.run_files import Run
+from auglik.report.run_files import Run, check_nll
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG
 from auglik.scoring.conditions import MEASURED, SCORES
 from auglik.scoring.ensembles import ENSEMBLES_CSV
-from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays
+from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays, load_predictions
 from auglik.system.files import copy, ensure_writable, write_compressed_npz
 from auglik.system.progress import Progress
 
@@ -23,7 +23,6 @@ COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED)
 """Of a run, where it has them; its results come last, as they say that it is whole."""
 TABLES = (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV)
 """Of the comparison."""
-LEAST = np.finfo(np.float16).min
 
 
 class Kept(NamedTuple):
@@ -38,7 +37,8 @@ class Kept(NamedTuple):
 def keep(folder: Path, output: Path, progress: Progress = lambda share: None) -> Kept:
     """Writes what `write_report` reads of the comparison in `folder` into `output`; runs that are there stay.
 
-    Log-probabilities are kept in float16: what is computed from them differs by its rounding, 0.05% of each at most.
+    Log-probabilities are kept in float16, so what is computed from them differs by its rounding, 0.05% of each at most;
+    but as they are where it would move an NLL by more than a report allows.
     Raises InputError as `collect` does, for `output` in `folder` or around it, for a run there of other settings, and
     if it cannot write.
     """
@@ -69,19 +69,24 @@ def _keep_run(run: Run, output: Path) -> None:
         if (run.folder / name).is_file():
             copy(run.folder / name, output / name)
     chain = run.chain._asdict() if run.chain is not None else {}
-    write_compressed_npz(output / PREDICTIONS, **_halved(run.predictions), **chain)
+    write_compressed_npz(output / PREDICTIONS, **_arrays(run.predictions, np.float16), **chain)
+    try:
+        check_nll(output, run.results, load_predictions(output))
+    except InputError:  # of so few images that their roundings do not cancel
+        write_compressed_npz(output / PREDICTIONS, **_arrays(run.predictions, np.float32), **chain)
     copy(run.folder / RESULTS, output / RESULTS)
 
 
-def _halved(predictions: Predictions) -> dict[str, NDArray[np.generic]]:
-    """Floats as float16, those below its least as that; labels and indices as the shortest integers that hold them."""
+def _arrays(predictions: Predictions, floats: type[np.floating]) -> dict[str, NDArray[np.generic]]:
+    """Numbers below the least of that type as that; labels and indices as the shortest integers that hold them."""
+    least = np.finfo(floats).min
     arrays: dict[str, NDArray[np.generic]] = {}
     for name in Predictions._fields:
         array: NDArray[np.generic] = getattr(predictions, name)
         if name in DIGESTS:
             arrays |= as_arrays({name: str(array)})
         elif array.dtype.kind == "f":
-            arrays[name] = np.where(np.isfinite(array), np.maximum(array, LEAST), array).astype(np.float16)
+            arrays[name] = np.where(np.isfinite(array), np.maximum(array, least), array).astype(floats)
         else:
             arrays[name] = array.astype(np.min_scalar_type(int(array.max(initial=0))))
     return arrays

@@ -21,11 +21,8 @@ from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_pre
 from auglik.settings.fields import read_toml
 from auglik.system.records import from_json, numbers
 
-SAME_NLL = 5e-4
-"""The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz.
-
-Half of it is what rounding to half precision can take, where predictions were kept so.
-"""
+SAME_NLL = 1e-4
+"""The largest difference, relative beyond 1 nat, between an NLL in results.json and that of predictions.npz."""
 LONGEST = 300
 """Most characters of a run's problem."""
 
@@ -97,6 +94,11 @@ def _check_one_run(folder: Path, config: RunConfig, results: Results, prediction
     if predictions.validation_labels.size and np.isfinite(results.score("clean_nll")):
         rows = predictions.validation_log_probabilities, predictions.validation_labels
         _naming(folder / PREDICTIONS, lambda: nll(*rows))
+    check_nll(folder, results, predictions)
+
+
+def check_nll(folder: Path, results: Results, predictions: Predictions) -> None:
+    """Raises InputError unless the predictions have the NLLs that the results say."""
     for part in PARTS:
         said = results.score(f"{part}_nll")
         if not np.isfinite(said):

@@ -1,6 +1,7 @@
 """What is kept of a comparison is read as the comparison is, and reports the same."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -122,3 +123,25 @@ def test_from_the_command_line_and_in_python(compared: Path, tmp_path: Path) -> 
     assert inside.exit_code == 2
     assert "expected a folder apart from" in inside.output
     assert inside.stderr.count("\n") == 1
+
+
+def test_what_rounding_would_move_too_far_is_kept_as_it_is(tmp_path: Path) -> None:
+    """Predictions that are all alike are rounded alike: their roundings do not cancel."""
+    folder = tmp_path / "runs"
+    place = reported.write_run(folder, "same", 0, 1.0)
+    with np.load(place / "predictions.npz") as archive:
+        arrays = dict(archive)
+    N, C = arrays["log_probabilities"].shape
+    row = np.log(np.full(C, 0.9003 / (C - 1)))
+    row[0] = np.log(1 - 0.9003)
+    arrays["log_probabilities"], arrays["labels"] = np.tile(row, (N, 1)).astype(np.float32), np.zeros(N, np.int64)
+    arrays["mollified_log_probabilities"] = np.stack([arrays["log_probabilities"]] * 2)
+    arrays["folded_log_probabilities"] = arrays["log_probabilities"]
+    np.savez(place / "predictions.npz", **arrays)
+    said = json.loads((place / "results.json").read_text())
+    said |= {f"{part}_nll": float(-row[0]) for part in ("clean", "folded", "mollified")}
+    (place / "results.json").write_text(json.dumps(said))
+    assert keep(folder, tmp_path / "kept").warnings == ()
+    kept = collect(tmp_path / "kept")
+    assert kept.warnings == []
+    np.testing.assert_array_equal(kept.cells["same"].runs[0].predictions.log_probabilities[0], row.astype(np.float32))
