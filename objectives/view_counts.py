@@ -12,6 +12,11 @@ from torch import Tensor
 from auglik.objectives.contracts import Aggregator
 from auglik.objectives.errors import InputError
 
+REMARK = (
+    "each image has a random number of views, the setting their largest number; gradients have a heavy tail: clip them"
+)
+"""Of every such aggregator, for a report."""
+
 
 @runtime_checkable
 class DrawsViews(Protocol):

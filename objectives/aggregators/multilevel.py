@@ -9,6 +9,7 @@ from auglik.objectives.aggregators.log_mean import log_mean_exp
 from auglik.objectives.aggregators.weights import sampled_shares
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32
+from auglik.objectives.view_counts import REMARK
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,7 @@ class Multilevel:
     label_by_label: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
     likelihood_power: ClassVar[float] = 1.0
-    remarks: ClassVar[tuple[str, ...]] = (
-        "each image has a random number of views, the setting their largest number; gradients have a heavy tail:"
-        " clip them",
-    )
+    remarks: ClassVar[tuple[str, ...]] = (REMARK,)
 
     power: float = 1.5
 
