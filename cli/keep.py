@@ -16,7 +16,8 @@ def keep(folder: Path, output: Path) -> None:
     """Keeps what a report needs of the finished runs below DIR, in OUTPUT: small enough to be committed or sent.
 
     Settings, scores, curves and digests as they are, log-probabilities rounded to half precision, no weights. OUTPUT is
-    read as DIR is, by `auglik report` too. Runs that it holds already stay, so that seeds can be added one by one.
+    read as DIR is, by `auglik report` too. Runs that it holds already stay, so that seeds can be added one by one;
+    robustness that was measured since is added.
     """
     from auglik.experiments.differences import plural
     from auglik.report.keep import keep as keep_

@@ -60,14 +60,15 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
 
 
 def _keep_run(run: Run, output: Path) -> None:
-    if (output / RESULTS).is_file():
-        if (output / RESULTS).read_bytes() != (run.folder / RESULTS).read_bytes():
-            raise InputError(f"{output}: expected no run, or {run.folder} kept before, got another run of that name")
-        return
+    kept = (output / RESULTS).is_file()
+    if kept and not _same(run.folder / RESULTS, output / RESULTS):
+        raise InputError(f"{output}: expected no run, or {run.folder} kept before, got another run of that name")
     output.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        if (run.folder / name).is_file():
+    for name in COPIED:  # of a kept run too, as robustness may have been measured since
+        if (run.folder / name).is_file() and not _same(run.folder / name, output / name):
             copy(run.folder / name, output / name)
+    if kept:
+        return
     chain = run.chain._asdict() if run.chain is not None else {}
     write_compressed_npz(output / PREDICTIONS, **_arrays(run.predictions, np.float16), **chain)
     try:
@@ -90,6 +91,10 @@ def _arrays(predictions: Predictions, floats: type[np.floating]) -> dict[str, ND
         else:
             arrays[name] = array.astype(np.min_scalar_type(int(array.max(initial=0))))
     return arrays
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def _bytes(folder: Path) -> int:

@@ -145,3 +145,15 @@ def test_what_rounding_would_move_too_far_is_kept_as_it_is(tmp_path: Path) -> No
     kept = collect(tmp_path / "kept")
     assert kept.warnings == []
     np.testing.assert_array_equal(kept.cells["same"].runs[0].predictions.log_probabilities[0], row.astype(np.float32))
+
+
+def test_robustness_that_was_measured_later_is_kept_too(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=1)
+    keep(folder, tmp_path / "kept")
+    assert collect(tmp_path / "kept").cells["same"].runs[0].robustness == ()
+    reported.robustness_scores(folder / "same" / "seed-0", 0.1)
+    keep(folder, tmp_path / "kept")
+    found = (collect(root).cells["same"].runs[0] for root in (folder, tmp_path / "kept"))
+    before, after = ((run.robustness, run.measured) for run in found)
+    assert before == after
+    assert before[0]
