@@ -38,7 +38,7 @@ class Place:
     download: bool = option(False, "Download a data set that is missing.")
     threads: int | None = option(None, "Threads per run [1 for small networks on a CPU, else all cores].")
     jobs: int | None = option(
-        None, "Runs at a time [one per core for small networks on a CPU, one per card on CUDA, else 1]."
+        None, "Runs at a time [on a CPU as many as there are cores for their threads, one per card on CUDA]."
     )
     tensorboard: bool = option(False, "Also log for TensorBoard (needs auglik[tensorboard]).")
     resume: bool = option(True, "Continue unfinished runs from their checkpoints; else start them over.")
@@ -133,8 +133,10 @@ def cost(jobs: Sequence[Job]) -> Cost:
 
 
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
-    """As many as given, else one per core for small networks, one per card on CUDA and one for others."""
-    automatic = available_cores() if all(job.run.is_small() for job in jobs) else 1
+    """As many as given, else on a CPU as many as have a core for each of their threads, and one per card on CUDA."""
+    automatic = 1
+    if all(job.run.device.type == "cpu" for job in jobs):
+        automatic = available_cores() // max((job.threads for job in jobs), default=1)
     if jobs and all(job.config.device == "cuda" for job in jobs):
         automatic = len(cards())
     return max(1, min(asked or automatic, len(jobs)))

@@ -206,6 +206,18 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     assert card_for(on_cuda, []) is None
 
 
+@pytest.mark.parametrize(("threads", "at_a_time"), [(1, 8), (2, 4), (3, 2), (8, 1), (16, 1)])
+def test_as_many_runs_go_at_a_time_as_have_a_core_for_each_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, at_a_time: int
+) -> None:
+    monkeypatch.setattr("auglik.experiments.plan.available_cores", lambda: 8)
+    jobs = [dataclasses.replace(tiny.job(tmp_path), threads=threads)] * 20
+    assert runs_at_a_time(jobs, None) == at_a_time
+    assert runs_at_a_time(jobs[:3], None) == min(3, at_a_time)
+    assert runs_at_a_time(jobs, 5) == 5
+    assert runs_at_a_time([], None) == 1
+
+
 def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its error, on a machine without a GPU that there is none, is no error of this process."""
     job = tiny.job(tmp_path)
