@@ -19,11 +19,11 @@ from auglik.inference.differences.rows import Primary
 from auglik.report.collect import Collected, collect
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
+from auglik.scoring.intervals import paired_difference
 from auglik.scoring.predictions import Predictions
 
 HERE = Path(__file__).parent
 TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end -->\n)", re.DOTALL)
-REFERENCE = "smoothed"
 Shown = Callable[[Collected], str]
 
 
@@ -42,6 +42,7 @@ class Page(NamedTuple):
     columns: Mapping[str, Compared]
     rope: float
     picture: str
+    reference: str = "smoothed"
 
 
 def after_scaling(run: Predictions) -> Predictions:
@@ -51,8 +52,21 @@ def after_scaling(run: Predictions) -> Predictions:
     return run._replace(log_probabilities=scaled(run.log_probabilities, temperature).astype(np.float32))
 
 
-def error(one: Collected) -> str:
-    return f"{100 * np.mean(one.cells[REFERENCE].scores('clean_error')):.2f}%"
+def error(cell: str) -> Shown:
+    """The mean over seeds."""
+    return lambda one: f"{100 * np.mean(one.cells[cell].scores('clean_error')):.2f}%"
+
+
+def error_difference(cell: str, reference: str) -> Shown:
+    """In points, paired by seed, with Student's 95% interval over seeds."""
+
+    def shown(one: Collected) -> str:
+        found = paired_difference(
+            *(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference))
+        )
+        return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
+
+    return shown
 
 
 def overconfidence(cell: str) -> Shown:
@@ -71,7 +85,7 @@ def overconfidence(cell: str) -> Shown:
 
 PAGES = {
     "what-turns-it": Page(
-        figures={"clean error of the reference": error},
+        figures={"clean error of the reference": error("smoothed")},
         columns={
             "log-mean": Compared("log-mean", drawn=True),
             "durbin-koopman": Compared("corrected", drawn=True),
@@ -83,8 +97,8 @@ PAGES = {
     ),
     "network-or-data": Page(
         figures={
-            "clean error of the reference": error,
-            "its confidence less accuracy": overconfidence(REFERENCE),
+            "clean error of the reference": error("smoothed"),
+            "its confidence less accuracy": overconfidence("smoothed"),
             "log-mean's": overconfidence("log-mean"),
         },
         columns={
@@ -93,6 +107,20 @@ PAGES = {
         },
         rope=0.01,
         picture="Clean NLL of the log-mean less that of smoothed + jensen, by condition",
+    ),
+    "soft-labels": Page(
+        figures={
+            "clean error of hard": error("hard"),
+            "of soft": error("soft"),
+            "soft less hard, points": error_difference("soft", "hard"),
+        },
+        columns={
+            "NLL after temperature scaling": Compared("soft", after_scaling, drawn=True),
+            "NLL as it is": Compared("soft", drawn=True),
+        },
+        rope=0.005,
+        picture="Clean NLL of soft labels less that of hard ones, by transformation",
+        reference="hard",
     ),
 }
 
@@ -105,7 +133,7 @@ def main() -> None:
 def write(name: str, page: Page) -> None:
     conditions = tomllib.loads((HERE / name / "conditions.toml").read_text())["conditions"]
     kept = {one: collect(HERE / name / "kept" / one) for one in conditions}
-    rows = {column: primary(kept, compared, page.rope) for column, compared in page.columns.items()}
+    rows = {column: primary(kept, page, compared) for column, compared in page.columns.items()}
     path = HERE / f"{name}.md"
     text, found = TABLE.subn(lambda match: match[1] + table(kept, page, rows) + match[2], path.read_text())
     assert found == 1, f"{path} has no place for the table"
@@ -114,18 +142,18 @@ def write(name: str, page: Page) -> None:
     (HERE / name / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
 
 
-def primary(kept: Mapping[str, Collected], compared: Compared, rope: float) -> dict[str, Primary]:
+def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> dict[str, Primary]:
     """The difference in every condition; the conditions are a family of Holm."""
     pairs, differences = [], []
     for one in kept.values():
         of_two = {
             name: {seed: compared.changed(run.predictions) for seed, run in one.cells[name].runs.items()}
-            for name in (REFERENCE, compared.cell)
+            for name in (page.reference, compared.cell)
         }
-        [pair], [difference], _ = paired_differences(of_two, {REFERENCE: REFERENCE, compared.cell: REFERENCE})
+        [pair], [difference], _ = paired_differences(of_two, dict.fromkeys(of_two, page.reference))
         pairs.append(pair)
         differences.append(difference)
-    return dict(zip(kept, decided(pairs, differences, rope=rope, family=len(kept)), strict=True))
+    return dict(zip(kept, decided(pairs, differences, rope=page.rope, family=len(kept)), strict=True))
 
 
 def table(kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
