@@ -16,15 +16,17 @@ import torch
 from auglik import Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.engine import attempt
 from auglik.experiments.engines.local import card_for
+from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
 from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.results import Results
 from auglik.runs.run import Job
 from auglik.system.process import process_state
 from auglik.system.stop import StopRequest, stop_on_signals
 from tests import tiny
 
 
-def quiet(job: Job, share: float) -> None:
+def quiet(job: Task[object], share: float) -> None:
     assert 0 <= share <= 1
 
 
@@ -34,11 +36,12 @@ def jobs(folder: Path, count: int, **changes: object) -> list[Job]:
 
 def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
     outcomes = list(Local(2).execute(jobs(tmp_path / "processes", 3), StopRequest(), quiet))
-    assert sorted(outcome.job.config.seed for outcome in outcomes) == [0, 1, 2]
+    assert sorted(outcome.job.name for outcome in outcomes) == [f"cell, seed {seed}" for seed in range(3)]
     for outcome in outcomes:
         assert outcome.error is None
         assert outcome.results is not None
-        expected = execute(dataclasses.replace(outcome.job, folder=tmp_path / "here" / str(outcome.job.config.seed)))
+        assert isinstance(outcome.job, Job)
+        expected = execute(dataclasses.replace(outcome.job, folder=tmp_path / "here" / str(outcome.results.seed)))
         assert tiny.without_times(outcome.results) == tiny.without_times(expected)
 
 
@@ -80,6 +83,10 @@ class Gone(NamedTuple):
     def __reduce__(self) -> tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]:
         return resolved, (RunConfig(),)
 
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.config.device)
+
 
 def test_a_run_that_its_process_cannot_read_is_one_failed_run(tmp_path: Path) -> None:
     good, bad = jobs(tmp_path, 2, epochs=1)
@@ -98,6 +105,10 @@ class Computed(NamedTuple):
     @property
     def config(self) -> RunConfig:
         return self.run.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.run.device
 
     def __reduce__(self) -> tuple[Callable[[ResolvedRun], ResolvedRun], tuple[ResolvedRun]]:
         return computed, (self.run,)
@@ -126,7 +137,7 @@ def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
     victim, other = jobs(tmp_path, 1, epochs=2000)[0], tiny.job(tmp_path / "other", seed=9)
     killed: list[int] = []
 
-    def kill(job: Job, share: float) -> None:
+    def kill(job: Task[object], share: float) -> None:
         if job == victim and not killed:
             killed.append(worker_of(victim))
             os.kill(killed[0], signal.SIGKILL)
@@ -138,8 +149,7 @@ def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
 
 def worker_of(job: Job) -> int:
     """The process that a run has of its own."""
-    name = f"{job.cell}/seed-{job.config.seed}"
-    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == name]
+    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == job.name]
     assert pid is not None
     return pid
 
@@ -149,10 +159,10 @@ def test_a_stop_leaves_checkpoints_and_the_rest_undone(tmp_path: Path, engine: L
     stop = StopRequest()
     todo = jobs(tmp_path, 4, epochs=2000)
 
-    def ask(job: Job, share: float) -> None:
+    def ask(job: Task[object], share: float) -> None:
         stop.ask()
 
-    outcomes: list[Outcome] = list(engine.execute(todo, stop, ask))
+    outcomes: list[Outcome[Results]] = list(engine.execute(todo, stop, ask))
     assert 1 <= len(outcomes) <= 2
     assert all(outcome.interrupted for outcome in outcomes)
     assert any((outcome.job.folder / "checkpoint.pt").exists() for outcome in outcomes)
@@ -162,7 +172,7 @@ def test_an_unexpected_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("one line\nand another")
 
-    monkeypatch.setattr("auglik.experiments.engines.engine.execute", broken)
+    monkeypatch.setattr("auglik.runs.run.execute", broken)
     outcome = attempt(tiny.job(tmp_path), StopRequest(), lambda share: None)
     assert outcome.error == "ZeroDivisionError: one line and another"
     assert "Traceback" in str(outcome.details)

@@ -39,6 +39,7 @@ from auglik.runs.run import execute
 from auglik.scoring import metrics
 from auglik.scoring.conditions import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.system.files import json_text, write_csv
+from auglik.system.notices import say_once
 from auglik.views.mollification import blur
 from tests.tiny import job
 
@@ -435,13 +436,14 @@ def test_a_run_that_another_command_works_in_is_scored_last(
         order.append(run)
         return evaluate_robustness(run, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("auglik.cli.robustness.evaluate_robustness", scored_now)
+    monkeypatch.setattr("auglik.robustness.scoring.evaluate_robustness", scored_now)
+    say_once.cache_clear()
     with ExitStack() as other:
         other.enter_context(claimed(first))
-        monkeypatch.setattr("auglik.cli.robustness.time.sleep", lambda seconds: other.close())
+        monkeypatch.setattr("auglik.experiments.engines.held.time.sleep", lambda seconds: other.close())
         result = invoke(tmp_path / "runs", "--corruptions", "none", "--data-dir", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "is waited for" in caplog.text
+    assert "waiting for runs that" in caplog.text
     assert "wrote robustness.csv into 3 run folders" in result.output
     assert len(order) == 3
     assert order[-1] == first
