@@ -13,9 +13,10 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from auglik import Local, Outcome, RunConfig, execute
+from auglik import InputError, Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.engine import attempt
 from auglik.experiments.engines.local import card_for
+from auglik.experiments.engines.spread import needs
 from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
 from auglik.runs.resolved import ResolvedRun, resolved
@@ -224,3 +225,31 @@ def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pyt
     (outcome,) = Local(1).execute([on_cuda], StopRequest(), quiet)
     assert (outcome.results is not None) == torch.cuda.is_available()
     assert outcome.error is None or "NoneType" not in outcome.error
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_run_leave_what_one_does_and_what_is_wrong_is_one_line(tmp_path: Path) -> None:
+    """To the rounding of float32: equality is that of the tests of processes."""
+    (alone,) = Local().execute([tiny.job(tmp_path / "one")], StopRequest(), quiet)
+    good, bad = tiny.job(tmp_path / "two"), tiny.job(tmp_path / "bad", batch_size=1)
+    found = {one.job.folder: one for one in Local(2, processes_per_run=2).execute([good, bad], StopRequest(), quiet)}
+    assert found[bad.folder].error == "expected an image of a step for each of 2 processes, got 1"
+    shared = found[good.folder].results
+    assert alone.results is not None
+    assert shared is not None
+    assert (alone.results.processes, shared.processes) == (None, 2)
+    for same in ("settings", "views_digest", "evaluation_views_digest"):
+        assert getattr(shared, same) == getattr(alone.results, same)
+    assert shared.last_epoch["loss"] == pytest.approx(alone.results.last_epoch["loss"], rel=1e-3)
+
+
+def test_every_process_of_a_run_on_cuda_needs_a_gpu(tmp_path: Path) -> None:
+    job = tiny.job(tmp_path)
+    on_cuda = dataclasses.replace(job, run=job.run.change(device="cuda"), threads=3)
+    assert needs("ray", [job], 2, None, None) == (2, 0)
+    assert needs("ray", [job, on_cuda], 2, None, None) == (6, 2)
+    assert needs("slurm", [on_cuda], 1, 5, 0.25) == (5, 0.25)
+    with pytest.raises(InputError, match="slurm: expected gpus_per_run above 0 for runs on CUDA, got 0"):
+        needs("slurm", [on_cuda], 1, None, 0)
+    with pytest.raises(InputError, match="ray: expected a GPU for each of the 2 processes of a run, got"):
+        needs("ray", [on_cuda], 2, None, 1)

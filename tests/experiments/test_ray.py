@@ -142,7 +142,7 @@ def test_a_run_that_fails_is_one_line(tmp_path: Path, cluster: "Cluster") -> Non
 
 def test_more_than_there_is_is_refused_before_anything_begins(tmp_path: Path, cluster: "Cluster") -> None:
     (job,) = jobs(tmp_path / "runs", 1)
-    for engine in (Ray(gpus_per_run=1), Ray(cpus_per_run=4)):
+    for engine in (Ray(gpus_per_run=1), Ray(cpus_per_run=4), Ray(processes_per_run=2)):
         with pytest.raises(InputError, match=r"expected a node with .* for a run, got 127\.0\.0\.2 with 1 and 0"):
             list(engine.execute([job], StopRequest(), quiet))
     assert not (tmp_path / "runs").exists()

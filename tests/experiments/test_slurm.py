@@ -249,7 +249,7 @@ def test_what_is_detached_goes_on_by_itself_and_is_taken_by_the_same_command(tmp
 @real
 def test_more_than_there_is_is_refused_in_one_line(tmp_path: Path, cluster: Path) -> None:
     (job,) = jobs(tmp_path / "runs", 1)
-    for engine in (Slurm(gpus_per_run=1), Slurm(cpus_per_run=64), Slurm(partition="none")):
+    for engine in (Slurm(gpus_per_run=1), Slurm(cpus_per_run=64), Slurm(partition="none"), Slurm(processes_per_run=3)):
         with pytest.raises(InputError, match=r"Slurm refuses a run with .*: .*(not available|[Ii]nvalid)"):
             list(engine.execute([job], StopRequest(), quiet))
     assert not (tmp_path / "runs").exists()

@@ -4,6 +4,7 @@ The processes of a task are on one machine. The first of them hears by its input
 whoever began it is gone; it leaves the outcome in a file.
 """
 
+import os
 import pickle
 import signal
 import subprocess
@@ -70,12 +71,15 @@ def spread(task: Task[R], stop: StopRequest, progress: Callable[[float], None], 
 
 
 def _started(scratch: str, count: int) -> "subprocess.Popen[bytes]":
-    """USR2, which Slurm sends to all processes, is this one's alone: the others would end by it."""
+    """Ctrl-C is this process's to hear, and so is USR2, which Slurm sends to all: the others would end by it."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}  # else torchrun says that it does so; runs set their own
     blocks = hasattr(signal, "pthread_sigmask")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2}) if blocks else set()
     try:
-        return subprocess.Popen([*torchrun, "-m", __name__, scratch], stdin=subprocess.PIPE)
+        return subprocess.Popen(
+            [*torchrun, "-m", __name__, scratch], stdin=subprocess.PIPE, start_new_session=True, env=environment
+        )
     finally:
         if blocks:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -85,12 +89,9 @@ def main(scratch: Path) -> None:
     """The body of each of the processes."""
     with together() as engine, stop_on_signals() as stop:
         threading.Thread(target=_listen, args=(stop,), daemon=True).start()
-        try:
-            task: Task[object] = pickle.loads((scratch / TASK).read_bytes())
-            outcome = engine.carry(task, stop, lambda share: None)[1:]
-        except Exception as error:
-            outcome = (None, *failure(error))
-        (scratch / "outcome.tmp").write_bytes(pickle.dumps(outcome))
+        task: Task[object] = pickle.loads((scratch / TASK).read_bytes())
+        outcome = engine.carry(task, stop, lambda share: None)
+        (scratch / "outcome.tmp").write_bytes(pickle.dumps(outcome[1:]))
         (scratch / "outcome.tmp").rename(scratch / OUTCOME)
 
 
