@@ -47,9 +47,8 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     published -C set get one, made once and kept in the data folder. Several such commands at once share the runs.
     """
     values = {key: value for key, value in command_line.items() if value is not None}
-    chosen = take_engine(values)
-    config = take(values, RobustnessConfig)
     with together() as engine:
+        chosen, config = take_engine(values), take(values, RobustnessConfig)
         if engine.processes.count > 1 and not chosen.is_default:
             raise InputError("torchrun: expected no other engine, as its processes score the runs themselves")
         measure(folder, data_dir, config, device, chosen_or(engine, chosen), chosen.detaches)
