@@ -10,9 +10,8 @@ import pytest
 import xarray
 from arviz_base import convert_to_datatree
 from scipy import special
-from scipy.stats import betabinom  # type: ignore[attr-defined]
 
-from auglik.inference.calibration import Calibration, calibrate, save, summary
+from auglik.inference.calibration import Calibration, calibrate, save
 from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.inference.calibration.data import shared_luck
 from auglik.inference.calibration.model import beta_binomial
@@ -187,13 +186,6 @@ def test_the_file_is_one_that_arviz_opens(calibration: Calibration, tmp_path: Pa
     again.close()
     with pytest.raises(InputError, match="cannot write"):
         save(calibration, tmp_path / "missing" / "calibration.nc")
-
-
-def test_summary_is_arvizs(calibration: Calibration) -> None:
-    table = summary(calibration)
-    ours = [float(one.slope.mean) for one in calibration.cells.values()]
-    np.testing.assert_allclose(table["slope"].sel(summary="mean").astype(float), ours, rtol=1e-4)
-    assert float(table["curve"].sel(summary="r_hat").astype(float).max()) < 1.02
 
 
 def test_what_jax_was_set_to_is_restored() -> None:

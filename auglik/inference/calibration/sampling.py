@@ -1,7 +1,7 @@
 """HMC on every cell at once, vectorized over cells and chains.
 
 The cells' posteriors are sampled apart, each in coordinates in which its Laplace approximation is standard normal.
-Two threads share the work, as it never fills the vector units of one: which of them draws a chain changes no number.
+Two threads draw two chains each, on however many cores: a chain's numbers round by those that are drawn with it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +50,7 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     data = model_data(cells)
     size, unravel = _coordinates(ModelData(*(column[0] for column in data)))
 
+    @jax.jit  # traced once for both programs
     def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
         return log_density(model, (cell,), {}, unravel(z))[0]
 
