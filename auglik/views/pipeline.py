@@ -31,8 +31,8 @@ from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
 from auglik.views.store import Gallery
 
-VIEWS_AT_ONCE = 256
-"""Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""
+VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
+"""Views whose levels are worked on at a time on a CPU, and more of small images: index maps of more leave its cache."""
 
 PROBES = 4096
 """Draws from which the operations of a pipeline are read."""
@@ -255,7 +255,7 @@ class Pipeline:
         others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
-        size = V if whole else min(VIEWS_AT_ONCE, V)
+        size = V if whole else min(max(VIEWS_AT_ONCE, PIXELS_AT_ONCE // (gallery.height * gallery.width)), V)
         parts = []
         for start in range(0, V, size):
             chunk = slice(start, start + size)

@@ -1,14 +1,17 @@
 """HMC on every cell at once, vectorized over cells and chains.
 
 The cells' posteriors are sampled apart, each in coordinates in which its Laplace approximation is standard normal.
+Two threads draw two chains each, on however many cores: a chain's numbers round by those that are drawn with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 from numpyro.handlers import seed as seeded
 from numpyro.handlers import trace
 from numpyro.infer.util import ParamInfo, constrain_fn, log_density
@@ -16,11 +19,11 @@ from scipy import optimize
 
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.model import ModelData, model
-from auglik.inference.chains import OVERDISPERSED, SOONER, Chain, compiled, double_precision, whitened
+from auglik.inference.chains import OVERDISPERSED, SOONER, Chain, compiled, double_precision, lowered, whitened
 from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator, seed_sequence
 
-CHAINS = 4
+CHAINS, THREADS = 4, 2
 STEP = 1e-4
 TRAJECTORY = 1.5
 """Near pi/2, after which a standard normal has forgotten where it came from; NUTS takes three times as many steps."""
@@ -28,6 +31,7 @@ LARGEST_VARIANCE = 3.0
 """Of a whitened coordinate, in units of its prior's."""
 
 
+Words = NDArray[np.uint32]
 Gradients = Callable[[Float64Array], tuple[Float64Array, Float64Array]]
 """Of every cell at its own point, [M,D]: the log-densities [M] and their slopes [M,D]."""
 
@@ -46,6 +50,7 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
     data = model_data(cells)
     size, unravel = _coordinates(ModelData(*(column[0] for column in data)))
 
+    @jax.jit  # traced once for both programs
     def log_p(z: jax.Array, cell: ModelData) -> jax.Array:
         return log_density(model, (cell,), {}, unravel(z))[0]
 
@@ -53,8 +58,16 @@ def sample(cells: Sequence[CellData], seed: int, warmup: int, draws: int) -> Dra
         return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
 
     gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
-    mode, root = _laplace(lambda z: gradients(z, data), len(cells), size)
-    z, statistics = _chains(log_p, lambda z: gradients(z, data), data, mode, root, seed, warmup, draws)
+    compile_chains = _chains(log_p, data, size, warmup, draws)
+    with ThreadPoolExecutor(THREADS) as pool:
+        chains = pool.submit(compile_chains)  # takes as long as finding the modes
+        mode, root = _laplace(lambda z: gradients(z, data), len(cells), size)
+        words, start = _starts(lambda z: gradients(z, data), mode, root, seed)
+        run = chains.result()
+        parts = pool.map(lambda part: run(*part, data, mode, root), _parts((words, start)))
+        z, *traces = map(np.concatenate, zip(*parts, strict=True))
+    z = (mode[:, None, None] + z.swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)).reshape(len(cells), -1, size)
+    statistics = {name: trace.swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)}
     values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)
     shape = (len(cells), CHAINS, draws)
     arranged = {
@@ -103,30 +116,35 @@ def _laplace(gradients: Gradients, M: int, size: int) -> tuple[Float64Array, Flo
 
 
 def _chains(
-    log_p: Callable[[jax.Array, ModelData], jax.Array],
-    gradients: Gradients,
-    data: ModelData,
-    mode: Float64Array,
-    root: Float64Array,
-    seed: int,
-    warmup: int,
-    draws: int,
-) -> tuple[Float64Array, Mapping[str, Float64Array]]:
-    """Draws [M, chain * draw, D] and the sampler's statistics [chain,draw,M]."""
-    M, size = mode.shape
+    log_p: Callable[[jax.Array, ModelData], jax.Array], data: ModelData, size: int, warmup: int, draws: int
+) -> Callable[[], Callable[..., Chain]]:
+    """What compiles the chains of one thread: fields [chain,M,draw,...] from their starts, data, modes and roots."""
     chain = whitened(log_p, "HMC", warmup, draws, TRAJECTORY)
     over_cells = jax.vmap(lambda word, *rest: chain(jax.random.PRNGKey(word), *rest))
-    over_chains = compiled(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)), SOONER)
+    over_chains = jax.vmap(over_cells, in_axes=(0, 0, None, None, None))
+    mode, root = np.zeros((len(data.luck), size)), np.zeros((len(data.luck), size, size))
+    words, z = np.zeros((CHAINS, len(mode)), np.uint32), np.zeros((CHAINS, *mode.shape))
+    return lowered(over_chains, *next(_parts((words, ParamInfo(z, z[..., 0], z)))), data, mode, root)
+
+
+def _starts(gradients: Gradients, mode: Float64Array, root: Float64Array, seed: int) -> tuple[Words, ParamInfo]:
+    """The word of every chain's key [chain,M] and where it starts.
+
+    The sampler would work out the latter itself, in a second copy of the gradient that takes seconds to compile.
+    """
+    M, size = mode.shape
     words = seed_sequence(seed, "calibration", "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
     first = OVERDISPERSED * host_generator(seed, "calibration", "start").normal(size=(CHAINS, M, size))
-    # The sampler would work out where it starts itself, in a second copy of the gradient that takes seconds to compile.
     values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
-    start = ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
-    z, *traces = over_chains(words, start, data, mode, root)
-    drawn = mode[:, None, None] + np.asarray(z).swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)
-    return drawn.reshape(M, -1, size), {
-        name: np.asarray(trace).swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
-    }
+    return words, ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
+
+
+def _parts(chains: tuple[Words, ParamInfo]) -> Iterator[tuple[Words, ParamInfo]]:
+    """The chains of every thread."""
+    words, start = chains
+    for first in range(0, CHAINS, CHAINS // THREADS):
+        part = slice(first, first + CHAINS // THREADS)
+        yield words[part], ParamInfo(*(values[part] for values in start))
 
 
 def _times(matrices: Float64Array, vectors: Float64Array) -> Float64Array:
