@@ -19,8 +19,9 @@ from auglik.objectives import InputError
 from auglik.runs.prior_predictive import prior_predictive
 from auglik.runs.resolve import load_training, on_device, open_source, read_facts, resolve
 from auglik.runs.results import Results
-from auglik.runs.run import test_images
+from auglik.runs.run import Job, test_images
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
+from auglik.sampling.files import load_chain
 from auglik.sampling.registry import POINT
 from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
@@ -45,6 +46,10 @@ CHAINS = 4
     help="Sample the prior alone, as many networks as draws and chains, and draw what they predict; run nothing.",
     panel=Group.COMMAND,
 )  # fmt: skip
+@click.option(
+    "--leave-one-out", is_flag=True, panel=Group.COMMAND,
+    help="Also say how training images are predicted that are left out (PSIS-LOO), and power-scaling sensitivity.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
@@ -53,6 +58,7 @@ def sample(
     print_config: bool,
     chains: int | None,
     picture: Path | None,
+    leave_one_out: bool,
     dry_run: bool,
     **command_line: object,
 ) -> None:
@@ -74,6 +80,12 @@ def sample(
         return draw_prior(config, place, count * config.sampling.draws, picture)
     cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
     planned = make_plan(plan(config, {}, [cell]), range(count), place)
+    if leave_one_out:
+        from auglik.runs.densities import check_left_out  # ArviZ takes a second to import
+        from auglik.sampling.leave_one_out import check_draws
+
+        check_left_out(planned.jobs[0].run)
+        check_draws(count * config.sampling.draws)
     if dry_run:
         return say_time(planned, place)
     with stop_on_signals() as stop, shown(planned.todo, "sampling") as progress:
@@ -86,6 +98,9 @@ def sample(
         raise UserError("no chain ended")
     folders = {job.config.seed: job.folder for job in planned.jobs}
     summarize(config.sampling.posterior_temperature, {run.seed: folders[run.seed] for run in found}, found)
+    if leave_one_out:
+        ended = {run.seed for run in found}
+        say_left_out([job for job in planned.jobs if job.config.seed in ended], place)
     if len(found) < count:
         raise SystemExit(1)
 
@@ -124,3 +139,22 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
         f"clean NLL: draws {one:.4f}, chains {np.mean([run.score('clean_nll') for run in runs]):.4f},"
         f" all {plural(len(runs), 'chain')} as one {all_['clean_nll']:.4f} (error {all_['clean_error']:.2%})"
     )
+
+
+def say_left_out(jobs: Sequence[Job], place: Place) -> None:
+    """Prints what the chains of finished jobs say of training images that are left out."""
+    from auglik.runs.densities import densities  # ArviZ takes a second to import
+    from auglik.sampling.leave_one_out import leave_out
+
+    config = jobs[0].config
+    source = open_source(config, Path(place.data_dir))
+    found = leave_out(
+        [densities(job.folder, job.settings, job.run, source) for job in jobs],
+        [chain for job in jobs if (chain := load_chain(job.folder)) is not None],
+        T=config.sampling.posterior_temperature,
+        likelihood_temperature=config.sampling.likelihood_temperature,
+    )
+    seen = "all" if config.view.orbit() is not None else f"one draw of {config.views}"
+    click.echo(f"on {seen} views of each training image:")
+    for text in [*found.said(), *(f"FAILS: {text}" for text in found.failures())]:
+        click.echo(text)
