@@ -52,6 +52,7 @@ def test_what_a_prior_adds_for_predictions_is_said_to_be_left_out() -> None:
     found, data, _ = predicted(prior="confidence:T=0.5,scale=0.5")
     clean = data.training.gallery.clean(slice(None))
     exact = [np.log(by_hand(place, clean, 0.5).max(1)).sum() for place in range(NETWORKS)]
+    assert found.left_out is not None
     np.testing.assert_allclose(found.left_out, exact, rtol=1e-4)
     weights = np.exp(exact - np.max(exact))
     left = (weights.sum() ** 2 / (weights**2).sum()).round(1)
