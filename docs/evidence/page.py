@@ -35,6 +35,30 @@ class Compared(NamedTuple):
     drawn: bool = False
 
 
+def own(page: str) -> dict[str, Collected]:
+    """The kept comparisons of a page's conditions."""
+    conditions = tomllib.loads((HERE / page / "conditions.toml").read_text())["conditions"]
+    return {one: collect(HERE / page / "kept" / one) for one in conditions}
+
+
+def mollified(page: str) -> dict[str, Collected]:
+    """The references of conditions of other pages that differ in mollification alone, as cells `without` and `with`."""
+    found = {}
+    for title, (of, without, with_) in MOLLIFIED.items():
+        one, other = (collect(HERE / of / "kept" / condition) for condition in (without, with_))
+        cells = {"without": one.cells["smoothed"], "with": other.cells["smoothed"]}
+        found[title] = one._replace(cells=cells, references=dict.fromkeys(cells, "without"))
+    return found
+
+
+MOLLIFIED = {
+    "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
+    "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
+    "CIFAR-10, fast-resnet, FCR + TrivialAugment": ("network-or-data", "no-mollification", "base"),
+}
+"""Page, condition without and condition with mollification."""
+
+
 class Page(NamedTuple):
     """What a page shows of each condition: a few figures of it, then differences; each of these is a family of Holm."""
 
@@ -43,6 +67,9 @@ class Page(NamedTuple):
     rope: float
     picture: str
     reference: str = "smoothed"
+    kept: Callable[[str], Mapping[str, Collected]] = own
+    first: str = "condition"
+    """The head of the first column."""
 
 
 def after_scaling(run: Predictions) -> Predictions:
@@ -122,6 +149,22 @@ PAGES = {
         picture="Clean NLL of soft labels less that of hard ones, by transformation",
         reference="hard",
     ),
+    "known": Page(
+        figures={
+            "clean error without": error("without"),
+            "with": error("with"),
+            "with less without, points": error_difference("with", "without"),
+        },
+        columns={
+            "clean NLL": Compared("with", drawn=True),
+            "after temperature scaling": Compared("with", after_scaling, drawn=True),
+        },
+        rope=0.005,
+        picture="Clean NLL with mollification less that without",
+        reference="without",
+        kept=mollified,
+        first="runs",
+    ),
 }
 
 
@@ -131,14 +174,14 @@ def main() -> None:
 
 
 def write(name: str, page: Page) -> None:
-    conditions = tomllib.loads((HERE / name / "conditions.toml").read_text())["conditions"]
-    kept = {one: collect(HERE / name / "kept" / one) for one in conditions}
+    kept = page.kept(name)
     rows = {column: primary(kept, page, compared) for column, compared in page.columns.items()}
     path = HERE / f"{name}.md"
     text, found = TABLE.subn(lambda match: match[1] + table(kept, page, rows) + match[2], path.read_text())
     assert found == 1, f"{path} has no place for the table"
     path.write_text(text)
     panels = [panel(column, rows[column], page.rope) for column, compared in page.columns.items() if compared.drawn]
+    (HERE / name).mkdir(exist_ok=True)
     (HERE / name / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
 
 
@@ -157,11 +200,15 @@ def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> di
 
 
 def table(kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
-    head = ["condition", *page.figures, *page.columns]
+    head = [page.first, *page.figures, *page.columns]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for condition, one in kept.items():
         figures = [shown(one) for shown in page.figures.values()]
-        entries = [f"`{condition}`", *figures, *(difference(of_column[condition]) for of_column in rows.values())]
+        entries = [
+            f"`{condition}`" if page.kept is own else condition,
+            *figures,
+            *(difference(of_column[condition]) for of_column in rows.values()),
+        ]
         lines.append("| " + " | ".join(entries) + " |")
     return "\n".join(lines) + "\n"
 
