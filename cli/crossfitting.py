@@ -142,7 +142,9 @@ def _by_class(asked: Crossfit, one: Fitted, facts: Facts, tell: Callable[[float]
     for warning in found.diagnostics.warnings("confidence by class"):
         click.echo(f"warning: {warning}")
     for name, (level, growth) in zip(asked.probes, found.scales, strict=True):
-        click.echo(f"  {name:<12} classes differ by {level:.2f} logits untouched, by {growth:.2f} more at full strength")
+        click.echo(
+            f"  {name:<12} classes differ by {level:.2f} logits untouched, by {growth:.2f} more at full strength"
+        )
     columns = [found.share[o, :, : len(probe.at)] for o, probe in enumerate(asked.probes.values())]
     return np.concatenate(columns, 1).astype(np.float32)
 
@@ -150,7 +152,9 @@ def _by_class(asked: Crossfit, one: Fitted, facts: Facts, tell: Callable[[float]
 def summarize(table: ImageTable) -> None:
     """One line per operation: the mean over images at every strength, and the range of classes at the weakest."""
     share = np.bincount(table.group, minlength=len(table.values)) / len(table.group)
-    click.echo(f"{table.source}, of {len(table.group)} training images of {table.dataset}: mean [lowest, highest tenth]")
+    click.echo(
+        f"{table.source}, of {len(table.group)} training images of {table.dataset}: mean [lowest, highest tenth]"
+    )
     for name, (_, at, columns) in table.operations.items():
         values = table.values[:, columns][share > 0]
         low, high = np.quantile(values, (0.1, 0.9), axis=0)

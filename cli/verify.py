@@ -24,6 +24,7 @@ NAMES = (
     "sampling",
     "information",
     "schedules",
+    "composition",
     "calibration",
     "verdicts",
 )

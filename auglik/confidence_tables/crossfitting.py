@@ -15,7 +15,6 @@ from auglik.confidence_tables.measuring import Score, scores
 from auglik.confidence_tables.probes import Probe
 from auglik.confidence_tables.reference import Reference
 from auglik.data import Arrays, ClassNames, LazyArrays, Source, Traits, opened, take
-from auglik.data.arrays import stratified_order
 from auglik.objectives import InputError
 from auglik.runs.evaluation import clean_log_probabilities
 from auglik.system.array_types import Float32Array, Float64Array
@@ -72,7 +71,10 @@ def folds_of(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int
     if smallest < folds:
         raise InputError(f"folds: expected at most the {smallest} images of the rarest class, got {folds}")
     fold = np.empty(len(labels), np.int64)
-    fold[stratified_order(labels, host_generator(seed, "confidence folds"))] = np.arange(len(labels)) % folds
+    order = host_generator(seed, "confidence folds").permutation(len(labels))
+    for number in np.unique(labels):
+        members = order[labels[order] == number]
+        fold[members] = (np.arange(len(members)) + number) % folds
     return fold
 
 

@@ -104,16 +104,11 @@ def whitened(
     return chain
 
 
-def of_model(
-    model: Callable[..., None], site: str, warmup: int, draws: int, *, dense: bool = False
-) -> Callable[..., Chain]:
-    """Chains of NUTS, with its own adaptation, of a NumPyro model: chain(key, *data) draws z, the values of `site`.
-
-    `dense`: the mass matrix is that of all coordinates' covariances, not of their variances alone.
-    """
+def of_model(model: Callable[..., None], site: str, warmup: int, draws: int) -> Callable[..., Chain]:
+    """Chains of NUTS, with its own adaptation, of a NumPyro model: chain(key, *data) draws z, the values of `site`."""
 
     def chain(key: Array, *data: Array) -> Chain:
-        kernel = NUTS(model, dense_mass=dense)
+        kernel = NUTS(model)
         state = kernel.init(key, warmup, None, data, {})
         constrain = kernel.postprocess_fn(data, {})
         return _run(state, lambda state: kernel.sample(state, data, {}), lambda z: constrain(z)[site], warmup, draws)

@@ -208,9 +208,7 @@ def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = No
     return ViewDistribution.of(view).pipeline(shape, softening)
 
 
-def training_pipeline(
-    run: ResolvedRun, shape: Shape, classes: int, rows: NDArray[np.int64] | None = None
-) -> Pipeline:
+def training_pipeline(run: ResolvedRun, shape: Shape, classes: int, rows: NDArray[np.int64] | None = None) -> Pipeline:
     """The views that a run trains on, with the softening of their labels.
 
     `rows` [N] are its images, as `TrainingData` has them; without them, maps that tell images apart can't be drawn.
