@@ -4,7 +4,7 @@ Hierarchical logistic models in NumPyro, one of each operation, sampled by HMC: 
 lies near the rest.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +13,16 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from auglik.inference.convergence import Diagnostics, diagnose
 from auglik.inference.whitened import posteriors
 from auglik.objectives.errors import InputError
 from auglik.system.array_types import Float64Array
 
-WARMUP, DRAWS = 300, 1000
+Tensor = TypeVar("Tensor", Array, Float64Array)
+
+WARMUP, DRAWS = 300, 2500
 LEAST = 0.02
 """The smallest share that a curve is taken to have where a step of Newton's method starts from it."""
 
@@ -50,25 +53,33 @@ def pooled(right: NDArray[np.int64], images: NDArray[np.int64], strength: Float6
     logit p[c,i] = curve[i] + a[c] + strength[i] b[c]: a and b normal around 0 with scales that are learned, right ~
     Binomial(images, p). Raises InputError for other counts.
     """
-    (count, _, m), counted = right.shape, (right >= 0) & (right <= images)
-    if images.shape != right.shape or strength.shape != (count, m) or not counted.all():
+    of_one_shape = right.ndim == 3 and images.shape == right.shape and strength.shape == right.shape[::2]
+    if not of_one_shape or not ((right >= 0) & (right <= images)).all():
         raise InputError(
             f"expected counts [O,C,m], none above that of its images, at strengths [O,m], got shapes"
             f" {list(right.shape)}, {list(images.shape)} and {list(strength.shape)}: is it a row per class?"
         )
     data = Counts(*(cast(Array, of_each.astype(float)) for of_each in (right, images, strength)))
     drawn = posteriors(_model, data, "pooling", seed, WARMUP, DRAWS)
-    logits, scales = drawn.sites["logits"], drawn.sites["scales"]
-    found = diagnose({"scales": scales, "logits": logits}, drawn.statistics["diverging"])
-    return Pooled((1 / (1 + np.exp(-logits))).mean((0, 1)), scales.mean((0, 1)), found)
+    sites = {name: drawn.sites[name] for name in ("curve", "scales", "effects")}
+    found = diagnose(sites, drawn.statistics["diverging"])
+    share = [
+        expit(_logits(sites["curve"][:, :, o], sites["effects"][:, :, o], strength[o])).mean((0, 1))
+        for o in range(len(right))
+    ]
+    return Pooled(np.stack(share), sites["scales"].mean((0, 1)), found)
+
+
+def _logits(curve: Tensor, effects: Tensor, strength: Tensor) -> Tensor:
+    """[...,C,m] of a curve [...,m] and effects [...,C,2] at strengths [m]."""
+    return curve[..., None, :] + effects[..., :1] + effects[..., 1:] * strength
 
 
 def _model(data: Counts) -> None:
     m = data.right.shape[1]
     curve = numpyro.sample("curve", dist.Normal(1, 3).expand([m]).to_event(1))
     scales = numpyro.deterministic("scales", jnp.exp(numpyro.sample("log_scales", dist.Normal(-1, 1).expand([2]))))
-    a, b = _effects(data, scales).T
-    logits = numpyro.deterministic("logits", curve + a[:, None] + data.strength * b[:, None])
+    logits = _logits(curve, numpyro.deterministic("effects", _effects(data, scales)), data.strength)
     # The binomial without its coefficients, which do not depend on p and would take most of the time.
     numpyro.factor("right", (data.right * logits - data.images * jax.nn.softplus(logits)).sum())
 

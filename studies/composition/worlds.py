@@ -1,4 +1,4 @@
-"""Worlds of images under two operations in which it is known what each keeps of a label, and what both keep together."""
+"""Worlds of images under two operations where what each keeps of a label, and what both keep together, is known."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ def apart(generator: np.random.Generator, count: int) -> World:
 
 
 def heterogeneous(generator: np.random.Generator, count: int) -> World:
-    """Images differ: what is robust to one operation is robust to the other. In one image they have nothing in common."""
+    """Images differ: what is robust to one operation is so to the other; in one image these are independent."""
     kept = generator.beta(A, B, count)
     return World(np.stack([kept, kept], 1), kept**2)
 
