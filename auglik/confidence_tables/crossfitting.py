@@ -102,9 +102,8 @@ def by_image(
     for number in range(folds):
         rows = np.flatnonzero(fold == number)
         score = score_of(number, torch.from_numpy(arrays.labels[rows]))
-        measured = scores(
-            probes, torch.from_numpy(arrays.images[rows]), score, lambda share, n=number: progress((n + share) / folds)
-        )
+        measured = scores(probes, torch.from_numpy(arrays.images[rows]), score)
+        progress((number + 1) / folds)
         found[rows] = np.concatenate(list(measured.values())).T
     return found
 

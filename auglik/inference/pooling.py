@@ -77,9 +77,12 @@ def _logits(curve: Tensor, effects: Tensor, strength: Tensor) -> Tensor:
 
 def _model(data: Counts) -> None:
     m = data.right.shape[1]
-    curve = numpyro.sample("curve", dist.Normal(1, 3).expand([m]).to_event(1))
-    scales = numpyro.deterministic("scales", jnp.exp(numpyro.sample("log_scales", dist.Normal(-1, 1).expand([2]))))
-    logits = _logits(curve, numpyro.deterministic("effects", _effects(data, scales)), data.strength)
+    curve = 1 + 3 * jnp.asarray(numpyro.sample("shape", dist.Normal(0, 1).expand([m]).to_event(1)))
+    scales = jnp.exp(jnp.asarray(numpyro.sample("log_scales", dist.Normal(-1, 1).expand([2]).to_event(1))))
+    effects = _effects(data, scales)
+    logits = _logits(curve, effects, data.strength)
+    for name, value in {"curve": curve, "scales": scales, "effects": effects}.items():
+        numpyro.deterministic(name, value)
     # The binomial without its coefficients, which do not depend on p and would take most of the time.
     numpyro.factor("right", (data.right * logits - data.images * jax.nn.softplus(logits)).sum())
 
@@ -90,7 +93,7 @@ def _effects(data: Counts, scales: Array) -> Array:
     Sampled as deviates from what prior and counts together say of them, given the scales, by a step of Newton's method
     from the curve that all classes share. That leaves the posterior as it is and makes it nearly normal.
     """
-    z = numpyro.sample("classes", dist.Normal(0, 1).expand([data.right.shape[0], 2]).to_event(2))
+    z = jnp.asarray(numpyro.sample("classes", dist.Normal(0, 1).expand([data.right.shape[0], 2]).to_event(2)))
     p = jnp.clip((data.right.sum(0) + 0.5) / (data.images.sum(0) + 1), LEAST, 1 - LEAST)
     powers = jnp.stack([jnp.ones_like(data.strength), data.strength, data.strength**2])
     slope = (data.right - data.images * p) @ powers[:2].T

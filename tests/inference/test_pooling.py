@@ -61,7 +61,7 @@ def test_what_has_no_images_lies_on_the_operations_curve_but_for_what_else_is_kn
     assert np.abs(world.found.share[0, -1] - curve).max() < 0.1
     row, column = UNSEEN
     off = logit(world.found.share[0, row]) - logit(world.found.share[0, -1])
-    assert off[column] == pytest.approx((off[column - 1] + off[column + 1]) / 2, abs=0.1)
+    assert off[column] == pytest.approx((off[column - 1] + off[column + 1]) / 2, abs=0.2)
 
 
 def test_chains_converge_by_the_projects_rule_and_say_so_if_they_do_not(
