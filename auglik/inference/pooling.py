@@ -23,6 +23,8 @@ from auglik.system.array_types import Float64Array
 Tensor = TypeVar("Tensor", Array, Float64Array)
 
 WARMUP, DRAWS = 300, 2500
+TRAJECTORY = 4.0
+"""Longer than for a normal: where classes differ by several logits the posterior is skewed."""
 LEAST = 0.02
 """The smallest share that a curve is taken to have where a step of Newton's method starts from it."""
 
@@ -60,7 +62,7 @@ def pooled(right: NDArray[np.int64], images: NDArray[np.int64], strength: Float6
             f" {list(right.shape)}, {list(images.shape)} and {list(strength.shape)}: is it a row per class?"
         )
     data = Counts(*(cast(Array, of_each.astype(float)) for of_each in (right, images, strength)))
-    drawn = posteriors(_model, data, "pooling", seed, WARMUP, DRAWS)
+    drawn = posteriors(_model, data, "pooling", seed, WARMUP, DRAWS, TRAJECTORY)
     sites = {name: drawn.sites[name] for name in ("curve", "scales", "effects")}
     found = diagnose(sites, drawn.statistics["diverging"])
     share = [

@@ -48,10 +48,11 @@ def posteriors(
     seed: int,
     warmup: int,
     draws: int,
+    trajectory: float = TRAJECTORY,
 ) -> Draws:
     """Draws of the posteriors of M data sets under one model; arrays of `data` are stacked along a first axis [M,...].
 
-    Random numbers are keyed by (seed, purpose).
+    Random numbers are keyed by (seed, purpose). HMC goes `trajectory` a draw, in whitened coordinates.
     """
     size, unravel = _coordinates(model, jax.tree.map(lambda column: column[0], data))
     M = len(jax.tree.leaves(data)[0])
@@ -64,7 +65,7 @@ def posteriors(
 
     gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
     mode, root = _laplace(lambda z: gradients(z, data), M, size)
-    chain = whitened(log_p, "HMC", warmup, draws, TRAJECTORY)
+    chain = whitened(log_p, "HMC", warmup, draws, trajectory)
     z, statistics = _chains(chain, lambda z: gradients(z, data), data, mode, root, (purpose, seed))
     values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)
     shape = (M, CHAINS, draws)
