@@ -12,9 +12,10 @@ from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.experiments.engines.together import Together, together
 from auglik.objectives import InputError
+from auglik.runs.again import evaluate_again, threads_of_finished
 from auglik.runs.evaluation import Evaluation
 from auglik.runs.resolved import ResolvedRun, resolved
-from auglik.runs.run import CONFIG, evaluate_again, load_run, threads_of_finished
+from auglik.runs.run import CONFIG, load_run
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
@@ -69,7 +70,7 @@ def _evaluate(
         asked = change(trained.config, changes)
         run = resolved(change(asked, {"device": str(choose_device(asked.device))}))
         scored = engine.call(
-            partial(again, folder, trained, run, data_dir, engine.threads(threads_of_finished(folder)))
+            partial(again, folder, trained, run, data_dir, engine.processes.threads(threads_of_finished(folder)))
         )
         click.echo(f"{folder}")
         summarize(scored.scores)

@@ -16,7 +16,7 @@ from auglik.cli.train import say_absent
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import Planned
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, plural, table
-from auglik.experiments.engines.engine import ERROR, Engine, Outcome, state_of
+from auglik.experiments.engines.engine import Engine, Outcome
 from auglik.experiments.engines.named import Chosen
 from auglik.experiments.plan import Place, Plan, carry_out, collect, cost, make_plan, runs_at_a_time, write
 from auglik.experiments.status import noted
@@ -25,6 +25,8 @@ from auglik.report import ReportSettings, write_report
 from auglik.runs.loop import lengths
 from auglik.runs.resolve import Facts, training_pipeline
 from auglik.runs.resolved import ResolvedRun
+from auglik.runs.results import Results
+from auglik.runs.run import state_of
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
@@ -95,7 +97,7 @@ def run_comparison(
     return Ended(not any(item.error for item in outcomes), any(runs.values()))
 
 
-def counted(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+def counted(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> str:
     """How many runs of a plan were trained, failed, not started, or already finished."""
     failed = sum(item.error is not None for item in outcomes)
     trained = sum(item.results is not None for item in outcomes)
@@ -242,6 +244,9 @@ def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:
             f"about {each} a run; {plural(len(total.times), 'run')}, {jobs} at a time: about"
             f" {duration(total.seconds() / jobs)} ({'; '.join(notes)})"
         )
+    if total.faster is not None:
+        name, share = total.faster
+        click.echo(f"on this machine --precision {name} would take {share:.0%} of the time of a training step")
 
 
 def spread(seconds: Sequence[float]) -> str:
@@ -250,9 +255,9 @@ def spread(seconds: Sequence[float]) -> str:
     return " to ".join(ends)
 
 
-def report_failure(outcome: Outcome) -> None:
-    """Reports a failed run at once, with the reason."""
+def report_failure(outcome: Outcome[object]) -> None:
+    """Reports a failed task at once, with the reason."""
     if outcome.error is not None and not outcome.fatal:
-        click.echo(f"\nfailed: {outcome.job.cell}, seed {outcome.job.config.seed}: {outcome.error}", err=True)
+        click.echo(f"\nfailed: {outcome.job.name}: {outcome.error}", err=True)
         if outcome.details is not None:
-            click.echo(f"  the traceback is in {outcome.job.folder / ERROR}", err=True)
+            click.echo(f"  the traceback is in {outcome.job.errors}", err=True)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import click
 
 from auglik.experiments.engines.engine import Progress
+from auglik.experiments.engines.task import Task
 from auglik.experiments.progress import by_work
-from auglik.runs.run import Job
 
 LINES_OF_LOG = 10
 """Lines written in all, if there is no terminal."""
@@ -56,7 +56,7 @@ def _lines(label: str) -> Callable[[float], None]:
 
 
 @contextmanager
-def shown(jobs: Sequence[Job], label: str) -> Iterator[Progress]:
-    """Yields a function of (job, share) that shows how much of all jobs' work is done."""
+def shown(tasks: Sequence[Task[object]], label: str) -> Iterator[Progress]:
+    """Yields a function of (task, share) that shows how much of all tasks' work is done."""
     with bar(label) as tell:
-        yield by_work(jobs, tell)
+        yield by_work(tasks, tell)

@@ -10,12 +10,14 @@ from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import options, take
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.progress import bar
+from auglik.cli.robustness import chosen_or, measure
 from auglik.cli.streams import whoever_reads
 from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
-from auglik.experiments.engines.engine import state_of
+from auglik.experiments.engines.named import Chosen
+from auglik.experiments.engines.together import together
 from auglik.experiments.plan import Place, make_plan
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, threads_of
@@ -23,9 +25,11 @@ from auglik.pretraining.differences import PRETRAINING_CSV, compared, jobs_of, w
 from auglik.pretraining.results import finished
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
+from auglik.robustness import RobustnessConfig
 from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError, lengths
 from auglik.runs.resolve import read_facts
+from auglik.runs.run import state_of
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, settings_of
 from auglik.settings.groups import Group
@@ -135,7 +139,7 @@ def reproduce(
     with whoever_reads():
         ended = run_comparison(planned, plan, place, engine, recipe.reference, fail_fast=False)
         if corrupted and ended.any_finished:
-            score_corruptions(Path(place.output), Path(place.data_dir), scale)
+            score_corruptions(Path(place.output), Path(place.data_dir), scale, engine)
         if with_report and ended.any_finished:
             title = f"{recipe.title} ({scale} scale)"
             report_on(Path(place.output), ReportSettings(against="published", data_dir=place.data_dir, title=title))
@@ -218,11 +222,8 @@ def introduce(recipe: Recipe, scale: str, protocol: str) -> None:
         click.echo(f"protocol {protocol}: the published code has {shown}, and --protocol code follows it")
 
 
-def score_corruptions(output: Path, data_dir: Path, scale: str) -> None:
+def score_corruptions(output: Path, data_dir: Path, scale: str, engine: Chosen) -> None:
     """Scores the finished runs as `auglik robustness` does, at the quick scale on few images and severities."""
-    from auglik.cli.robustness import robustness
-
-    quick = {"images": 50, "severities": "3"} if scale == "quick" else {}
-    context = click.get_current_context()
-    assert context is not None
-    context.invoke(robustness, folder=output, data_dir=data_dir, device=None, **quick)
+    quick: dict[str, object] = {"images": 50, "severities": "3"} if scale == "quick" else {}
+    with together() as alone:
+        measure(output, data_dir, take(quick, RobustnessConfig), None, chosen_or(alone, engine))

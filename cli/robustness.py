@@ -1,38 +1,36 @@
 """`auglik robustness`: finished runs under corruptions, occlusion and mollification, and against human labels."""
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from functools import cache, partial
 from pathlib import Path
 
 import rich_click as click
 
+from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
 from auglik.cli.evaluate import in_order
 from auglik.cli.options import data_dir_option, options, take
-from auglik.cli.progress import bar
+from auglik.cli.progress import bar, shown
 from auglik.cli.streams import whoever_reads
 from auglik.experiments.differences import plural
-from auglik.experiments.engines.held import LOOK
+from auglik.experiments.engines.engine import Engine, Outcome
+from auglik.experiments.engines.held import carried
+from auglik.experiments.engines.named import Chosen
 from auglik.experiments.engines.together import Together, together
 from auglik.objectives import InputError
-from auglik.robustness import RobustnessConfig, Score, Suite, evaluate_robustness, open_suite
-from auglik.robustness.evaluate import measured_before, read_run
-from auglik.runs.claim import ClaimedError, claimed
+from auglik.robustness import RobustnessConfig, Score, Suite, open_suite
+from auglik.robustness.evaluate import read_run
+from auglik.robustness.scoring import Scoring
+from auglik.runs.again import threads_of_finished
+from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import RESULTS
-from auglik.runs.run import CONFIG, threads_of_finished
+from auglik.runs.run import CONFIG
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.scoring.conditions import ALL, SCORES
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
-from auglik.system.notices import say_once
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
-from auglik.system.process import process_state
-from auglik.system.processes import Processes
-from auglik.system.progress import Progress, part_of
-from auglik.system.stop import StopRequest
+from auglik.system.stop import stop_on_signals
 
 
 @click.command()
@@ -40,6 +38,7 @@ from auglik.system.stop import StopRequest
 @options(settings_of(RobustnessConfig))
 @data_dir_option
 @click.option("--device", help="Device to score on [the runs'].", panel=Group.MACHINE)
+@engine_options
 @one_line_errors
 def robustness(folder: Path, data_dir: Path, device: str | None, **command_line: object) -> None:
     """Scores all finished runs below DIR, the output of `auglik compare`, under corrupted and occluded test images.
@@ -47,35 +46,74 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
     Each run's scores go to robustness.csv in its folder; runs that already have it are skipped. Data sets without a
     published -C set get one, made once and kept in the data folder. Several such commands at once share the runs.
     """
+    values = {key: value for key, value in command_line.items() if value is not None}
     with together() as engine:
-        config = take({key: value for key, value in command_line.items() if value is not None}, RobustnessConfig)
-        _robustness(engine, folder, data_dir, config, device)
+        chosen, config = take_engine(values), take(values, RobustnessConfig)
+        if engine.processes.count > 1 and not chosen.is_default:
+            raise InputError("torchrun: expected no other engine, as its processes score the runs themselves")
+        measure(folder, data_dir, config, device, chosen_or(engine, chosen), chosen.detaches)
 
 
-def _robustness(engine: Together, folder: Path, data_dir: Path, config: RobustnessConfig, device: str | None) -> None:
+def chosen_or(engine: Together, chosen: Chosen) -> Engine:
+    """The engine that was chosen; where none was, all processes, or this one, which opens the conditions once."""
+    return engine if chosen.is_default else chosen.engine(1 if chosen.is_local else None)
+
+
+def measure(
+    folder: Path, data_dir: Path, config: RobustnessConfig, device: str | None, engine: Engine, detaches: bool = False
+) -> None:
+    """Scores finished runs by an engine, prints the table and says what was written."""
     if device is not None:
         choose_device(device)
     failed: list[str] = []
     runs = finished_runs(folder)
     for run in runs:
         check_folder(run, IN_A_RUN)
-    datasets = datasets_of(runs, failed)
+    tasks: list[Scoring] = []
     suites: dict[str, Suite] = {}
-    for dataset in dict.fromkeys(datasets.values()):
+    read = readable(runs, failed)
+    for dataset in dict.fromkeys(resolved.config.dataset for resolved in read.values()):
         with bar(f"corruptions of {dataset}") as tell:
             suites[dataset] = open_suite(dataset, data_dir, config, tell)
             tell(1.0)
-    before = [run for run, dataset in datasets.items() if has_scores(run, suites[dataset])]
-    with whoever_reads(), bar("scoring") as tell:
-        scored = partial(score, data_dir=data_dir, config=config, device=device)
-        scores = score_all(engine, scored, datasets, suites, tell, failed)
+    scores: dict[Path, Sequence[Score]] = {}
+    for run, resolved in read.items():
+        suite = suites[resolved.config.dataset]
+        task = Scoring(
+            folder=run, output=folder, dataset=resolved.config.dataset, data_dir=data_dir, config=config, asked=device,
+            device=choose_device(device) if device else resolved.device, threads=threads_of_finished(run),
+            identity=suite.measured["identity"], suite=suite,
+        )  # fmt: skip
+        try:
+            found = task.found()
+        except InputError as error:
+            failed.append(str(error))
+            continue
+        if found is None:
+            tasks.append(task)
+        else:
+            scores[run] = found
+    before = len(scores)
+
+    def ended(outcome: Outcome[list[Score]]) -> None:
+        if outcome.results is not None:
+            scores[outcome.job.folder] = outcome.results
+        elif outcome.error is not None:
+            failed.append(outcome.error)
+
+    with whoever_reads(), stop_on_signals() as stop, shown(tasks, "scoring") as progress:
+        carried(engine, tasks, stop, progress, ended)
     if scores:
-        click.echo(table(by_cell(scores)))
+        click.echo(table(by_cell({run: scores[run] for run in runs if run in scores})))
     for message in failed:
         click.echo(f"failed: {message}", err=True)
-    kept = len(scores.keys() & set(before))
-    again = f"; {kept} already had theirs" if kept else ""
-    click.echo(f"\nwrote {SCORES} into {plural(len(scores) - kept, 'run folder')} below {folder}{again}")
+    again = f"; {before} already had theirs" if before else ""
+    click.echo(f"\nwrote {SCORES} into {plural(len(scores) - before, 'run folder')} below {folder}{again}")
+    if detaches and tasks:
+        click.echo("the same command without --detach takes the scores of the others")
+    if stop.signal is not None:
+        click.echo("interrupted; run the same command again to continue")
+        raise SystemExit(128 + stop.signal)
     if failed:
         raise SystemExit(1)
 
@@ -104,94 +142,17 @@ def by_seed(run: Path) -> tuple[Path, int, str]:
     return run.parent, int(number) if number.isdecimal() else -1, run.name
 
 
-def has_scores(run: Path, suite: Suite) -> bool:
-    """Whether a run was already scored on this suite; damaged scores do not count."""
-    try:
-        return measured_before(run, suite) is not None
-    except InputError:
-        return False
-
-
-def datasets_of(runs: Sequence[Path], failed: list[str]) -> dict[Path, str]:
-    """The data set of every readable run; the others go to `failed`. Raises InputError if none is readable."""
+def readable(runs: Sequence[Path], failed: list[str]) -> dict[Path, ResolvedRun]:
+    """The settings of every readable run; the others go to `failed`. Raises InputError if none is readable."""
     found = {}
     for run in runs:
         try:
-            found[run] = read_run(run)[0].config.dataset
+            found[run] = read_run(run)[0]
         except InputError as error:
             failed.append(str(error))
     if not found:
         raise InputError(failed[0])
     return found
-
-
-def score_all(
-    engine: Together,
-    scored: partial[list[Score]],
-    datasets: Mapping[Path, str],
-    suites: Mapping[str, Suite],
-    tell: Progress,
-    failed: list[str],
-) -> dict[Path, list[Score]]:
-    """The scores of every run by `scored`; a run's error goes to `failed`, and the others continue.
-
-    Runs that another command works in come last: their scores are taken, or they are scored once it is gone.
-    """
-    scores: dict[Path, list[Score]] = {}
-    left, held = list(datasets), 0
-    while left:
-        run = left.pop(0)
-        suite, done = suites[datasets[run]], len(datasets) - len(left) - 1
-        try:
-            with nullcontext() if has_scores(run, suite) else claimed(run):
-                work = partial(scored, run, datasets[run], engine.threads(threads_of_finished(run)))
-                here = partial(work, suite=suite, progress=part_of(tell, done, len(datasets)))
-                scores[run] = engine.call(work, here=here)
-        except ClaimedError as error:
-            say_once(f"{error}: it is waited for, and scored should that end before it")
-            left.append(run)
-            held += 1
-            if held >= len(left):
-                time.sleep(LOOK)
-            continue
-        except InputError as error:
-            failed.append(str(error))
-        held = 0
-        tell((done + 1) / len(datasets))
-    return {run: scores[run] for run in datasets if run in scores}
-
-
-def score(
-    run: Path,
-    dataset: str,
-    threads: int,
-    *,
-    data_dir: Path,
-    config: RobustnessConfig,
-    device: str | None,
-    stop: StopRequest,
-    processes: Processes,
-    suite: Suite | None = None,
-    progress: Progress = lambda share: None,
-) -> list[Score]:
-    """`evaluate_robustness` in one of the processes, on that many threads; it does not stop early."""
-    same = processes.agreed(lambda: suite or opened_suite(dataset, data_dir, config))
-    found = processes.shared(lambda: same.measured)
-    processes.agreed(lambda: check_suite(same, found))
-    with process_state(threads, choose_device(device) if device else read_run(run)[0].device):
-        return evaluate_robustness(run, same, device, progress, processes)
-
-
-@cache
-def opened_suite(dataset: str, data_dir: Path, config: RobustnessConfig) -> Suite:
-    """The conditions, opened once in each of the other processes: the first one has made those that had to be made."""
-    return open_suite(dataset, data_dir, config)
-
-
-def check_suite(suite: Suite, measured: Mapping[str, object]) -> None:
-    """Raises InputError for other conditions than those of the first process."""
-    if suite.measured != measured:
-        raise InputError("expected the test images and corruptions of the first process, got others")
 
 
 def by_cell(scores: Mapping[Path, Sequence[Score]]) -> dict[str, list[Sequence[Score]]]:
@@ -207,13 +168,13 @@ def table(cells: Mapping[str, Sequence[Sequence[Score]]]) -> str:
     width = max((len(cell) for cell in cells), default=0) + 2
     lines = []
     found = (score for of_runs in cells.values() for of_run in of_runs for score in of_run if _is_summary(score))
-    for key, shown in {score.condition: score for score in found}.items():
-        columns = PRINTED if shown.covered is None else (*PRINTED, COVERED)
+    for key, one in {score.condition: score for score in found}.items():
+        columns = PRINTED if one.covered is None else (*PRINTED, COVERED)
         rows = {}
         for cell, of_runs in cells.items():
             same = [score for of_run in of_runs for score in of_run if score.condition == key]
             rows[cell] = [column.mean([getattr(score, column.name) for score in same]) for column in columns]
-        lines += ["", _title(shown), *text_table([column.title for column in columns], rows, width)]
+        lines += ["", _title(one), *text_table([column.title for column in columns], rows, width)]
     if any(ABSENT in line for line in lines):
         lines += ["", f"{ABSENT} not measured for this cell, or not finite: a label of probability zero"]
     return "\n".join(lines)

@@ -16,13 +16,19 @@ from auglik.experiments.differences import plural
 from auglik.experiments.engines.local import Local
 from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time
 from auglik.objectives import InputError
+from auglik.runs.prior_predictive import prior_predictive
+from auglik.runs.resolve import load_training, on_device, open_source, read_facts, resolve
 from auglik.runs.results import Results
-from auglik.runs.settings import SETTINGS, flatten
+from auglik.runs.run import Job, test_images
+from auglik.runs.settings import SETTINGS, RunConfig, flatten
+from auglik.sampling.files import load_chain
 from auglik.sampling.registry import POINT
 from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
+from auglik.system.files import ensure_writable
+from auglik.system.paths import check_files
 from auglik.system.stop import stop_on_signals
 
 CHAINS = 4
@@ -35,11 +41,26 @@ CHAINS = 4
 )  # fmt: skip
 @options(setting for setting in SETTINGS.values() if setting.key != "seed")
 @options(settings_of(Place))
+@click.option(
+    "--prior-predictive", "picture", metavar="PNG", type=click.Path(path_type=Path, dir_okay=False),
+    help="Sample the prior alone, as many networks as draws and chains, and draw what they predict; run nothing.",
+    panel=Group.COMMAND,
+)  # fmt: skip
+@click.option(
+    "--leave-one-out", is_flag=True, panel=Group.COMMAND,
+    help="Also say how training images are predicted that are left out (PSIS-LOO), and power-scaling sensitivity.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
 def sample(
-    config_file: Path | None, print_config: bool, chains: int | None, dry_run: bool, **command_line: object
+    config_file: Path | None,
+    print_config: bool,
+    chains: int | None,
+    picture: Path | None,
+    leave_one_out: bool,
+    dry_run: bool,
+    **command_line: object,
 ) -> None:
     """Samples the posterior of a network's weights, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/ a chain.
 
@@ -55,8 +76,16 @@ def sample(
         raise InputError(f"chains: expected an integer in 1..{MOST_RUNS}, got {count!r}")
     if print_config:
         return say_config({"chains": count}, asdict(place), flatten(config))
+    if picture is not None:
+        return draw_prior(config, place, count * config.sampling.draws, picture)
     cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
     planned = make_plan(plan(config, {}, [cell]), range(count), place)
+    if leave_one_out:
+        from auglik.runs.densities import check_left_out  # ArviZ takes a second to import
+        from auglik.sampling.leave_one_out import check_draws
+
+        check_left_out(planned.jobs[0].run)
+        check_draws(count * config.sampling.draws)
     if dry_run:
         return say_time(planned, place)
     with stop_on_signals() as stop, shown(planned.todo, "sampling") as progress:
@@ -69,8 +98,29 @@ def sample(
         raise UserError("no chain ended")
     folders = {job.config.seed: job.folder for job in planned.jobs}
     summarize(config.sampling.posterior_temperature, {run.seed: folders[run.seed] for run in found}, found)
+    if leave_one_out:
+        ended = {run.seed for run in found}
+        say_left_out([job for job in planned.jobs if job.config.seed in ended], place)
     if len(found) < count:
         raise SystemExit(1)
+
+
+def draw_prior(config: RunConfig, place: Place, networks: int, picture: Path) -> None:
+    """Prints what networks of the prior predict, and draws it."""
+    from auglik.report.contact_sheet import save  # here, as matplotlib takes long to load
+    from auglik.report.prior_picture import prior_picture
+
+    check_files([picture])
+    source = open_source(config, Path(place.data_dir), place.download)
+    run = resolve(config, source, read_facts(source))
+    data = load_training(run, source)
+    test = on_device(test_images(run, source)[0], data.mean, data.std, run.device)
+    found = prior_predictive(run, data, test, networks)
+    ensure_writable(picture.parent)
+    save(prior_picture(found, f"{networks} networks {run.network_name} of the prior {config.sampling.prior}"), picture)
+    for line in found.said():
+        click.echo(line)
+    click.echo(f"wrote {picture}")
 
 
 def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) -> None:
@@ -89,3 +139,22 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
         f"clean NLL: draws {one:.4f}, chains {np.mean([run.score('clean_nll') for run in runs]):.4f},"
         f" all {plural(len(runs), 'chain')} as one {all_['clean_nll']:.4f} (error {all_['clean_error']:.2%})"
     )
+
+
+def say_left_out(jobs: Sequence[Job], place: Place) -> None:
+    """Prints what the chains of finished jobs say of training images that are left out."""
+    from auglik.runs.densities import densities  # ArviZ takes a second to import
+    from auglik.sampling.leave_one_out import leave_out
+
+    config = jobs[0].config
+    source = open_source(config, Path(place.data_dir))
+    found = leave_out(
+        [densities(job.folder, job.settings, job.run, source) for job in jobs],
+        [chain for job in jobs if (chain := load_chain(job.folder)) is not None],
+        T=config.sampling.posterior_temperature,
+        likelihood_temperature=config.sampling.likelihood_temperature,
+    )
+    seen = "all" if config.view.orbit() is not None else f"one draw of {config.views}"
+    click.echo(f"on {seen} views of each training image:")
+    for text in [*found.said(), *(f"FAILS: {text}" for text in found.failures())]:
+        click.echo(text)

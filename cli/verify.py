@@ -4,13 +4,16 @@ from pathlib import Path
 
 import rich_click as click
 
+from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
-from auglik.cli.progress import bar
+from auglik.cli.progress import shown
+from auglik.objectives import InputError
 from auglik.settings.groups import Group
 from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS, available_cores
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
+from auglik.system.stop import stop_on_signals
 
 SEED = 0
 NAMES = (
@@ -55,8 +58,17 @@ NAMES = (
     help="Studies to run at a time [two, or the number of cores if fewer].",
     panel=Group.MACHINE,
 )
+@engine_options
 @one_line_errors
-def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data: str | None, jobs: int | None) -> None:
+def verify(
+    studies: tuple[str, ...],
+    output: Path,
+    quick: bool,
+    seed: int,
+    data: str | None,
+    jobs: int | None,
+    **command_line: object,
+) -> None:
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
     Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, sampling, information,
@@ -64,27 +76,26 @@ def verify(studies: tuple[str, ...], output: Path, quick: bool, seed: int, data:
     Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]
+    chosen = take_engine(command_line)
+    if chosen.detaches:
+        raise InputError("--detach: expected compare, reproduce or robustness, as the claims are read where they end")
+    if (count := chosen.options.get("processes_per_run", 1)) != 1:
+        raise InputError(f"processes_per_run: expected 1, as a study is one process, got {count}")
     if data is not None:
         from auglik.data import open_dataset
 
         open_dataset(data).check()
     check_files([output / "verify.json"])
     ensure_writable(output)
-    from auglik.studies.verify import run, write_report
+    from auglik.studies.verify import StudyTask, run, write_report
 
-    at_a_time = min(jobs or min(2, available_cores()), len(names))
-    reports = []
-    with bar("verifying") as tell:
-        shares = dict.fromkeys(names, 0.0)
-
-        def progress(name: str, share: float) -> None:
-            shares[name] = max(shares[name], share)
-            tell(sum(shares.values()) / len(shares))
-
-        for report in run(names, output, progress, quick, seed, data, at_a_time):
-            reports.append(report)
-            progress(report.study, 1.0)
-    reports.sort(key=lambda report: names.index(report.study))
+    engine = chosen.engine(min(jobs or min(2, available_cores()), len(names)) if chosen.is_local else jobs)
+    tasks = [StudyTask(name=name, output=output, quick=quick, seed=seed, data=data) for name in names]
+    with stop_on_signals() as stop, shown(tasks, "verifying") as progress:
+        reports = run(tasks, engine, stop, progress)
+    if stop.signal is not None:
+        click.echo("interrupted; the same command begins the studies anew")
+        raise SystemExit(128 + stop.signal)
     path = write_report(output, reports, quick, seed)
     for report in reports:
         click.echo(f"\n{report.study} ({report.seconds:.1f} s)")

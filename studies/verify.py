@@ -1,21 +1,20 @@
 """Runs studies and writes what they found: verify.json, and a folder for each study."""
 
-import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import Queue
 
+from auglik.experiments.engines.engine import Engine, Outcome, Progress
+from auglik.experiments.engines.held import carried
 from auglik.studies.study import Claim, Context, save
 from auglik.system.files import write_json
+from auglik.system.process import CPU, process_state
+from auglik.system.processes import Processes
+from auglik.system.stop import Interrupted, StopRequest
 from auglik.version import __version__
-
-StudyProgress = Callable[[str, float], None]
-"""Told, now and then, the share of a study that is done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +42,6 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
 
     jax.config.update("jax_enable_x64", True)
     from auglik.studies.registry import STUDIES
-    from auglik.system.process import process_state
 
     began = time.monotonic()
     try:
@@ -51,6 +49,8 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
             findings = STUDIES[name](context)
         (folder / name).mkdir(parents=True, exist_ok=True)
         files = [str(path.relative_to(folder)) for path in save(findings, folder / name, name)]
+    except Interrupted:
+        raise
     except Exception as error:
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return Report(
@@ -63,32 +63,70 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
     )  # fmt: skip
 
 
-def run(
-    names: Sequence[str], folder: Path, progress: StudyProgress, quick: bool, seed: int, data: str | None, jobs: int
-) -> Iterator[Report]:
-    """Runs studies, `jobs` at a time in separate processes, and yields each report as it is ready."""
-    if jobs == 1:
-        for name in names:
-            yield run_study(name, Context(quick, seed, data, lambda share, name=name: progress(name, share)), folder)  # type: ignore[misc]
-        return
-    for library in ("OPENBLAS", "OMP", "MKL"):  # read when the processes start: studies share the cores
+@dataclass(frozen=True, kw_only=True)
+class StudyTask:
+    """A study, as a task of an engine: it is run again by whoever asks, so nothing in its folder counts as found."""
+
+    name: str
+    output: Path
+    quick: bool
+    seed: int
+    data: str | None
+    size, threads, device = 1.0, 1, CPU
+
+    @property
+    def folder(self) -> Path:
+        return self.output / self.name
+
+    @property
+    def errors(self) -> Path:
+        return self.folder / "error.txt"
+
+    @property
+    def datasets(self) -> tuple[tuple[str, Path], ...]:
+        return () if self.data is None else ((self.data, Path("data")),)
+
+    def absolute(self) -> "StudyTask":
+        return replace(self, output=self.output.absolute())
+
+    def again(self) -> "StudyTask":
+        return self
+
+    def check(self) -> None:
+        pass
+
+    def found(self) -> Report | None:
+        return None
+
+    def share(self) -> float:
+        return 0.0
+
+    def execute(self, stop: StopRequest, progress: Callable[[float], None], processes: Processes) -> Report:
+        def tell(share: float) -> None:
+            if stop:
+                raise Interrupted("stopped in a study")
+            progress(share)
+
+        return run_study(self.name, Context(self.quick, self.seed, self.data, tell), self.output)
+
+
+def run(tasks: Sequence[StudyTask], engine: Engine, stop: StopRequest, progress: Progress) -> list[Report]:
+    """Runs studies by an engine; the reports of those that ended, in their order."""
+    for library in ("OPENBLAS", "OMP", "MKL"):  # read when processes start: studies share the cores
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        told = manager.Queue()
-        pending = {pool.submit(_run_in_process, name, quick, seed, data, folder, told) for name in names}
-        while pending:
-            ended, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            while not told.empty():
-                progress(*told.get())
-            for future in ended:
-                yield future.result()
+    reports: dict[str, Report] = {}
 
+    def ended(outcome: Outcome[Report]) -> None:
+        name = outcome.job.name
+        if outcome.results is not None:
+            reports[name] = outcome.results
+        elif outcome.error is not None:
+            remarks = (outcome.details or "").splitlines()
+            reports[name] = Report(study=name, claims=[], remarks=remarks, files=[], seconds=0.0, error=outcome.error)
+        progress(outcome.job, 1.0)
 
-def _run_in_process(
-    name: str, quick: bool, seed: int, data: str | None, folder: Path, told: Queue[tuple[str, float]]
-) -> Report:
-    return run_study(name, Context(quick, seed, data, lambda share: told.put((name, share))), folder)
+    carried(engine, tasks, stop, progress, ended)
+    return [reports[task.name] for task in tasks if task.name in reports]
 
 
 def write_report(folder: Path, reports: Sequence[Report], quick: bool, seed: int) -> Path:

@@ -75,7 +75,7 @@ def compare(
     with noted(Path(output), plan.jobs), _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
         progress = by_work(plan.todo, tell)
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: Outcome[object]) -> None:
             progress(outcome.job, 1.0)
             _warn(outcome)
 
@@ -85,7 +85,7 @@ def compare(
     if stop.signal is not None:
         raise KeyboardInterrupt(f"interrupted; make the same call again to continue ({output} has what is done)")
     if not any(runs.values()):
-        raise InputError(f"no run succeeded: {outcomes[0].job.cell}: {outcomes[0].error}")
+        raise InputError(f"no run succeeded: {outcomes[0].job.folder.parent.name}: {outcomes[0].error}")
     return Comparison(Path(output), reference)
 
 
@@ -117,7 +117,7 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return found
 
 
-def _warn(outcome: Outcome) -> None:
+def _warn(outcome: Outcome[object]) -> None:
     if outcome.error is not None:
         warnings.warn(f"{outcome.job.folder} failed: {outcome.error}", RuntimeWarning, stacklevel=5)
 

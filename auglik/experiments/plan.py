@@ -9,7 +9,7 @@ from auglik.data import open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
 from auglik.experiments.engines.engine import Engine, Outcome, Progress
-from auglik.experiments.engines.held import wait_for
+from auglik.experiments.engines.held import carried
 from auglik.objectives import InputError
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
@@ -18,13 +18,11 @@ from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.run import Job
 from auglik.runs.settings import change, flatten
-from auglik.runs.vacant import check_vacant
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, cards
-from auglik.system.files import StorageError
 from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
 from auglik.system.stop import StopRequest
 
@@ -38,7 +36,7 @@ class Place:
     download: bool = option(False, "Download a data set that is missing.")
     threads: int | None = option(None, "Threads per run [1 for small networks on a CPU, else all cores].")
     jobs: int | None = option(
-        None, "Runs at a time [one per core for small networks on a CPU, one per card on CUDA, else 1]."
+        None, "Runs at a time [on a CPU as many as there are cores for their threads, one per card on CUDA]."
     )
     tensorboard: bool = option(False, "Also log for TensorBoard (needs auglik[tensorboard]).")
     resume: bool = option(True, "Continue unfinished runs from their checkpoints; else start them over.")
@@ -118,7 +116,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
     done = find_finished(output)
     todo = [job for job in jobs if job.settings not in done]
     for job in todo:
-        check_vacant(job)
+        job.check()
     return Plan(jobs, done, todo, facts)
 
 
@@ -133,8 +131,10 @@ def cost(jobs: Sequence[Job]) -> Cost:
 
 
 def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
-    """As many as given, else one per core for small networks, one per card on CUDA and one for others."""
-    automatic = available_cores() if all(job.run.is_small() for job in jobs) else 1
+    """As many as given, else on a CPU as many as have a core for each of their threads, and one per card on CUDA."""
+    automatic = 1
+    if all(job.run.device.type == "cpu" for job in jobs):
+        automatic = available_cores() // max((job.threads for job in jobs), default=1)
     if jobs and all(job.config.device == "cuda" for job in jobs):
         automatic = len(cards())
     return max(1, min(asked or automatic, len(jobs)))
@@ -166,40 +166,16 @@ def carry_out(
     engine: Engine,
     stop: StopRequest,
     progress: Progress,
-    report: Callable[[Outcome], None],
+    report: Callable[[Outcome[Results]], None],
     fail_fast: bool = False,
-) -> list[Outcome]:
-    """Executes the runs to do and passes each outcome to `report`; with `fail_fast` an error stops the rest.
-
-    Runs that another command works in come last: their results are taken, or they are taken over once it is gone.
-    Raises StorageError once a run cannot write: the others could not either.
-    """
-    outcomes: list[Outcome] = []
-    todo: Sequence[Job] = plan.todo
-    while todo:
-        held: list[Outcome] = []
-        for outcome in engine.execute(todo, stop, progress):
-            if outcome.holder is not None:
-                held.append(outcome)
-                continue
-            outcomes.append(outcome)
-            report(outcome)
-            if outcome.fatal or (outcome.error is not None and fail_fast):
-                stop.ask()
-        ended, todo = wait_for(held, stop)
-        for outcome in ended:
-            outcomes.append(outcome)
-            report(outcome)
-            progress(outcome.job, 1.0)
-    for outcome in outcomes:
-        if outcome.fatal:
-            raise StorageError(str(outcome.error))
-    return outcomes
+) -> list[Outcome[Results]]:
+    """Executes the runs to do, as `carried` does."""
+    return carried(engine, plan.todo, stop, progress, report, fail_fast)
 
 
-def collect(plan: Plan, outcomes: Sequence[Outcome]) -> RunsOfCells:
+def collect(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> RunsOfCells:
     """The finished runs of every cell, under the cell's name in this plan."""
-    results = plan.done | {item.job.settings: item.results for item in outcomes if item.results is not None}
+    results = plan.done | {item.results.settings: item.results for item in outcomes if item.results is not None}
     runs: dict[str, list[Results]] = {job.cell: [] for job in plan.jobs}
     for job in plan.jobs:
         if job.settings in results:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.experiments.engines.engine import ERROR
 from auglik.experiments.tuning import TUNING_FOLDER
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
@@ -14,7 +13,7 @@ from auglik.runs.claim import living_holder
 from auglik.runs.log import share_of_epochs
 from auglik.runs.loop import lengths
 from auglik.runs.results import finished
-from auglik.runs.run import CONFIG, Job, load_run
+from auglik.runs.run import CONFIG, ERROR, Job, load_run
 from auglik.system.files import write_json
 
 PLANNED = ".planned.json"

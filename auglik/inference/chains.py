@@ -50,13 +50,31 @@ def compiled(
     function: Callable[Arguments, Result], options: Mapping[str, str] = COMPILER
 ) -> Callable[Arguments, Result]:
     """`function`, compiled at its first call and run in double precision; what it returns lies on the host."""
-    run = jax.jit(function, compiler_options={name: value for name, value in options.items() if _known(name, value)})
+    return _in_double_precision(jax.jit(function, compiler_options=_known_of(options)))
 
+
+def lowered(
+    function: Callable[Arguments, Result], *like: Arguments.args, **named: Arguments.kwargs
+) -> Callable[[], Callable[Arguments, Result]]:
+    """What compiles `function` SOONER, for arguments like these, in any thread; several may then run it at once.
+
+    NumPyro keeps its handlers for all threads together, so that two may not trace models at once.
+    """
+    with double_precision():
+        program = jax.jit(function, compiler_options=_known_of(SOONER)).lower(*like, **named)
+    return lambda: _in_double_precision(program.compile())
+
+
+def _in_double_precision(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     def in_double_precision(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         with double_precision():
             return jax.tree.map(np.asarray, run(*arguments, **named))
 
     return in_double_precision
+
+
+def _known_of(options: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if _known(name, value)}
 
 
 @functools.lru_cache

@@ -1,26 +1,29 @@
 """HMC on several posteriors of one NumPyro model at once, vectorized over them and over chains.
 
 Each is sampled in coordinates in which its Laplace approximation is standard normal.
+Two threads draw two chains each, on however many cores: a chain's numbers round by those that are drawn with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 from numpyro.handlers import seed as seeded
 from numpyro.handlers import trace
 from numpyro.infer.util import ParamInfo, constrain_fn, log_density
 from scipy import optimize
 
-from auglik.inference.chains import OVERDISPERSED, SOONER, Chain, compiled, double_precision, whitened
+from auglik.inference.chains import OVERDISPERSED, SOONER, Chain, compiled, double_precision, lowered, whitened
 from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator, seed_sequence
 
 Data = TypeVar("Data")
 
-CHAINS = 4
+CHAINS, THREADS = 4, 2
 STEP = 1e-4
 TRAJECTORY = 1.5
 """Near pi/2, after which a standard normal has forgotten where it came from; NUTS takes three times as many steps."""
@@ -28,6 +31,7 @@ LARGEST_VARIANCE = 3.0
 """Of a whitened coordinate, in units of its prior's."""
 
 
+Words = NDArray[np.uint32]
 Gradients = Callable[[Float64Array], tuple[Float64Array, Float64Array]]
 """Of every cell at its own point, [M,D]: the log-densities [M] and their slopes [M,D]."""
 
@@ -57,6 +61,7 @@ def posteriors(
     size, unravel = _coordinates(model, jax.tree.map(lambda column: column[0], data))
     M = len(jax.tree.leaves(data)[0])
 
+    @jax.jit  # traced once for both programs
     def log_p(z: jax.Array, cell: Data) -> jax.Array:
         return log_density(model, (cell,), {}, unravel(z))[0]
 
@@ -64,9 +69,17 @@ def posteriors(
         return constrain_fn(model, (cell,), {}, unravel(z), return_deterministic=True)
 
     gradients = compiled(jax.vmap(jax.value_and_grad(log_p)), SOONER)
-    mode, root = _laplace(lambda z: gradients(z, data), M, size)
     chain = whitened(log_p, "HMC", warmup, draws, trajectory)
-    z, statistics = _chains(chain, lambda z: gradients(z, data), data, mode, root, (purpose, seed))
+    compile_chains = _chains(chain, data, M, size)
+    with ThreadPoolExecutor(THREADS) as pool:
+        chains = pool.submit(compile_chains)  # takes as long as finding the modes
+        mode, root = _laplace(lambda z: gradients(z, data), M, size)
+        words, start = _starts(lambda z: gradients(z, data), mode, root, (purpose, seed))
+        run = chains.result()
+        parts = pool.map(lambda part: run(*part, data, mode, root), _parts((words, start)))
+        z, *traces = map(np.concatenate, zip(*parts, strict=True))
+    z = (mode[:, None, None] + z.swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)).reshape(M, -1, size)
+    statistics = {name: trace.swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)}
     values = compiled(jax.vmap(jax.vmap(deterministic, in_axes=(0, None))), SOONER)(z, data)
     shape = (M, CHAINS, draws)
     arranged = {
@@ -116,28 +129,35 @@ def _laplace(gradients: Gradients, M: int, size: int) -> tuple[Float64Array, Flo
     return mode, (axes * deviation[:, None, :]) @ axes.swapaxes(1, 2)
 
 
-def _chains(
-    chain: Callable[..., Chain],
-    gradients: Gradients,
-    data: Data,
-    mode: Float64Array,
-    root: Float64Array,
-    key: tuple[str, int],
-) -> tuple[Float64Array, Mapping[str, Float64Array]]:
-    """Draws [M, chain * draw, D] and the sampler's statistics [chain,draw,M]."""
-    (purpose, seed), (M, size) = key, mode.shape
+def _chains(chain: Callable[..., Chain], data: Data, M: int, size: int) -> Callable[[], Callable[..., Chain]]:
+    """What compiles the chains of one thread: fields [chain,M,draw,...] from their starts, data, modes and roots."""
     over_cells = jax.vmap(lambda word, *rest: chain(jax.random.PRNGKey(word), *rest))
-    over_chains = compiled(jax.vmap(over_cells, in_axes=(0, 0, None, None, None)), SOONER)
+    over_chains = jax.vmap(over_cells, in_axes=(0, 0, None, None, None))
+    mode, root = np.zeros((M, size)), np.zeros((M, size, size))
+    words, z = np.zeros((CHAINS, len(mode)), np.uint32), np.zeros((CHAINS, *mode.shape))
+    return lowered(over_chains, *next(_parts((words, ParamInfo(z, z[..., 0], z)))), data, mode, root)
+
+
+def _starts(
+    gradients: Gradients, mode: Float64Array, root: Float64Array, key: tuple[str, int]
+) -> tuple[Words, ParamInfo]:
+    """The word of every chain's key [chain,M] and where it starts.
+
+    The sampler would work out the latter itself, in a second copy of the gradient that takes seconds to compile.
+    """
+    (purpose, seed), (M, size) = key, mode.shape
     words = seed_sequence(seed, purpose, "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
     first = OVERDISPERSED * host_generator(seed, purpose, "start").normal(size=(CHAINS, M, size))
-    # The sampler would work out where it starts itself, in a second copy of the gradient that takes seconds to compile.
     values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
-    start = ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
-    z, *traces = over_chains(words, start, data, mode, root)
-    drawn = mode[:, None, None] + np.asarray(z).swapaxes(0, 1) @ root[:, None].swapaxes(-1, -2)
-    return drawn.reshape(M, -1, size), {
-        name: np.asarray(trace).swapaxes(1, 2) for name, trace in zip(Chain._fields[1:], traces, strict=True)
-    }
+    return words, ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
+
+
+def _parts(chains: tuple[Words, ParamInfo]) -> Iterator[tuple[Words, ParamInfo]]:
+    """The chains of every thread."""
+    words, start = chains
+    for first in range(0, CHAINS, CHAINS // THREADS):
+        part = slice(first, first + CHAINS // THREADS)
+        yield words[part], ParamInfo(*(values[part] for values in start))
 
 
 def _times(matrices: Float64Array, vectors: Float64Array) -> Float64Array:

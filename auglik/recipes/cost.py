@@ -34,6 +34,8 @@ LONG = 1.0
 TIMED = 3
 TOO_LONG = 60.0
 """Seconds after which no further kind is timed."""
+FASTER = 0.8
+"""Of a step's time: a precision that takes more is not worth a word, as other work on a machine moves times as far."""
 SAME_COST = (
     "seed", "split_seed", "likelihood", "aggregator", "epochs", "learning_rate", "warmup", "momentum", "nesterov",
     "weight_decay", "rate_schedule", "gradient_clip", "average", "compile",
@@ -60,6 +62,13 @@ class Rates(NamedTuple):
     """Scoring one view of one image."""
 
 
+class OtherPrecision(NamedTuple):
+    """The precision that was not asked for, and the share of a step's time that a step takes in it here."""
+
+    name: str
+    share: float
+
+
 class Time(NamedTuple):
     """Seconds of one run."""
 
@@ -80,6 +89,8 @@ class Estimate:
     """Runs of kinds that there was no time to time."""
     compiled: bool
     """Whether some are compiled: they were timed as they are without, and compiling itself takes a minute or so."""
+    faster: OtherPrecision | None = None
+    """On a CPU, for the first kind, where the other precision takes FASTER of the time or less."""
 
     def seconds(self) -> float:
         """Of all timed runs together."""
@@ -99,7 +110,7 @@ def estimate(
     began = clock()
     rates: dict[tuple[object, ...], Rates] = {}
     tested: dict[str, int] = {}
-    images, times, left_out = 0, list[Time](), 0
+    images, times, left_out, faster = 0, list[Time](), 0, None
     for number, job in enumerate(jobs):
         progress(number / len(jobs))
         config = job.config
@@ -111,12 +122,14 @@ def estimate(
                 continue
             with within(job):
                 rates[kind] = rates_of(job, clock)
+                if len(rates) == 1:
+                    faster = faster_precision(job, rates[kind].step, clock)
         if job.scored and config.dataset not in tested:
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
         times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
     return Estimate(
         images=images, steps=cost(jobs).steps, times=times, left_out=left_out,
-        compiled=any(job.config.compile for job in jobs),
+        compiled=any(job.config.compile for job in jobs), faster=faster,
     )  # fmt: skip
 
 
@@ -159,11 +172,28 @@ def time_of(job: Job, rates: Rates, test_images: int) -> Time:
     return Time(training, members * rates.view * (scored * (scoring.views + scoring.folded_views + 1) + validation))
 
 
+def timed_run(job: Job) -> ResolvedRun:
+    """The run whose steps are timed: not compiled, of MOST_VIEWS at most."""
+    views = min(job.config.views, MOST_VIEWS)
+    return job.run.change(compile=False, budget="images", batch_size=job.config.images_per_step(), views=views)
+
+
+def faster_precision(job: Job, step: float, clock: Clock) -> OtherPrecision | None:
+    """The other precision, if it takes less than the `step` seconds of a step in the run's own on this CPU."""
+    run = timed_run(job)
+    if run.device.type != "cpu" or run.precision not in (others := {"fp32": "bf16", "bf16": "fp32"}):
+        return None
+    run = run.change(precision=others[run.precision])
+    data = load_training(run, open_dataset(job.config.dataset, job.data_dir))
+    _, other = step_rate(begin(run, data), run, data, clock)
+    share = other * job.config.views / (run.config.views * step)
+    return OtherPrecision(run.precision, share) if share <= FASTER else None
+
+
 def rates_of(job: Job, clock: Clock) -> Rates:
     """Times the parts of a run, each after a warm-up."""
-    asked, images = job.config.views, job.config.images_per_step()
-    views = min(asked, MOST_VIEWS)
-    run = job.run.change(compile=False, budget="images", batch_size=images, views=views)
+    run = timed_run(job)
+    asked, views, images = job.config.views, run.config.views, job.config.images_per_step()
     opening, data = timed(lambda: load_training(run, open_dataset(job.config.dataset, job.data_dir)), clock)
     learner = begin(run, data)
     draws, step = step_rate(learner, run, data, clock)

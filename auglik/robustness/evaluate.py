@@ -45,7 +45,7 @@ def evaluate_robustness(
     the run's. Raises InputError for an unfinished run, a checkpoint that does not belong to it, one of data other than
     the suite's, and damaged files.
     """
-    before = processes.shared(lambda: _measured_of_run(folder, suite))
+    before = processes.shared(lambda: measured_of_run(folder, suite))
     if before is not None:
         return before
     began = time.monotonic()
@@ -58,8 +58,8 @@ def evaluate_robustness(
     return scores
 
 
-def _measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
-    """`measured_before`, of a run that is this suite's."""
+def measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
+    """`measured_before`, of a run on the suite's data set. Raises InputError for one that is not."""
     run, settings = read_run(folder)
     if settings_hash(run, suite.training_digest) != settings:
         raise InputError(

@@ -8,22 +8,19 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from auglik.data import (
     Arrays,
     LazyArrays,
     Source,
     absent_classes,
-    absent_line,
-    by_number,
-    class_numbers,
     digest,
     first_rows,
     open_dataset,
@@ -33,27 +30,29 @@ from auglik.data import (
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.evaluation import Evaluation, draw_log_likelihoods, evaluate, on_validation
+from auglik.runs.evaluation import draw_log_likelihoods, evaluate, on_validation
+from auglik.runs.log import share_of_epochs
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
-from auglik.runs.resolve import Split, TrainingData, check_evaluation, load_training, on_device, training_pipeline
+from auglik.runs.resolve import TrainingData, load_training, on_device, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.settings import RunConfig, change, flatten
-from auglik.runs.step import make_network
 from auglik.runs.training import train
+from auglik.runs.vacant import check_vacant
 from auglik.sampling.files import DRAW_LOG_LIKELIHOODS, TEMPERATURES
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
-from auglik.system.notices import say_once
+from auglik.system.process import process_state
 from auglik.system.processes import ONE, Processes, check_device
 from auglik.system.records import to_json
 from auglik.system.stop import Interrupted, StopRequest
 from auglik.version import __version__
-from auglik.views import Shape
 
 CONFIG = "config.toml"
+ERROR = "error.txt"
+"""Why a run failed, on the first line; then the traceback of an error that is not the user's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +80,56 @@ class Job:
         """The run's settings."""
         return self.run.config
 
+    @property
+    def name(self) -> str:
+        return f"{self.cell}, seed {self.config.seed}"
+
+    @property
+    def output(self) -> Path:
+        """The comparison's folder."""
+        return self.folder.parent.parent
+
+    @property
+    def errors(self) -> Path:
+        return self.folder / ERROR
+
+    @property
+    def size(self) -> float:
+        """The views that it trains on: its time is about proportional to them."""
+        count = lengths(self.run, self.run.train_images)
+        return float(count.steps * count.images * self.config.views)
+
+    @property
+    def device(self) -> torch.device:
+        return self.run.device
+
+    @property
+    def datasets(self) -> tuple[tuple[str, Path], ...]:
+        return ((self.config.dataset, self.data_dir),)
+
+    def absolute(self) -> "Job":
+        return replace(self, folder=self.folder.absolute())
+
+    def again(self) -> "Job":
+        return replace(self, resume=True)
+
+    def check(self) -> None:
+        check_vacant(self.folder / CONFIG, self.settings, self.config, self.code)
+
+    def found(self) -> Results | None:
+        """The results of a run in the folder, if it is this run."""
+        results = finished(self.folder)
+        return results if results is not None and results.settings == self.settings else None
+
+    def share(self) -> float:
+        """Of its epochs."""
+        return share_of_epochs(self.folder, self.run.epochs)
+
+    def execute(self, stop: StopRequest, progress: Callable[[float], None], processes: Processes) -> Results:
+        """`execute`, on its threads."""
+        with state_of(self, processes):
+            return execute(self, stop, progress, processes)
+
 
 def execute(
     job: Job,
@@ -90,7 +139,7 @@ def execute(
 ) -> Results:
     """Trains, scores and writes one run. Raises InputError, Interrupted and NonFiniteLossError as `train` does.
 
-    It uses torch's current threads and records them: an engine sets them to `threads_of` the job. With several
+    It uses torch's current threads and records them: a job's own method sets them to `threads_of` it. With several
     `processes`, each of which executes the job, only the first one reads and writes the run's folder.
     """
     own = processes.agreed(lambda: _checked_code(job, processes))
@@ -221,10 +270,10 @@ def threads_of(job: Job) -> int:
     return found.threads if found is not None else job.threads
 
 
-def threads_of_finished(folder: Path) -> int:
-    """The threads of the run in `folder`; torch's if it is not finished. Raises InputError as `finished` does."""
-    results = finished(folder)
-    return results.threads if results is not None else torch.get_num_threads()
+def state_of(job: Job, processes: Processes = ONE) -> AbstractContextManager[None]:
+    """What a run asks of its process. Raises InputError for a damaged checkpoint."""
+    config, threads = job.config, processes.threads(processes.shared(lambda: threads_of(job)))
+    return process_state(threads, job.device, compiles=config.compile, deterministic=config.deterministic)
 
 
 def load_run(folder: Path) -> ResolvedRun:
@@ -232,51 +281,6 @@ def load_run(folder: Path) -> ResolvedRun:
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: expected a run folder with {CONFIG} and a checkpoint in it")
     return resolved(change(RunConfig(), read_toml(folder / CONFIG)))
-
-
-def evaluate_again(
-    folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path, processes: Processes = ONE
-) -> Evaluation:
-    """Scores the finished run in `folder` again from its checkpoint, under the evaluation settings of `run`.
-
-    `run` may name a different data set than `trained`; if it is the same, the test images must be those that the run
-    was scored on. Classes are matched by name. Raises InputError if they are not the run's, if the images are
-    not, if the run is not finished, if its checkpoint is missing or damaged, and for images with other channels.
-    With the run's own number of threads, `threads_of_finished`, it reproduces the run's scores.
-    """
-    network, split, indices = processes.agreed(lambda: _trained_and_tested(folder, trained, run, data_dir, processes))
-    return evaluate(run, network, split, indices, processes=processes)
-
-
-def _trained_and_tested(
-    folder: Path, trained: ResolvedRun, run: ResolvedRun, data_dir: Path, processes: Processes
-) -> tuple[nn.Module, Split, NDArray[np.int64]]:
-    """The network of the run in `folder`, the test images that `run` names and their positions in the test set."""
-    check_device(processes, run.device)
-    results = finished(folder)
-    if results is None:
-        raise InputError(f"{folder} holds an unfinished run: finish it first")
-    found = checkpoints.load(folder / checkpoints.NAME, results.settings)
-    dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
-    source = open_dataset(dataset, data_dir)
-    source.check()
-    if same and digest(test_images(trained, source)[0]) != results.test_digest:
-        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {dataset}")
-    test, indices = test_images(run, source)
-    _, c, H, W = test.images.shape
-    if c != len(found.mean):
-        raise InputError(
-            f"{source.name}: expected images of {len(found.mean)} channels, as {folder} was trained on, got {c}"
-        )
-    classes = len(found.network["head.weight"]) - run.objective.likelihood.extra_outputs
-    known = found.class_names or (source.class_names if same else by_number(classes))
-    numbers = class_numbers(source.class_names, known, source.name, str(folder))
-    test = test._replace(labels=numbers[test.labels])
-    if absent := absent_classes(known, test.labels):
-        say_once(f"{source.name}: {absent_line(absent)}")
-    check_evaluation(run, Shape(c, H, W))
-    network = found.load_into(make_network(run, c, classes))
-    return network, on_device(test, found.mean, found.std, run.device), indices
 
 
 def versions() -> dict[str, str]:

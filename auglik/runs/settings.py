@@ -18,7 +18,7 @@ from auglik.data import DATASETS, canonical_dataset
 from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective
 from auglik.objectives.toward import degrades
-from auglik.objectives.view_counts import check_drawn_views
+from auglik.objectives.view_counts import DrawsViews, check_drawn_views
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
 from auglik.runs.view_settings import ViewConfig
@@ -61,6 +61,9 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.view.augmentations()[0] is not None:
             raise InputError(f"evaluation_augment: expected no mixing of test images, got {self.view.augment}")
+        if self.view.orbit() is not None:
+            raise InputError(f"evaluation_augment: expected views that are drawn, as errors of scores take them to be,"
+                             f" got {self.view.augment}")  # fmt: skip
         expect(self.views >= 2, "evaluation_views", "an integer >= 2", self.views)
         expect(1 <= self.folded_views <= self.views, "evaluation_folded_views", f"1..{self.views}", self.folded_views)
         expect(self.images is None or self.images >= 1, "evaluation_images", "an integer >= 1", self.images)
@@ -166,7 +169,21 @@ class RunConfig:
         objective.check_view_count(self.views)
         weighted = self.soften != "none" and self.soften_into != "target"
         check_drawn_views(objective.aggregator, self.views, weighted=weighted, compiled=self.compile)
+        self._check_orbit(objective)
         self._check_labels(objective)
+
+    def _check_orbit(self, objective: Objective) -> None:
+        """Checks that all views of an orbit are seen, each once."""
+        if (orbit := self.view.orbit()) is None:
+            return
+        if self.views != orbit.size:
+            raise InputError(f"views: expected {orbit.size}, all views of {self.view.augment}, got {self.views}")
+        if self.coupling != INDEPENDENT:
+            raise InputError(f"coupling: expected {INDEPENDENT} with {self.view.augment}, got {self.coupling}:"
+                             " its views are not drawn")  # fmt: skip
+        if isinstance(objective.aggregator, DrawsViews):
+            raise InputError(f"aggregator: expected one of all views with {self.view.augment}, got {self.aggregator},"
+                             " which draws how many an image has")  # fmt: skip
 
     def _check_labels(self, objective: Objective) -> None:
         """Checks that the objective can be trained with the labels of the views."""

@@ -7,6 +7,7 @@ from auglik.settings.fields import check_choices, expect, option
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.views import FlipCropRotate, Step
+from auglik.views.augmentation import Enumerated
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.registry import AUGMENTATIONS, read_augmentations
 
@@ -47,6 +48,17 @@ class ViewConfig:
         flip = known.flip if self.flip is None else self.flip
         padding = known.padding if self.crop_padding is None else self.crop_padding
         return read_augmentations(self.augment, FlipCropRotate(flip, padding, self.rotation))
+
+    def orbit(self) -> Enumerated | None:
+        """The augmentation whose views are all seen, if there is one. Raises InputError for any other beside it."""
+        mixing, steps = self.augmentations()
+        found = next((step.augmentation for step in steps if isinstance(step.augmentation, Enumerated)), None)
+        if found is not None and (mixing is not None or len(steps) > 1 or self.schedule().shares()[0] < 1):
+            raise InputError(
+                f"augment: expected nothing beside orbit, and --mollify none, got {self.augment} with --mollify"
+                f" {self.mollify}: all of its views are seen, and nothing is drawn"
+            )
+        return found
 
     def schedule(self) -> Schedule:
         """Roles, temperatures and decay. Raises InputError for unknown roles and parameters out of range."""

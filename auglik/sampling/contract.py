@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
+
+from auglik.system.array_types import Float64Array
 
 
 class Sampler(Protocol):
@@ -41,6 +44,10 @@ class Prior(Protocol):
 
     def slope(self, weights: Tensor) -> Tensor:
         """Its derivative."""
+        ...
+
+    def draw(self, generator: np.random.Generator, count: int) -> Float64Array:
+        """That many weights [n] of the density but for what predictions add to it."""
         ...
 
     def of_predictions(self, log_p: Tensor) -> Tensor | None:

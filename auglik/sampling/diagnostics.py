@@ -48,9 +48,7 @@ class Temperature:
             return f"{said}: too uncertain to tell; a shorter step, if it is large, or more steps cure it"
         if abs(self.mean - T) <= TOLERANCE * T + ERRORS * self.error:
             return None
-        cause = (
-            "a shorter step or larger batches cure it" if self.mean > T else "a longer burn-in or shorter steps cure it"
-        )
+        cause = "a shorter step or larger batches" if self.mean > T else "a longer burn-in or shorter steps"
         return f"{said}: {cause} may cure it"
 
 

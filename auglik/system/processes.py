@@ -16,6 +16,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from auglik.objectives import InputError
+from auglik.system.devices import available_cores
 from auglik.system.launched import launched
 
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class Part(NamedTuple):
 class Processes:
     """The processes of a run, seen from number `rank` of `count`; `local` of them are on its machine.
 
-    All but `part` wait for the others and so are called by all, in one order. A single process does nothing for any.
+    All but `threads` and `part` wait for the others and so are called by all, in one order. A single process does
+    nothing for any.
     """
 
     rank: int = 0
@@ -53,6 +55,10 @@ class Processes:
     def first(self) -> bool:
         """Whether it is this process that plans, writes and tells."""
         return self.rank == 0
+
+    def threads(self, asked: int) -> int:
+        """Of this process: at most its share of the cores of its machine, if it shares them."""
+        return min(asked, max(1, available_cores() // self.local)) if self.count > 1 else asked
 
     def part(self, total: int, rank: int | None = None) -> slice:
         """Which of `total` items are this process's (or those of `rank`): a share that differs by one at the most."""

@@ -116,6 +116,20 @@ class Gathered(Augmentation, Protocol):
 
 
 @runtime_checkable
+class Enumerated(Augmentation, Protocol):
+    """An `Augmentation` with finitely many views, equally likely: view k of every image is the k-th, in all epochs."""
+
+    @property
+    def size(self) -> int:
+        """K, of all views."""
+        ...
+
+    def element(self, view: int, count: int) -> Parameters:
+        """What `draw` gives, for the view with that number in 0..K-1, of each of `count` images."""
+        ...
+
+
+@runtime_checkable
 class Placed(Augmentation, Protocol):
     """An `Augmentation` whose parameters are functions of numbers uniform on (0,1), so that views can be coupled."""
 

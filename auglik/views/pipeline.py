@@ -19,6 +19,7 @@ from auglik.views.augmentation import (
     Augmentation,
     Compilable,
     Drawn,
+    Enumerated,
     Gathered,
     Parameters,
     Placed,
@@ -31,8 +32,8 @@ from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification, mollify
 from auglik.views.store import Gallery
 
-VIEWS_AT_ONCE = 256
-"""Views whose levels are worked on at a time on a CPU: the index maps of more leave its cache."""
+VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
+"""Views whose levels are worked on at a time on a CPU, and more of small images: index maps of more leave its cache."""
 
 PROBES = 4096
 """Draws from which the operations of a pipeline are read."""
@@ -53,6 +54,12 @@ class Step(NamedTuple):
         # Flip, crop and rotation have the first key that there was, so that results of earlier versions stay valid.
         key = "augmentation" if self.name == "fcr" else f"augmentation {self.name}"
         return host_generator(seed, purpose, key, epoch, view)
+
+    def draw(self, seed: int, purpose: str, epoch: int, view: int, count: int, shape: Shape) -> Parameters:
+        """Of one view of each of `count` images [n,...]."""
+        if isinstance(self.augmentation, Enumerated):
+            return self.augmentation.element(view, count)
+        return self.augmentation.draw(self.generator(seed, purpose, epoch, view), count, shape)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,8 +120,9 @@ class Pipeline:
 
     def operations(self) -> set[str]:
         """The operations that can happen to a view, from a few thousand draws."""
-        probe = self.draw(0, 0, 1, PROBES, torch.device("cpu"), purpose="operations")
-        applied = self.applied_to(probe, 0, np.arange(PROBES))
+        views = max((one.size for _, one in self.steps if isinstance(one, Enumerated)), default=1)
+        probe = self.draw(0, 0, views, PROBES // views, torch.device("cpu"), purpose="operations")
+        applied = [of for view in range(views) for of in self.applied_to(probe, view, np.arange(PROBES // views))]
         found = {
             position for branches in applied for branch in branches for position in np.unique(branch.operation).tolist()
         }
@@ -152,10 +160,7 @@ class Pipeline:
         ]
         role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
         by_step = {
-            step.name: [
-                step.augmentation.draw(step.generator(seed, purpose, epoch, view), count, self.shape)
-                for view in range(views)
-            ]
+            step.name: [step.draw(seed, purpose, epoch, view, count, self.shape) for view in range(views)]
             for step in self.steps
         }
         return Placement(role, temperature, by_step)
@@ -176,8 +181,7 @@ class Pipeline:
                     numbers = uniforms[view, :, ends[step.name] : ends[step.name] + one.dimensions]
                     by_step[step.name].append(one.place(numbers, self.shape))
                 else:
-                    generator = step.generator(seed, purpose, epoch, view)
-                    by_step[step.name].append(one.draw(generator, count, self.shape))
+                    by_step[step.name].append(step.draw(seed, purpose, epoch, view, count, self.shape))
         return Placement(role, temperature, by_step)
 
     def _softened(
@@ -255,7 +259,7 @@ class Pipeline:
         others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)
-        size = V if whole else min(VIEWS_AT_ONCE, V)
+        size = V if whole else min(max(VIEWS_AT_ONCE, PIXELS_AT_ONCE // (gallery.height * gallery.width)), V)
         parts = []
         for start in range(0, V, size):
             chunk = slice(start, start + size)

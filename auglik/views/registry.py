@@ -10,6 +10,7 @@ from auglik.views.augmentation import Augmentation
 from auglik.views.augmentations.additive_noise import AdditiveNoise
 from auglik.views.augmentations.cutout import Cutout
 from auglik.views.augmentations.fcr import FlipCropRotate
+from auglik.views.augmentations.orbit import Orbit
 from auglik.views.augmentations.patch_noise import PatchNoise
 from auglik.views.augmentations.random_erasing import RandomErasing
 from auglik.views.augmentations.resized_crop import ResizedCrop
@@ -25,6 +26,7 @@ from auglik.views.probes import check_stage
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),
+    "orbit": Orbit(),
     "trivial-augment": TrivialAugmentWide(),
     "rand-augment": RandAugment(),
     "auto-augment": AutoAugment(),

@@ -14,8 +14,9 @@ from auglik.cli.views import views as views_command
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.pretraining import execute as pretrain
 from auglik.robustness import RobustnessConfig, evaluate_robustness, open_suite
+from auglik.runs.again import evaluate_again
 from auglik.runs.resolved import settings_hash
-from auglik.runs.run import Job, evaluate_again, execute
+from auglik.runs.run import Job, execute
 from auglik.system.devices import send
 from auglik.system.stop import Interrupted
 from auglik.views import Gallery

@@ -13,22 +13,23 @@ import pytest
 
 from auglik import InputError, Local, execute
 from auglik.experiments.engines import held
-from auglik.experiments.engines.engine import ERROR, Outcome, attempt
+from auglik.experiments.engines.engine import Outcome, attempt
+from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import Plan, carry_out
 from auglik.runs.claim import CLAIM, claimed
-from auglik.runs.results import RESULTS
-from auglik.runs.run import Job
+from auglik.runs.results import RESULTS, Results
+from auglik.runs.run import ERROR, Job
 from auglik.system.stop import StopRequest
 from tests import tiny
 
 TWO_CELLS = ["--aggregator", "jensen", "--aggregator", "log-mean", "--seeds", "2", "--jobs", "1", "--no-report"]
 
 
-def quiet(job: Job, share: float) -> None:
+def quiet(job: Task[object], share: float) -> None:
     pass
 
 
-def carried(jobs: list[Job], stop: StopRequest | None = None) -> list[Outcome]:
+def carried(jobs: list[Job], stop: StopRequest | None = None) -> list[Outcome[Results]]:
     plan = Plan(jobs, {}, jobs, {})
     return carry_out(plan, Local(1), StopRequest() if stop is None else stop, quiet, lambda outcome: None)
 

@@ -13,18 +13,21 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from auglik import Local, Outcome, RunConfig, execute
+from auglik import InputError, Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.engine import attempt
 from auglik.experiments.engines.local import card_for
+from auglik.experiments.engines.spread import needs
+from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
 from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.results import Results
 from auglik.runs.run import Job
 from auglik.system.process import process_state
 from auglik.system.stop import StopRequest, stop_on_signals
 from tests import tiny
 
 
-def quiet(job: Job, share: float) -> None:
+def quiet(job: Task[object], share: float) -> None:
     assert 0 <= share <= 1
 
 
@@ -34,11 +37,12 @@ def jobs(folder: Path, count: int, **changes: object) -> list[Job]:
 
 def test_processes_give_the_results_of_this_process(tmp_path: Path) -> None:
     outcomes = list(Local(2).execute(jobs(tmp_path / "processes", 3), StopRequest(), quiet))
-    assert sorted(outcome.job.config.seed for outcome in outcomes) == [0, 1, 2]
+    assert sorted(outcome.job.name for outcome in outcomes) == [f"cell, seed {seed}" for seed in range(3)]
     for outcome in outcomes:
         assert outcome.error is None
         assert outcome.results is not None
-        expected = execute(dataclasses.replace(outcome.job, folder=tmp_path / "here" / str(outcome.job.config.seed)))
+        assert isinstance(outcome.job, Job)
+        expected = execute(dataclasses.replace(outcome.job, folder=tmp_path / "here" / str(outcome.results.seed)))
         assert tiny.without_times(outcome.results) == tiny.without_times(expected)
 
 
@@ -80,6 +84,10 @@ class Gone(NamedTuple):
     def __reduce__(self) -> tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]:
         return resolved, (RunConfig(),)
 
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.config.device)
+
 
 def test_a_run_that_its_process_cannot_read_is_one_failed_run(tmp_path: Path) -> None:
     good, bad = jobs(tmp_path, 2, epochs=1)
@@ -98,6 +106,10 @@ class Computed(NamedTuple):
     @property
     def config(self) -> RunConfig:
         return self.run.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.run.device
 
     def __reduce__(self) -> tuple[Callable[[ResolvedRun], ResolvedRun], tuple[ResolvedRun]]:
         return computed, (self.run,)
@@ -126,7 +138,7 @@ def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
     victim, other = jobs(tmp_path, 1, epochs=2000)[0], tiny.job(tmp_path / "other", seed=9)
     killed: list[int] = []
 
-    def kill(job: Job, share: float) -> None:
+    def kill(job: Task[object], share: float) -> None:
         if job == victim and not killed:
             killed.append(worker_of(victim))
             os.kill(killed[0], signal.SIGKILL)
@@ -138,8 +150,7 @@ def test_a_process_that_is_killed_is_one_failed_run(tmp_path: Path) -> None:
 
 def worker_of(job: Job) -> int:
     """The process that a run has of its own."""
-    name = f"{job.cell}/seed-{job.config.seed}"
-    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == name]
+    (pid,) = [child.pid for child in multiprocessing.active_children() if child.name == job.name]
     assert pid is not None
     return pid
 
@@ -149,10 +160,10 @@ def test_a_stop_leaves_checkpoints_and_the_rest_undone(tmp_path: Path, engine: L
     stop = StopRequest()
     todo = jobs(tmp_path, 4, epochs=2000)
 
-    def ask(job: Job, share: float) -> None:
+    def ask(job: Task[object], share: float) -> None:
         stop.ask()
 
-    outcomes: list[Outcome] = list(engine.execute(todo, stop, ask))
+    outcomes: list[Outcome[Results]] = list(engine.execute(todo, stop, ask))
     assert 1 <= len(outcomes) <= 2
     assert all(outcome.interrupted for outcome in outcomes)
     assert any((outcome.job.folder / "checkpoint.pt").exists() for outcome in outcomes)
@@ -162,7 +173,7 @@ def test_an_unexpected_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("one line\nand another")
 
-    monkeypatch.setattr("auglik.experiments.engines.engine.execute", broken)
+    monkeypatch.setattr("auglik.runs.run.execute", broken)
     outcome = attempt(tiny.job(tmp_path), StopRequest(), lambda share: None)
     assert outcome.error == "ZeroDivisionError: one line and another"
     assert "Traceback" in str(outcome.details)
@@ -206,6 +217,18 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     assert card_for(on_cuda, []) is None
 
 
+@pytest.mark.parametrize(("threads", "at_a_time"), [(1, 8), (2, 4), (3, 2), (8, 1), (16, 1)])
+def test_as_many_runs_go_at_a_time_as_have_a_core_for_each_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, at_a_time: int
+) -> None:
+    monkeypatch.setattr("auglik.experiments.plan.available_cores", lambda: 8)
+    jobs = [dataclasses.replace(tiny.job(tmp_path), threads=threads)] * 20
+    assert runs_at_a_time(jobs, None) == at_a_time
+    assert runs_at_a_time(jobs[:3], None) == min(3, at_a_time)
+    assert runs_at_a_time(jobs, 5) == 5
+    assert runs_at_a_time([], None) == 1
+
+
 def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its error, on a machine without a GPU that there is none, is no error of this process."""
     job = tiny.job(tmp_path)
@@ -214,3 +237,31 @@ def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pyt
     (outcome,) = Local(1).execute([on_cuda], StopRequest(), quiet)
     assert (outcome.results is not None) == torch.cuda.is_available()
     assert outcome.error is None or "NoneType" not in outcome.error
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_run_leave_what_one_does_and_what_is_wrong_is_one_line(tmp_path: Path) -> None:
+    """To the rounding of float32: equality is that of the tests of processes."""
+    (alone,) = Local().execute([tiny.job(tmp_path / "one")], StopRequest(), quiet)
+    good, bad = tiny.job(tmp_path / "two"), tiny.job(tmp_path / "bad", batch_size=1)
+    found = {one.job.folder: one for one in Local(2, processes_per_run=2).execute([good, bad], StopRequest(), quiet)}
+    assert found[bad.folder].error == "expected an image of a step for each of 2 processes, got 1"
+    shared = found[good.folder].results
+    assert alone.results is not None
+    assert shared is not None
+    assert (alone.results.processes, shared.processes) == (None, 2)
+    for same in ("settings", "views_digest", "evaluation_views_digest"):
+        assert getattr(shared, same) == getattr(alone.results, same)
+    assert shared.last_epoch["loss"] == pytest.approx(alone.results.last_epoch["loss"], rel=1e-3)
+
+
+def test_every_process_of_a_run_on_cuda_needs_a_gpu(tmp_path: Path) -> None:
+    job = tiny.job(tmp_path)
+    on_cuda = dataclasses.replace(job, run=job.run.change(device="cuda"), threads=3)
+    assert needs("ray", [job], 2, None, None) == (2, 0)
+    assert needs("ray", [job, on_cuda], 2, None, None) == (6, 2)
+    assert needs("slurm", [on_cuda], 1, 5, 0.25) == (5, 0.25)
+    with pytest.raises(InputError, match="slurm: expected gpus_per_run above 0 for runs on CUDA, got 0"):
+        needs("slurm", [on_cuda], 1, None, 0)
+    with pytest.raises(InputError, match="ray: expected a GPU for each of the 2 processes of a run, got"):
+        needs("ray", [on_cuda], 2, None, 1)

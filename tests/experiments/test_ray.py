@@ -18,6 +18,7 @@ from auglik.experiments.engines import ray as engine_module
 from auglik.experiments.engines.engine import Outcome
 from auglik.experiments.engines.nodes import Node, differences, marked, probe
 from auglik.experiments.engines.ray import Ray
+from auglik.experiments.engines.task import Task
 from auglik.runs.checkpoint import NAME
 from auglik.runs.results import Results
 from auglik.runs.run import Job
@@ -31,7 +32,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'augl
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
 
 
-def quiet(job: Job, share: float) -> None:
+def quiet(job: Task[object], share: float) -> None:
     assert 0 <= share <= 1
 
 
@@ -39,13 +40,11 @@ def jobs(folder: Path, count: int, **changes: object) -> list[Job]:
     return [tiny.job(folder / "cell" / f"seed-{seed}", seed=seed, **changes) for seed in range(count)]
 
 
-def results(outcomes: list[Outcome]) -> dict[int, Results]:
+def results(outcomes: list[Outcome[Results]]) -> dict[int, Results]:
     """By seed; all have to be there."""
     assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
     return {
-        outcome.job.config.seed: tiny.without_times(outcome.results)
-        for outcome in outcomes
-        if outcome.results is not None
+        outcome.results.seed: tiny.without_times(outcome.results) for outcome in outcomes if outcome.results is not None
     }
 
 
@@ -79,7 +78,7 @@ def test_a_lost_nodes_runs_go_on_elsewhere_and_results_are_those_of_the_local_en
     todo = jobs(tmp_path / "ray", 4, epochs=100)
     lost: list[str] = []
 
-    def lose_a_node(job: Job, share: float) -> None:
+    def lose_a_node(job: Task[object], share: float) -> None:
         quiet(job, share)
         if not lost and 0.1 < share < 0.8:
             node = list(cluster.worker_nodes)[-1]
@@ -121,7 +120,7 @@ def test_a_stop_leaves_checkpoints_and_the_rest_undone(
     monkeypatch.setattr(engine_module, "FOLLOWED", 0.3)
     stop, before = StopRequest(), signal.getsignal(signal.SIGTERM)
 
-    def ask(job: Job, share: float) -> None:
+    def ask(job: Task[object], share: float) -> None:
         if share > 0:
             stop.ask()
 
@@ -143,7 +142,7 @@ def test_a_run_that_fails_is_one_line(tmp_path: Path, cluster: "Cluster") -> Non
 
 def test_more_than_there_is_is_refused_before_anything_begins(tmp_path: Path, cluster: "Cluster") -> None:
     (job,) = jobs(tmp_path / "runs", 1)
-    for engine in (Ray(gpus_per_run=1), Ray(cpus_per_run=4)):
+    for engine in (Ray(gpus_per_run=1), Ray(cpus_per_run=4), Ray(processes_per_run=2)):
         with pytest.raises(InputError, match=r"expected a node with .* for a run, got 127\.0\.0\.2 with 1 and 0"):
             list(engine.execute([job], StopRequest(), quiet))
     assert not (tmp_path / "runs").exists()

@@ -18,8 +18,9 @@ from auglik import InputError, Local
 from auglik.experiments.engines import slurm
 from auglik.experiments.engines.engine import Outcome
 from auglik.experiments.engines.slurm import JOBS, RUN_LOG, Slurm, queued
+from auglik.experiments.engines.task import Task
 from auglik.runs.checkpoint import NAME
-from auglik.runs.results import finished
+from auglik.runs.results import Results, finished
 from auglik.runs.run import Job
 from auglik.system.stop import StopRequest
 from tests import tiny
@@ -136,7 +137,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def quiet(job: Job, share: float) -> None:
+def quiet(job: Task[object], share: float) -> None:
     assert 0 <= share <= 1
 
 
@@ -144,12 +145,13 @@ def jobs(folder: Path, count: int, **changes: object) -> list[Job]:
     return [tiny.job(folder / "cell" / f"seed-{seed}", seed=seed, **changes) for seed in range(count)]
 
 
-def assert_as_local(outcomes: list[Outcome], folder: Path) -> None:
+def assert_as_local(outcomes: list[Outcome[Results]], folder: Path) -> None:
     """Every run has the results that the local engine gives it."""
     for outcome in outcomes:
         assert outcome.error is None
         assert outcome.results is not None
-        job = replace(outcome.job, folder=folder / str(outcome.job.config.seed))
+        assert isinstance(outcome.job, Job)
+        job = replace(outcome.job, folder=folder / str(outcome.results.seed))
         (here,) = Local(1).execute([job], StopRequest(), quiet)
         assert here.results is not None
         assert tiny.without_times(outcome.results) == tiny.without_times(here.results)
@@ -178,7 +180,7 @@ def test_a_run_that_is_told_to_give_way_or_queued_again_by_hand_goes_on_from_its
     (job,) = jobs(tmp_path / "runs", 1, epochs=250)
     told: list[str] = []
 
-    def disturb(of: Job, share: float) -> None:
+    def disturb(of: Task[object], share: float) -> None:
         quiet(of, share)
         (own,) = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True).stdout.split() or [""]
         if len(told) == 2 or share < (0.1, 0.4)[len(told)] or state_of(own) != "R":
@@ -206,7 +208,7 @@ def state_of(job: str) -> str:
 def test_a_stop_leaves_a_checkpoint_and_no_job(tmp_path: Path, cluster: Path) -> None:
     todo, stop = jobs(tmp_path / "runs", 3, epochs=4000), StopRequest()
 
-    def ask(job: Job, share: float) -> None:
+    def ask(job: Task[object], share: float) -> None:
         if share > 0:
             stop.ask()
 
@@ -221,7 +223,7 @@ def test_a_stop_leaves_a_checkpoint_and_no_job(tmp_path: Path, cluster: Path) ->
 def test_a_cancelled_job_is_a_failed_run_that_says_so(tmp_path: Path, cluster: Path) -> None:
     (job,) = jobs(tmp_path / "runs", 1, epochs=4000)
 
-    def cancel(of: Job, share: float) -> None:
+    def cancel(of: Task[object], share: float) -> None:
         if share > 0:
             subprocess.run(["scancel", "--user=root"], check=True)
 
@@ -247,7 +249,7 @@ def test_what_is_detached_goes_on_by_itself_and_is_taken_by_the_same_command(tmp
 @real
 def test_more_than_there_is_is_refused_in_one_line(tmp_path: Path, cluster: Path) -> None:
     (job,) = jobs(tmp_path / "runs", 1)
-    for engine in (Slurm(gpus_per_run=1), Slurm(cpus_per_run=64), Slurm(partition="none")):
+    for engine in (Slurm(gpus_per_run=1), Slurm(cpus_per_run=64), Slurm(partition="none"), Slurm(processes_per_run=3)):
         with pytest.raises(InputError, match=r"Slurm refuses a run with .*: .*(not available|[Ii]nvalid)"):
             list(engine.execute([job], StopRequest(), quiet))
     assert not (tmp_path / "runs").exists()

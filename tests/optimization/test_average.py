@@ -10,8 +10,9 @@ from torch import nn
 from auglik import load_training, open_dataset, train
 from auglik.optimization.average import Average
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.again import evaluate_again
 from auglik.runs.evaluation import clean_log_probabilities, predictor
-from auglik.runs.run import evaluate_again, execute
+from auglik.runs.run import execute
 from auglik.scoring.metrics import nll
 from tests import tiny
 

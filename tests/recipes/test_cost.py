@@ -13,7 +13,10 @@ from auglik.cli.progress import duration
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.recipes import cost
 from auglik.recipes.cost import Rates, Time, estimate, estimate_pretraining, grown, kind_of, time_of
+from auglik.runs.resolve import TrainingData
+from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
+from auglik.runs.step import Learner
 from tests import tiny
 
 
@@ -117,3 +120,22 @@ def test_what_work_takes_beside_the_images_is_not_counted_for_each(spikes: dict[
 def test_what_takes_far_too_long_is_done_once() -> None:
     seconds = iter([60.0])  # asked again, it would raise
     assert grown(lambda images: next(seconds), 2, 128) == (2, 60.0)
+
+
+def test_a_precision_that_is_faster_here_is_named(
+    clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Steps in bf16 are said to take half the time, then nearly all of it."""
+    jobs = [tiny.job(Path("unwritten"), views=views) for views in (1, 2)]
+    for share, told in ((0.5, True), (0.9, False)):
+
+        def step_rate(
+            learner: Learner, run: ResolvedRun, data: TrainingData, clock: Callable[[], float], share: float = share
+        ) -> tuple[float, float]:
+            return 1.0, share if run.precision == "bf16" else 1.0
+
+        monkeypatch.setattr(cost, "step_rate", step_rate)
+        found = estimate(jobs, clock)
+        assert (found.faster is not None) == told
+        say_estimate(found, 2)
+        assert ("--precision bf16 would take 50% of the time of a training step" in capsys.readouterr().out) == told

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from auglik import Arrays, InputError, open_dataset
 from auglik.cli.main import auglik
 from auglik.data import by_number
 from auglik.data.arrays import take
+from auglik.experiments.engines.engine import attempt
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, Score, evaluate_robustness, load_scores, open_suite
 from auglik.robustness.arrays import (
     clean_condition,
@@ -32,6 +34,7 @@ from auglik.robustness.arrays import (
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
+from auglik.robustness.scoring import Scoring
 from auglik.robustness.stream import predicted, prefetched
 from auglik.runs.claim import CLAIM, claimed
 from auglik.runs.results import RESULTS
@@ -39,8 +42,10 @@ from auglik.runs.run import execute
 from auglik.scoring import metrics
 from auglik.scoring.conditions import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.system.files import json_text, write_csv
+from auglik.system.notices import say_once
+from auglik.system.stop import StopRequest
 from auglik.views.mollification import blur
-from tests.tiny import job
+from tests.tiny import StopAt, job
 
 CPU = torch.device("cpu")
 
@@ -435,17 +440,50 @@ def test_a_run_that_another_command_works_in_is_scored_last(
         order.append(run)
         return evaluate_robustness(run, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("auglik.cli.robustness.evaluate_robustness", scored_now)
+    monkeypatch.setattr("auglik.robustness.scoring.evaluate_robustness", scored_now)
+    say_once.cache_clear()
     with ExitStack() as other:
         other.enter_context(claimed(first))
-        monkeypatch.setattr("auglik.cli.robustness.time.sleep", lambda seconds: other.close())
+        monkeypatch.setattr("auglik.experiments.engines.held.time.sleep", lambda seconds: other.close())
         result = invoke(tmp_path / "runs", "--corruptions", "none", "--data-dir", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "is waited for" in caplog.text
+    assert "waiting for runs that" in caplog.text
     assert "wrote robustness.csv into 3 run folders" in result.output
     assert len(order) == 3
     assert order[-1] == first
     assert not (first / CLAIM).exists()
+
+
+def test_other_processes_score_what_this_one_does(runs: Path, tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        shutil.copytree(runs, tmp_path / name)
+    options = ["--corruptions", "none", "--images", "50", "--data-dir", tmp_path]
+    here, there = (
+        invoke(tmp_path / name, *options, *engine)
+        for name, engine in (("here", []), ("there", ["--engine", "local", "--engine-options", "jobs=2"]))
+    )
+    assert there.stdout.replace("there", "here") == here.stdout
+    for run in (tmp_path / "here").glob("*/*"):
+        other = tmp_path / "there" / run.relative_to(tmp_path / "here")
+        assert (run / SCORES).read_bytes() == (other / SCORES).read_bytes()
+    (tmp_path / "here" / "sink" / "seed-0" / SCORES).unlink()
+    again = invoke(tmp_path / "here", *options)
+    assert "wrote robustness.csv into 1 run folder" in again.output
+    assert "2 already had theirs" in again.output
+
+
+def test_scoring_that_is_stopped_writes_nothing(runs: Path) -> None:
+    folder, config = runs / "sink" / "seed-0", RobustnessConfig(corruptions="none", mollified=False, images=20)
+    suite = open_suite("digits", Path("data"), config)
+    task = Scoring(
+        folder=folder, output=runs, dataset="digits", data_dir=Path("data"), config=config, asked=None,
+        device=CPU, threads=1, identity=suite.measured["identity"], suite=suite,
+    )  # fmt: skip
+    assert attempt(task, StopAt(2), lambda share: None).interrupted
+    assert task.found() is None
+    elsewhere = pickle.loads(pickle.dumps(replace(task, identity="another")))
+    outcome = attempt(elsewhere, StopRequest(), lambda share: None)
+    assert str(outcome.error).startswith("expected the test images and corruptions of the first process")
 
 
 def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: Path) -> None:

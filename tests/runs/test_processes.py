@@ -31,6 +31,7 @@ from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.results import Results, finished
 from auglik.runs.run import execute
 from auglik.system.launched import STARTED
+from auglik.system.process import process_state
 from auglik.system.processes import ONE, AgreedError, Part, Processes, check_device, joined
 from auglik.system.stop import Interrupted, StopRequest
 from tests import tiny
@@ -76,6 +77,12 @@ OTHERS: dict[str, dict[str, object]] = {
     "local": {**CASES["online"], "batch_norm": "local"},
     "diverges": {"learning_rate": 1e30, "epochs": 3},
 }
+FLOAT32: dict[str, dict[str, object]] = {
+    "float32 small-cnn": {"network": "small-cnn:width=4", "views": 4},
+    "float32 fast-resnet": {"network": "fast-resnet:width=4", "views": 1},
+}
+"""As networks are."""
+THREADS = (1, 2, 3, 4)
 STOPPED, RESUMED = "online then stopped", "online then resumed"
 
 
@@ -110,9 +117,9 @@ def kinds(count: int) -> dict[str, dict[str, object]]:
 
 def train(folder: Path, name: str, stop: StopRequest | None = None, processes: Processes = ONE) -> Results:
     """A run of those below, or of the first word of its name."""
-    changes = {**CASES, **FAMILIES, **OTHERS}[name.partition(" then ")[0]]
+    changes = {**CASES, **FAMILIES, **OTHERS, **FLOAT32}[name.partition(" then ")[0]]
     job = tiny.job(folder / name, **{**TWENTY_STEPS, **SCORED, **changes})
-    return execute(replace(job, scored=name not in FAMILIES), stop, processes=processes)
+    return execute(replace(job, scored=name not in {**FAMILIES, **FLOAT32}), stop, processes=processes)
 
 
 def missing(here: bool) -> None:
@@ -132,6 +139,8 @@ def work(rank: int, count: int, port: int, folder: Path, resumed: Path | None) -
     os.environ.update({name: str(value) for name, value in zip(STARTED, values, strict=True)})
     own = folder if rank == 0 else folder.with_name(f"{folder.name} of {rank}")
     with pytest.MonkeyPatch.context() as patch, joined() as processes:
+        for name in FLOAT32 if count == 2 else ():
+            train(own, name, processes=processes)
         in_float64(patch)
         results = {name: train(own, name, processes=processes) for name in kinds(count)}
         with pytest.raises(Interrupted) as stopped:
@@ -192,6 +201,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("processes")
     folders = {count: folder / str(count) for count in (1, 2, 3)}
     with pytest.MonkeyPatch.context() as patch, started(2, folders[2]) as pair:
+        for threads in THREADS:
+            with process_state(threads):
+                for name in FLOAT32:
+                    train(folder / f"threads {threads}", name)
         in_float64(patch)
         alone = {name: train(folders[1], name) for name in kinds(1)}
         said = {1: [Said(alone, "", "", "", robust(folders[1]))], 2: pair()}
@@ -233,6 +246,21 @@ def test_several_processes_train_what_one_does(runs: Runs, count: int, name: str
     assert_same(runs.folders[count] / name, found, runs.folders[1] / name, expected, close)
     assert (found.processes, expected.processes) == (count, None)
     assert found.settings == expected.settings
+
+
+@pytest.mark.parametrize("name", FLOAT32)
+def test_in_float32_processes_differ_from_one_no_further_than_its_threads_do(runs: Runs, name: str) -> None:
+    """In the norm of all weights, by the factor that two orders of the same sums may differ in, and their rounding."""
+
+    def weights(folder: Path) -> torch.Tensor:
+        found = finished(folder / name)
+        assert found is not None
+        return torch.cat([value.flatten().float() for value in ended(folder / name, found.settings).network.values()])
+
+    one, *others = (weights(runs.folders[1].with_name(f"threads {threads}")) for threads in THREADS)
+    furthest = max(float((other - one).norm() / one.norm()) for other in others)
+    apart = float((weights(runs.folders[2]) - one).norm() / one.norm())
+    assert apart <= 4 * furthest + 4 * torch.finfo(torch.float32).eps
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-from scipy.stats import dirichlet, laplace, norm, rv_continuous  # type: ignore[attr-defined]
+from scipy.stats import dirichlet, kstest, laplace, norm, rv_continuous  # type: ignore[attr-defined]
 from scipy.stats import t as student_t  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
@@ -147,6 +147,12 @@ def test_priors_are_scipys_and_slopes_their_derivatives(text: str, reference: rv
     torch.testing.assert_close((density - density[0]).detach(), expected)
     (slope,) = torch.autograd.grad(density.sum(), at)
     torch.testing.assert_close(prior.slope(at.detach()), slope)
+
+
+@pytest.mark.parametrize(("text", "reference"), DENSITIES.items())
+def test_draws_of_priors_have_scipys_distribution(text: str, reference: rv_continuous) -> None:
+    drawn = find_prior(text).draw(np.random.default_rng(5), 20_000)
+    assert kstest(drawn, reference.cdf).pvalue > 1e-3
 
 
 def test_every_prior_has_its_density_tested() -> None:

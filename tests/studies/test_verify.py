@@ -1,6 +1,7 @@
 """Claims, and the command that runs the studies."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import xarray
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
+from auglik import Local
 from auglik.cli.main import auglik
 from auglik.cli.verify import NAMES
+from auglik.experiments.engines.engine import attempt
+from auglik.runs.claim import claimed
 from auglik.studies import registry
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal, save, true
-from auglik.studies.verify import run_study, write_report
+from auglik.studies.verify import StudyTask, run, run_study, write_report
+from auglik.system.stop import StopRequest
+from tests.tiny import StopAt
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,37 @@ def test_verify_ends_with_0_only_if_all_claims_hold(
 
 
 def test_bad_input_to_verify_is_one_line(tmp_path: Path) -> None:
-    for arguments in (["nomalizer"], ["--data", "cifar11"], ["--output", "/proc/nowhere"]):
+    for arguments in (
+        ["nomalizer"], ["--data", "cifar11"], ["--output", "/proc/nowhere"], ["--engine", "slurm", "--detach"],
+        ["--engine-options", "processes_per_run=2"], ["--engine", "rai"],
+    ):  # fmt: skip
         result = CliRunner().invoke(auglik, ["verify", *arguments])
         assert result.exit_code == 2, result.output
         assert len(result.output.strip().splitlines()) == 1
+
+
+def looks(context: Context) -> Findings:
+    for step in range(10):
+        context.progress(step / 10)
+    return findings(context)
+
+
+def test_a_study_is_a_task_that_is_stopped_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.STUDIES, "objectives", looks)
+    task = StudyTask(name="objectives", output=tmp_path, quick=True, seed=0, data=None)
+    assert attempt(task, StopAt(3), lambda share: None).interrupted
+    for _ in range(2):
+        found = attempt(pickle.loads(pickle.dumps(task)), StopRequest(), lambda share: None).results
+        assert found is not None
+        assert found.holds
+    with claimed(task.folder):
+        assert attempt(task, StopRequest(), lambda share: None).holder is not None
+
+
+@pytest.mark.slow
+def test_studies_have_processes_of_their_own(tmp_path: Path) -> None:
+    names = ("information", "nothing")
+    tasks = [StudyTask(name=name, output=tmp_path, quick=True, seed=0, data=None) for name in names]
+    good, bad = run(tasks, Local(2), StopRequest(), lambda task, share: None)
+    assert good.holds
+    assert bad.error == "KeyError: 'nothing'"

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
-from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure, now_and_then
-from auglik.runs.run import Job
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, now_and_then
+from auglik.experiments.engines.spread import attempted, carrier
+from auglik.experiments.engines.task import R, Task
+from auglik.objectives import InputError
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import cards
@@ -44,36 +46,44 @@ class Local:
     """
 
     jobs: int = option(1, "Runs at a time [--jobs].", group=Group.MACHINE)
+    processes_per_run: int = option(1, "Processes that share a run's images, by torchrun.")
 
-    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
-        if self.jobs > 1 or any(job.config.device.startswith("cuda") for job in jobs):
-            yield from _in_processes(jobs, self.jobs, stop, progress)
+    def __post_init__(self) -> None:
+        if self.processes_per_run < 1:
+            raise InputError(f"engine local: processes_per_run: expected an integer >= 1, got {self.processes_per_run}")
+
+    def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
+        if self.jobs > 1 or any(job.device.type == "cuda" for job in jobs):
+            yield from _in_processes(jobs, self, stop, progress)
             return
         for job in jobs:
             if stop:
                 return
-            yield attempt(job, stop, functools.partial(progress, job))
+            yield attempt(job, stop, functools.partial(progress, job), carrier(self.processes_per_run))
 
 
-class _Worker(NamedTuple):
-    job: Job
+class _Worker(NamedTuple, Generic[R]):
+    job: Task[R]
     card: str | None
     """The one CUDA device that the process sees; None where it sees those that this one does."""
     process: BaseProcess
     messages: Connection
 
 
-def _in_processes(jobs: Sequence[Job], limit: int, stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+def _in_processes(
+    jobs: Sequence[Task[R]], engine: Local, stop: StopRequest, progress: Progress
+) -> Iterator[Outcome[R]]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in _start_methods() else "spawn")
     if isinstance(context, multiprocessing.context.ForkServerContext):
         context.set_forkserver_preload(PRELOADED)
         _begin_server()
-    waiting, running, told = list(jobs), list[_Worker](), False
+    waiting, running, told = list(jobs), list[_Worker[R]](), False
     try:
         while running or (waiting and not stop):
-            while waiting and not stop and len(running) < limit:
+            while waiting and not stop and len(running) < engine.jobs:
                 job = waiting.pop(0)
-                running.append(_start(context, job, card_for(job, [worker.card for worker in running])))
+                card = card_for(job, [worker.card for worker in running]) if engine.processes_per_run == 1 else None
+                running.append(_start(context, job, card, engine.processes_per_run))
             if stop and not told:
                 for worker in running:
                     worker.process.terminate()
@@ -113,20 +123,20 @@ def _start_methods() -> list[str]:
     return multiprocessing.get_all_start_methods()
 
 
-def card_for(job: Job, taken: Sequence[str | None]) -> str | None:
+def card_for(job: Task[object], taken: Sequence[str | None]) -> str | None:
     """The card of a run on "cuda", of those with the fewest runs the one with the most free memory; else None.
 
     A run on "cuda:1" stays there, and on one card there is no choice. `taken`: the cards of the runs under way.
     """
-    if job.config.device != "cuda" or len(free := cards()) < 2:
+    if str(job.device) != "cuda" or len(free := cards()) < 2:
         return None
     return min(free, key=lambda card: (taken.count(card), -free[card]))
 
 
-def _start(context: multiprocessing.context.BaseContext, job: Job, card: str | None) -> _Worker:
+def _start(context: multiprocessing.context.BaseContext, job: Task[R], card: str | None, count: int) -> _Worker[R]:
     ours, theirs = context.Pipe(duplex=False)
-    name = f"{job.cell}/seed-{job.config.seed}"
-    process = context.Process(target=_work, args=(pickle.dumps(job), card, theirs), name=name)  # type: ignore[attr-defined]
+    arguments = pickle.dumps(job), card, theirs, count
+    process = context.Process(target=_work, args=arguments, name=job.name)  # type: ignore[attr-defined]
     with _without_main():
         process.start()
     theirs.close()
@@ -144,7 +154,7 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome | None:
+def _receive(worker: _Worker[R], stop: StopRequest, progress: Progress) -> Outcome[R] | None:
     try:
         message = worker.messages.recv()
     except (EOFError, OSError):
@@ -162,11 +172,8 @@ def _receive(worker: _Worker, stop: StopRequest, progress: Progress) -> Outcome 
     return Outcome(worker.job, *message)
 
 
-def _work(pickled: bytes, card: str | None, messages: Connection) -> None:
-    """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone.
-
-    The job is read here, as what its settings name may be gone: then the run has failed, not its process.
-    """
+def _work(pickled: bytes, card: str | None, messages: Connection, count: int) -> None:
+    """The body of a run's own process: obeys SIGTERM, and ends as if told so when the parent is gone."""
     stop = StopRequest()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and tells
     signal.signal(signal.SIGTERM, lambda number, frame: stop.ask(number))
@@ -180,12 +187,7 @@ def _work(pickled: bytes, card: str | None, messages: Connection) -> None:
         except OSError:  # the parent is gone
             stop.ask()
 
-    try:
-        job = pickle.loads(pickled)
-    except Exception as error:
-        tell((None, *failure(error)))
-    else:
-        tell(attempt(job, stop, now_and_then(tell))[1:])
+    tell(attempted(pickled, stop, now_and_then(tell), count))
 
 
 def _watch_parent(stop: StopRequest) -> None:

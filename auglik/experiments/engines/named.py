@@ -29,8 +29,11 @@ class Chosen:
 
     def table(self) -> dict[str, object]:
         """What `choose` reads it from again; empty for the local engine as it is."""
-        told = {"name": self.name, **self.options}
-        return {} if told == {"name": "local"} else {"engine": told}
+        return {} if self.is_default else {"engine": {"name": self.name, **self.options}}
+
+    @property
+    def is_default(self) -> bool:
+        return self.is_local and not self.options
 
     @property
     def is_local(self) -> bool:

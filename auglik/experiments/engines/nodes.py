@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 
 from auglik.data import open_dataset
+from auglik.experiments.engines.task import Task
 from auglik.objectives import InputError
-from auglik.runs.run import Job, versions
+from auglik.runs.run import versions
 from auglik.system.files import ensure_writable
 
 
@@ -37,11 +38,11 @@ class Node(NamedTuple):
 
 
 @contextmanager
-def marked(jobs: Sequence[Job], *, cuda: bool) -> Iterator[Mark]:
-    """A mark in the output folders of jobs, for as long as nodes are asked. Raises InputError as `ensure_writable`."""
-    folders = tuple(dict.fromkeys(job.folder.absolute().parent.parent for job in jobs))
+def marked(jobs: Sequence[Task[object]], *, cuda: bool) -> Iterator[Mark]:
+    """A mark in the output folders of tasks, for as long as nodes are asked. Raises InputError as `ensure_writable`."""
+    folders = tuple(dict.fromkeys(job.output.absolute() for job in jobs))
     name = f".partial-{secrets.token_hex(8)}"
-    datasets = tuple(dict.fromkeys((job.config.dataset, job.data_dir) for job in jobs))
+    datasets = tuple(dict.fromkeys(one for job in jobs for one in job.datasets))
     try:
         for folder in folders:
             ensure_writable(folder)

@@ -11,14 +11,15 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
-from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure
+from auglik.experiments.engines.engine import Outcome, Progress, failed
 from auglik.experiments.engines.nodes import Mark, Node, differences, marked, probe
+from auglik.experiments.engines.spread import attempted, needs
+from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
-from auglik.runs.run import Job
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.stop import StopRequest
@@ -34,8 +35,11 @@ class Ray:
     address: str | None = option(
         None, "Address of the cluster, or auto [RAY_ADDRESS, else one of this machine].", group=Group.MACHINE
     )
-    cpus_per_run: float | None = option(None, "CPUs that a run takes [its threads].")
-    gpus_per_run: float | None = option(None, "GPUs that a run takes; 0.25: four share one [1 on CUDA, else 0].")
+    cpus_per_run: float | None = option(None, "CPUs that a run takes [the threads of all its processes].")
+    gpus_per_run: float | None = option(
+        None, "GPUs that a run takes; 0.25: four share one [1 a process on CUDA, else 0]."
+    )
+    processes_per_run: int = option(1, "Processes of one node that share a run's images, by torchrun.")
     retries: int = option(3, "How often a run is begun again after its node or its process was lost.")
     jobs: int | None = option(None, "Runs at a time [as many as fit].")
 
@@ -48,26 +52,22 @@ class Ray:
             raise InputError(
                 f"engine ray: gpus_per_run: expected a share of one GPU or whole ones, got {self.gpus_per_run}"
             )
-        if self.jobs is not None and self.jobs < 1:
-            raise InputError(f"engine ray: jobs: expected an integer >= 1, got {self.jobs}")
+        for name in ("jobs", "processes_per_run"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"engine ray: {name}: expected an integer >= 1, got {value}")
 
-    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+    def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
         if not jobs:
             return
         ray = _ray()
         with _connected(ray, self.address):
-            needs = self._needs(jobs)
-            _check(ray, jobs, needs)
-            yield from _followed(ray, jobs, needs, self.retries, self.jobs or len(jobs), stop, progress)
-
-    def _needs(self, jobs: Sequence[Job]) -> dict[str, float]:
-        """CPUs and GPUs of a run. Raises InputError for runs on CUDA without a GPU."""
-        cuda = any(job.run.device.type == "cuda" for job in jobs)
-        gpus = self.gpus_per_run if self.gpus_per_run is not None else float(cuda)
-        if cuda and gpus == 0:
-            raise InputError("engine ray: expected gpus_per_run above 0 for runs on CUDA, got 0")
-        cpus = self.cpus_per_run if self.cpus_per_run is not None else max(job.threads for job in jobs)
-        return {"CPU": float(cpus), "GPU": gpus}
+            cpus, gpus = needs("ray", jobs, self.processes_per_run, self.cpus_per_run, self.gpus_per_run)
+            _check(ray, jobs, {"CPU": cpus, "GPU": gpus})
+            options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": self.retries}
+            # an error on a CUDA device makes it useless to the process
+            run = ray.remote(**options, max_calls=1 if gpus else 0)(_run)
+            yield from _followed(ray, jobs, run, self, stop, progress)
 
 
 def _ray() -> ModuleType:
@@ -113,7 +113,7 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check(ray: ModuleType, jobs: Sequence[Job], needs: Mapping[str, float]) -> None:
+def _check(ray: ModuleType, jobs: Sequence[Task[object]], needs: Mapping[str, float]) -> None:
     """Raises InputError where no node has what a run needs, and where a node could not execute these runs."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -173,34 +173,30 @@ class _Post:
         return shares
 
 
-class _Task(NamedTuple):
+class _Task(NamedTuple, Generic[R]):
     number: int
-    job: Job
+    job: Task[R]
     reference: Any  # of ray, which need not be installed
 
 
 def _followed(
     ray: ModuleType,
-    jobs: Sequence[Job],
-    needs: Mapping[str, float],
-    retries: int,
-    limit: int,
+    jobs: Sequence[Task[R]],
+    run: Any,  # noqa: ANN401 - a remote function
+    engine: Ray,
     stop: StopRequest,
     progress: Progress,
-) -> Iterator[Outcome]:
+) -> Iterator[Outcome[R]]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     post = ray.remote(_Post).options(num_cpus=0, scheduling_strategy=here).remote()
-    calls = 1 if needs["GPU"] else 0  # an error on a CUDA device makes it useless to the process
-    remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=retries, max_calls=calls)(_run)
-    waiting, running = list(enumerate(jobs)), dict[Any, _Task]()
+    waiting, running = list(enumerate(jobs)), dict[Any, _Task[R]]()
     try:
         while running or (waiting and not stop):
-            while waiting and not stop and len(running) < limit:
+            while waiting and not stop and len(running) < (engine.jobs or len(jobs)):
                 number, job = waiting.pop(0)
-                whole = replace(job, folder=job.folder.absolute())
-                reference = remote.remote(pickle.dumps(whole), number, post)
+                reference = run.remote(pickle.dumps(job.absolute()), number, post, engine.processes_per_run)
                 running[reference] = _Task(number, job, reference)
             ended, _ = ray.wait(list(running), timeout=FOLLOWED)
             by_number = {task.number: task.job for task in running.values()}
@@ -213,7 +209,7 @@ def _followed(
         ray.kill(post)  # runs that are left then stop
 
 
-def _outcome(ray: ModuleType, task: _Task, stop: StopRequest) -> Outcome:
+def _outcome(ray: ModuleType, task: _Task[R], stop: StopRequest) -> Outcome[R]:
     try:
         return Outcome(task.job, *ray.get(task.reference))
     except ray.exceptions.RayError as error:
@@ -222,7 +218,7 @@ def _outcome(ray: ModuleType, task: _Task, stop: StopRequest) -> Outcome:
         return failed(Outcome(task.job, error=f"Ray lost the run: {type(error).__name__}: {_line(error)}"))
 
 
-def _run(pickled: bytes, number: int, post: Any) -> tuple[object, ...]:  # noqa: ANN401 - an actor's handle
+def _run(pickled: bytes, number: int, post: Any, count: int) -> tuple[object, ...]:  # noqa: ANN401 - an actor's handle
     """The body of a task: obeys the actor, and stops too once that is gone, as the driver is then."""
     import ray
 
@@ -246,10 +242,7 @@ def _run(pickled: bytes, number: int, post: Any) -> tuple[object, ...]:  # noqa:
     following = threading.Thread(target=keep_following, daemon=True)
     following.start()
     try:
-        job: Job = pickle.loads(pickled)
-        return (None,) * 5 if stop else attempt(job, stop, progress)[1:]
-    except Exception as error:
-        return (None, *failure(error))
+        return (None,) * 5 if stop else attempted(pickled, stop, progress, count)
     finally:
         ended.set()
         following.join()

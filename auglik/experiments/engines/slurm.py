@@ -4,7 +4,6 @@ A run goes on from the checkpoint in its folder. What became of it stands in its
 neither accounting nor the process that submitted it is needed.
 """
 
-import dataclasses
 import os
 import pickle
 import shutil
@@ -16,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn
 
-from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, failure, finished_meanwhile
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, done_elsewhere, failed, failure
+from auglik.experiments.engines.spread import carrier, needs
+from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
-from auglik.runs.log import share_of_epochs
-from auglik.runs.run import Job
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
@@ -50,8 +49,9 @@ class Slurm:
     qos: str | None = option(None, "Quality of service.")
     constraint: str | None = option(None, "Features that nodes must have.")
     minutes: int = option(24 * 60, "Time limit; a run that needs more is queued again and goes on.")
-    cpus_per_run: int | None = option(None, "CPUs that a run takes [its threads].")
-    gpus_per_run: int | None = option(None, "GPUs that a run takes [1 on CUDA, else 0].")
+    cpus_per_run: int | None = option(None, "CPUs that a run takes [the threads of all its processes].")
+    gpus_per_run: int | None = option(None, "GPUs that a run takes [1 a process on CUDA, else 0].")
+    processes_per_run: int = option(1, "Processes of one node that share a run's images, by torchrun.")
     memory_gb: float | None = option(None, "Memory that a run takes, in GB [Slurm's default].")
     notice: int = option(120, "Seconds before the time limit at which a run writes its checkpoint.")
     jobs: int | None = option(None, "Runs at a time [256].")
@@ -59,14 +59,14 @@ class Slurm:
     detach: bool = option(False, "Return once the runs are submitted.")
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "cpus_per_run", "memory_gb", "notice", "jobs", "runs_per_task"):
+        for name in ("minutes", "cpus_per_run", "memory_gb", "notice", "jobs", "runs_per_task", "processes_per_run"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"engine slurm: {name}: expected a number above 0, got {value}")
         if self.gpus_per_run is not None and self.gpus_per_run < 0:
             raise InputError(f"engine slurm: gpus_per_run: expected an integer >= 0, got {self.gpus_per_run}")
 
-    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+    def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
         if not jobs:
             return
         _submitit()
@@ -79,9 +79,9 @@ class Slurm:
             return
         yield from _followed(tasks, stop, progress)
 
-    def _submit(self, jobs: Sequence[Job]) -> "list[_Task]":
+    def _submit(self, jobs: Sequence[Task[R]]) -> "list[_Submitted[R]]":
         submitit = _submitit()
-        folder = jobs[0].folder.absolute().parent.parent / JOBS
+        folder = jobs[0].output.absolute() / JOBS
         size = largest_array()
         ensure_writable(folder)
         before = set(folder.iterdir())
@@ -90,10 +90,11 @@ class Slurm:
         parts = [groups[start : start + size] for start in range(0, len(groups), size)]
         executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
         executor.update_parameters(**self._parameters(jobs, max(1, (self.jobs or 256) // len(parts))))
-        tasks: list[_Task] = []
+        tasks: list[_Submitted[R]] = []
         for part in parts:
             try:
-                submitted = executor.map_array(work, [[_pickled(job) for job in group] for group in part])
+                pickled = [[pickle.dumps(job.absolute()) for job in group] for group in part]
+                submitted = executor.map_array(work, pickled, [self.processes_per_run] * len(part))
             except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
                 _cancel([task.id for task in tasks])
                 for path in set(folder.iterdir()) - before:
@@ -101,10 +102,10 @@ class Slurm:
                 if not before:
                     folder.rmdir()
                 raise InputError(f"Slurm refuses: {' '.join(str(error).split())[-400:]}") from None
-            tasks += [_Task(group, one.job_id, one) for group, one in zip(part, submitted, strict=True)]
+            tasks += [_Submitted(group, one.job_id, one) for group, one in zip(part, submitted, strict=True)]
         return tasks
 
-    def _check(self, jobs: Sequence[Job]) -> None:
+    def _check(self, jobs: Sequence[Task[object]]) -> None:
         """Raises InputError where no node could ever take such a run: Slurm itself would let it wait for ever."""
         cpus, gpus = self._needs(jobs)
         asked = {
@@ -124,15 +125,11 @@ class Slurm:
         if told.returncode != 0 and "Required node not available" not in told.stderr:  # which is for now
             raise InputError(f"Slurm refuses a run with {' '.join(flags)}: {' '.join(told.stderr.split())[-300:]}")
 
-    def _needs(self, jobs: Sequence[Job]) -> tuple[int, int]:
-        """CPUs and GPUs of a run. Raises InputError for runs on CUDA without a GPU."""
-        cuda = any(job.run.device.type == "cuda" for job in jobs)
-        gpus = self.gpus_per_run if self.gpus_per_run is not None else int(cuda)
-        if cuda and gpus == 0:
-            raise InputError("engine slurm: expected gpus_per_run above 0 for runs on CUDA, got 0")
-        return self.cpus_per_run or max(job.threads for job in jobs), gpus
+    def _needs(self, jobs: Sequence[Task[object]]) -> tuple[int, int]:
+        cpus, gpus = needs("slurm", jobs, self.processes_per_run, self.cpus_per_run, self.gpus_per_run)
+        return round(cpus), round(gpus)
 
-    def _parameters(self, jobs: Sequence[Job], at_a_time: int) -> dict[str, object]:
+    def _parameters(self, jobs: Sequence[Task[object]], at_a_time: int) -> dict[str, object]:
         cpus, gpus = self._needs(jobs)
         asked: dict[str, object | None] = {
             "name": "auglik",
@@ -152,15 +149,11 @@ class Slurm:
         return {key: value for key, value in asked.items() if value is not None}
 
 
-class _Task(NamedTuple):
-    jobs: Sequence[Job]
+class _Submitted(NamedTuple, Generic[R]):
+    jobs: Sequence[Task[R]]
     """Done in turn."""
     id: str
     submitted: "submitit.Job[list[tuple[object, ...]]]"
-
-
-def _pickled(job: Job) -> bytes:
-    return pickle.dumps(dataclasses.replace(job, folder=job.folder.absolute()))
 
 
 def _submitit() -> ModuleType:
@@ -203,7 +196,7 @@ def _cancel(ids: Sequence[str]) -> None:
         subprocess.run(["scancel", array], capture_output=True, check=False)
 
 
-def _followed(tasks: Sequence[_Task], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
+def _followed(tasks: Sequence[_Submitted[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
     left, missing, told = {task.id: task for task in tasks}, dict.fromkeys((task.id for task in tasks), 0), False
     try:
         while left:
@@ -220,14 +213,14 @@ def _followed(tasks: Sequence[_Task], stop: StopRequest, progress: Progress) -> 
                     yield from outcomes
                 elif task.id in (present or ()):
                     for job in task.jobs:
-                        progress(job, share_of_epochs(job.folder, job.run.epochs))
+                        progress(job, job.share())
             if left:
                 time.sleep(min(LOOK, 0.2 + 0.01 * len(left)))
     finally:
         _cancel(list(left))  # where whoever waits is gone
 
 
-def _ended(task: _Task, missing: int, stopped: bool) -> list[Outcome] | None:
+def _ended(task: _Submitted[R], missing: int, stopped: bool) -> list[Outcome[R]] | None:
     path = task.submitted.paths.result_pickle
     if path.exists():
         kind, value = pickle.loads(path.read_bytes())
@@ -241,17 +234,14 @@ def _ended(task: _Task, missing: int, stopped: bool) -> list[Outcome] | None:
     return [_left(job, Outcome(job, error=None if stopped else why)) for job in task.jobs]
 
 
-def _left(job: Job, otherwise: Outcome) -> Outcome:
-    """The results of a run whose task told nothing, if they are in its folder, else what it ended with."""
-    try:
-        results = finished_meanwhile(job)
-    except InputError as error:
-        return Outcome(job, error=str(error))
-    return Outcome(job, results) if results is not None or otherwise.interrupted else failed(otherwise)
+def _left(job: Task[R], otherwise: Outcome[R]) -> Outcome[R]:
+    """The outcome of a run whose task told nothing."""
+    outcome = done_elsewhere(job, otherwise)
+    return failed(outcome) if outcome is otherwise and not otherwise.interrupted else outcome
 
 
-def work(pickled: Sequence[bytes]) -> list[tuple[object, ...]]:
-    """The body of a task: its runs in turn, of each what follows the job in an outcome.
+def work(pickled: Sequence[bytes], count: int = 1) -> list[tuple[object, ...]]:
+    """The body of a task: its runs in turn, in `count` processes; of each what follows the job in an outcome.
 
     Before the time limit, and before it gives way, Slurm sends USR2, and the task asks to be queued again; TERM comes
     where it was cancelled or has been queued again by others. Then the process ends without a result.
@@ -259,20 +249,20 @@ def work(pickled: Sequence[bytes]) -> list[tuple[object, ...]]:
     stop = StopRequest()
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
         signal.signal(number, lambda heard, frame: stop.ask(heard))
-    return [_worked(one, stop) for one in pickled]
+    return [_worked(one, stop, count) for one in pickled]
 
 
-def _worked(pickled: bytes, stop: StopRequest) -> tuple[object, ...]:
+def _worked(pickled: bytes, stop: StopRequest, count: int) -> tuple[object, ...]:
     try:
-        job: Job = pickle.loads(pickled)
+        job: Task[object] = pickle.loads(pickled)
         ensure_writable(job.folder)
         _log_into(job.folder / RUN_LOG)
     except Exception as error:
         return (None, *failure(error))
     if int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0:
-        job = dataclasses.replace(job, resume=True)
+        job = job.again()
     while True:
-        outcome = attempt(job, stop, lambda share: None)
+        outcome = attempt(job, stop, lambda share: None, carrier(count))
         if outcome.holder is None or stop:
             break
         print(f"waiting for {outcome.holder}, which works in {job.folder}", flush=True)

@@ -6,16 +6,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
-import torch
-
-from auglik.experiments.engines.engine import Outcome, Progress, attempt
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, tried
+from auglik.experiments.engines.task import Task
 from auglik.objectives import InputError
 from auglik.runs.loop import NonFiniteLossError
-from auglik.runs.results import Results
-from auglik.runs.run import Job, execute
-from auglik.system.devices import available_cores
 from auglik.system.notices import LOG
-from auglik.system.process import process_state
 from auglik.system.processes import AgreedError, Processes, joined
 from auglik.system.stop import Interrupted, StopRequest, stop_on_signals
 
@@ -34,16 +29,23 @@ class Work(Protocol[T_co]):
 
 
 class Together:
-    """The engine of the first process, for one job; without others it is `Local` for one job at a time."""
+    """The engine of the first process: one task at a time, in all; without others it is `Local` in this process."""
 
     def __init__(self, processes: Processes) -> None:
-        self._processes = processes
+        self.processes = processes
         self._waiting = True
         """Whether the others wait to be told what they are to do."""
 
-    def execute(self, jobs: Sequence[Job], stop: StopRequest, progress: Progress) -> Iterator[Outcome]:
-        (job,) = jobs
-        yield attempt(job, stop, partial(progress, job), self._execute)
+    def execute(self, jobs: Sequence[Task[T]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[T]]:
+        for job in jobs:
+            if stop:
+                return
+            yield attempt(job, stop, partial(progress, job), self.carry)
+
+    def carry(self, task: Task[T], stop: StopRequest, progress: Callable[[float], None]) -> Outcome[T]:
+        """Carries out a task, whose folder is claimed, in all processes."""
+        work = partial(executed, task)
+        return tried(task, lambda: self.call(work, stop, partial(work, progress=progress)))
 
     def call(self, work: Work[T], stop: StopRequest | None = None, here: Work[T] | None = None) -> T:
         """What `work` gives in this process, where `here` does the same and more.
@@ -52,8 +54,8 @@ class Together:
         """
         self._waiting = False
         try:
-            self._processes.shared(lambda: work)
-            found = (here or work)(stop=StopRequest() if stop is None else stop, processes=self._processes)
+            self.processes.shared(lambda: work)
+            found = (here or work)(stop=StopRequest() if stop is None else stop, processes=self.processes)
         except RAISED_ALIKE:
             self._waiting = True
             raise
@@ -69,30 +71,18 @@ class Together:
     def dismiss(self) -> None:
         """Tells the others that there is nothing more to do, if they wait."""
         if self._waiting:
-            self._processes.shared(lambda: None)
-
-    def threads(self, asked: int) -> int:
-        """Of each process: at most its share of the cores of its machine, if it shares them."""
-        return min(asked, max(1, available_cores() // self._processes.local)) if self._processes.count > 1 else asked
-
-    def _execute(self, job: Job, stop: StopRequest, progress: Callable[[float], None]) -> Results:
-        """Called once the folder is claimed and this process is on the job's threads."""
-        work = partial(on_threads, job, self.threads(torch.get_num_threads()))
-        return self.call(work, stop, partial(work, progress=progress))
+            self.processes.shared(lambda: None)
 
 
-def on_threads(
-    job: Job,
-    threads: int,
+def executed(
+    task: Task[T],
     *,
     stop: StopRequest,
     processes: Processes,
     progress: Callable[[float], None] = lambda share: None,
-) -> Results:
-    """`execute` in one of the processes, on that many threads."""
-    compiles, deterministic = job.config.compile, job.config.deterministic
-    with process_state(threads, job.run.device, compiles=compiles, deterministic=deterministic):
-        return execute(job, stop, progress, processes)
+) -> T:
+    """A task, in one of the processes."""
+    return task.execute(stop, progress, processes)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from auglik.inference.calibration.errors import classwise, debiased, debiased_sq
 from auglik.inference.calibration.interval import ErrorInterval, ece_interval
 from auglik.inference.calibration.results import Band, Calibration, CellCalibration, Curve, RunErrors
 from auglik.inference.calibration.simulate import BiasRow, Estimate, bias_table
-from auglik.inference.calibration.storage import save, summary
+from auglik.inference.calibration.storage import save
 from auglik.inference.calibration.temperature import Scaling, scaled, temperature_scaling
 from auglik.inference.convergence import Diagnostics
 
@@ -51,6 +51,5 @@ __all__ = [
     "plug_in",
     "save",
     "scaled",
-    "summary",
     "temperature_scaling",
 ]

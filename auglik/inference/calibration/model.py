@@ -1,5 +1,6 @@
 """The two models of one cell, with S seeds, B bins and G groups."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,6 @@ from auglik.system.array_types import Float64Array as HostArray
 LEAST = 1e-6
 """Added to 1/kappa: seeds that differ by less than a thousandth of sqrt(p (1-p)) are taken as equal."""
 LARGEST_LOGIT = 20.0
-HALF_LOG_2_PI = 0.9189385332046727
 SEED_LINE_SPREAD = 0.1
 """Prior median of the standard deviation between seeds of a standardized intercept or slope."""
 LENGTH_SCALE = 0.2
@@ -76,7 +76,7 @@ def reliability(data: ModelData) -> None:
     luck = data.luck * _normal("luck", B) + data.common_luck * _normal("common_luck")
     kappa = 1 / (jnp.square(_positive("spread", 0.05)) * data.several + LEAST)
     mu = jax.nn.sigmoid(jnp.clip(data.logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))
-    log_likelihood = beta_binomial(data.correct, data.images, kappa * mu, kappa * (1 - mu))
+    log_likelihood = beta_binomial(data.correct, data.images, mu, kappa)
     numpyro.factor("binned", log_likelihood.sum())
     for name, value in {"deviation": deviation, "concentration": kappa}.items():
         numpyro.deterministic(name, value)
@@ -105,23 +105,29 @@ def recalibration(data: ModelData) -> None:
         numpyro.deterministic(name, value)
 
 
-def beta_binomial(k: Array, n: Array, a: Array, b: Array) -> Array:
-    """log B(a+k, b+n-k) / B(a,b), for any real 0 <= k <= n and a, b > 0."""
-    above, below = log_gamma(jnp.stack([jnp.stack([a + k, b + n - k, a + b + n]), jnp.stack([a, b, a + b])]))
-    ratio = above - below
-    return ratio[0] + ratio[1] - ratio[2]
+def beta_binomial(k: Array, n: Array, mu: Array, kappa: Array) -> Array:
+    """log B(kappa mu + k, kappa (1-mu) + n-k) / B(kappa mu, kappa (1-mu)), for any real 0 <= k <= n and kappa > 0.
 
-
-def log_gamma(x: Array) -> Array:
-    """log Gamma(x), 0 < x < 1e12, by Stirling's series at x + 7 (DLMF 5.11.1): some 1e-11 off.
-
-    JAX's own and its derivative, which do not vectorize on a CPU, take most of the sampler's time.
+    By Stirling's series of six log Gammas (DLMF 5.11.1), each at its argument + 7 and so some 1e-11 off; arguments
+    are below 1e12. JAX's own and its derivative, which do not vectorize on a CPU, take most of the sampler's time.
     """
-    y, u = x + 7, x * (x + 6)
-    rising = u * (u + 5) * (u + 8) * (x + 3)  # x (x+1) ... (x+6), its ends paired
+    a, b = kappa * mu, kappa * (1 - mu)
+    above, below = (a + k, b + n - k, kappa), (a, b, kappa + n)
+    parts = sum(map(_stirling, above)) - sum(map(_stirling, below))
+    return parts - jnp.log(math.prod(map(_rising, above)) / math.prod(map(_rising, below)))
+
+
+def _stirling(x: Array) -> Array:
+    """log Gamma(x + 7), less log sqrt(2 pi)."""
+    y = x + 7
     z = 1 / jnp.square(y)
-    series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z / 1680))) / y
-    return (y - 0.5) * jnp.log(y) - y + HALF_LOG_2_PI + series - jnp.log(rising)
+    return (y - 0.5) * jnp.log(y) - y + (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z / 1680))) / y
+
+
+def _rising(x: Array) -> Array:
+    """Gamma(x + 7) / Gamma(x) = x (x+1) ... (x+6), its ends paired."""
+    u = x * (x + 6)
+    return u * (u + 5) * (u + 8) * (x + 3)
 
 
 def _normal(name: str, *shape: int) -> Array:

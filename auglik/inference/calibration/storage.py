@@ -1,10 +1,7 @@
-"""Posteriors as one NetCDF file, and ArviZ's table of them."""
+"""Posteriors as one NetCDF file."""
 
 from pathlib import Path
 from typing import BinaryIO
-
-import xarray
-from arviz_stats import summary as arviz_summary  # type: ignore[attr-defined]
 
 from auglik.inference.calibration.results import Calibration
 from auglik.system.files import atomic_write
@@ -22,9 +19,3 @@ def save(calibration: Calibration, path: Path) -> None:
         file.write(calibration.data.to_netcdf(engine="h5netcdf"))
 
     atomic_write(path, write)
-
-
-def summary(calibration: Calibration) -> xarray.Dataset:
-    """`arviz_stats.summary` of the cells' quantities: means, intervals, R-hat, ESS; columns over (quantity, cell)."""
-    table = arviz_summary(calibration.data, var_names=list(REPORTED), fmt="xarray", round_to=None)
-    return table.to_dataset() if isinstance(table, xarray.DataArray) else table

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from auglik.inference.calibration import Calibration, summary
+from auglik.inference.calibration import Calibration
 from auglik.inference.calibration.results import Band, CellCalibration, Curve
+from auglik.inference.calibration.storage import REPORTED
 from auglik.inference.calibration.temperature import Scaling
-from auglik.inference.convergence import Worst, worst
+from auglik.inference.convergence import diagnose
 from auglik.report.content import (
     Datum,
     Details,
@@ -263,13 +264,14 @@ def _curves(cells: Mapping[str, CellCalibration]) -> Details:
 
 
 def _sampler(calibration: Calibration) -> Table:
-    """ArviZ's summary of every reported quantity, the worst over cells, and of all that was sampled."""
-    found, quantities = calibration.diagnostics, summary(calibration)
+    """Diagnostics of every reported quantity, the worst over cells, and of all that was sampled."""
+    found, posterior = calibration.diagnostics, calibration.data["posterior"]
+    diverging = calibration.data["sample_stats"]["diverging"].values
     rows = []
-    for name, values in quantities.data_vars.items():
-        r_hat, bulk, tail, mean = (values.sel(summary=one) for one in (*Worst._fields, "mean"))
-        found_r_hat, *least = worst(r_hat, bulk, tail, present=mean.notnull())
-        rows.append(Row(str(name), (number(found_r_hat, 4), *map(count, least), words(""))))
+    for name in REPORTED:
+        of_name = diagnose({name: posterior[name].values}, diverging)
+        entries = number(of_name.r_hat, 4), count(of_name.ess_bulk), count(of_name.ess_tail), words("")
+        rows.append(Row(name, entries))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
     return Table(
         key="sampler-calibration",

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from auglik.sampling.priors.checks import check_positive
 from auglik.sampling.priors.gaussian import Gaussian
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Confidence:
 
     def slope(self, weights: Tensor) -> Tensor:
         return Gaussian(self.scale).slope(weights)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Float64Array:
+        return Gaussian(self.scale).draw(generator, count)
 
     def of_predictions(self, log_p: Tensor) -> Tensor | None:
         return (1 / self.T - 1) * log_p.amax(-1)

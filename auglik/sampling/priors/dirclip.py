@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from auglik.objectives import InputError
 from auglik.sampling.priors.checks import check_positive
 from auglik.sampling.priors.gaussian import Gaussian
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Dirclip:
 
     def slope(self, weights: Tensor) -> Tensor:
         return Gaussian(self.scale).slope(weights)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Float64Array:
+        return Gaussian(self.scale).draw(generator, count)
 
     def of_predictions(self, log_p: Tensor) -> Tensor | None:
         return (self.alpha - 1) * log_p.clamp_min(self.clip).sum(-1)

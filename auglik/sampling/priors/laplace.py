@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from auglik.sampling.priors.checks import check_positive
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class Laplace:
 
     def slope(self, weights: Tensor) -> Tensor:
         return -weights.sign() / self.scale
+
+    def draw(self, generator: np.random.Generator, count: int) -> Float64Array:
+        return generator.laplace(0, self.scale, count)
 
     def of_predictions(self, log_p: Tensor) -> Tensor | None:
         return None

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from auglik.sampling.priors.checks import check_positive
+from auglik.system.array_types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class StudentT:
 
     def slope(self, weights: Tensor) -> Tensor:
         return -(self.df + 1) * weights / (self.df * self.scale**2 + weights**2)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Float64Array:
+        return self.scale * generator.standard_t(self.df, count)
 
     def of_predictions(self, log_p: Tensor) -> Tensor | None:
         return None

@@ -109,7 +109,11 @@ def _gathered(
     gallery: Gallery, index: Tensor, flip: Tensor, top: Tensor, left: Tensor, cos: Tensor, sin: Tensor
 ) -> Tensor:
     source, inside = sources(flip, top, left, cos, sin, gallery.height, gallery.width)
-    return torch.where(inside, gallery.pixels[index[:, None, None], source], 0)
+    pixels = gallery.pixels
+    if isinstance(pixels, Tensor) and pixels.device.type == "cpu" and not torch.compiler.is_compiling():
+        images = pixels.index_select(0, index)  # each view of its own image: twice as fast as indexing in one step
+        return images.gather(1, source.flatten(1).long()).view_as(source).mul_(inside)
+    return torch.where(inside, pixels[index[:, None, None], source], 0)
 
 
 def sources(
@@ -126,11 +130,10 @@ def sources(
     # In torchvision's own order of operations (a grid on [-1,1]), so that most ties of the rounding fall alike.
     u = x * (cos / (W / 2)) - y * (sin / (W / 2))
     v = x * (sin / (H / 2)) + y * (cos / (H / 2))
-    column = torch.round(((u + 1) * W - 1) / 2).to(torch.int32)
-    row = torch.round(((v + 1) * H - 1) / 2).to(torch.int32)
-    inside = (column >= 0) & (column < W) & (row >= 0) & (row < H)
-    column = column + left
-    row = row + top
-    inside = inside & (column >= 0) & (column < W) & (row >= 0) & (row < H)
-    column = torch.where(flip, W - 1 - column, column)
-    return torch.where(inside, row * W + column, 0), inside
+    column = u.add_(1).mul_(W).sub_(1).div_(2).round_().to(torch.int32)
+    row = v.add_(1).mul_(H).sub_(1).div_(2).round_().to(torch.int32)
+    # Neither the rotated pixel nor the cropped one lies outside.
+    inside = (column >= (-left).clamp(min=0)) & (column < W - left.clamp(min=0))
+    inside &= (row >= (-top).clamp(min=0)) & (row < H - top.clamp(min=0))
+    first = top * W + torch.where(flip, W - 1 - left, left)
+    return row.mul_(W).add_(column.mul_(1 - 2 * flip.int())).add_(first).mul_(inside), inside

@@ -1,0 +1,120 @@
+"""What draws of a posterior say of training images that are left out, and of a prior or likelihood of another power.
+
+Pareto-smoothed importance sampling (Vehtari et al. 2017, arXiv:1507.04544; 2024, arXiv:1507.02646) with the powers of
+exp(-U / T): without image i a draw has weight p(y_i)^(-1 / (T L)). Power scaling is Kallioinen et al. 2023's
+(arXiv:2107.14054).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+from scipy.special import logsumexp
+
+from auglik.objectives import InputError
+from auglik.sampling.files import ChainFile
+from auglik.system.array_types import Float64Array
+
+FEWEST = 25
+"""Draws of all chains, without which there is no tail to fit."""
+POWERS = (0.99, 1.01)
+SENSITIVE = 0.05
+"""Kallioinen et al.'s bound."""
+
+
+class Densities(NamedTuple):
+    """Of the S draws of a chain, on fixed views of N training images."""
+
+    log_likelihood: Float64Array
+    """Of every image [S,N]."""
+    log_prior: Float64Array
+    """Up to a constant [S]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """What leaving out and power scaling say of several chains of one posterior."""
+
+    draws: int
+    """Of all chains."""
+    elpd: float
+    """The mean log-predictive of an image that is left out, in nats."""
+    error: float
+    """Its standard error over images."""
+    optimism: float
+    """The mean log-predictive of an image that is not, less that."""
+    k: Float64Array
+    """Pareto's k of every image [N]."""
+    prior: float
+    """Power-scaling sensitivity of the mean log-probability of clean test labels: to the prior,"""
+    likelihood: float
+    """and to the likelihood."""
+
+    @property
+    def most_k(self) -> float:
+        """Beyond which the weights of as many draws are not to be trusted (Vehtari et al. 2024)."""
+        return min(0.7, 1 - 1 / math.log10(self.draws))
+
+    def said(self) -> list[str]:
+        """In sentences."""
+        return [
+            f"PSIS-LOO: {self.elpd:.4f} ± {self.error:.4f} nats a training image left out, {self.optimism:.4f} more if"
+            f" it is not; largest Pareto k {self.k.max():.2f}",
+            f"power-scaling sensitivity of the test images' log-probability: {self.prior:.3f} to the prior,"
+            f" {self.likelihood:.3f} to the likelihood (over {SENSITIVE:g} is sensitive)",
+        ]
+
+    def failures(self) -> list[str]:
+        """Why leaving out is not to be trusted, a clause; none if nothing was found."""
+        share = float(np.mean(~(self.k <= self.most_k)))
+        return [
+            f"Pareto k over {self.most_k:.2f} for {share:.1%} of the training images: {self.draws} draws do not say"
+            " what the posterior is without them, and PSIS-LOO is too optimistic"
+        ] * (share > 0)  # fmt: skip
+
+
+def leave_out(
+    chains: Sequence[Densities], files: Sequence[ChainFile], *, T: float, likelihood_temperature: float
+) -> LeftOut:
+    """Of chains at posterior temperature T, and what they left of the test images.
+
+    Raises InputError as `check_draws` does.
+    """
+    draws = min(len(chain.log_prior) for chain in chains)
+    check_draws(draws * len(chains))
+    log_p = np.concatenate([chain.log_likelihood[:draws] for chain in chains])
+    log_prior = np.stack([chain.log_prior[:draws] for chain in chains]) / T
+    log_likelihood = np.stack([chain.log_likelihood[:draws].sum(1) for chain in chains]) / (T * likelihood_temperature)
+    log_weight, k = array_stats.psislw(log_p.T / (T * likelihood_temperature), axis=-1)
+    left_out = logsumexp(log_weight + log_p.T, axis=-1)
+    whole = logsumexp(log_p, axis=0) - math.log(len(log_p))
+    moved = np.stack([file.draw_log_likelihoods[:draws].mean(1, dtype=np.float64) for file in files])
+    return LeftOut(
+        draws=len(log_p),
+        elpd=float(left_out.mean()),
+        error=float(left_out.std(ddof=1) / math.sqrt(len(left_out))),
+        optimism=float((whole - left_out).mean()),
+        k=np.asarray(k),
+        prior=_sensitivity(moved, log_prior),
+        likelihood=_sensitivity(moved, log_likelihood),
+    )
+
+
+def check_draws(draws: int) -> None:
+    """Raises InputError for fewer than FEWEST draws of all chains."""
+    if draws < FEWEST:
+        raise InputError(f"draws: expected at least {FEWEST} of all chains where images are left out, got {draws}")
+
+
+def _sensitivity(values: Float64Array, component: Float64Array) -> float:
+    """To a power of a part of the density, of values [chain,draw]; 0 for values that are all the same.
+
+    So near to a power of 1, weights need no smoothing.
+    """
+    if np.ptp(values) == 0:
+        return 0.0
+    lower, upper = (np.exp((power - 1) * (component - component.mean())) for power in POWERS)
+    return float(array_stats.power_scale_sense(values, lower, upper, *POWERS, chain_axis=0, draw_axis=1))
