@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from auglik.cli.main import auglik
 from auglik.confidence import Crossfitted, check_rules, decay_of, parse_rules, rules_identity
@@ -13,11 +14,15 @@ from auglik.confidence.image_table import ImageTable, Strengths, parse_image_tab
 from auglik.confidence_tables.crossfitting import PartSource, counts_by_class, folds_of
 from auglik.confidence_tables.reference import held_out
 from auglik.data import open_dataset
+from auglik.inference.convergence import Diagnostics
+from auglik.inference.pooling import Pooled
 from auglik.objectives import InputError
 from auglik.runs.resolve import load_training, read_facts, training_pipeline
 from auglik.views.augmentation import OPERATIONS, Applied
 from tests.tiny import SETTINGS, options, run
 
+Counted = NDArray[np.integer]
+CONVERGED = Diagnostics(r_hat=1.0, ess_bulk=1e4, ess_tail=1e4, divergences=0, chains=4, draws=100)
 NAMES = ("cat", "dog", "owl", "bat")
 C = len(NAMES)
 TABLE = ImageTable(
@@ -194,6 +199,30 @@ def test_confidence_by_image_is_of_networks_that_did_not_see_it_and_is_trained_w
     mollified = pipeline.mollification.decay(draws.role, draws.temperature)[1]
     assert draws.decay[1] == pytest.approx(1 - (1 - mollified) * (1 - whole), abs=1e-5)
     assert invoke("train", *options(soften=soften, epochs=1), "--output", tmp_path / "run").exit_code == 0
+
+
+def test_confidence_by_class_is_counted_without_the_fold_that_it_is_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pooling has tests of its own; here shares are as they were counted."""
+    counted: list[int] = []
+
+    def unpooled(right: Counted, images: Counted, strength: Counted, seed: int) -> Pooled:
+        assert strength.tolist() == [[0, 0], [1, 0]]  # identity, padded; all and nothing hidden
+        counted.append(int(images[1, :, 0].sum()))
+        return Pooled(right / np.maximum(images, 1), np.zeros((len(right), 2)), CONVERGED)
+
+    monkeypatch.setattr("auglik.inference.pooling.pooled", unpooled)
+    output = tmp_path / "table.npz"
+    common = ("--by", "class", "--points", 2, "--operations", "erase", "--output", output)
+    result = invoke("confidence", *common, *of_reference(validation_fraction=0.4))
+    assert result.exit_code == 0, result.output
+    assert "not converged" not in result.output
+    found, labels = parse_image_table(output.read_bytes(), "table"), open_dataset("digits").train().labels
+    assert counted == [80, 80]
+    assert found.values.shape == (2 * 10, 1 + 2)
+    assert np.array_equal(found.group, folds_of(labels, 2, 0) * 10 + labels)
+    assert not np.array_equal(found.values[:10], found.values[10:])
 
 
 def test_a_part_never_holds_the_images_that_it_is_to_say_something_of() -> None:
