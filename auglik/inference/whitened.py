@@ -146,7 +146,7 @@ def _starts(
     The sampler would work out the latter itself, in a second copy of the gradient that takes seconds to compile.
     """
     (purpose, seed), (M, size) = key, mode.shape
-    words = seed_sequence(seed, purpose, "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
+    words = seed_sequence(seed, purpose, "keys").generate_state(CHAINS * M).astype(np.uint32).reshape(CHAINS, M)
     first = OVERDISPERSED * host_generator(seed, purpose, "start").normal(size=(CHAINS, M, size))
     values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
     return words, ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
