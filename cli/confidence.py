@@ -6,6 +6,7 @@ from pathlib import Path
 import rich_click as click
 import torch
 
+from auglik.cli.crossfitting import BY, OPERATION, Crossfit, check_crossfitting, crossfit, of_run
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
 from auglik.cli.progress import bar
@@ -76,6 +77,29 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     help=f"Measure on the first N validation images [all; {SIMILARITY_IMAGES} for a similarity].",
     panel=Group.MEASURED,
 )
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    default=OPERATION,
+    show_default=True,
+    help="One figure for all images, for each class or for each image.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--folds",
+    metavar="N",
+    type=click.IntRange(2, 20),
+    default=2,
+    show_default=True,
+    help="By class or image: parts of the images; networks trained on the other parts say a part's confidence.",
+    panel=Group.MEASURED,
+)
+@click.option(
+    "--trained-on",
+    is_flag=True,
+    help="By class or image: let --run say the confidence of images that it was trained on.",
+    panel=Group.MEASURED,
+)
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True, panel=Group.MACHINE
@@ -100,6 +124,9 @@ def confidence(
     operations: str,
     points: int,
     images: int | None,
+    by: str,
+    folds: int,
+    trained_on: bool,
     data_dir: Path,
     download: bool,
     threads: int | None,
@@ -110,9 +137,14 @@ def confidence(
     accuracy: of a reference model, trained with the options below (its checkpoint next to the table) or given by --run.
     ms-ssim, uqi, ncc, scc: similarity of images to their transformed versions, by torchmetrics. Only validation images
     are used; no test image is read.
+
+    --by class: accuracy by class, partially pooled over classes, for the images of each fold from those of the others.
+    --by image: what a network that was trained on the other folds gives the class of each training image. Both write
+    a .npz file for --soften crossfitted:table=FILE.
     """
     look_up("measure", measured, {name: name for name in MEASURES})
     check_files([output])
+    check_crossfitting(by, output, measured == ACCURACY, run, images, trained_on)
     if measured == ACCURACY and run is None:
         check_folder(reference_beside(output), IN_A_RUN)
     values = given(config_file, command_line)
@@ -123,6 +155,15 @@ def confidence(
         return say_config({key: value for key, value in flatten(asked).items() if key in printed(measured, run)})
     source = open_source(asked, data_dir, download)
     facts = read_facts(source)
+    if by != OPERATION:
+        ensure_writable(output.parent)
+        probes = choose_probes(operations, facts, points, asked.split_seed)
+        whole = Crossfit(
+            by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads
+        )  # fmt: skip
+        if finished is not None and run is not None:
+            return of_run(whole, finished, run, source, facts, output)
+        return crossfit(whole, asked, source, facts, output, reference_beside(output), train)
     model = finished if finished is not None else resolve(asked, source, facts)
     config = model.config
     probes = choose_probes(operations, facts, points, config.split_seed)

@@ -27,6 +27,7 @@ NAMES = (
     "sampling",
     "information",
     "schedules",
+    "composition",
     "calibration",
     "verdicts",
 )

@@ -77,7 +77,7 @@ def views(
     run = resolve(asked, source, read_facts(source))
     data = load_training(run, source)
     gallery, labels = data.training
-    pipeline = training_pipeline(run, gallery.shape, data.classes)
+    pipeline = training_pipeline(run, gallery.shape, data.classes, data.rows)
     draws = pipeline.draw(asked.seed, epoch, asked.views, len(gallery), run.device)
     count = min(images, len(gallery))
     names = class_names(draws, labels.cpu().numpy(), count)

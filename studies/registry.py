@@ -1,6 +1,7 @@
 """The studies by name."""
 
 from auglik.studies.calibration.study import calibration
+from auglik.studies.composition.study import composition
 from auglik.studies.dirichlet.study import dirichlet
 from auglik.studies.estimators.study import estimators
 from auglik.studies.gradients.study import gradients
@@ -25,6 +26,7 @@ STUDIES: dict[str, Study] = {
     "sampling": sampling,
     "information": information,
     "schedules": schedules,
+    "composition": composition,
     "calibration": calibration,
     "verdicts": verdicts,
 }

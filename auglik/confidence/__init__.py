@@ -1,7 +1,8 @@
 """Label confidence: how much of its label a view keeps after a transformation."""
 
 from auglik.confidence.composition import Compose, decay_of
-from auglik.confidence.contract import ConfidenceMap, decay_of_confidence
+from auglik.confidence.contract import ConfidenceMap, MapOfImages, decay_of_confidence
+from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
@@ -13,6 +14,7 @@ from auglik.confidence.rules import (
     canonical_rules,
     check_rules,
     map_of,
+    of_images,
     parse_rules,
     rules_identity,
     split_rules,
@@ -24,7 +26,9 @@ __all__ = [
     "MAP_NAMES",
     "Compose",
     "ConfidenceMap",
+    "Crossfitted",
     "Human",
+    "MapOfImages",
     "Measured",
     "Polynomial",
     "Rule",
@@ -35,6 +39,7 @@ __all__ = [
     "decay_of",
     "decay_of_confidence",
     "map_of",
+    "of_images",
     "parse_rules",
     "rules_identity",
     "split_rules",

@@ -6,40 +6,57 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.confidence.contract import decay_of_confidence
+from auglik.confidence.contract import ConfidenceMap, MapOfImages, decay_of_confidence
 from auglik.confidence.rules import Rules, map_of
+from auglik.objectives import InputError
 from auglik.system.array_types import FloatArray
 from auglik.views.augmentation import OPERATIONS, Applied
 
-Compose = Literal["kept", "published"]
+Compose = Literal["kept", "published", "minimum"]
+Rows = NDArray[np.int64] | None
 
 
 def decay_of(
-    applied: Sequence[Sequence[Applied]], rules: Rules, classes: int, compose: Compose = "kept"
+    applied: Sequence[Sequence[Applied]], rules: Rules, classes: int, compose: Compose = "kept", rows: Rows = None
 ) -> NDArray[np.float32]:
     """gamma [n] of n views, from the branches of each augmentation in turn; operations without a rule keep all.
 
     kept: the kept label masses 1-gamma multiply, which never pushes the true class below chance.
+    minimum: the smallest of them, as if the strongest operation hid all that the others hide.
     published: confidences p multiply, as published code has it, which can: two floors of 0.1 among 10 classes give
     p = 0.01 where every other class has 0.11. As gamma ends at 1, such views count as chance here.
-    Branches are averaged by share. Raises InputError for unusable tables.
+    Branches are averaged by share. `rows` [n] are the views' images, for maps that tell images apart. Raises InputError
+    for unusable tables, and for such a map without them.
     """
+    together = np.minimum if compose == "minimum" else np.multiply
     mass: FloatArray = np.ones(1, np.float32)
     for branches in applied:
-        mass = mass * sum(branch.share * _mass(branch, rules, classes, compose) for branch in branches)
-    decay = 1 - mass if compose == "kept" else decay_of_confidence(mass, classes)
+        mass = together(mass, sum(branch.share * _mass(branch, rules, classes, compose, rows) for branch in branches))
+    decay = decay_of_confidence(mass, classes) if compose == "published" else 1 - mass
     return np.clip(decay, 0, 1).astype(np.float32)
 
 
-def _mass(branch: Applied, rules: Rules, classes: int, compose: Compose) -> NDArray[np.float32]:
-    """The product, over one branch's operations, of 1-gamma or of p: [n]."""
+def _mass(branch: Applied, rules: Rules, classes: int, compose: Compose, rows: Rows) -> NDArray[np.float32]:
+    """The product, or the smallest, over one branch's operations, of 1-gamma or of p: [n]."""
     mass = np.ones(branch.operation.size, np.float32)
     magnitude, visibility = branch.magnitude.ravel(), branch.visibility.ravel()
     for operation, where in _by_operation(branch.operation.ravel()):
         if (chosen := map_of(rules, operation)) is not None:
-            p = chosen.confidence(operation, magnitude[where], visibility[where], classes)
-            mass[where] = 1 - decay_of_confidence(p, classes) if compose == "kept" else p
-    return mass.reshape(branch.operation.shape).prod(-1)
+            of = None if rows is None else rows[where // branch.operation.shape[-1]]
+            p = _confidence(chosen, operation, magnitude[where], visibility[where], classes, of)
+            mass[where] = p if compose == "published" else 1 - decay_of_confidence(p, classes)
+    each = mass.reshape(branch.operation.shape)
+    return each.min(-1) if compose == "minimum" else each.prod(-1)
+
+
+def _confidence(
+    chosen: ConfidenceMap, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int, rows: Rows
+) -> FloatArray:
+    if not isinstance(chosen, MapOfImages):
+        return chosen.confidence(operation, magnitude, visibility, classes)
+    if rows is None:
+        raise InputError(f"soften: {chosen} tells images apart, but nobody said which these are: train with `auglik`")
+    return chosen.confidence_of(operation, magnitude, visibility, classes, rows)
 
 
 def _by_operation(codes: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.intp]]]:

@@ -1,9 +1,10 @@
 """What a map from a transformation's strength to a label's confidence must offer."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auglik.system.array_types import FloatArray
 
@@ -27,6 +28,21 @@ class ConfidenceMap(Protocol):
 
     def identity(self) -> str:
         """Text that differs between maps whose values differ. Raises InputError as `lacking` does."""
+        ...
+
+
+@runtime_checkable
+class MapOfImages(ConfidenceMap, Protocol):
+    """A `ConfidenceMap` that tells images apart; its `confidence` is the mean over them."""
+
+    def check_images(self, digest: str) -> None:
+        """Raises InputError unless it is of the training images and labels of that digest."""
+        ...
+
+    def confidence_of(
+        self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int, rows: NDArray[np.int64]
+    ) -> FloatArray:
+        """p [n] of views of the images at `rows` [n] of the data set's training part: 1/classes <= p <= 1."""
         ...
 
 

@@ -2,15 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from auglik.confidence.contract import within_chance_and_one
-from auglik.confidence.table import Table, parse_table, read_bytes
+from auglik.confidence.table import Table, loaded, parse_table, read_bytes
 from auglik.data.class_names import by_number, class_numbers
 from auglik.objectives import InputError
 from auglik.system.array_types import FloatArray
@@ -51,14 +49,4 @@ class Measured:
         return Path(self.table)
 
     def _load(self) -> Table:
-        path = self._path()
-        with suppress(OSError):
-            found = path.stat()
-            return _load(path, (found.st_ino, found.st_mtime_ns, found.st_size))
-        return parse_table(read_bytes(path), str(path))
-
-
-@lru_cache(maxsize=8)
-def _load(path: Path, version: tuple[int, ...]) -> Table:
-    """The table in `path`, read once for each time that it was written: times alone may be too coarse to tell."""
-    return parse_table(read_bytes(path), str(path))
+        return loaded(self._path(), parse_table)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from auglik.confidence.contract import ConfidenceMap
+from auglik.confidence.contract import ConfidenceMap, MapOfImages
+from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
@@ -19,6 +20,7 @@ MAPS: dict[str, ConfidenceMap] = {
     "human": Human(),
     "smoothed": Smoothed(),
     "measured": Measured(),
+    "crossfitted": Crossfitted(),
 }
 
 
@@ -67,6 +69,11 @@ def map_of(rules: Rules, operation: str) -> ConfidenceMap | None:
             if rule.target == target:
                 return rule.map
     return None
+
+
+def of_images(rules: Rules) -> bool:
+    """Whether a map of these tells images apart."""
+    return any(isinstance(rule.map, MapOfImages) for rule in rules)
 
 
 def check_rules(rules: Rules, possible: Iterable[str], class_names: Sequence[str]) -> None:

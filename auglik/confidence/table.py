@@ -2,16 +2,20 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auglik.objectives import InputError
 from auglik.system.files import write_json
+
+T = TypeVar("T")
 
 TABLE_FORMAT = 1
 
@@ -64,6 +68,20 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(
             f"{path}: expected a confidence table, got {error.strerror or error}; `auglik confidence` writes one"
         ) from None
+
+
+def loaded(path: Path, parse: Callable[[bytes, str], T]) -> T:
+    """What `parse` makes of the file's content and name. Raises InputError as it does, and as `read_bytes`."""
+    with suppress(OSError):
+        found = path.stat()
+        return cast(T, _loaded(path, parse, (found.st_ino, found.st_mtime_ns, found.st_size)))
+    return parse(read_bytes(path), str(path))
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, parse: Callable[[bytes, str], object], version: tuple[int, ...]) -> object:
+    """A file, read once for each time that it was written: times alone may be too coarse to tell."""
+    return parse(read_bytes(path), str(path))
 
 
 def parse_table(content: bytes, where: str) -> Table:

@@ -21,16 +21,23 @@ def measure(
     probes: Mapping[str, Probe], images: Tensor, score: Score, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, MeasuredCurve]:
     """The mean score of `images` [N,c,H,W] at every strength of every probe, with its standard error."""
+    return {name: _curve(probes[name], values) for name, values in scores(probes, images, score, progress).items()}
+
+
+def scores(
+    probes: Mapping[str, Probe], images: Tensor, score: Score, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, NDArray[np.float64]]:
+    """The score of each of `images` [N,c,H,W] at every strength of every probe: [m,N]."""
     total, done = sum(len(probe.at) for probe in probes.values()), 0
-    curves = {}
+    found = {}
     for operation, probe in probes.items():
         values = []
         for strength in probe.at:
             values.append(score(operation, probe.apply(images, float(strength))).double().cpu().numpy())
             done += 1
             progress(done / total)
-        curves[operation] = _curve(probe, np.stack(values))
-    return curves
+        found[operation] = np.stack(values)
+    return found
 
 
 def _curve(probe: Probe, values: NDArray[np.float64]) -> MeasuredCurve:

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from auglik.confidence import Compose, Rules, check_rules, decay_of
+from auglik.confidence import Compose, MapOfImages, Rules, check_rules, decay_of
 from auglik.confidence.distributions import UNIFORM, check_classes, read_distributions
 from auglik.data import (
     Arrays,
@@ -41,6 +41,10 @@ from auglik.views import Gallery, Pipeline, Shape, Softening
 
 CROP_PADDING = 4
 """The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
+
+COMPOSED: dict[Compose, str] = {
+    "kept": "", "published": ", p multiplied as published", "minimum": ", the smallest mass kept"
+}  # fmt: skip
 
 OF_CHAINS, ANY_OF_CHAINS = {"small-cnn": "small-cnn:norm=frn"}, "resnet-20-frn"
 """The networks that are sampled by default, by those that are trained by default: without batch statistics."""
@@ -82,6 +86,8 @@ class TrainingData(NamedTuple):
     class_names: ClassNames
     validation_indices: NDArray[np.int64]
     """The validation images' positions in the data set's training part [V]."""
+    rows: NDArray[np.int64] | None = None
+    """Likewise the training images' [N]; None where they are images of no data set."""
 
 
 def read_facts(source: Source) -> Facts:
@@ -187,6 +193,7 @@ def load_training(run: ResolvedRun, source: Source) -> TrainingData:
         mean=mean,
         std=std,
         validation_indices=rows[parts[1]],
+        rows=rows[parts[0]],
         class_names=source.class_names,
     )
 
@@ -201,19 +208,24 @@ def pipeline_of(view: ViewConfig, shape: Shape, softening: Softening | None = No
     return ViewDistribution.of(view).pipeline(shape, softening)
 
 
-def training_pipeline(run: ResolvedRun, shape: Shape, classes: int) -> Pipeline:
-    """The views that a run trains on, with the softening of their labels."""
-    return run.training_views.pipeline(shape, softening_of(run.config, run.rules, classes))
+def training_pipeline(run: ResolvedRun, shape: Shape, classes: int, rows: NDArray[np.int64] | None = None) -> Pipeline:
+    """The views that a run trains on, with the softening of their labels.
+
+    `rows` [N] are its images, as `TrainingData` has them; without them, maps that tell images apart can't be drawn.
+    """
+    return run.training_views.pipeline(shape, softening_of(run.config, run.rules, classes, rows))
 
 
-def softening_of(config: RunConfig, rules: Rules, classes: int) -> Softening | None:
+def softening_of(
+    config: RunConfig, rules: Rules, classes: int, rows: NDArray[np.int64] | None = None
+) -> Softening | None:
     """How labels are softened by `rules`, those of the settings; None if there are none."""
     if not rules:
         return None
-    compose: Compose = "published" if config.compose == "published" else "kept"
-    decay = partial(decay_of, rules=rules, classes=classes, compose=compose)
+    compose = cast(Compose, config.compose)
+    decay = partial(decay_of, rules=rules, classes=classes, compose=compose, rows=rows)
     into = config.soften_into
-    composed = ", p multiplied as published" if compose == "published" else ""
+    composed = COMPOSED[compose]
     text = f"softening of {'target and weight' if into == 'both' else into} ({config.soften}{composed})"
     return Softening(
         decay=decay, classes=classes, target=into in ("target", "both"), weight=into in ("weight", "both"), text=text
@@ -238,6 +250,9 @@ def _check_views(run: ResolvedRun, facts: Facts) -> None:
     check_evaluation(run, shape)
     if run.rules:
         check_rules(run.rules, run.training_views.pipeline(shape).operations(), facts.class_names)
+        for rule in run.rules:
+            if isinstance(rule.map, MapOfImages):
+                rule.map.check_images(facts.digest)
     if run.config.degrade_toward != UNIFORM:
         path = Path(run.config.degrade_toward)
         check_classes(path, read_distributions(path), facts.class_names, softened=bool(run.rules))

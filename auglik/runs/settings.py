@@ -127,7 +127,12 @@ class RunConfig:
     )
     soften_into: str = option("target", "What that confidence changes: the target, the weight or both.", *SOFTENED)
     compose: str = option(
-        "kept", "What is multiplied over operations: the label mass kept or, as published, p.", "kept", "published"
+        "kept",
+        "How operations on one view go together: the label masses that they keep multiply or, as published, p does; or"
+        " the smallest mass counts.",
+        "kept",
+        "published",
+        "minimum",
     )
     degrade_toward: str = option(
         UNIFORM,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from auglik.confidence import check_rules, parse_rules
+from auglik.confidence import check_rules, of_images, parse_rules
 from auglik.data import by_number
 from auglik.objectives import InputError
 from auglik.runs.resolve import pipeline_of, resolve_view, softening_of
@@ -263,6 +263,11 @@ def pipeline(transform: ViewTransform, shape: Shape) -> Pipeline:
     if not rules:
         return found
     assert transform.classes is not None
+    if of_images(rules):
+        raise InputError(
+            f"soften: expected maps that need only the operation, got {transform.soften}, which tells images apart:"
+            " train with `auglik train`"
+        )
     check_rules(rules, found.operations(), by_number(transform.classes))
     return replace(found, softening=softening_of(config, rules, transform.classes))
 

@@ -37,5 +37,5 @@ def changed_file(folder: Path, config: RunConfig, code: Mapping[str, str] | None
     before = (results.own_code or {}) if results is not None else {}
     if results is not None and (edited := [name for name, now in (code or {}).items() if before.get(name) != now]):
         return f"the code of {', '.join(edited)} was edited since"
-    table = " or its confidence table other values" if "measured" in config.soften else ""
+    table = " or its confidence table other values" if "table=" in config.soften else ""
     return f"its data set has other images{table}, or another version of auglik wrote it"

@@ -133,9 +133,9 @@ def test_mixings(name: str) -> None:
     no_wait(record)
 
 
-@pytest.mark.parametrize("name", [name for name in MAPS if name != "measured"])
+@pytest.mark.parametrize("name", [name for name in MAPS if name not in ("measured", "crossfitted")])
 def test_confidence_maps(name: str) -> None:
-    """A measured map interpolates its table on the host, as the others compute theirs."""
+    """Maps of tables interpolate them on the host, as the others compute theirs."""
     settings = {"augment": "fcr,random-erasing", "flip": 0.5, "crop_padding": 4, "soften_into": "both"}
     run = tiny.run(**settings, soften=f"crop:{name}")
     with cuda() as record:

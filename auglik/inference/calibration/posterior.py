@@ -10,7 +10,7 @@ from scipy import special
 from auglik.inference.calibration.data import CellData, mean_logit
 from auglik.inference.calibration.interval import ErrorInterval
 from auglik.inference.calibration.results import Band
-from auglik.inference.calibration.sampling import Draws
+from auglik.inference.whitened import Draws
 from auglik.system.array_types import Float64Array
 
 DIMENSIONS = {

@@ -68,7 +68,7 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
         raise InputError(f"{config.dataset} in {data_dir} is not what they were trained on")
     data = load_training(trained.change(device="cpu"), source)
     gallery, labels = data.training.gallery, data.training.labels.numpy()
-    pipeline = training_pipeline(trained, gallery.shape, data.classes)
+    pipeline = training_pipeline(trained, gallery.shape, data.classes, data.rows)
     draws = pipeline.draw(config.seed, 0, config.views, len(gallery), torch.device("cpu"))
     images = np.arange(min(IMAGES, len(gallery)))
     shown = min(VIEWS, config.views)
