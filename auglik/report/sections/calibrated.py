@@ -266,10 +266,10 @@ def _curves(cells: Mapping[str, CellCalibration]) -> Details:
 def _sampler(calibration: Calibration) -> Table:
     """Diagnostics of every reported quantity, the worst over cells, and of all that was sampled."""
     found, posterior = calibration.diagnostics, calibration.data["posterior"]
-    diverging = calibration.data["sample_stats"]["diverging"].values
+    diverging = np.asarray(calibration.data["sample_stats"]["diverging"])
     rows = []
     for name in REPORTED:
-        of_name = diagnose({name: posterior[name].values}, diverging)
+        of_name = diagnose({name: np.asarray(posterior[name])}, diverging)
         entries = number(of_name.r_hat, 4), count(of_name.ess_bulk), count(of_name.ess_tail), words("")
         rows.append(Row(name, entries))
     everything = (number(found.r_hat, 4), count(found.ess_bulk), count(found.ess_tail), count(found.divergences))
