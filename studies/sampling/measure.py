@@ -1,10 +1,11 @@
 """Chains of the samplers that `auglik sample` runs, over the posteriors of the posterior study."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from auglik.sampling.contract import Sampler
 from auglik.sampling.diagnostics import Temperature, temperature
@@ -35,6 +36,17 @@ class Length(NamedTuple):
     burn_in: int
 
 
+class Target(NamedTuple):
+    """A posterior under the prior N(0, prior^2)."""
+
+    name: str
+    size: int
+    """P."""
+    prior: float
+    image_terms: Callable[[Problem, Tensor], Tensor]
+    """The log-likelihood of every image at S weights: [S,P] -> [N,S]."""
+
+
 def run(
     problem: Problem,
     setting: Setting,
@@ -44,23 +56,40 @@ def run(
     seed: int,
     batch: int | None = None,
 ) -> Chains:
+    """Chains over a posterior of the posterior study; the likelihood's temperature is the setting's."""
+    warm = Setting(setting.pair)  # the temperature is the optimizer's part
+    target = Target(setting.name, SIZE, PRIOR, lambda seen, phi: posterior_torch.image_terms(seen, warm, phi))
+    return chains_of(target, problem, sampler, step, length, seed, T=setting.T, batch=batch)
+
+
+def chains_of(
+    target: Target,
+    problem: Problem,
+    sampler: Sampler,
+    step: float,
+    length: Length,
+    seed: int,
+    *,
+    T: float = 1.0,
+    batch: int | None = None,
+) -> Chains:
     """Chains side by side, as one vector of weights, with `step` = learning rate / N; batches of `batch` images.
 
-    The likelihood's temperature is the setting's; they begin at draws of the prior.
+    T is the likelihood's temperature; they begin at draws of the prior.
     """
-    N, generator = len(problem.labels), host_generator(seed, "sampling study", setting.name)
-    phi = nn.Parameter(torch.from_numpy(PRIOR * generator.standard_normal((length.chains, SIZE))))
+    N, generator = len(problem.labels), host_generator(seed, "sampling study", target.name)
+    start = target.prior * generator.standard_normal((length.chains, target.size))
+    phi = nn.Parameter(torch.from_numpy(start))
     optimizer = Langevin(
-        [phi], sampler=sampler, prior=Gaussian(PRIOR), images=N, likelihood_temperature=setting.T,
-        key=stream_key(seed, "sampling study", setting.name),
+        [phi], sampler=sampler, prior=Gaussian(target.prior), images=N, likelihood_temperature=T,
+        key=stream_key(seed, "sampling study", target.name),
     )  # fmt: skip
     optimizer.param_groups[0]["lr"] = step * N
-    warm = Setting(setting.pair)  # the temperature is the optimizer's part
     kept, temperatures = [], []
     for count in range(length.steps):
         seen = problem if batch is None else some(problem, generator.choice(N, batch, replace=False))
         optimizer.zero_grad()
-        (-posterior_torch.image_terms(seen, warm, phi).mean(0).sum()).backward()
+        (-target.image_terms(seen, phi).mean(0).sum()).backward()
         optimizer.step()
         if count >= length.burn_in:
             kept.append(phi.detach().numpy().copy())

@@ -1,8 +1,9 @@
 """Do the samplers of `auglik sample` draw from the posterior?
 
 The posteriors of the posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX
-twins and by SGHMC from the torch objectives through the optimizer that runs use; temperatures, and whether the
-diagnostics find a step that is too long and gradients that are too noisy.
+twins and by SGHMC from the torch objectives through the optimizer that runs use; that of a network of one hidden
+layer, by what it predicts, as its weights are not identified; temperatures, and whether the diagnostics find a step
+that is too long and gradients that are too noisy.
 
 Sources: Chen et al. 2014 (SGHMC); Leimkuhler & Matthews 2013 (its splitting here); Wenzel et al. 2020 (temperatures);
 Hoffman & Gelman 2014 (NUTS).
@@ -15,14 +16,21 @@ from matplotlib.figure import Figure
 from auglik.sampling.sghmc import Sghmc
 from auglik.sampling.sgld import Sgld
 from auglik.studies.common.pictures import BLUE, VERMILION, panels
-from auglik.studies.posterior.problem import PAIRS, VIEWS, make_problem
+from auglik.studies.posterior.problem import PAIRS, VIEWS, Problem, make_problem
 from auglik.studies.posterior.sampler import Sampler, Setting
-from auglik.studies.sampling.measure import Length, apart, run
+from auglik.studies.sampling.measure import Length, apart, chains_of, run
+from auglik.studies.sampling.network import NETWORK, Apart, nuts, predictions_apart
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, true
 from auglik.system.array_types import Float64Array
 
 MEANS, DEVIATIONS = 0.2, 0.15
 """How far the moments may be off: in posterior standard deviations, and as a share of them."""
+OF_NETWORK = {
+    "probabilities of test images by SGHMC less those by NUTS, mean size": 0.01,
+    "the furthest apart": 0.06,
+    "their posterior standard deviations, the furthest apart": 0.05,
+}
+"""How far predictions of the small network may be off."""
 STEP = 0.02
 """h^2: about a third over the largest curvature of the posteriors at T = 1."""
 
@@ -46,7 +54,7 @@ def sampling(context: Context) -> Findings:
             at_most(f"{setting.name}: standard deviations of SGHMC over those of NUTS, the furthest from 1",
                     np.abs(ratio - 1).max(), DEVIATIONS),
         ]  # fmt: skip
-        context.progress((place + 1) / (len(settings) + 2))
+        context.progress((place + 1) / (len(settings) + 3))
 
     warm, shorter = Setting(0), length._replace(steps=length.steps // 2 + length.burn_in)
     short = run(problem, warm, Sghmc(0.9), STEP / 20, shorter, context.seed)
@@ -65,6 +73,11 @@ def sampling(context: Context) -> Findings:
         true("the diagnostics fail a step that is eight times as long", long.kinetic.failure(1.0) is not None),
         true("the diagnostics fail batches of 8 images, whose noise heats", noisy.kinetic.failure(1.0) is not None),
     ]  # fmt: skip
+    network = network_apart(problem, length, context)
+    claims += [
+        at_most(f"{NETWORK.name}: {text}", value, bound)
+        for text, value, bound in zip(OF_NETWORK, network, OF_NETWORK.values(), strict=True)
+    ]
     data = xarray.Dataset(
         {"shift": (("posterior", "coefficient"), np.array(shifts)),
          "ratio": (("posterior", "coefficient"), np.array(ratios))},
@@ -80,6 +93,13 @@ def sampling(context: Context) -> Findings:
     context.progress(1.0)
     figure = moments(data["posterior"].values.tolist(), np.array(shifts), np.array(ratios))
     return Findings(claims, xarray.DataTree(data), {"sampling_moments": figure}, remarks)
+
+
+def network_apart(problem: Problem, length: Length, context: Context) -> Apart:
+    """SGHMC and NUTS of a small network, by what their draws predict."""
+    ours = chains_of(NETWORK, problem, Sghmc(0.9), STEP, length, context.seed)
+    warmup, draws = (100, 200) if context.quick else (200, 2000)
+    return predictions_apart(problem, ours.phi, nuts(problem, 4, warmup, draws, context.seed))
 
 
 def moments(names: list[str], shifts: Float64Array, ratios: Float64Array) -> Figure:

@@ -6,8 +6,9 @@ import pytest
 from auglik.sampling.sghmc import Sghmc
 from auglik.studies.posterior.problem import PAIRS, make_problem
 from auglik.studies.posterior.sampler import Setting
-from auglik.studies.sampling.measure import Length, apart, run
-from auglik.studies.sampling.study import DEVIATIONS, STEP, sampling
+from auglik.studies.sampling.measure import Length, apart, chains_of, run
+from auglik.studies.sampling.network import NETWORK, predictions_apart
+from auglik.studies.sampling.study import DEVIATIONS, OF_NETWORK, STEP, sampling
 from auglik.studies.study import Context, Findings
 
 
@@ -23,6 +24,13 @@ def test_the_study_holds(findings: Findings) -> None:
 def test_every_objective_is_sampled(findings: Findings) -> None:
     texts = " ".join(claim.text for claim in findings.claims)
     assert all(str(pair) in texts for pair in PAIRS)
+
+
+def test_another_temperature_predicts_otherwise_with_a_network() -> None:
+    problem, length = make_problem(), Length(32, 200, 50)
+    warm, cold = (chains_of(NETWORK, problem, Sghmc(0.9), STEP * T, length, 0, T=T).phi for T in (1.0, 0.3))
+    found = predictions_apart(problem, cold, warm)
+    assert all(value > bound for value, bound in zip(found, OF_NETWORK.values(), strict=True))
 
 
 def test_another_temperature_has_other_moments() -> None:
