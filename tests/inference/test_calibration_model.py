@@ -83,7 +83,9 @@ def population() -> Outcomes:
 
 
 def test_the_beta_binomial_is_scipys_and_so_is_its_slope() -> None:
-    n, mu, kappa = (part.ravel() for part in np.meshgrid([0.0, 10, 1e5], [1e-8, 0.3, 1 - 1e-6], np.geomspace(1, 1e6, 7)))
+    n, mu, kappa = (
+        part.ravel() for part in np.meshgrid([0.0, 10, 1e5], [1e-8, 0.3, 1 - 1e-6], np.geomspace(1, 1e6, 7))
+    )
     for k in (0 * n, 0.7 * n, n):
         a, b = kappa * mu, kappa * (1 - mu)
         ours = beta_binomial(*(jnp.asarray(values) for values in (k, n, mu, kappa)))
