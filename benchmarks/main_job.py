@@ -1,7 +1,7 @@
 """A run of the main job, training and scoring, against its network alone: a bare loop on tensors that are ready.
 
 The bare loop takes as many steps of the same network on batches as large, with cross-entropy and SGD by default, and
-sees as many clean images and evaluation views, in batches of the step's size. Both keep freed memory and use one thread.
+sees as many clean images and evaluation views, in batches of the step's size. Both keep freed memory, on one thread.
 """
 
 import argparse

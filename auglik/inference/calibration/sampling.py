@@ -133,7 +133,7 @@ def _starts(gradients: Gradients, mode: Float64Array, root: Float64Array, seed: 
     The sampler would work out the latter itself, in a second copy of the gradient that takes seconds to compile.
     """
     M, size = mode.shape
-    words = seed_sequence(seed, "calibration", "keys").generate_state(CHAINS * M).reshape(CHAINS, M)
+    words = seed_sequence(seed, "calibration", "keys").generate_state(CHAINS * M).reshape(CHAINS, M).astype(np.uint32)
     first = OVERDISPERSED * host_generator(seed, "calibration", "start").normal(size=(CHAINS, M, size))
     values, slopes = map(np.stack, zip(*(gradients(mode + _times(root, z)) for z in first), strict=True))
     return words, ParamInfo(first, -values, -_times(root.swapaxes(1, 2), slopes))
