@@ -11,14 +11,14 @@ from tests.cuda.parts import count_rest, count_views
 
 VIEWS = {
     "none": 54,
-    "fcr": 105,
-    "fcr,trivial-augment": 233,
-    "fcr,rand-augment": 361,
-    "fcr,auto-augment": 361,
-    "fcr,augmix": 504,
-    "fcr,random-erasing": 117,
-    "mixup,fcr": 116,
-    "cutmix,fcr": 124,
+    "fcr": 102,
+    "fcr,trivial-augment": 230,
+    "fcr,rand-augment": 358,
+    "fcr,auto-augment": 358,
+    "fcr,augmix": 501,
+    "fcr,random-erasing": 114,
+    "mixup,fcr": 113,
+    "cutmix,fcr": 121,
 }
 LOSSES = {
     "smoothed + jensen": 13,

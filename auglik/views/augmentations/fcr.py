@@ -132,8 +132,9 @@ def sources(
     v = x * (sin / (H / 2)) + y * (cos / (H / 2))
     column = u.add_(1).mul_(W).sub_(1).div_(2).round_().to(torch.int32)
     row = v.add_(1).mul_(H).sub_(1).div_(2).round_().to(torch.int32)
-    # Neither the rotated pixel nor the cropped one lies outside.
-    inside = (column >= (-left).clamp(min=0)) & (column < W - left.clamp(min=0))
-    inside &= (row >= (-top).clamp(min=0)) & (row < H - top.clamp(min=0))
-    first = top * W + torch.where(flip, W - 1 - left, left)
-    return row.mul_(W).add_(column.mul_(1 - 2 * flip.int())).add_(first).mul_(inside), inside
+    column.add_(left)
+    row.add_(top)
+    # Neither the pixel of the crop nor, before that, the rotated one lies outside.
+    inside = (column >= left.clamp(min=0)) & (column < W + left.clamp(max=0))
+    inside &= (row >= top.clamp(min=0)) & (row < H + top.clamp(max=0))
+    return row.mul_(W).add_(torch.where(flip, W - 1 - column, column)).mul_(inside), inside
