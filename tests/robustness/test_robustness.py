@@ -466,7 +466,8 @@ def test_other_processes_score_what_this_one_does(runs: Path, tmp_path: Path) ->
     for run in (tmp_path / "here").glob("*/*"):
         other = tmp_path / "there" / run.relative_to(tmp_path / "here")
         assert (run / SCORES).read_bytes() == (other / SCORES).read_bytes()
-    (tmp_path / "here" / "sink" / "seed-0" / SCORES).unlink()
+    for name in (SCORES, MEASURED):
+        (tmp_path / "here" / "sink" / "seed-0" / name).unlink()
     again = invoke(tmp_path / "here", *options)
     assert "wrote robustness.csv into 1 run folder" in again.output
     assert "2 already had theirs" in again.output

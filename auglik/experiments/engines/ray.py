@@ -226,8 +226,11 @@ def _run(pickled: bytes, number: int, post: Any, count: int) -> tuple[object, ..
 
     def follow() -> None:
         try:
-            if ray.get(post.tell.remote(number, done[0])):
+            # not ray.get: a task that waits in it counts as idle, and its CPUs go to another
+            if post.tell.remote(number, done[0]).future().result(timeout=10 * FOLLOWED):
                 stop.ask()
+        except TimeoutError:
+            return  # a busy driver: it is asked again
         except ray.exceptions.RayError:
             stop.ask()
 
