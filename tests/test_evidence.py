@@ -43,7 +43,7 @@ COLUMNS: dict[str, dict[str, tuple[str, Nll]]] = {
         "normalized": ("normalized", clean_nll),
         "tempered": ("tempered", clean_nll),
     },
-    #    "network-or-data": {"log-mean": ("log-mean", clean_nll), "after temperature scaling": ("log-mean", scaled_nll)},
+    "network-or-data": {"log-mean": ("log-mean", clean_nll), "after temperature scaling": ("log-mean", scaled_nll)},
     "soft-labels": {"NLL after temperature scaling": ("soft", scaled_nll), "NLL as it is": ("soft", clean_nll)},
 }
 """The columns of differences of every page: a cell, and what of its predictions is compared with the reference's."""
@@ -120,3 +120,25 @@ def test_figures_are_those_of_the_predictions(page: str, row: dict[str, str]) ->
             own = kept[others[0] if column in ("of soft", "log-mean's") else reference]
             figure = np.mean([overconfidence(one) if "%" not in shown else wrong(one) for one in own])
             assert numbers(shown) == [pytest.approx(figure, abs=0.03 if "%" in shown else 1e-3)]
+
+
+PAIRED = {
+    "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
+    "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
+    "CIFAR-10, fast-resnet, FCR + TrivialAugment": ("network-or-data", "no-mollification", "base"),
+}
+
+
+def test_what_mollification_does_is_that_of_the_predictions() -> None:
+    shown = re.search(r"<!-- table -->\n(.*)<!-- end -->", (EVIDENCE / "known.md").read_text(), re.DOTALL)
+    assert shown is not None
+    _, _, *lines = shown[1].splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in lines] == list(PAIRED)
+    for line, (page, without, with_) in zip(lines, PAIRED.values(), strict=True):
+        pairs = list(zip(runs(page, with_, "smoothed"), runs(page, without, "smoothed"), strict=True))
+        _, one, other, points, as_it_is, after = line.strip("| ").split(" | ")
+        for text, measure, tolerance in ((points, wrong, 0.03), (as_it_is, clean_nll, 6e-4), (after, scaled_nll, 2e-3)):
+            mean = np.mean([np.mean(measure(a) - measure(b)) for a, b in pairs])
+            assert numbers(text)[0] == pytest.approx(mean, abs=tolerance)
+        for text, place in ((other, 0), (one, 1)):
+            assert numbers(text) == [pytest.approx(np.mean([wrong(pair[place]) for pair in pairs]), abs=0.03)]

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'auglik[ray]'")
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore::ResourceWarning",
+    r"ignore:os\.fork\(\) was called:RuntimeWarning",  # by Ray, where an earlier test of this process has begun JAX
+)
 
 
 def quiet(job: Task[object], share: float) -> None:

@@ -182,7 +182,17 @@ def test_a_run_that_is_told_to_give_way_or_queued_again_by_hand_goes_on_from_its
 
     def disturb(of: Task[object], share: float) -> None:
         quiet(of, share)
-        (own,) = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True).stdout.split() or [""]
+        queue = [
+            "squeue",
+            "-h",
+            "-o",
+            "%i",
+            "-t",
+            "PD,R",
+            "-S",
+            "-i",
+        ]  # the last one first, as others may still be ending
+        own, *_ = subprocess.run(queue, capture_output=True, text=True).stdout.split() or [""]
         if len(told) == 2 or share < (0.1, 0.4)[len(told)] or state_of(own) != "R":
             return
         told.append(own)

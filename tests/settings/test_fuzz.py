@@ -143,7 +143,7 @@ def idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for work in (
         "auglik.recipes.cost.estimate", "auglik.cli.train.carry_out", "auglik.cli.sample.carry_out",
-        "auglik.cli.pretrain.execute", "auglik.cli.confidence.measure",
+        "auglik.cli.sample.prior_predictive", "auglik.cli.pretrain.execute", "auglik.cli.confidence.measure",
         "auglik.cli.confidence.train", "auglik.studies.verify.run", "auglik.report.contact_sheet.contact_sheet",
     ):  # fmt: skip
         monkeypatch.setattr(work, _stop)
