@@ -24,7 +24,7 @@ from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
 from auglik.settings.groups import Group
 from auglik.settings.names import look_up
-from auglik.system.devices import MOST_THREADS, available_cores
+from auglik.system.devices import MOST_THREADS
 from auglik.system.files import ensure_writable
 from auglik.system.paths import IN_A_RUN, check_files, check_folder
 from auglik.system.process import process_state
@@ -155,24 +155,21 @@ def confidence(
         return say_config({key: value for key, value in flatten(asked).items() if key in printed(measured, run)})
     source = open_source(asked, data_dir, download)
     facts = read_facts(source)
+    probes = choose_probes(operations, facts, points, asked.split_seed)
     if by != OPERATION:
         ensure_writable(output.parent)
-        probes = choose_probes(operations, facts, points, asked.split_seed)
-        whole = Crossfit(
-            by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads
-        )  # fmt: skip
+        whole = Crossfit(by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads)
         if finished is not None and run is not None:
             return of_run(whole, finished, run, source, facts, output)
         return crossfit(whole, asked, source, facts, output, reference_beside(output), train)
     model = finished if finished is not None else resolve(asked, source, facts)
     config = model.config
-    probes = choose_probes(operations, facts, points, config.split_seed)
     if measured != ACCURACY:
         check_similarity(measured, min(facts.height, facts.width))
     ensure_writable(output.parent)
     validation = held_out(model, source)
     images = images or (len(validation.labels) if measured == ACCURACY else SIMILARITY_IMAGES)
-    threads = threads or (1 if model.is_small() else available_cores())
+    threads = model.threads(threads)
     job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
     trains = measured == ACCURACY and run is None
     with process_state(threads_of(job) if trains else threads, model.device, compiles=config.compile):

@@ -22,13 +22,12 @@ from auglik.confidence_tables.crossfitting import (
 from auglik.confidence_tables.measuring import accuracy, scores
 from auglik.confidence_tables.probes import Probe
 from auglik.confidence_tables.reference import Reference, held_out, load_reference, reference_job
-from auglik.data import Source
+from auglik.data import Arrays, Source
 from auglik.objectives import InputError
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job, threads_of
 from auglik.runs.settings import RunConfig
-from auglik.system.devices import available_cores
 from auglik.system.process import process_state
 
 OPERATION, CLASS, IMAGE = BY = ("operation", "class", "image")
@@ -40,9 +39,9 @@ class Fitted(NamedTuple):
     """A network, and the training images that it was fitted without."""
 
     network: Reference
-    run: ResolvedRun
-    source: Source
-    """Of these it was trained on all but its validation images."""
+    device: torch.device
+    validation: Arrays
+    """Of the images that it was given, those that it was not trained on."""
 
 
 class Crossfit(NamedTuple):
@@ -88,27 +87,38 @@ def crossfit(
         part = PartSource(source, np.flatnonzero(fold != number))
         of_part = read_facts(part)
         run = resolve(config, part, of_part)
-        threads = asked.threads or (1 if run.is_small() else available_cores())
-        job = reference_job(run, of_part, references / f"fold-{number}", asked.data_dir, threads)
+        folder, threads = references / f"fold-{number}", run.threads(asked.threads)
+        job = reference_job(run, of_part, folder, asked.data_dir, threads)
         with process_state(threads_of(job), run.device, compiles=config.compile):
             train(job, part)
-            count = run.train_images - len(held_out(run, part).labels)
-            fitted.append(Fitted(load_reference(job.folder, run, of_part, count), run, part))
-    write(asked, source, facts, fold, fitted, output, f"networks of {asked.folds} folds")
+            fitted.append(fitted_in(folder, run, part, of_part))
+    write(asked, source, facts, fold, fitted, config.split_seed, output, f"networks of {asked.folds} folds")
+
+
+def fitted_in(folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> Fitted:
+    """The network in `folder`, which was given the training images of `source`. Raises InputError."""
+    validation = held_out(run, source)
+    count = run.train_images - len(validation.labels)
+    return Fitted(load_reference(folder, run, facts, count), run.device, validation)
 
 
 def of_run(asked: Crossfit, run: ResolvedRun, folder: Path, source: Source, facts: Facts, output: Path) -> None:
     """Writes the table of a finished run, which was trained on the images that the table is of. Raises InputError."""
-    threads = asked.threads or (1 if run.is_small() else available_cores())
-    with process_state(threads, run.device, compiles=run.config.compile):
-        count = run.train_images - len(held_out(run, source).labels)
-        fitted = Fitted(load_reference(folder, run, facts, count), run, source)
+    with process_state(run.threads(asked.threads), run.device, compiles=run.config.compile):
+        fitted = fitted_in(folder, run, source, facts)
         fold = np.zeros(len(source.train().labels), np.int64)
-        write(asked, source, facts, fold, [fitted], output, "a network that was trained on them")
+        write(asked, source, facts, fold, [fitted], run.config.split_seed, output, "a network that was trained on them")
 
 
 def write(
-    asked: Crossfit, source: Source, facts: Facts, fold: np.ndarray, fitted: list[Fitted], output: Path, whose: str
+    asked: Crossfit,
+    source: Source,
+    facts: Facts,
+    fold: np.ndarray,
+    fitted: list[Fitted],
+    seed: int,
+    output: Path,
+    whose: str,
 ) -> None:
     """Measures, pools where that is asked for, and writes."""
     arrays = source.train()
@@ -116,11 +126,11 @@ def write(
         if asked.by == IMAGE:
             values = by_image(
                 asked.probes, arrays, fold,
-                lambda number, labels: probability(fitted[number].network, labels, fitted[number].run.device), tell,
+                lambda number, labels: probability(fitted[number].network, labels, fitted[number].device), tell,
             )  # fmt: skip
             group = np.arange(len(fold))
         else:
-            values = np.concatenate([_by_class(asked, one, facts, tell) for one in fitted])
+            values = np.concatenate([_by_class(asked, one, facts, seed, tell) for one in fitted])
             group = fold * facts.classes + arrays.labels
     said = f"confidence by {asked.by}, of {whose}"
     table = whole_table(asked.probes, values, group, said, source.name, facts.digest, facts.class_names)
@@ -129,16 +139,15 @@ def write(
     click.echo(f"wrote {output}, for --soften all:crossfitted:table={output}:relative=true")
 
 
-def _by_class(asked: Crossfit, one: Fitted, facts: Facts, tell: Callable[[float], None]) -> np.ndarray:
+def _by_class(asked: Crossfit, one: Fitted, facts: Facts, seed: int, tell: Callable[[float], None]) -> np.ndarray:
     """Shares [C,S] of a network's validation images that it names rightly, pooled over classes."""
     from auglik.inference.pooling import pooled  # here, as JAX takes long to load
 
-    validation = held_out(one.run, one.source)
-    pixels, labels = validation.images[: asked.images], validation.labels[: asked.images]
-    score = accuracy(one.network.predict, torch.from_numpy(labels), one.network.mean, one.network.std, one.run.device)
+    pixels, labels = one.validation.images[: asked.images], one.validation.labels[: asked.images]
+    score = accuracy(one.network.predict, torch.from_numpy(labels), one.network.mean, one.network.std, one.device)
     measured = scores(asked.probes, torch.from_numpy(pixels), score, tell)
     right, images = counts_by_class(measured, labels, facts.classes)
-    found = pooled(right, images, strengths_of(asked.probes), one.run.config.split_seed)
+    found = pooled(right, images, strengths_of(asked.probes), seed)
     for warning in found.diagnostics.warnings("confidence by class"):
         click.echo(f"warning: {warning}")
     for name, (level, growth) in zip(asked.probes, found.scales, strict=True):

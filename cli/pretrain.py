@@ -18,7 +18,6 @@ from auglik.runs.loop import NonFiniteLossError
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
-from auglik.system.devices import available_cores
 from auglik.system.paths import IN_A_RUN, check_folder
 from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
@@ -48,7 +47,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
         config, Path(place.output), Path(place.data_dir),
         threads=1, download=place.download, tensorboard=place.tensorboard,
     )  # fmt: skip
-    job = replace(job, threads=place.threads or (1 if job.run.shared.is_small() else available_cores()))
+    job = replace(job, threads=job.run.shared.threads(place.threads))
     before = finished(job.folder)
     if before is not None:
         click.echo(f"{job.folder} already holds this run, finished:")

@@ -39,7 +39,7 @@ NAMES = (
 @click.option(
     "--quick",
     is_flag=True,
-    help="Fewer draws and points, the same claims: a minute or two on two cores.",
+    help="Fewer draws and points, the same claims: about three minutes on two cores.",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -72,7 +72,7 @@ def verify(
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
     Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, sampling, information,
-    schedules, calibration, verdicts. All by default.
+    schedules, composition, calibration, verdicts. All by default.
     Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]

@@ -21,8 +21,6 @@ from auglik.system.array_types import Float32Array, Float64Array
 from auglik.system.keys import host_generator
 from auglik.views import Gallery
 
-Grouping = Literal["class", "image"]
-
 
 @dataclass(frozen=True)
 class PartSource:

@@ -98,7 +98,6 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
             seeded = replace(run, config=change(run.config, {"seed": seed}))  # no text that was read is another
             settings = settings_hash(seeded, facts[cell.config.dataset].digest)
             folder = output / cell.name / f"seed-{seed}"
-            threads = place.threads or (1 if run.is_small() else available_cores())
             jobs.append(
                 Job(
                     cell=cell.name,
@@ -106,7 +105,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
                     settings=settings,
                     folder=folder,
                     data_dir=Path(place.data_dir).absolute(),
-                    threads=threads,
+                    threads=run.threads(place.threads),
                     tensorboard=place.tensorboard,
                     resume=place.resume,
                     scored=scored,

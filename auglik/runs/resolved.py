@@ -18,6 +18,7 @@ from auglik.runs.own_code import SOURCES, identified, own_code
 from auglik.runs.settings import RESULT_FORMAT, RunConfig, change, get, hash_of, identity_of
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.contract import Prior, Sampler
+from auglik.system.devices import available_cores
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.couplings import COUPLINGS, INDEPENDENT, Coupling
 from auglik.views.mixing.contract import Mixing
@@ -92,6 +93,10 @@ class ResolvedRun:
     def change(self, **settings: object) -> "ResolvedRun":
         """The run with settings replaced by flat name. Raises InputError as `change` and `resolved` do."""
         return resolved(change(self.config, settings))
+
+    def threads(self, asked: int | None) -> int:
+        """As many as are asked for, else 1 for small networks on a CPU and all cores for others."""
+        return asked or (1 if self.is_small() else available_cores())
 
     def __reduce__(self) -> "tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]":
         return resolved, (self.config,)
