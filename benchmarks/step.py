@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik.objectives import negative_share, view_gradients
-from auglik.runs.loop import INTERVAL, learning_rate, note_first_bad
+from auglik.runs.loop import INTERVAL, learning_rate, note
 from auglik.runs.step import make_network, make_optimizer
 from auglik.system.devices import autocast
 from benchmarks import timing
@@ -33,7 +33,7 @@ class Step:
         self.objective, self.pipeline = RUN.objective, RUN.training_views.pipeline(self.gallery.shape)
         self.network = make_network(RUN, 3, 10)
         self.optimizer = make_optimizer(RUN, self.network)
-        self.loss_sum, self.negative_sum, self.first_bad_step = torch.tensor([0, 0, -1], dtype=torch.float64).unbind()
+        self.loss_sum, self.negative_sum, self.last_loss = torch.zeros(3, dtype=torch.float64).unbind()
         self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, timing.CPU)
         self.following = timing.batches(self.count)
         self.steps: Iterator[int] = iter(range(STEPS))
@@ -65,8 +65,7 @@ class Step:
         loss.backward()
         if network is not None:
             self.optimizer.step()
-        self.loss_sum.add_(loss.detach())
-        note_first_bad(self.first_bad_step, loss.detach(), step)
+        note(self.loss_sum, self.last_loss, loss.detach())
         if step % INTERVAL == 0:
             shares = negative_share(view_gradients(self.objective, logits, views.decay, labels))
             self.negative_sum.add_(shares)

@@ -22,6 +22,9 @@ from auglik.system.stop import Interrupted, StopRequest
 INTERVAL = 20
 """Steps between checks for a non-finite loss, and between measurements of the share of negative responsibilities."""
 
+ALL_FINITE = -1.0
+"""In the place of checkpoints that names the first step with a loss that is not finite: none is saved after one."""
+
 
 class Lengths(NamedTuple):
     """How the steps of a run are counted: `images` at a time, in passes over all images, and in epochs."""
@@ -82,7 +85,7 @@ class Loop:
         """Continues from `resume` if given. With several processes all call this, and the first one saves."""
         self.lengths = lengths(run, len(data.training.labels))
         self.first_step, self.digests, self.last_epoch = 0, [""] * (views + 1), dict[str, float]()
-        meters = torch.tensor([*(0.0 for _ in sums), -1.0], dtype=torch.float64)
+        meters = torch.tensor([*(0.0 for _ in sums), ALL_FINITE], dtype=torch.float64)
         self._seconds_before = 0.0
         if resume is not None:
             network.load_state_dict(resume.network)
@@ -94,8 +97,9 @@ class Loop:
             meters = resume.meters
             self.first_step, self.digests, self.last_epoch = resume.step, resume.digests, resume.last_epoch
             self._seconds_before = resume.train_seconds
-        *values, self.first_bad_step = meters.to(run.device).unbind()
-        """The first step whose loss was not finite, or -1; on the device."""
+        *values, _ = meters.to(run.device).unbind()
+        self._losses, self._last = torch.zeros(INTERVAL, dtype=torch.float64, device=run.device), self.first_step
+        """The last losses, each at its step modulo INTERVAL, and the last step."""
         self.sums: dict[str, Tensor] = dict(zip(sums, values, strict=True))
         self._run, self._data, self._network, self._optimizer = run, data, network, optimizer
         self._settings, self._stop, self._average, self._chain = settings, stop, average, chain
@@ -110,17 +114,17 @@ class Loop:
         return learning_rate(self._run, step, self.lengths.steps)
 
     def add_loss(self, step: int, loss: Tensor) -> None:
-        """Adds a detached loss to `sums`, and keeps the first step at which it was not finite."""
-        self.sums["loss"].add_(loss)
-        note_first_bad(self.first_bad_step, loss, step)
+        """Adds a detached loss to `sums`, and keeps it until the next look."""
+        self._last = step
+        note(self.sums["loss"], self._losses[step % INTERVAL], loss)
 
     def look_due(self, done: int) -> bool:
         return done % self.lengths.steps_per_epoch % INTERVAL == 0
 
     def bad_step(self) -> int | None:
-        """Waits for the device: the first step whose loss was not finite, if any."""
-        step = int(self.first_bad_step)
-        return None if step < 0 else step
+        """Waits for the device: the first of the last INTERVAL steps whose loss was not finite, if any."""
+        bad = np.flatnonzero(~np.isfinite(self._losses.cpu().numpy()))
+        return int((self._last - (self._last - bad) % INTERVAL).min()) if len(bad) else None
 
     def mean(self, name: str, count: int | None = None) -> float:
         """Of a sum, over the steps of an epoch or `count` of them; waits for the device."""
@@ -146,7 +150,7 @@ class Loop:
             step=done,
             network=self._network.state_dict(),
             optimizer=self._optimizer.state_dict(),
-            meters=torch.stack([*self.sums.values(), self.first_bad_step]).cpu(),
+            meters=torch.tensor([*map(float, self.sums.values()), ALL_FINITE], dtype=torch.float64),
             digests=self.digests,
             last_epoch=self.last_epoch,
             mean=self._data.mean,
@@ -180,7 +184,7 @@ def chained(digests: list[str], batches: NDArray[np.int64], views: list[str]) ->
     return [hashlib.sha256((old + new).encode()).hexdigest() for old, new in zip(digests, news, strict=True)]
 
 
-def note_first_bad(first_bad_step: Tensor, loss: Tensor, step: int) -> None:
-    """Keeps, on the device, the first step whose loss was not finite."""
-    is_first = ~torch.isfinite(loss) & (first_bad_step < 0)
-    first_bad_step.copy_(torch.where(is_first, float(step), first_bad_step))
+def note(total: Tensor, place: Tensor, loss: Tensor) -> None:
+    """Adds a loss to a sum and puts it in its place, 0-d each: two launches."""
+    total.add_(loss)
+    place.copy_(loss)

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -68,6 +69,14 @@ def send(values: NDArray[np.generic], device: torch.device) -> Tensor:
     """A host array on the device (on a CPU perhaps the same memory); the host does not wait for a copy to end."""
     tensor = torch.from_numpy(np.require(values, requirements=["C", "W"]))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def constant(function: F) -> F:
+    """The same, whose result compiled code takes for a constant: a tracer would go past its cache."""
+    return cast(F, torch.compiler.assume_constant_result(function))
 
 
 def available_cores() -> int:

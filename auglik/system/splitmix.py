@@ -12,7 +12,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from auglik.system.devices import send
+from auglik.system.devices import constant, send
 
 GAMMA = torch.tensor(0x9E3779B97F4A7C15 - 2**64)
 """The step of the counter. A tensor, as compilers of C++ take the multiples of a constant never to overflow."""
@@ -70,12 +70,20 @@ def normal_slices(device: torch.device) -> Tensor:
     return send((np.rint(means * GRID) / GRID).astype(np.float32), device)
 
 
+@constant
+def _slices(device: torch.device) -> Tensor:
+    return normal_slices(device)
+
+
 def normals(start: Tensor, *shape: int) -> Tensor:
     """Standard normals of streams, int64 [n] -> float32 [n,*shape]: each the sum of two draws of N(0,1/2).
 
     Sums of two slices take 2^32 equally likely pairs, up to +-6.2, with a kurtosis of 2.9999.
     """
     count = math.prod(shape)
+    if torch.compiler.is_compiling():
+        table, number = _slices(start.device), torch.arange(count, device=start.device)
+        return (table[_sixteenth(start, number)] + table[_sixteenth(start, number + count)]).view(-1, *shape)
     table, drawn = normal_slices(start.device), start.new_empty((len(start), count), dtype=torch.float32)
     at_once = CACHED if start.device.type == "cpu" else AT_ONCE
     size = max(1, at_once // ((count + 1) // 2))
@@ -85,3 +93,12 @@ def normals(start: Tensor, *shape: int) -> Tensor:
         terms = table.index_select(0, places.flatten()).view(places.shape)
         torch.add(terms[:, :count], terms[:, count : 2 * count], out=drawn[some])
     return drawn.view(-1, *shape)
+
+
+def _sixteenth(start: Tensor, number: Tensor) -> Tensor:
+    """Parts of the words of streams by their number among `sixteenths`: int64 [n], [m] -> [n,m].
+
+    One pass over pixels, for compilers; a device gains from it, though every word is mixed anew for each of its parts.
+    """
+    word = mix(start[:, None] + (number // 4 + 1) * GAMMA)
+    return ((word >> number % 4 * 16) & 0xFFFF) ^ (SLICES // 2)  # int16 counts from -2^15

@@ -7,6 +7,7 @@ sigma(t) = exp((1-t) log 0.3 + t log W).
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,11 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from auglik.objectives import ROLES, Schedule
-from auglik.system.devices import send
+from auglik.system.devices import constant, send
 from auglik.system.splitmix import normals
+
+Blurred = Callable[[Tensor, Tensor, Tensor], Tensor]
+Noised = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 SIGMA_MIN = 0.3
 """The blur's standard deviation in pixels at t = 0."""
@@ -55,45 +59,22 @@ class Mollification:
         return np.choose(role, per_role).astype(np.float32)
 
 
-def mollify(images: Tensor, role: NDArray[np.uint8], temperature: Tensor, noise: Tensor | None) -> None:
-    """Mollifies views in place: images [K B,c,H,W], roles [K,B] on the host, temperatures and starts of noise [K,B].
-
-    A view that plays both roles is blurred, then noised. The host knows every role, so nothing waits for the device.
-    """
-    device, temperature = images.device, temperature.flatten()
-    blurred = plays(role, "blur", "both")
-    if len(blurred):
-        where = send(blurred, device)
-        images.index_copy_(0, where, blur(images[where], temperature[where]))
-    noised = plays(role, "noise", "both")
-    if len(noised):
-        assert noise is not None
-        where = send(noised, device)
-        eps = normals(noise.flatten()[where], *images.shape[1:])
-        images.index_copy_(0, where, add_noise(images[where], temperature[where], eps))
-
-
-def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
-    """Where `role` is one of `names`: positions in the flattened array."""
-    wanted = np.array([role_name in names for role_name in ROLES])
-    return np.flatnonzero(wanted[role])
-
-
 @functools.lru_cache(maxsize=16)
-def _dct_matrix(size: int, device: torch.device) -> Tensor:
-    """The orthonormal DCT-II as a matrix, [frequency, pixel]."""
-    return send(torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.float().numpy(), device)
+def _spectrum(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The orthonormal DCT-II as a matrix [frequency, pixel], and Lambda along one axis of `size` pixels, float32."""
+    dct = torch_dct.dct(torch.eye(size, dtype=torch.float64), norm="ortho").T.float()
+    eigenvalues = (torch.arange(size, device=device, dtype=torch.float32) * (math.pi / size)) ** 2
+    return send(dct.numpy(), device), eigenvalues
 
 
-@functools.lru_cache(maxsize=16)
-def _eigenvalues(size: int, device: torch.device) -> Tensor:
-    """Lambda along one axis of `size` pixels, float32."""
-    return (torch.arange(size, device=device, dtype=torch.float32) * (math.pi / size)) ** 2
+@constant
+def spectrum(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return _spectrum(size, device)
 
 
 def heat_operator(tau: Tensor, size: int) -> Tensor:
     """V exp(-tau Lambda) V^T along one axis of `size` pixels: [n] -> symmetric matrices [n,size,size]."""
-    dct, eigenvalues = _dct_matrix(size, tau.device), _eigenvalues(size, tau.device)
+    dct, eigenvalues = spectrum(size, tau.device)
     return dct.T @ (torch.exp(-tau[:, None] * eigenvalues)[:, :, None] * dct)
 
 
@@ -118,3 +99,41 @@ def add_noise(images: Tensor, temperature: Tensor, eps: Tensor) -> Tensor:
     """x_t of images [n,c,H,W] at temperatures [n], eps standard normal; its memory is used."""
     angle = (temperature * (math.pi / 2))[:, None, None, None]
     return images * torch.cos(angle) + eps.mul_(torch.sin(angle))
+
+
+def blurred(images: Tensor, where: Tensor, temperature: Tensor) -> Tensor:
+    """The views `where` [n] of images [V,c,H,W], blurred at temperatures [V]."""
+    return blur(images[where], temperature[where])
+
+
+def noised(images: Tensor, where: Tensor, temperature: Tensor, starts: Tensor) -> Tensor:
+    """The views `where` [n] of images [V,c,H,W], noised at temperatures [V] by streams that start at int64 [V]."""
+    return add_noise(images[where], temperature[where], normals(starts[where], *images.shape[1:]))
+
+
+def mollify(
+    images: Tensor,
+    role: NDArray[np.uint8],
+    temperature: Tensor,
+    noise: Tensor | None,
+    blurred: Blurred = blurred,
+    noised: Noised = noised,
+) -> None:
+    """Mollifies views in place: images [K B,c,H,W], roles [K,B] on the host, temperatures and starts of noise [K,B].
+
+    A view that plays both roles is blurred, then noised. The host knows every role, so nothing waits for the device.
+    """
+    device, temperature = images.device, temperature.flatten()
+    if len(positions := plays(role, "blur", "both")):
+        where = send(positions, device)
+        images.index_copy_(0, where, blurred(images, where, temperature))
+    if len(positions := plays(role, "noise", "both")):
+        assert noise is not None
+        where = send(positions, device)
+        images.index_copy_(0, where, noised(images, where, temperature, noise.flatten()))
+
+
+def plays(role: NDArray[np.uint8], *names: str) -> NDArray[np.int64]:
+    """Where `role` is one of `names`: positions in the flattened array."""
+    wanted = np.array([role_name in names for role_name in ROLES])
+    return np.flatnonzero(wanted[role])

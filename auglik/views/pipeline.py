@@ -29,8 +29,9 @@ from auglik.views.augmentations.fcr import fetch, levels
 from auglik.views.couplings import Coupling
 from auglik.views.draws import Draws, Mixed, Views
 from auglik.views.mixing.contract import Mixing
-from auglik.views.mollification import Mollification, mollify
-from auglik.views.store import Gallery
+from auglik.views.mollification import Blurred, Mollification, Noised, blurred, mollify, noised
+from auglik.views.operations.running import for_any_number
+from auglik.views.store import Gallery, spread
 
 VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
 """Views whose levels are worked on at a time on a CPU, and more of small images: index maps of more leave its cache."""
@@ -98,12 +99,19 @@ class Pipeline:
     """How the views of an image depend on each other; None: they do not."""
     fetch: Gather = fetch
     levels: Gather = levels
-    """How views are gathered; compiled runs give these through torch.compile."""
+    spread: Callable[[Tensor, Tensor, Tensor], Tensor] = spread
+    blurred: Blurred = blurred
+    noised: Noised = noised
+    """How views are gathered, standardized and mollified; compiled runs give these through torch.compile."""
 
     def compiled(self) -> "Pipeline":
-        """The same with its gathers and its policies' operations compiled."""
+        """The same with its gathers, its policies' operations and its mollification compiled."""
         steps = tuple(Step(name, one.compiled() if isinstance(one, Compilable) else one) for name, one in self.steps)
-        return replace(self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels))
+        return replace(
+            self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels),
+            spread=torch.compile(self.spread),
+            blurred=for_any_number(self.blurred), noised=for_any_number(self.noised),
+        )  # fmt: skip
 
     def describe(self) -> str:
         """The stages of a view, on one line."""
@@ -235,7 +243,8 @@ class Pipeline:
                 images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
         role = draws.role[:, batch]
         if role.any():
-            mollify(images, role, drawn["temperature"], drawn.get(f"noise.{MOLLIFICATION}"))
+            starts = drawn.get(f"noise.{MOLLIFICATION}")
+            mollify(images, role, drawn["temperature"], starts, self.blurred, self.noised)
         return Views(
             images=images.unflatten(0, (K, B)), decay=drawn["decay"], weight=drawn.get("weight"),
             positions=positions, mixed=mixed,
@@ -270,7 +279,7 @@ class Pipeline:
                 images = (self.levels if others else self.fetch)(gallery, index[chunk], *arguments)
             for step in others:
                 images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk)))
-            parts.append(gallery.standardize(images) if others else images)
+            parts.append(self.spread(images, gallery.scale, gallery.shift) if others else images)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

@@ -69,7 +69,7 @@ class Gallery:
 
     def standardize(self, levels: Tensor) -> Tensor:
         """Levels [B,c,H,W] -> standardized float32 images."""
-        return levels.float().mul_(self.scale[:, None, None]).add_(self.shift[:, None, None])
+        return spread(levels, self.scale, self.shift)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -117,4 +117,9 @@ def standardized(values: Tensor, channels: int, scale: Tensor, shift: Tensor) ->
         planes = unpacked(values, channels)
     else:
         planes = torch.stack([(values >> bits) & 255 for bits in (0, 8, 16)], 1)
-    return planes.float().mul_(scale[:, None, None]).add_(shift[:, None, None])
+    return spread(planes, scale, shift)
+
+
+def spread(levels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Levels [B,c,H,W] -> standardized float32 images."""
+    return levels.float().mul_(scale[:, None, None]).add_(shift[:, None, None])

@@ -1,23 +1,36 @@
 """A training step on CUDA taken apart: how many kernels each part of it launches."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from unittest import mock
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from auglik import RunConfig, change
 from auglik.networks import build_network
 from auglik.objectives import Objective
-from auglik.runs.loop import note_first_bad
+from auglik.runs.loop import note
 from auglik.runs.resolve import pipeline_of
 from auglik.system.devices import autocast, send
 from auglik.views import Draws, Gallery, Pipeline, Shape
-from tests.cuda.pretended import pretended_cuda
+from auglik.views.operations import running
+from tests.cuda.pretended import Record, pretended_cuda
 
 SHAPE, CLASSES, BATCH, IMAGES = Shape(3, 32, 32), 10, 128, 256
 NETWORK = "preact-resnet-18"
 Part = Callable[[str], AbstractContextManager[object]]
+
+COMPILED: Mapping[str, int] = {
+    "fetch": 1, "levels": 2, "spread": 1, "gathered": 2, "blend": 2, "switch": 1, "stretch": 2, "sharpened": 1,
+    "flatten_histogram": 4, "bilinear": 1, "mixture": 1, "blurred": 6, "noised": 1, "loss": 1,
+}  # fmt: skip
+"""Kernels that torch.compile makes of a function, products of matrices among them, by its name.
+
+Read off what it generates for a CPU, by `python -m benchmarks.ops --compiled`, the sum over pixels in blend and stretch
+counted apart from what follows, as a GPU has to.
+"""
 
 
 class Views:
@@ -46,7 +59,7 @@ class Rest:
         self.images = send(rng.normal(size=(images, *SHAPE)).astype(np.float32), device)
         self.decay = send(rng.uniform(size=(1, images)).astype(np.float32), device)
         self.labels = send(rng.integers(0, CLASSES, images), device)
-        self.sum, self.first_bad = (torch.zeros((), dtype=torch.float64, device=device) - 1 for _ in range(2))
+        self.sum, self.last = (torch.zeros((), dtype=torch.float64, device=device) for _ in range(2))
 
     def step(self, objective: Objective, part: Part = nullcontext) -> None:
         with part("forward"), autocast(self.device, "bf16"):
@@ -59,25 +72,46 @@ class Rest:
         with part("optimizer"):
             self.optimizer.step()
         with part("meters"):
-            self.sum.add_(loss.detach())
-            note_first_bad(self.first_bad, loss.detach(), 0)
+            note(self.sum, self.last, loss.detach())
 
 
-def count_views(augment: str) -> int:
+def count_views(augment: str, *, compiled: bool = False) -> int:
     """Launches of the views of a batch, the second, as the first makes what is kept."""
-    with pretended_cuda() as record:
+    with pretended_cuda() as record, ExitStack() as patches:
         views = Views(augment, torch.device("cuda"))
+        if compiled:
+            patches.enter_context(compiles(record))
+            views.pipeline = views.pipeline.compiled()
         views.render(0)
         with record.part("views"):
             views.render(1)
     return record.launched("views")
 
 
-def count_rest(objective: Objective) -> dict[str, int]:
-    """Launches of every other part, which do not depend on the number of images."""
+@contextmanager
+def compiles(record: Record) -> Iterator[None]:
+    """torch.compile runs functions as they are, and has launched as many kernels as COMPILED says."""
+
+    def compiled(function: Callable[..., Tensor], **how: bool) -> Callable[..., Tensor]:
+        def run(*arguments: Tensor) -> Tensor:
+            with record.part("within"):
+                result = function(*arguments)
+            for _ in range(COMPILED[function.__name__]):
+                record.launch(function.__name__)
+            return result
+
+        return run
+
+    with mock.patch("torch.compile", compiled), mock.patch.dict(running._COMPILED, clear=True):
+        yield
+
+
+def count_rest(objective: Objective, *, compiled: bool = False) -> dict[str, int]:
+    """Launches of every other part, which do not depend on the number of images; the loss compiled, if wanted."""
     with pretended_cuda() as record:
         device = torch.device("cuda")
         rest, objective = Rest(device, images=2), objective.to(device)
         rest.step(objective)
         rest.step(objective, record.part)
-    return {part: record.launched(part) for part in ("forward", "loss", "backward", "optimizer", "meters")}
+    launched = {part: record.launched(part) for part in ("forward", "loss", "backward", "optimizer", "meters")}
+    return launched | ({"loss": COMPILED["loss"]} if compiled else {})

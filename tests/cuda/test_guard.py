@@ -43,7 +43,7 @@ REFUSED: dict[str, Fault] = {
 PLACES = {
     "views": "auglik.views.pipeline.mollify",
     "trainer": "auglik.runs.step.autocast",
-    "meters": "auglik.runs.loop.note_first_bad",
+    "meters": "auglik.runs.loop.note",
     "networks": "torch.nn.BatchNorm2d.forward",
 }
 """What is called in a step, and with which fault before it."""

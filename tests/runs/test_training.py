@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from auglik import InputError, load_training, open_dataset, train
 from auglik.optimization.torch_optimizers import INSTEAD, classes
 from auglik.runs import checkpoint as checkpoints
-from auglik.runs.loop import NonFiniteLossError, learning_rate, lengths
+from auglik.runs.loop import Loop, NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
 from auglik.runs.step import begin, make_network, parts_of, take_step
 from auglik.runs.training import Trained, view_counts
@@ -192,6 +192,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         assert part in message
     assert (job.folder / checkpoints.NAME).read_bytes() == before
     assert not (job.folder / "results.json").exists()
+
+
+@pytest.mark.parametrize("bad", [(0,), (7, 9), (19,), (24, 29), (39,)])
+def test_the_first_loss_that_is_not_finite_is_told(tmp_path: Path, bad: tuple[int, ...]) -> None:
+    run = tiny.run(train_images=320, batch_size=8, epochs=1, validation_fraction=0.0)
+    data = load_training(run, open_dataset("digits"))
+    network = make_network(run, 1, 10)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    loop = Loop(run, data, network, optimizer, ("loss",), 1, settings="", folder=tmp_path, resume=None, stop=None)
+    assert loop.lengths.steps == 40
+    found: set[int | None] = set()
+    for step in range(40):
+        loop.add_loss(step, torch.tensor(np.inf if step in bad else 1.0))
+        if loop.look_due(step + 1) and not found:
+            found = {loop.bad_step()} - {None}
+    assert found == {bad[0]}
 
 
 def test_metrics_tell_the_label_entropy_and_the_negative_share(tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ def test_compiled_words_are_the_same() -> None:
     backend = "inductor" if torch.backends.cpu.get_cpu_capability() != "DEFAULT" else "aot_eager"
     compiled = torch.compile(lambda start: sixteenths(words(start, 50)), fullgraph=True, backend=backend)
     assert torch.equal(compiled(starts), sixteenths(words(starts, 50)))
+    for shape in ((3, 4, 5), (7,)):
+        drawn = torch.compile(lambda start, shape=shape: normals(start, *shape), fullgraph=True, backend=backend)
+        assert torch.equal(drawn(starts), normals(starts, *shape))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -186,7 +186,7 @@ def test_mixed_batches_are_operated_on_view_by_view(mode: str, count: int) -> No
     operation = np.array([OPERATIONS.index(name) for name in names], np.uint8)
     images = uniform(count, 3, 16, 16)
     coefficients = torch.from_numpy(coefficients_of(operation, magnitude, 16, 16, table))
-    found = operate(images.clone(), operation, coefficients, Grouping.of(table), as_is)
+    found = operate(images.clone(), operation[:, None], coefficients[:, None], Grouping.of(table), as_is)
     for view, name in enumerate(names):
         one = table[name].apply(images[view : view + 1], torch.from_numpy(magnitude[view : view + 1]))
         assert torch.equal(found[view], one[0])

@@ -174,15 +174,18 @@ def test_parameters_of_views_have_their_distribution(rng: np.random.Generator) -
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="torch.compile needs a C++ compiler")
 def test_compiled_views_equal_eager_ones() -> None:
-    """The same pixels, standardized to within a rounding: compiled code may fuse product and sum."""
+    """The same pixels, standardized and mollified to within roundings: compiled code may fuse product and sum.
+
+    A few images at first, then more: another number of them needs no other code.
+    """
     images = colour(40)
     gallery = gallery_of(images)
-    eager = fcr(Schedule(noise=0, blur=0))
+    eager = fcr(Schedule(both=0.5))
     compiled = eager.compiled()
     draws = eager.draw(0, 0, 1, len(images), CPU)
-    batch = np.arange(len(images))
-    found, expected = (p.render(gallery, draws, batch).images for p in (compiled, eager))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    for batch in (np.arange(30), np.arange(10, 40)):
+        found, expected = (p.render(gallery, draws, batch).images for p in (compiled, eager))
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(

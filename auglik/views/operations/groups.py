@@ -75,14 +75,23 @@ def views_by_name(operation: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.in
 
 
 def operate(images: Tensor, operation: NDArray[np.uint8], coefficients: Tensor, grouping: Grouping, run: Run) -> Tensor:
-    """Each of V views uint8 [V,c,H,W] under its operation [V] with coefficients [V,6]."""
-    kernel = grouping.kernel[operation]
-    order = np.argsort(kernel, kind="stable")
-    ends = np.searchsorted(kernel[order], np.arange(len(grouping.kernels) + 1)).tolist()
-    views, position = send(np.stack([order, np.argsort(order)]), images.device)
-    images, coefficients = images.index_select(0, views), coefficients.index_select(0, views)
-    groups = [images[: ends[0]]]
-    for one, start, end in zip(grouping.kernels, ends[:-1], ends[1:], strict=True):
-        if start < end:
-            groups.append(run(one, images[start:end], coefficients[start:end]))
-    return torch.cat(groups).index_select(0, position)
+    """V views uint8 [V,c,H,W] under their operations [V,S], one after the other, with coefficients [V,S,6].
+
+    Before each step they are put in the order of its kernels, straight from the order of the step before.
+    """
+    S = operation.shape[1]
+    kernel = grouping.kernel[operation].T
+    order = np.argsort(kernel, axis=1, kind="stable")
+    place = np.argsort(order, axis=1)
+    taken = [order[0], *(place[step - 1][order[step]] for step in range(1, S)), place[-1]]
+    rows = send(np.concatenate([taken, order, np.repeat(np.arange(S), len(operation)).reshape(S, -1)]), images.device)
+    coefficients = coefficients[rows[S + 1 : -S], rows[-S:]]
+    for step in range(S):
+        images = images.index_select(0, rows[step])
+        ends = np.searchsorted(kernel[step][order[step]], np.arange(len(grouping.kernels) + 1)).tolist()
+        groups = [images[: ends[0]]]
+        for one, start, end in zip(grouping.kernels, ends[:-1], ends[1:], strict=True):
+            if start < end:
+                groups.append(run(one, images[start:end], coefficients[step, start:end]))
+        images = torch.cat(groups)
+    return images.index_select(0, rows[S])

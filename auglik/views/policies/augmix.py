@@ -92,10 +92,8 @@ class AugMix:
 
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
         operation, _ = operations_of(drawn.host)
-        V, R, S = operation.shape
+        V, R, _ = operation.shape
         branches = images.repeat_interleave(R, 0, output_size=V * R)
-        for step in range(S):
-            coefficients = drawn.device["coefficients"][:, :, step].flatten(0, 1)
-            flat = operation[:, :, step].ravel()
-            branches = operate(branches, flat, coefficients, GROUPINGS[self.bilinear], self.run)
+        flat, coefficients = operation.reshape(V * R, -1), drawn.device["coefficients"].flatten(0, 1)
+        branches = operate(branches, flat, coefficients, GROUPINGS[self.bilinear], self.run)
         return self.run(mixture, branches.unflatten(0, (V, R)), drawn.device["share"])

@@ -80,10 +80,7 @@ def reported(parameters: Parameters, shape: Shape) -> Sequence[Applied]:
 def in_turn(images: Tensor, drawn: Drawn, bilinear: bool, run: Run) -> Tensor:
     """Views of levels [V,c,H,W] under their operations [V,S], one after the other."""
     operation, _ = operations_of(drawn.host)
-    for step in range(operation.shape[1]):
-        coefficients = drawn.device["coefficients"][:, step]
-        images = operate(images, operation[:, step], coefficients, GROUPINGS[bilinear], run)
-    return images
+    return operate(images, operation, drawn.device["coefficients"], GROUPINGS[bilinear], run)
 
 
 def check_size(policy: str, shape: Shape) -> None:
