@@ -6,8 +6,9 @@ from pathlib import Path
 import rich_click as click
 import torch
 
-from auglik.cli.crossfitting import BY, OPERATION, Crossfit, check_crossfitting, crossfit, of_run
+from auglik.cli.crossfitting import BY, LEARNED, OPERATION, Crossfit, check_crossfitting, crossfit, of_run, write
 from auglik.cli.errors import UserError, one_line_errors
+from auglik.cli.learning import write_learned
 from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
 from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
@@ -82,7 +83,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     type=click.Choice(BY),
     default=OPERATION,
     show_default=True,
-    help="One figure for all images, for each class or for each image.",
+    help="One figure for all images, for each class or image, or what an estimator learned says of each image.",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -91,7 +92,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     type=click.IntRange(2, 20),
     default=2,
     show_default=True,
-    help="By class or image: parts of the images; networks trained on the other parts say a part's confidence.",
+    help="By class, image or learned: parts of the images; networks trained on the other parts say a part's confidence.",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -141,6 +142,10 @@ def confidence(
     --by class: accuracy by class, partially pooled over classes, for the images of each fold from those of the others.
     --by image: what a network that was trained on the other folds gives the class of each training image. Both write
     a .npz file for --soften crossfitted:table=FILE.
+
+    --by learned: a small estimator of it from class, operation, strength and features of the image, which is fitted to
+    validation images and judged on others, beside figures by class. It writes a .npz file for --soften
+    learned:file=FILE.
     """
     look_up("measure", measured, {name: name for name in MEASURES})
     check_files([output])
@@ -161,7 +166,8 @@ def confidence(
         whole = Crossfit(by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads)
         if finished is not None and run is not None:
             return of_run(whole, finished, run, source, facts, output)
-        return crossfit(whole, asked, source, facts, output, reference_beside(output), train)
+        writes = write_learned if by == LEARNED else write
+        return crossfit(whole, asked, source, facts, output, reference_beside(output), train, writes)
     model = finished if finished is not None else resolve(asked, source, facts)
     config = model.config
     if measured != ACCURACY:

@@ -1,4 +1,4 @@
-"""`auglik confidence --by class` and `--by image`: confidence in folds, so that no image sets its own label."""
+"""`auglik confidence --by class`, `image` and `learned`: confidence in folds, so that no image sets its own label."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ from auglik.confidence_tables.crossfitting import (
 from auglik.confidence_tables.measuring import accuracy, scores
 from auglik.confidence_tables.probes import Probe
 from auglik.confidence_tables.reference import Reference, held_out, load_reference, reference_job
-from auglik.data import Arrays, Source
+from auglik.data import Arrays, Source, take
 from auglik.objectives import InputError
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import ResolvedRun
@@ -30,7 +30,7 @@ from auglik.runs.run import Job, threads_of
 from auglik.runs.settings import RunConfig
 from auglik.system.process import process_state
 
-OPERATION, CLASS, IMAGE = BY = ("operation", "class", "image")
+OPERATION, CLASS, IMAGE, LEARNED = BY = ("operation", "class", "image", "learned")
 
 Train = Callable[[Job, Source], None]
 
@@ -67,6 +67,11 @@ def check_crossfitting(
         raise InputError(f"--output: expected a .npz file for --by {by}, got {output}")
     if not accurate:
         raise InputError(f"--by {by}: needs a network, so --measure accuracy")
+    if run is not None and by == LEARNED:
+        raise InputError(
+            f"--run with --by {by}: {run} is surer of the images that it was trained on than of those that the"
+            " estimator would be fitted to; drop --run, so that networks are trained in folds"
+        )
     if run is not None and not trained_on:
         raise InputError(
             f"--run with --by {by}: {run} was trained on images whose labels it would set; drop --run, so that networks"
@@ -76,10 +81,28 @@ def check_crossfitting(
         raise InputError("--images with --by image: every training image needs its own figures")
 
 
+class Folds(NamedTuple):
+    """Networks of folds, and what they are of."""
+
+    source: Source
+    facts: Facts
+    fold: np.ndarray
+    """Of every training image [N]."""
+    fitted: list[Fitted]
+    """One for each fold; none was given an image of it, unless `whose` says so."""
+    seed: int
+    whose: str
+    """In words."""
+
+
+Write = Callable[[Crossfit, Folds, Path], None]
+
+
 def crossfit(
-    asked: Crossfit, config: RunConfig, source: Source, facts: Facts, output: Path, references: Path, train: Train
-) -> None:
-    """Trains a network for each fold on the others, below `references`, and writes the table. Raises InputError."""
+    asked: Crossfit, config: RunConfig, source: Source, facts: Facts, output: Path, references: Path, train: Train,
+    write: Write,
+) -> None:  # fmt: skip
+    """Trains a network for each fold on the others, below `references`, and writes. Raises InputError."""
     labels = source.train().labels
     fold = folds_of(labels, asked.folds, config.split_seed)
     fitted = []
@@ -92,7 +115,10 @@ def crossfit(
         with process_state(threads_of(job), run.device, compiles=config.compile):
             train(job, part)
             fitted.append(fitted_in(folder, run, part, of_part))
-    write(asked, source, facts, fold, fitted, config.split_seed, output, f"networks of {asked.folds} folds")
+    write(asked, Folds(
+        source=source, facts=facts, fold=fold, fitted=fitted, seed=config.split_seed,
+        whose=f"networks of {asked.folds} folds",
+    ), output)  # fmt: skip
 
 
 def fitted_in(folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> Fitted:
@@ -107,21 +133,16 @@ def of_run(asked: Crossfit, run: ResolvedRun, folder: Path, source: Source, fact
     with process_state(run.threads(asked.threads), run.device, compiles=run.config.compile):
         fitted = fitted_in(folder, run, source, facts)
         fold = np.zeros(len(source.train().labels), np.int64)
-        write(asked, source, facts, fold, [fitted], run.config.split_seed, output, "a network that was trained on them")
+        folds = Folds(
+            source=source, facts=facts, fold=fold, fitted=[fitted], seed=run.config.split_seed,
+            whose="a network that was trained on them",
+        )  # fmt: skip
+        write(asked, folds, output)
 
 
-def write(
-    asked: Crossfit,
-    source: Source,
-    facts: Facts,
-    fold: np.ndarray,
-    fitted: list[Fitted],
-    seed: int,
-    output: Path,
-    whose: str,
-) -> None:
-    """Measures, pools where that is asked for, and writes."""
-    arrays = source.train()
+def write(asked: Crossfit, folds: Folds, output: Path) -> None:
+    """Measures, pools where that is asked for, and writes a table."""
+    arrays, facts, fold, fitted = folds.source.train(), folds.facts, folds.fold, folds.fitted
     with bar("measuring") as tell:
         if asked.by == IMAGE:
             values = by_image(
@@ -130,10 +151,10 @@ def write(
             )  # fmt: skip
             group = np.arange(len(fold))
         else:
-            values = np.concatenate([_by_class(asked, one, facts, seed, tell) for one in fitted])
+            values = np.concatenate([_by_class(asked, one, facts, folds.seed, tell) for one in fitted])
             group = fold * facts.classes + arrays.labels
-    said = f"confidence by {asked.by}, of {whose}"
-    table = whole_table(asked.probes, values, group, said, source.name, facts.digest, facts.class_names)
+    said = f"confidence by {asked.by}, of {folds.whose}"
+    table = whole_table(asked.probes, values, group, said, folds.source.name, facts.digest, facts.class_names)
     write_image_table(output, table)
     summarize(table)
     click.echo(f"wrote {output}, for --soften all:crossfitted:table={output}:relative=true")
@@ -141,20 +162,34 @@ def write(
 
 def _by_class(asked: Crossfit, one: Fitted, facts: Facts, seed: int, tell: Callable[[float], None]) -> np.ndarray:
     """Shares [C,S] of a network's validation images that it names rightly, pooled over classes."""
+    seen = take(one.validation, np.arange(len(one.validation.labels))[: asked.images])
+    return shares_by_class(asked.probes, named_rightly(asked.probes, one, seen, tell), seen.labels, facts.classes, seed)
+
+
+def named_rightly(
+    probes: Mapping[str, Probe], one: Fitted, seen: Arrays, tell: Callable[[float], None]
+) -> dict[str, np.ndarray]:
+    """Whether a network names the class of each image at every strength of every operation, 1 or 0: [m,N]."""
+    labels = torch.from_numpy(seen.labels)
+    score = accuracy(one.network.predict, labels, one.network.mean, one.network.std, one.device)
+    return scores(probes, torch.from_numpy(seen.images), score, tell)
+
+
+def shares_by_class(
+    probes: Mapping[str, Probe], measured: Mapping[str, np.ndarray], labels: np.ndarray, classes: int, seed: int
+) -> np.ndarray:
+    """Shares [C,S] of what was measured of images of these labels, pooled over classes."""
     from auglik.inference.pooling import pooled  # here, as JAX takes long to load
 
-    pixels, labels = one.validation.images[: asked.images], one.validation.labels[: asked.images]
-    score = accuracy(one.network.predict, torch.from_numpy(labels), one.network.mean, one.network.std, one.device)
-    measured = scores(asked.probes, torch.from_numpy(pixels), score, tell)
-    right, images = counts_by_class(measured, labels, facts.classes)
-    found = pooled(right, images, strengths_of(asked.probes), seed)
+    right, images = counts_by_class(measured, labels, classes)
+    found = pooled(right, images, strengths_of(probes), seed)
     for warning in found.diagnostics.warnings("confidence by class"):
         click.echo(f"warning: {warning}")
-    for name, (level, growth) in zip(asked.probes, found.scales, strict=True):
+    for name, (level, growth) in zip(probes, found.scales, strict=True):
         click.echo(
             f"  {name:<12} classes differ by {level:.2f} logits untouched, by {growth:.2f} more at full strength"
         )
-    columns = [found.share[o, :, : len(probe.at)] for o, probe in enumerate(asked.probes.values())]
+    columns = [found.share[o, :, : len(probe.at)] for o, probe in enumerate(probes.values())]
     return np.concatenate(columns, 1).astype(np.float32)
 
 

@@ -4,6 +4,7 @@ from auglik.confidence.composition import Compose, decay_of
 from auglik.confidence.contract import ConfidenceMap, MapOfImages, decay_of_confidence
 from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
+from auglik.confidence.learned import Learned
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
 from auglik.confidence.rules import (
@@ -28,6 +29,7 @@ __all__ = [
     "ConfidenceMap",
     "Crossfitted",
     "Human",
+    "Learned",
     "MapOfImages",
     "Measured",
     "Polynomial",

@@ -66,13 +66,9 @@ class Crossfitted:
         classes: int,
         group: NDArray[np.int64],
     ) -> FloatArray:
-        axis, at, columns = table.operations[operation]
-        x = visibility if axis == "visibility" else magnitude
-        place = np.interp(x, at, np.arange(len(at)))
-        below = place.astype(np.int64)
-        above, share = np.minimum(below + 1, len(at) - 1), place - below
-        of_operation = values[:, columns]
-        p = (1 - share) * of_operation[group, below] + share * of_operation[group, above]
+        strengths = table.operations[operation]
+        where, of_operation = strengths.between(magnitude, visibility), values[:, strengths.columns]
+        p = where.of(of_operation[group, where.below], of_operation[group, where.above])
         if self.relative:
             untouched = values[:, table.operations["identity"].columns.start]
             p = p / np.maximum(untouched, 1 / classes)[group]

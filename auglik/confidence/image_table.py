@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from auglik.confidence.table import AXES
 from auglik.objectives import InputError
-from auglik.system.array_types import Float32Array, Float64Array
+from auglik.system.array_types import Float32Array, Float64Array, FloatArray
 from auglik.system.files import write_npz
 
 FORMAT = 1
@@ -26,6 +26,25 @@ class Strengths(NamedTuple):
     at: Float64Array
     """[m]"""
     columns: slice
+
+    def between(self, magnitude: FloatArray, visibility: FloatArray) -> "Between":
+        """Where views of these strengths [n] lie; beyond the ends they count as the ends."""
+        x = visibility if self.axis == "visibility" else magnitude
+        place = np.interp(x, self.at, np.arange(len(self.at)))
+        below = place.astype(np.int64)
+        return Between(below, np.minimum(below + 1, len(self.at) - 1), place - below)
+
+
+class Between(NamedTuple):
+    """The measured strengths next to each of n views, by number, and how far it lies from the lower to the upper."""
+
+    below: NDArray[np.int64]
+    above: NDArray[np.int64]
+    share: FloatArray
+
+    def of(self, lower: FloatArray, upper: FloatArray) -> FloatArray:
+        """Linear in values [n] at the two."""
+        return (1 - self.share) * lower + self.share * upper
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +70,10 @@ class ImageTable:
 
 def write_image_table(path: Path, table: ImageTable) -> None:
     """Raises InputError if the system refuses."""
-    each = [(name, axis, at) for name, (axis, strengths, _) in table.operations.items() for at in strengths]
-    operation, axis, at = (np.array(column) for column in zip(*each, strict=True))
     write_npz(
         path, format=np.array(FORMAT), source=np.array(table.source), dataset=np.array(table.dataset),
-        digest=np.array(table.digest), class_names=np.array(table.class_names), operation=operation, axis=axis, at=at,
-        values=table.values, group=table.group,
+        digest=np.array(table.digest), class_names=np.array(table.class_names), values=table.values, group=table.group,
+        **columns_of(table.operations),
     )  # fmt: skip
 
 
@@ -71,7 +88,7 @@ def parse_image_table(content: bytes, where: str) -> ImageTable:
                 dataset=str(file["dataset"]),
                 digest=str(file["digest"]),
                 class_names=tuple(file["class_names"].tolist()),
-                operations=_operations(file["operation"].tolist(), file["axis"].tolist(), file["at"]),
+                operations=operations_of(file),
                 values=file["values"],
                 group=file["group"],
             )
@@ -84,7 +101,16 @@ def parse_image_table(content: bytes, where: str) -> ImageTable:
     return table
 
 
-def _operations(names: list[str], axes: list[str], at: Float64Array) -> dict[str, Strengths]:
+def columns_of(operations: Mapping[str, Strengths]) -> dict[str, NDArray[np.generic]]:
+    """The name, axis and strength of every column, as arrays of a file: `operations_of` reads them."""
+    each = [(name, axis, at) for name, (axis, strengths, _) in operations.items() for at in strengths]
+    columns = (np.array(column) for column in zip(*each, strict=True))
+    return dict(zip(("operation", "axis", "at"), columns, strict=True))
+
+
+def operations_of(file: Mapping[str, NDArray[np.generic]]) -> dict[str, Strengths]:
+    """Raises ValueError and KeyError for columns that are no rising strengths of operations, "identity" among them."""
+    names, axes, at = file["operation"].tolist(), file["axis"].tolist(), np.asarray(file["at"], np.float64)
     found: dict[str, Strengths] = {}
     for name, of_name in groupby(range(len(names)), names.__getitem__):
         columns = list(of_name)
@@ -92,6 +118,8 @@ def _operations(names: list[str], axes: list[str], at: Float64Array) -> dict[str
         if name in found or {*axes[part]} - {*AXES} or len({*axes[part]}) != 1 or np.any(np.diff(at[part]) <= 0):
             raise ValueError(f"strengths of {name} that do not rise along one axis")
         found[name] = Strengths(axes[columns[0]], at[part], part)
+    if "identity" not in found:
+        raise ValueError("no untouched images (identity)")
     return found
 
 
@@ -102,5 +130,5 @@ def _check(table: ImageTable) -> None:
         raise ValueError(f"values {list(values.shape)} for {columns} strengths, or some that are not finite")
     if group.ndim != 1 or group.dtype.kind != "i" or not len(group) or group.min() < 0 or group.max() >= len(values):
         raise ValueError(f"groups {list(group.shape)} of others than {len(values)} rows")
-    if "identity" not in table.operations or len(table.class_names) < 2:
-        raise ValueError("no untouched images (identity), or fewer than two classes")
+    if len(table.class_names) < 2:
+        raise ValueError("fewer than two classes")

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 from auglik.confidence.contract import ConfidenceMap, MapOfImages
 from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
+from auglik.confidence.learned import Learned
 from auglik.confidence.measured import Measured
 from auglik.confidence.polynomial import Polynomial
 from auglik.confidence.probes import check_map
@@ -21,6 +22,7 @@ MAPS: dict[str, ConfidenceMap] = {
     "smoothed": Smoothed(),
     "measured": Measured(),
     "crossfitted": Crossfitted(),
+    "learned": Learned(),
 }
 
 

@@ -144,12 +144,16 @@ def whole_table(
     class_names: Sequence[str],
 ) -> ImageTable:
     """A table of values [G,S], the operations' strengths in turn."""
+    return ImageTable(
+        source=source, dataset=dataset, digest=digest, class_names=class_names, operations=columns_in_turn(probes),
+        values=values, group=group,
+    )  # fmt: skip
+
+
+def columns_in_turn(probes: Mapping[str, Probe]) -> dict[str, Strengths]:
+    """The columns of all operations' strengths, one operation after the other."""
     ends = np.cumsum([len(probe.at) for probe in probes.values()]).tolist()
-    operations = {
+    return {
         name: Strengths(probe.axis, probe.at, slice(end - len(probe.at), end))
         for (name, probe), end in zip(probes.items(), ends, strict=True)
     }
-    return ImageTable(
-        source=source, dataset=dataset, digest=digest, class_names=class_names, operations=operations, values=values,
-        group=group,
-    )  # fmt: skip
