@@ -6,10 +6,21 @@ from pathlib import Path
 import rich_click as click
 import torch
 
-from auglik.cli.crossfitting import BY, LEARNED, OPERATION, Crossfit, check_crossfitting, crossfit, of_run, write
+from auglik.cli.crossfitting import (
+    BY,
+    LEARNED,
+    OPERATION,
+    PAIR,
+    Crossfit,
+    check_crossfitting,
+    crossfit,
+    of_run,
+    write,
+)
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.learning import write_learned
 from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
+from auglik.cli.pairs import write_pairs
 from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
@@ -92,7 +103,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     type=click.IntRange(2, 20),
     default=2,
     show_default=True,
-    help="By class, image or learned: parts of the images; networks trained on the other parts say a part's confidence.",
+    help="By class, image, learned: parts of the images; networks trained on the other parts say a part's confidence.",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -139,6 +150,9 @@ def confidence(
     ms-ssim, uqi, ncc, scc: similarity of images to their transformed versions, by torchmetrics. Only validation images
     are used; no test image is read.
 
+    --by pair: accuracy under two operations at once, the later one of --operations last, in a .npz file for --soften
+    pairs:table=FILE --compose measured.
+
     --by class: accuracy by class, partially pooled over classes, for the images of each fold from those of the others.
     --by image: what a network that was trained on the other folds gives the class of each training image. Both write
     a .npz file for --soften crossfitted:table=FILE.
@@ -161,7 +175,7 @@ def confidence(
     source = open_source(asked, data_dir, download)
     facts = read_facts(source)
     probes = choose_probes(operations, facts, points, asked.split_seed)
-    if by != OPERATION:
+    if by not in (OPERATION, PAIR):
         ensure_writable(output.parent)
         whole = Crossfit(by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads)
         if finished is not None and run is not None:
@@ -179,6 +193,9 @@ def confidence(
     job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
     trains = measured == ACCURACY and run is None
     with process_state(threads_of(job) if trains else threads, model.device, compiles=config.compile):
+        if by == PAIR:
+            again = choose_probes(operations, facts, points, asked.split_seed + 1)
+            return write_pairs(job, source, facts, probes, again, validation, images, output, train if trains else None)
         table = measured_table(job, source, facts, measured, probes, validation, points, images, trains)
     write_table(output, table)
     summarize(table)

@@ -30,7 +30,7 @@ from auglik.runs.run import Job, threads_of
 from auglik.runs.settings import RunConfig
 from auglik.system.process import process_state
 
-OPERATION, CLASS, IMAGE, LEARNED = BY = ("operation", "class", "image", "learned")
+OPERATION, PAIR, CLASS, IMAGE, LEARNED = BY = ("operation", "pair", "class", "image", "learned")
 
 Train = Callable[[Job, Source], None]
 
@@ -59,7 +59,7 @@ def check_crossfitting(
     by: str, output: Path, accurate: bool, run: Path | None, images: int | None, trained_on: bool
 ) -> None:
     """Raises InputError for options that contradict each other."""
-    if trained_on and (run is None or by == OPERATION):
+    if trained_on and (run is None or by in (OPERATION, PAIR)):
         raise InputError("--trained-on: only works with --run and --by class or image")
     if by == OPERATION:
         return
@@ -67,6 +67,8 @@ def check_crossfitting(
         raise InputError(f"--output: expected a .npz file for --by {by}, got {output}")
     if not accurate:
         raise InputError(f"--by {by}: needs a network, so --measure accuracy")
+    if by == PAIR:
+        return
     if run is not None and by == LEARNED:
         raise InputError(
             f"--run with --by {by}: {run} is surer of the images that it was trained on than of those that the"

@@ -6,6 +6,7 @@ from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
 from auglik.confidence.learned import Learned
 from auglik.confidence.measured import Measured
+from auglik.confidence.pairs import Pairs
 from auglik.confidence.polynomial import Polynomial
 from auglik.confidence.rules import (
     MAP_NAMES,
@@ -21,6 +22,7 @@ from auglik.confidence.rules import (
     split_rules,
 )
 from auglik.confidence.smoothed import Smoothed
+from auglik.confidence.together import map_of_pairs
 
 __all__ = [
     "MAPS",
@@ -32,6 +34,7 @@ __all__ = [
     "Learned",
     "MapOfImages",
     "Measured",
+    "Pairs",
     "Polynomial",
     "Rule",
     "Rules",
@@ -41,6 +44,7 @@ __all__ = [
     "decay_of",
     "decay_of_confidence",
     "map_of",
+    "map_of_pairs",
     "of_images",
     "parse_rules",
     "rules_identity",

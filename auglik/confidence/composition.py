@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from auglik.confidence.contract import ConfidenceMap, MapOfImages, decay_of_confidence
 from auglik.confidence.rules import Rules, map_of
+from auglik.confidence.together import kept_together
 from auglik.objectives import InputError
 from auglik.system.array_types import FloatArray
 from auglik.views.augmentation import OPERATIONS, Applied
 
-Compose = Literal["kept", "published", "minimum"]
+Compose = Literal["kept", "published", "minimum", "measured"]
 Rows = NDArray[np.int64] | None
 
 
@@ -25,9 +26,12 @@ def decay_of(
     minimum: the smallest of them, as if the strongest operation hid all that the others hide.
     published: confidences p multiply, as published code has it, which can: two floors of 0.1 among 10 classes give
     p = 0.01 where every other class has 0.11. As gamma ends at 1, such views count as chance here.
+    measured: the mass that was measured of the composition itself, in pairs, as `kept_together` has it.
     Branches are averaged by share. `rows` [n] are the views' images, for maps that tell images apart. Raises InputError
     for unusable tables, and for such a map without them.
     """
+    if compose == "measured":
+        return np.clip(1 - kept_together(applied, rules, classes), 0, 1).astype(np.float32)
     together = np.minimum if compose == "minimum" else np.multiply
     mass: FloatArray = np.ones(1, np.float32)
     for branches in applied:

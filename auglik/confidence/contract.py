@@ -1,7 +1,7 @@
 """What a map from a transformation's strength to a label's confidence must offer."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,25 @@ class MapOfImages(ConfidenceMap, Protocol):
         self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int, rows: NDArray[np.int64]
     ) -> FloatArray:
         """p [n] of views of the images at `rows` [n] of the data set's training part: 1/classes <= p <= 1."""
+        ...
+
+
+class Acting(NamedTuple):
+    """An operation on n views, at these strengths."""
+
+    operation: str
+    magnitude: FloatArray
+    """[n]"""
+    visibility: FloatArray
+    """[n]"""
+
+
+@runtime_checkable
+class MapOfPairs(ConfidenceMap, Protocol):
+    """A `ConfidenceMap` that knows what two operations leave together."""
+
+    def confidence_together(self, first: Acting, second: Acting, classes: int) -> FloatArray:
+        """p [n], what both on the same view leave on the true class: 1/classes <= p <= 1; the order does not count."""
         ...
 
 

@@ -8,6 +8,7 @@ from auglik.confidence.crossfitted import Crossfitted
 from auglik.confidence.human import Human
 from auglik.confidence.learned import Learned
 from auglik.confidence.measured import Measured
+from auglik.confidence.pairs import Pairs
 from auglik.confidence.polynomial import Polynomial
 from auglik.confidence.probes import check_map
 from auglik.confidence.smoothed import Smoothed
@@ -23,6 +24,7 @@ MAPS: dict[str, ConfidenceMap] = {
     "measured": Measured(),
     "crossfitted": Crossfitted(),
     "learned": Learned(),
+    "pairs": Pairs(),
 }
 
 

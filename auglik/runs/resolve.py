@@ -43,7 +43,8 @@ CROP_PADDING = 4
 """The papers' padding of the random crop; images smaller than theirs (28 pixels) get an eighth of their side."""
 
 COMPOSED: dict[Compose, str] = {
-    "kept": "", "published": ", p multiplied as published", "minimum": ", the smallest mass kept"
+    "kept": "", "published": ", p multiplied as published", "minimum": ", the smallest mass kept",
+    "measured": ", measured of pairs",
 }  # fmt: skip
 
 OF_CHAINS, ANY_OF_CHAINS = {"small-cnn": "small-cnn:norm=frn"}, "resnet-20-frn"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
-from auglik.confidence import MAPS, canonical_rules, parse_rules
+from auglik.confidence import MAPS, canonical_rules, map_of_pairs, parse_rules
 from auglik.confidence.distributions import UNIFORM
 from auglik.confidence.rules import ALL
 from auglik.data import DATASETS, canonical_dataset
@@ -128,11 +128,12 @@ class RunConfig:
     soften_into: str = option("target", "What that confidence changes: the target, the weight or both.", *SOFTENED)
     compose: str = option(
         "kept",
-        "How operations on one view go together: the label masses that they keep multiply or, as published, p does; or"
-        " the smallest mass counts.",
+        "How operations on one view go together: the label masses that they keep multiply or, as published, p does; the"
+        " smallest mass counts; or what was measured of pairs of them.",
         "kept",
         "published",
         "minimum",
+        "measured",
     )
     degrade_toward: str = option(
         UNIFORM,
@@ -193,6 +194,8 @@ class RunConfig:
                 f"{self.likelihood} needs one-hot labels, but {type(mixing).__name__} mixes two: its constants depend"
                 " on the label; train without mixing, or use smoothed"
             )
+        if self.compose == "measured" and rules:
+            map_of_pairs(rules)
         if self.degrade_toward != UNIFORM and not degrades(objective.likelihood):
             raise InputError(f"degrade_toward: {self.likelihood} spreads no label mass over classes; smoothed does")
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):

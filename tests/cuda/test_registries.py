@@ -133,7 +133,7 @@ def test_mixings(name: str) -> None:
     no_wait(record)
 
 
-@pytest.mark.parametrize("name", [name for name in MAPS if name not in ("measured", "crossfitted", "learned")])
+@pytest.mark.parametrize("name", [name for name in MAPS if name not in ("measured", "crossfitted", "learned", "pairs")])
 def test_confidence_maps(name: str) -> None:
     """Maps of tables interpolate them on the host, as the others compute theirs."""
     settings = {"augment": "fcr,random-erasing", "flip": 0.5, "crop_padding": 4, "soften_into": "both"}

@@ -23,11 +23,22 @@ def test_another_product_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     right = worlds.kept_by
     monkeypatch.setattr(
         "auglik.studies.composition.study.kept_by",
-        lambda each, compose, by_image: right(each, "published" if compose == "kept" else compose, by_image=by_image),
+        lambda world, compose, by_image: right(world, "published" if compose == "kept" else compose, by_image=by_image),
     )
     failing = [claim.text for claim in composition(CONTEXT).claims if not claim.holds]
     assert any("images alike" in text for text in failing)
     assert any("by image" in text for text in failing)
+
+
+def test_a_product_in_place_of_what_was_measured_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = worlds.kept_by
+    monkeypatch.setattr(
+        "auglik.studies.composition.study.kept_by",
+        lambda world, compose, by_image: right(world, "kept" if compose == "measured" else compose, by_image=by_image),
+    )
+    failing = [claim.text for claim in composition(CONTEXT).claims if not claim.holds]
+    assert any("heterogeneous: bias of the mass measured" in text for text in failing)
+    assert any("overlapping: bias of the mass measured" in text for text in failing)
 
 
 def test_a_view_that_is_always_recognized_is_told_from_a_product() -> None:
