@@ -28,6 +28,7 @@ NAMES = (
     "information",
     "schedules",
     "composition",
+    "invariance",
     "calibration",
     "verdicts",
 )
@@ -72,7 +73,7 @@ def verify(
     """Verifies the objectives against independent computations, and verdicts by simulation, claim by claim.
 
     Studies: objectives, normalizer, dirichlet, estimators, orbit, gradients, posterior, sampling, information,
-    schedules, composition, calibration, verdicts. All by default.
+    schedules, composition, invariance, calibration, verdicts. All by default.
     Writes verify.json and, for each study, its numbers (NetCDF) and figures (PNG, SVG). Exit status 0 if all hold.
     """
     names = [look_up("study", name, {known: known for known in NAMES}) for name in dict.fromkeys(studies or NAMES)]

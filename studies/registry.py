@@ -6,6 +6,7 @@ from auglik.studies.dirichlet.study import dirichlet
 from auglik.studies.estimators.study import estimators
 from auglik.studies.gradients.study import gradients
 from auglik.studies.information.study import information
+from auglik.studies.invariance.study import invariance
 from auglik.studies.normalizer.study import normalizer
 from auglik.studies.objectives.study import objectives
 from auglik.studies.orbit.study import orbit
@@ -27,6 +28,7 @@ STUDIES: dict[str, Study] = {
     "information": information,
     "schedules": schedules,
     "composition": composition,
+    "invariance": invariance,
     "calibration": calibration,
     "verdicts": verdicts,
 }
