@@ -15,7 +15,8 @@ from auglik.objectives.toward import at_chance, check_distributions, keeps_chanc
 from auglik.system.array_types import Float64Array
 from auglik.system.files import write_csv
 
-UNIFORM = "uniform"
+UNIFORM, ONLINE = "uniform", "online"
+"""What labels degrade toward without a file: all classes alike; what the network in training takes a class for."""
 
 
 class Distributions(NamedTuple):

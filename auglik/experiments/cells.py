@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.confidence.distributions import UNIFORM
+from auglik.confidence.distributions import ONLINE, UNIFORM
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
@@ -142,7 +142,12 @@ def remarks(config: RunConfig) -> list[str]:
             f"views of an image depend on each other ({config.coupling}): corrections of a bias that take them for"
             " independent do not hold"
         )
-    if config.degrade_toward != UNIFORM:
+    if config.degrade_toward == ONLINE:
+        found.append(
+            "labels degrade toward what the network in training takes their class for, which its validation images say:"
+            " their scores are not of images that were left out altogether"
+        )
+    elif config.degrade_toward != UNIFORM:
         name = Path(config.degrade_toward).name
         found.append(f"labels degrade toward the distributions of their classes in {name}, not toward the uniform one")
     return found

@@ -38,7 +38,7 @@ class Checkpoint(NamedTuple):
     train_seconds: float
     threads: int
     online_labels: dict[str, Tensor]
-    """What online label smoothing has learned; empty without it."""
+    """What online label smoothing and online confusions have learned; empty without them."""
     class_names: tuple[str, ...] = ()
     """Of the training images [C]; empty in checkpoints from before they were stored."""
     average: dict[str, Tensor] | None = None

@@ -50,7 +50,8 @@ def check_left_out(run: ResolvedRun) -> None:
 def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities:
     gallery, labels = data.training
     N, K = len(labels), run.config.views
-    objective, pipeline = training_objective(run), training_pipeline(run, gallery.shape, data.classes)
+    objective = training_objective(run, data.classes)
+    pipeline = training_pipeline(run, gallery.shape, data.classes)
     drawn = pipeline.draw(run.config.evaluation.seed, 0, K, N, run.device, purpose="leave one out")
     size = evaluated_at_once(gallery.height, gallery.width)
     batches = [np.arange(start, min(start + size, N)) for start in range(0, N, size)]

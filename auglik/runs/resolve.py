@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from auglik.confidence import Compose, MapOfImages, Rules, check_rules, decay_of
-from auglik.confidence.distributions import UNIFORM, check_classes, read_distributions
+from auglik.confidence.distributions import ONLINE, UNIFORM, check_classes, read_distributions
 from auglik.data import (
     Arrays,
     ClassNames,
@@ -254,16 +254,17 @@ def _check_views(run: ResolvedRun, facts: Facts) -> None:
         for rule in run.rules:
             if isinstance(rule.map, MapOfImages):
                 rule.map.check_images(facts.digest)
-    if run.config.degrade_toward != UNIFORM:
+    if run.config.degrade_toward not in (UNIFORM, ONLINE):
         path = Path(run.config.degrade_toward)
         check_classes(path, read_distributions(path), facts.class_names, softened=bool(run.rules))
 
 
-def training_objective(run: ResolvedRun) -> Objective:
+def training_objective(run: ResolvedRun, classes: int) -> Objective:
     """The run's objective, its labels degrading toward the distributions that the settings name, on its device."""
-    objective = run.objective
-    if run.config.degrade_toward != UNIFORM:
-        pi = read_distributions(Path(run.config.degrade_toward)).pi
+    objective, toward = run.objective, run.config.degrade_toward
+    if toward != UNIFORM:
+        uniform = torch.full((classes, classes), 1 / classes, dtype=torch.float64)
+        pi = uniform if toward == ONLINE else read_distributions(Path(toward)).pi
         objective = replace(objective, likelihood=degrading(objective.likelihood, pi))
     return objective.to(run.device)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from auglik.confidence import Rules, parse_rules, rules_identity
-from auglik.confidence.distributions import UNIFORM, digest_of
+from auglik.confidence.distributions import ONLINE, UNIFORM, digest_of
 from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
 from auglik.optimization.contract import Optimizer, RateSchedule
@@ -155,7 +155,7 @@ def settings_hash(run: ResolvedRun, data_digest: str) -> str:
     flat = identity_of(run.config)
     named = identified(flat, own_code(flat, tuple(key for key in SOURCES if key != "dataset")))
     identity = {**named, "dataset": data_digest, "soften": rules_identity(run.rules), "result_format": RESULT_FORMAT}
-    if run.config.degrade_toward != UNIFORM:
+    if run.config.degrade_toward not in (UNIFORM, ONLINE):
         identity["degrade_toward"] = digest_of(Path(run.config.degrade_toward))
     if named["soften"] != flat["soften"]:
         identity["soften_code"] = named["soften"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from auglik.confidence import MAPS, canonical_rules, map_of_pairs, parse_rules
-from auglik.confidence.distributions import UNIFORM
+from auglik.confidence.distributions import ONLINE, UNIFORM
 from auglik.confidence.rules import ALL
 from auglik.data import DATASETS, canonical_dataset
 from auglik.networks import NETWORKS, canonical_network
@@ -137,8 +137,8 @@ class RunConfig:
     )
     degrade_toward: str = option(
         UNIFORM,
-        "What a label degrades toward: uniform, or a .csv or .npy file of a distribution for each class, as `auglik"
-        " confusions` writes it.",
+        "What a label degrades toward: uniform; a .csv or .npy file of a distribution for each class, as `auglik"
+        " confusions` writes it; or online, what the network takes validation images of the class for.",
     )
     online_labels: float = option(
         1.0, "Online label smoothing: the share of the hard label, 0.5 as published; 1 turns it off."
@@ -198,6 +198,11 @@ class RunConfig:
             map_of_pairs(rules)
         if self.degrade_toward != UNIFORM and not degrades(objective.likelihood):
             raise InputError(f"degrade_toward: {self.likelihood} spreads no label mass over classes; smoothed does")
+        if self.degrade_toward == ONLINE and (not self.validation_fraction or self.sampling.sampler() is not None):
+            lacks = (
+                "validation images" if not self.validation_fraction else "a point estimate, as a chain has one density"
+            )
+            raise InputError(f"degrade_toward {ONLINE}: needs {lacks}")
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
             reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
             raise InputError(f"online_labels: needs images of a single class and soft labels, but {reason}")

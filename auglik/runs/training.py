@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from auglik.confidence.distributions import ONLINE
 from auglik.objectives import ROLES, Likelihood, negative_share, view_gradients
 from auglik.objectives.view_counts import DrawsViews, drawn_views
 from auglik.optimization.average import Average
@@ -20,6 +21,7 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.runs.log import Log
 from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError, lengths
+from auglik.runs.online_confusions import OnlineConfusions
 from auglik.runs.online_labels import OnlineLabels
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
@@ -78,6 +80,9 @@ def train(
     online = None
     if config.online_labels < 1:
         online = OnlineLabels.begin(data.classes, device, config.online_labels)
+    confusions = None
+    if config.degrade_toward == ONLINE:
+        confusions = OnlineConfusions(objective.likelihood.toward)  # type: ignore[attr-defined]  # of all that degrade
     if resume is None:
         set_weights(run, network)
     decay = config.optimization.average
@@ -94,6 +99,8 @@ def train(
     if online is not None and resume is not None:
         online.restore(resume.online_labels)
         processes.keep_in_first(online.sums, online.counts)
+    if confusions is not None and resume is not None:
+        confusions.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
     drawn_epoch, draws, counts, own = -1, None, None, np.empty((0, B), np.int64)
 
@@ -140,6 +147,7 @@ def train(
                     measure(average, run, pipeline, gallery, draws, own[: -(-MEASURED_VIEWS // (K * B))])
                     announce(pipeline, gallery, draws, own[position + 1 :], counts)
                 processes.copy_first(scored.buffers())  # local statistics of batch norm differ
+                log_p = of_validation(predictor(run, scored), data, processes)
                 line = {
                     "epoch": done // steps_per_epoch,
                     "step": done,
@@ -148,8 +156,10 @@ def train(
                     "negative_share": loop.mean("negative_share", 1 + (steps_per_epoch - 1) // INTERVAL),
                     **{name: loop.mean(name) for name in clipping},
                     **label_statistics(draws, all_labels, data.classes, objective.likelihood),
-                    **validation_scores(predictor(run, scored), data, processes),
+                    **validation_scores(log_p, data.validation.labels),
                 }
+                if confusions is not None:  # after the line, which is of the labels that were trained with
+                    confusions.end_epoch(log_p, data.validation.labels)
                 log.write(line)
                 loop.end_epoch(line)
             if loop.save_due(done):
@@ -157,7 +167,8 @@ def train(
                 if online is not None:
                     processes.add(online.sums, online.counts)
                     processes.keep_in_first(online.sums, online.counts)
-                loop.save(done, online.state() if online is not None else {})
+                learned = [of.state() for of in (online, confusions) if of is not None]
+                loop.save(done, {name: values for state in learned for name, values in state.items()})
             loop.check_stop(done)
     if chain is not None:
         scored = Drawn(network, chain.draws)
@@ -235,11 +246,15 @@ def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
     )
 
 
-def validation_scores(predict: Predict, data: TrainingData, processes: Processes) -> dict[str, float]:
-    """Error and NLL on the clean validation images, if there are any."""
+def of_validation(predict: Predict, data: TrainingData, processes: Processes) -> Tensor:
+    """Log-probabilities [V,C] of the clean validation images."""
     gallery, labels = data.validation
+    return clean_log_probabilities(predict, gallery, processes) if len(labels) else torch.empty(0, data.classes)
+
+
+def validation_scores(log_p: Tensor, labels: Tensor) -> dict[str, float]:
+    """Error and NLL on the clean validation images, from log-probabilities [V,C] and labels [V], if there are any."""
     if len(labels) == 0:
         return {}
-    log_p = clean_log_probabilities(predict, gallery, processes).cpu().numpy()
-    truth = labels.cpu().numpy()
-    return {"validation_error": error(log_p, truth), "validation_nll": nll(log_p, truth)}
+    predicted, truth = log_p.cpu().numpy(), labels.cpu().numpy()
+    return {"validation_error": error(predicted, truth), "validation_nll": nll(predicted, truth)}

@@ -16,6 +16,7 @@ LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "featu
 LOOKS = {
     "begin", "make_model", "Loop.__init__", "OnlineLabels.begin", "OnlineLabels.restore",  # before the first step
     "Loop.bad_step", "Loop.mean", "Loop.save", "label_statistics", "validation_scores",
+    "OnlineConfusions.end_epoch",
 }  # fmt: skip
 """Functions of theirs that may wait: before the first step, every so many steps, and once an epoch."""
 

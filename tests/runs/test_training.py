@@ -81,6 +81,7 @@ MANY_AUGMENTATIONS = {
     [
         *((looks, {}) for looks in (0, 3, 5, 7, 10)),
         (7, {"online_labels": 0.5}),
+        (7, {"degrade_toward": "online", "online_labels": 0.5}),
         (7, {"augment": "cutmix,fcr,augmix"}),
         (4, MANY_AUGMENTATIONS),
         (3, EVERYTHING),
