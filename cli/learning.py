@@ -32,10 +32,9 @@ def write_learned(asked: Crossfit, folds: Folds, output: Path) -> None:
         order = host_generator(folds.seed, "confidence judged", number).permutation(own)
         judged = np.sort(order[: min(asked.images or JUDGED, JUDGED)])
         with bar("measuring") as tell:
-            measured = named_rightly(asked.probes, one, seen, lambda share, tell=tell: tell(share / 2))
-            outcomes = named_rightly(
-                asked.probes, one, take(arrays, judged), lambda share, tell=tell: tell(0.5 + share / 2)
-            )
+            measured = named_rightly(asked.probes, one, seen, tell)
+        with bar("judging") as tell:
+            outcomes = named_rightly(asked.probes, one, take(arrays, judged), tell)
         of_seen = Outcomes(np.concatenate(list(measured.values())).T, seen.labels, features_of(one, seen))
         fit = learn(of_seen, C, folds.seed)
         fits.append(fit)

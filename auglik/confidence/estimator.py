@@ -108,10 +108,10 @@ def parse_estimator(content: bytes, where: str) -> Estimator:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if "learned" not in file or int(file["learned"]) != FORMAT:
                 raise ValueError("a table of another kind" if "values" in file else "another format")
-            words = {name: str(file[name]) for name in ("source", "dataset", "digest")}
-            names = {name: tuple(file[name].tolist()) for name in ("class_names", "feature_names")}
             found = Estimator(
-                **words, **names, operations=operations_of(file), fit=Fit(*(file[name] for name in Fit._fields)),
+                source=str(file["source"]), dataset=str(file["dataset"]), digest=str(file["digest"]),
+                class_names=tuple(file["class_names"].tolist()), feature_names=tuple(file["feature_names"].tolist()),
+                operations=operations_of(file), fit=Fit(**{name: file[name] for name in Fit._fields}),
                 fold=file["fold"], label=file["label"], features=file["features"],
             )  # fmt: skip
         _check(found)

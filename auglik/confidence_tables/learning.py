@@ -61,7 +61,7 @@ class Outcomes(NamedTuple):
 
     def at(self, rows: NDArray[np.int64]) -> "Outcomes":
         """Of some of the images."""
-        return Outcomes(*(array[rows] for array in self))
+        return Outcomes(self.right[rows], self.labels[rows], self.features[rows])
 
 
 def learn(seen: Outcomes, classes: int, seed: int) -> Fit:
@@ -117,7 +117,10 @@ def _fit(seen: Outcomes, classes: int, precision: float, seed: int) -> Fit:
     begin[: ends[0]] = np.log(share / (1 - share))
     begin[ends[0] : ends[1]] = (np.eye(r)[0] + 0.3 * generator.standard_normal((S, r))).ravel()
     found = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    return Fit(*(part[None] for part in split(found.x)), center[None], scale[None])
+    curve, loading, embedding, weights = (part[None] for part in split(found.x))
+    return Fit(
+        curve=curve, loading=loading, embedding=embedding, weights=weights, center=center[None], scale=scale[None]
+    )  # fmt: skip
 
 
 def predicted(fit: Fit, number: int, seen: Outcomes) -> Float64Array:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import special, stats
 
 from auglik.studies.common.pictures import BLACK, BLUE, GREEN, ORANGE, SKY, panels
 from auglik.studies.invariance.training import CPU, Measured, trained
@@ -59,7 +59,7 @@ def contrast(whole: xarray.Dataset, name: str, arm: str, other: str, diversity: 
 def limits(differences: np.ndarray) -> tuple[float, float, float]:
     """The mean of paired differences [R] and its Student interval at LEVEL."""
     mean, error = float(differences.mean()), float(stats.sem(differences))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error
+    half = float(special.stdtrit(len(differences) - 1, (1 + LEVEL) / 2)) * error
     return mean, mean - half, mean + half
 
 

@@ -75,7 +75,7 @@ def trained(data: Digits, diversity: str, steps: int, seed: int) -> Measured:
             group["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
         loss = -(targets * networks(vectors)).sum(-1).mean(-1).sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     of_labels = np.stack(every, 2)  # [A,R,steps,n]
     entropies = [[mean_label_entropy(one, C) for one in arm] for arm in of_labels]
@@ -94,11 +94,11 @@ def measured(networks: Networks, data: Digits, entropies: Float64Array, seed: in
         return log_p[..., torch.arange(len(data.test_labels)), data.test_labels]
 
     accuracy = (log_p.argmax(-1) == data.test_labels).double().mean((0, -1))
-    found = (
-        within_share(log_p), -at_label(log_p).mean((0, -1)),
-        log_p.exp().amax(-1).mean((0, -1)) - accuracy, accuracy, -at_label(clean).mean(-1),
+    return Measured(
+        within=within_share(log_p).numpy(), nll=-at_label(log_p).mean((0, -1)).numpy(),
+        overconfidence=(log_p.exp().amax(-1).mean((0, -1)) - accuracy).numpy(), accuracy=accuracy.numpy(),
+        clean_nll=-at_label(clean).mean(-1).numpy(), entropy=entropies,
     )  # fmt: skip
-    return Measured(*(values.numpy() for values in found), entropies)
 
 
 def within_share(log_p: Tensor) -> Tensor:

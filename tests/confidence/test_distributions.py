@@ -121,10 +121,11 @@ def test_distributions_enter_hash_and_objective_by_content(tmp_path: Path) -> No
     hashes = {name: settings_hash(one, "") for name, one in runs.items()}
     assert hashes["a"] == hashes["b"] != hashes["c"]
     views, decay = torch.randn(2, 3, 10, generator=torch.Generator().manual_seed(0)), torch.full((2, 3), 0.4)
-    own = training_objective(runs["a"]).likelihood.table(views, decay)
+    own = training_objective(runs["a"], 10).likelihood.table(views, decay)
     torch.testing.assert_close(own, views.log_softmax(-1))  # a label that degrades toward itself keeps all of itself
     torch.testing.assert_close(
-        training_objective(runs["c"]).likelihood.table(views, decay), runs["c"].objective.likelihood.table(views, decay)
+        training_objective(runs["c"], 10).likelihood.table(views, decay),
+        runs["c"].objective.likelihood.table(views, decay),
     )
     with pytest.raises(InputError, match="spreads no label mass over classes"):
         tiny.run(degrade_toward=str(tmp_path / "a.npy"), likelihood="tempered")

@@ -50,7 +50,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "learned.npz"
 
 
-def logit(image: int, column: int) -> float:
+def logit(image: int | np.integer, column: int) -> float:
     """From the definition, one image at a time."""
     e, own = ESTIMATOR.fold[image], ESTIMATOR.label[image]
     traits = FIT.embedding[e, own].copy()
@@ -114,7 +114,7 @@ def test_other_data_classes_operations_and_files_are_refused_in_one_line(file: P
         {"fit": FIT._replace(curve=FIT.curve[:, 1:])},
         {"fit": FIT._replace(scale=FIT.scale * 0)},
     ):
-        write_estimator(tmp_path / "bad.npz", replace(ESTIMATOR, **change))  # type: ignore[arg-type]
+        write_estimator(tmp_path / "bad.npz", replace(ESTIMATOR, **change))
         with pytest.raises(InputError, match="expected what `auglik confidence --by learned` wrote") as refusal:
             parse_estimator((tmp_path / "bad.npz").read_bytes(), "bad.npz")
         assert "\n" not in str(refusal.value)
@@ -157,7 +157,7 @@ def test_the_fit_is_stationary_by_automatic_differentiation() -> None:
     for part in (loading, embedding, weights):
         loss = loss - normal.log_prob(part).sum()
     loss = loss - torch.distributions.Normal(0.0, 0.1**-0.5).log_prob(curve).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     largest = max(
         float(part.grad.abs().max()) for part in (curve, loading, embedding, weights) if part.grad is not None
     )
