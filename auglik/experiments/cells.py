@@ -13,6 +13,7 @@ from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
 from auglik.system.paths import check_names
 from auglik.views.couplings import INDEPENDENT
+from auglik.views.proposal import NO_PROPOSAL
 
 MOST_RUNS = 10_000
 """Of one comparison: more are a mistake, such as a seed given as the number of seeds."""
@@ -141,6 +142,17 @@ def remarks(config: RunConfig) -> list[str]:
         found.append(
             f"views of an image depend on each other ({config.coupling}): corrections of a bias that take them for"
             " independent do not hold"
+        )
+    if config.adaptive.proposal != NO_PROPOSAL:
+        found.append(
+            "roles and temperatures are drawn from a proposal that follows this run's own responsibilities, with"
+            " importance weights: after the first pass over the images these are not the views of any other cell; the"
+            " same seed still gives the same batches and the same flips, crops and other augmentations"
+        )
+    if config.adaptive.mean_views is not None:
+        found.append(
+            f"an image has {config.adaptive.mean_views:g} views on average, more where its views disagreed in earlier"
+            " passes: it sees the first of the views that other cells of the seed see"
         )
     if config.degrade_toward != UNIFORM:
         name = Path(config.degrade_toward).name
