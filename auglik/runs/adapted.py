@@ -19,11 +19,11 @@ from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import Batch, Taken
 from auglik.system.devices import send
 from auglik.system.keys import host_generator
-from auglik.views.allocation import shared_out
+from auglik.views.allocation import MEMORY, shared_out, steadied
 from auglik.views.proposal import NO_PROPOSAL, Proposal
 
 KEPT = 0.5
-"""How much of what earlier passes say is kept beside each new one."""
+"""How much of what a proposal follows is kept beside each new pass."""
 
 
 @final
@@ -43,8 +43,9 @@ class Adapted:
         """The number of views of every image [N] in the pass under way; None if all have all."""
         self._mean, self._most, self._seed = config.adaptive.mean_views, config.views, config.seed
         self._sums = torch.zeros(len(Proposal.own(schedule).masses), dtype=torch.float64, device=run.device)
-        self._spread = torch.full((images,), -1.0, dtype=torch.float64, device=run.device)
-        """The relative variances of images; -1 before any of their views was seen."""
+        self._spread = torch.zeros(images, dtype=torch.float64, device=run.device)
+        """The mean relative variances of images over the passes in which they were seen, as `_passes` counts them."""
+        self._passes = torch.zeros_like(self._spread)
         self._share_out(0)
 
     @property
@@ -54,9 +55,7 @@ class Adapted:
     def _share_out(self, epoch: int) -> None:
         if self._mean is None:
             return
-        spread = self._spread.cpu().numpy()
-        seen = spread >= 0
-        spread = np.where(seen, spread, spread[seen].mean() if seen.any() else 1.0)
+        spread = steadied(self._spread.cpu().numpy(), self._passes.cpu().numpy())
         ties = host_generator(self._seed, "view counts", epoch).random(len(spread))
         self.counts = shared_out(spread, least_views(self._objective), self._most, self._mean, ties)
 
@@ -73,8 +72,9 @@ class Adapted:
                 self._sums.index_add_(0, cell.flatten(), counted.flatten())
             if self.counts is not None:
                 images = send(part.images, counted.device)
-                before, found = self._spread[images], relative_variance(counted)
-                self._spread[images] = torch.where(before < 0, found, KEPT * before + (1 - KEPT) * found)
+                before, passes = self._spread[images], (self._passes[images] + 1).clamp_max(MEMORY)
+                self._spread[images] = before + (relative_variance(counted) - before) / passes
+                self._passes[images] = passes
 
     def advance(self, epoch: int) -> None:
         """Makes proposal and numbers of views for a pass; it waits for the device. Call it once, as the pass begins."""
@@ -89,7 +89,11 @@ class Adapted:
         if self.proposal is not None:
             found |= {"masses": torch.from_numpy(self.proposal.masses), "sums": self._sums.cpu()}
         if self.counts is not None:
-            found |= {"counts": torch.from_numpy(self.counts), "spread": self._spread.cpu()}
+            found |= {
+                "counts": torch.from_numpy(self.counts),
+                "spread": self._spread.cpu(),
+                "passes": self._passes.cpu(),
+            }
         return found
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -104,3 +108,4 @@ class Adapted:
         if self.counts is not None:
             self.counts = state["counts"].numpy()
             self._spread.copy_(state["spread"])
+            self._passes.copy_(state["passes"])

@@ -6,6 +6,20 @@ from numpy.typing import NDArray
 from auglik.objectives import InputError
 from auglik.system.array_types import Float64Array
 
+MEMORY = 10
+"""Passes over which the relative variance of an image is averaged, once there are as many."""
+STEADYING = 4
+"""Passes that each image is taken to have shown the mean of all: one pass of few views says little of an image."""
+
+
+def steadied(spread: Float64Array, passes: Float64Array) -> Float64Array:
+    """Relative variances of images [N], seen in some `passes` [N] each, drawn toward their mean; 1 if none was seen.
+
+    Numbers of views that follow every accident are worse than equal ones (`auglik verify gradients`).
+    """
+    mean = np.average(spread, weights=passes) if passes.any() else 1.0
+    return (STEADYING * mean + passes * spread) / (STEADYING + passes)
+
 
 def stops(least: int, most: int) -> list[int]:
     """The numbers of views that an image may have: `least` times powers of two. Raises InputError if none is `most`."""

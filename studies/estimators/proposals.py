@@ -1,9 +1,9 @@
 """Temperatures from a proposal that follows the responsibilities, against independent views at the same cost.
 
-Sixteen images of ten classes whose logit of the label falls with the decay of a view, under `smoothed`; the first is hard,
-the last easy. The proposal follows responsibilities of views of earlier passes, as in training, by the code that
+Sixteen images of ten classes whose logit of the label falls with the decay of a view, under `smoothed`; the first is
+hard, the last easy. The proposal follows responsibilities of views of earlier passes, as in training, by the code that
 training has; a pass has 4 views of an image. What is exact comes from Gauss-Legendre rules in every bin of quantiles,
-and from the Laplace integrals of common.exact over them: no weight and no draw of the proposal is used there.
+and from the Laplace integrals of common.exact over them: no draw from the proposal is used there.
 """
 
 from typing import NamedTuple
@@ -95,7 +95,7 @@ def followed(seed: int, views: int = 4, rounds: int = 60) -> Proposal:
 
 
 def relative_variance(proposal: Proposal, law: Atoms) -> np.ndarray:
-    """Var(w p) / I^2 of every image [B] by quadrature: the mean over the own distribution of w p^2, over I^2, less 1."""
+    """Var(w p) / I^2 of every image [B] by quadrature: the own distribution's mean of w p^2, over I^2, less 1."""
     p = np.exp(law.log_p)
     own = Proposal.own(SCHEDULE).masses
     ratio = (own / np.where(own > 0, proposal.masses, 1))[law.cell]
@@ -113,14 +113,14 @@ def exact_biases(proposal: Proposal, law: Atoms) -> dict[str, np.ndarray]:
 
 def proposals(context: Context) -> tuple[list[Claim], xarray.Dataset, str]:
     """Claims, the table by distribution, aggregator and K, and a remark."""
-    law, rounds = atoms(), 1000 if context.quick else 60_000
+    law, rounds = atoms(), 1000 if context.quick else 10_000
     integral = np.exp(law.log_p) @ law.weights
     kinds = {OWN: Proposal.own(SCHEDULE), FOLLOWING: followed(context.seed)}
     claims, columns = [], {key: np.zeros((2, len(NAMES), len(VIEWS))) for key in ("bias", "exact", "deviation", "rmse")}
     effective, spreads = np.zeros((2, len(VIEWS))), {}
     for row, (kind, proposal) in enumerate(kinds.items()):
         found, decay = drawn(proposal, context.seed, "scored", VIEWS[-1], rounds)
-        logits, of_views, labels, importance = arguments(found, decay, rounds)
+        logits, of_views, _, importance = arguments(found, decay, rounds)
         table = objective("log-mean").likelihood.table(logits, of_views)[..., :1]
         ratio = (table[..., 0] + importance).exp().numpy().reshape(VIEWS[-1], rounds, IMAGES) / integral
         off = (ratio - 1).mean((0, 2))  # views of a round are independent, and rounds
@@ -181,4 +181,4 @@ def remark(data: xarray.Dataset) -> str:
         share = ", ".join(f"{float(row.effective_share.sel(views=K)):.2f} at {K}" for K in VIEWS)
         variance = float(row.relative_variance)
         parts.append(f"{kind} (variance of w p / I {variance:.3f}; ESS/K {share}): {', '.join(cells)}")
-    return f"Roles and temperatures, exact bias and standard deviation in nats by aggregator and views: {'; '.join(parts)}."
+    return f"Roles and temperatures, exact bias and standard deviation in nats: {'; '.join(parts)}."

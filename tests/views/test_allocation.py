@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auglik.objectives import InputError
-from auglik.views.allocation import shared_out, stops
+from auglik.views.allocation import shared_out, steadied, stops
 
 
 @pytest.mark.parametrize("mean", [2, 3.3, 5, 9.5])
@@ -37,6 +37,12 @@ def test_equal_images_differ_by_one_doubling_in_an_order_that_is_drawn(rng: np.r
         assert (first == 8).sum() == 100
         assert (first[:200] == 8).sum() > 20
         assert (first != second).any()
+
+
+def test_relative_variances_are_drawn_toward_their_mean() -> None:
+    np.testing.assert_allclose(steadied(np.array([4.0, 0.0, 9.0]), np.array([1.0, 1.0, 0.0])), [2.4, 1.6, 2.0])
+    np.testing.assert_allclose(steadied(np.array([3.0, 1.0]), np.array([4.0, 4.0])), [2.5, 1.5])
+    np.testing.assert_allclose(steadied(np.zeros(3), np.zeros(3)), 1.0)
 
 
 def test_a_largest_number_that_is_not_reached_is_refused() -> None:
