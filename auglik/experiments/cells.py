@@ -67,7 +67,7 @@ def plan(
     """
     factors = dict(factors)
     if cells is not None:
-        _check_apart(common, cells)
+        _check_apart(common, {key: values[0] for key, values in factors.items()}, cells)
     elif "likelihood" in factors or "aggregator" in factors:
         likelihoods = factors.pop("likelihood", [common.likelihood])
         aggregators = factors.pop("aggregator", [common.aggregator])
@@ -91,11 +91,11 @@ def plan(
     return list(planned.values())
 
 
-def _check_apart(common: RunConfig, cells: Sequence[Cell]) -> None:
-    """Raises InputError for two cells with equal settings, one of which would vanish."""
+def _check_apart(common: RunConfig, shared: Mapping[str, object], cells: Sequence[Cell]) -> None:
+    """Raises InputError for two cells whose settings beside the `shared` ones are equal: one of them would vanish."""
     names: dict[RunConfig, str] = {}
     for cell in cells:
-        config = change(common, cell.changes)
+        config = change(common, {**shared, **cell.changes})
         if config in names:
             raise InputError(
                 f"cells {names[config]!r} and {cell.name!r} have equal settings: remove one, or give it the setting"

@@ -52,6 +52,11 @@ class Mollification:
         """An index into ROLES, from numbers uniform on [0,1)."""
         return np.searchsorted(np.cumsum(self.schedule.shares())[:-1], uniforms, side="right").astype(np.uint8)
 
+    def draw(self, generator: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Role (an index into ROLES) and temperature of one view of each of `count` images."""
+        uniforms, temperature = self.numbers(generator, count)
+        return self.role(uniforms), temperature.astype(np.float32)
+
     def place(self, uniforms: Float64Array) -> tuple[NDArray[np.uint8], Float64Array]:
         """Role and temperature from two numbers of each view, uniform on (0,1): [...,2]."""
         return self.role(uniforms[..., 0]), betaincinv(self.schedule.alpha, self.schedule.beta, uniforms[..., 1])

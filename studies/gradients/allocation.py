@@ -24,11 +24,8 @@ EQUAL, EARLIER, ONE, KNOWN = "equal", "by ten earlier passes", "by one earlier p
 def counts_of(spread: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Of every image in every draw, from relative variances [B,R]: [B,R]."""
     ties = generator.random(spread.shape)
-    found = [
-        shared_out(*one, least=LEAST, most=MOST, mean=MEAN, ties=tie)
-        for *one, tie in zip(spread.T, ties.T, strict=True)
-    ]
-    return np.stack(found, 1)
+    pairs = zip(spread.T, ties.T, strict=True)
+    return np.stack([shared_out(one, LEAST, MOST, MEAN, tie) for one, tie in pairs], 1)
 
 
 def seen(orbit: Orbit, generator: np.random.Generator, draws: int) -> np.ndarray:
@@ -45,11 +42,12 @@ def allocated(orbit: Orbit, context: Context, draws: int) -> xarray.Dataset:
     picks, p = generator.integers(0, m, (MOST, B, draws)), np.exp(orbit.log_p)
     ten = np.mean([seen(orbit, generator, draws) for _ in range(MEMORY)], 0)
     steady = np.stack([steadied(one, np.full(B, float(MEMORY))) for one in ten.T], 1)
+    true = p.var(1) / p.mean(1) ** 2
     rules = {
         EQUAL: np.full((B, draws), MEAN),
         EARLIER: counts_of(steady, generator),
         ONE: counts_of(seen(orbit, generator, draws), generator),
-        KNOWN: counts_of((p.var(1) / p.mean(1) ** 2)[:, None].repeat(draws, 1), generator),
+        KNOWN: counts_of(true[:, None].repeat(draws, 1), generator),
     }
     target = orbit.combined(orbit.responsibilities)
     steps = stops(LEAST, MOST)
@@ -77,7 +75,11 @@ def allocated(orbit: Orbit, context: Context, draws: int) -> xarray.Dataset:
     return xarray.Dataset(
         {key: (("rule", "aggregator"), value) for key, value in columns.items()},
         {"rule": list(rules), "aggregator": list(NAMES)},
-        {"meaning": "relative_bias: |E g - g*| / |g*|, exact for the numbers that were drawn; variance: tr Cov"},
+        {
+            "meaning": "relative_bias: |E g - g*| / |g*|, exact for the numbers that were drawn; variance: tr Cov",
+            "least_relative_variance": true.min(),
+            "largest_relative_variance": true.max(),
+        },
     )
 
 
@@ -109,5 +111,6 @@ def allocated_remark(data: xarray.Dataset) -> str:
         parts.append(f"{rule} ({views:.2f} views): {', '.join(cells)}")
     return (
         "Views shared out among images at the same cost, signal-to-noise ratio of the batch's gradient and its relative"
-        f" bias: {'; '.join(parts)}."
+        f" bias: {'; '.join(parts)}. The relative variance of p is {data.attrs['least_relative_variance']:.2f} to"
+        f" {data.attrs['largest_relative_variance']:.2f} by image: below a factor of 4 equal numbers are best."
     )

@@ -84,7 +84,8 @@ def test_every_view_has_the_density_of_the_proposal(coupling: str | None) -> Non
 def test_the_own_distribution_as_a_proposal_gives_the_views_that_there_are_without_one(coupling: str | None) -> None:
     plain, weighted = drawn(None, coupling=coupling), drawn(Proposal.own(SCHEDULE), coupling=coupling)
     assert plain.view_digests() == weighted.view_digests()
-    assert plain.cell is plain.log_importance is None
+    assert plain.cell is None
+    assert plain.log_importance is None
     assert weighted.log_importance is not None
     assert not weighted.log_importance.any()
     assert weighted.cell is not None
