@@ -67,7 +67,7 @@ def plan(
     """
     factors = dict(factors)
     if cells is not None:
-        _check_apart(common, {key: values[0] for key, values in factors.items()}, cells)
+        _check_apart(common, {key: values[0] for key, values in factors.items() if len(values) == 1}, cells)
     elif "likelihood" in factors or "aggregator" in factors:
         likelihoods = factors.pop("likelihood", [common.likelihood])
         aggregators = factors.pop("aggregator", [common.aggregator])
@@ -152,7 +152,7 @@ def remarks(config: RunConfig) -> list[str]:
     if config.adaptive.mean_views is not None:
         found.append(
             f"an image has {config.adaptive.mean_views:g} views on average, more where its views disagreed in earlier"
-            " passes: it sees the first of the views that other cells of the seed see"
+            " passes (all alike where images differ too little): it sees the first of the views that other cells of the seed see"
         )
     if config.degrade_toward != UNIFORM:
         name = Path(config.degrade_toward).name

@@ -39,6 +39,15 @@ class AdaptiveConfig:
     def active(self) -> bool:
         return self.proposal != NO_PROPOSAL or self.mean_views is not None
 
+    def describe(self, views: int) -> tuple[str, ...]:
+        """What follows earlier views, in words, in a run of K = `views`."""
+        found = []
+        if self.proposal != NO_PROPOSAL:
+            found.append("after the first pass roles and t from a proposal, with importance weights")
+        if self.mean_views is not None:
+            found.append(f"the first {LEAST} to {views} of these by image, {self.mean_views:g} on average")
+        return tuple(found)
+
     def check_beside(
         self,
         objective: Objective,

@@ -87,6 +87,8 @@ class Pipeline:
     softening: Softening | None = None
     coupling: Coupling | None = None
     """How the views of an image depend on each other; None: they do not."""
+    following: tuple[str, ...] = ()
+    """What a run makes follow its earlier views, in words."""
     fetch: Gather = fetch
     levels: Gather = levels
     spread: Callable[[Tensor, Tensor, Tensor], Tensor] = spread
@@ -114,7 +116,7 @@ class Pipeline:
             roles += f" blur {schedule.k_blur:g}"
         softening = [] if self.softening is None else [self.softening.text]
         coupled = [] if self.coupling is None else [f"views coupled by {self.coupling!r}"]
-        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening, *coupled])
+        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening, *coupled, *self.following])
 
     def operations(self) -> set[str]:
         """The operations that can happen to a view, from a few thousand draws."""

@@ -155,6 +155,12 @@ def test_a_reader_is_told() -> None:
     said = " ".join(remarks(tiny.config(**BOTH)))
     assert "these are not the views of any other cell" in said
     assert "an image has 4 views on average" in said
+    run = tiny.run(**BOTH)
+    assert run.mean_views() == 4
+    assert "the first 2 to 8 of these by image, 4 on average" in run.training_views.pipeline(Shape(1, 8, 8)).describe()
+    assert "roles and t from a proposal" in run.training_views.pipeline(Shape(1, 8, 8)).describe()
+    assert tiny.run(aggregator="sumo", views=4).mean_views() == pytest.approx(1 + 1 / 2 + 1 / 3 + 1 / 4)
+    assert tiny.run().mean_views() == 2
     assert not remarks(tiny.config())
 
 
