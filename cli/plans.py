@@ -169,7 +169,8 @@ def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
     click.echo(f"{dataset}, {network}, {epochs} epochs on {device} in {precision}")
     for cell, run in by_cell.items():
         marks, config = " (reference)" if cell in references.values() else "", run.config
-        click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, K={config.views}{marks}")
+        views = f"K={config.views}" if run.mean_views() == config.views else f"K={run.mean_views():.3g} on average"
+        click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, {views}{marks}")
     for text in by_text(by_cell, lambda run: views_of(run, plan.facts[run.config.dataset])):
         click.echo(f"views of {text}")
     for text in by_text(by_cell, left_out):

@@ -7,6 +7,7 @@ that of what it estimates from `most` views: the log-mean, whose bias is of orde
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from auglik.objectives.contracts import Aggregator
@@ -66,3 +67,13 @@ def check_drawn_views(aggregator: Aggregator, most: int, *, weighted: bool, comp
         raise InputError(f"soften_into: {name} needs views of equal weight; expected target")
     if compiled:
         raise InputError(f"compile: {name} draws the number of views of each image, and compiled code is for one shape")
+
+
+def relative_variance(shares: Tensor) -> Tensor:
+    """Var p / I^2 of views of likelihood p, estimated from what K of each image count for, [K,B] -> [B]; K >= 2.
+
+    With shares p_k / sum p, this is the sample variance of p over the square of its mean; it is at most K.
+    """
+    K = len(shares)
+    r = shares / shares.sum(0).clamp_min(torch.finfo(shares.dtype).tiny)
+    return (K * (r**2).sum(0) - 1).clamp_min(0.0) * (K / (K - 1))

@@ -13,6 +13,7 @@ from auglik.runs.settings import RunConfig, change
 from auglik.settings.names import nearest
 from auglik.system.paths import check_names
 from auglik.views.couplings import INDEPENDENT
+from auglik.views.proposal import NO_PROPOSAL
 
 MOST_RUNS = 10_000
 """Of one comparison: more are a mistake, such as a seed given as the number of seeds."""
@@ -66,7 +67,7 @@ def plan(
     """
     factors = dict(factors)
     if cells is not None:
-        _check_apart(common, cells)
+        _check_apart(common, {key: values[0] for key, values in factors.items() if len(values) == 1}, cells)
     elif "likelihood" in factors or "aggregator" in factors:
         likelihoods = factors.pop("likelihood", [common.likelihood])
         aggregators = factors.pop("aggregator", [common.aggregator])
@@ -90,11 +91,11 @@ def plan(
     return list(planned.values())
 
 
-def _check_apart(common: RunConfig, cells: Sequence[Cell]) -> None:
-    """Raises InputError for two cells with equal settings, one of which would vanish."""
+def _check_apart(common: RunConfig, shared: Mapping[str, object], cells: Sequence[Cell]) -> None:
+    """Raises InputError for two cells whose settings beside the `shared` ones are equal: one of them would vanish."""
     names: dict[RunConfig, str] = {}
     for cell in cells:
-        config = change(common, cell.changes)
+        config = change(common, {**shared, **cell.changes})
         if config in names:
             raise InputError(
                 f"cells {names[config]!r} and {cell.name!r} have equal settings: remove one, or give it the setting"
@@ -141,6 +142,18 @@ def remarks(config: RunConfig) -> list[str]:
         found.append(
             f"views of an image depend on each other ({config.coupling}): corrections of a bias that take them for"
             " independent do not hold"
+        )
+    if config.adaptive.proposal != NO_PROPOSAL:
+        found.append(
+            "roles and temperatures are drawn from a proposal that follows this run's own responsibilities, with"
+            " importance weights: after the first pass over the images these are not the views of any other cell; the"
+            " same seed still gives the same batches and the same flips, crops and other augmentations"
+        )
+    if config.adaptive.mean_views is not None:
+        found.append(
+            f"an image has {config.adaptive.mean_views:g} views on average, more where its views disagreed in earlier"
+            " passes (all alike where images differ too little): it sees the first of the views that other cells of the"
+            " seed see"
         )
     if config.degrade_toward == ONLINE:
         found.append(

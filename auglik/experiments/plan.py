@@ -124,7 +124,7 @@ def cost(jobs: Sequence[Job]) -> Cost:
     total = Cost(0, 0, 0)
     for job in jobs:
         count = lengths(job.run, job.run.trained_on())
-        parts = (1, count.steps, count.steps * count.images * job.config.views)
+        parts = (1, count.steps, round(count.steps * count.images * job.run.mean_views()))
         total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
     return total
 

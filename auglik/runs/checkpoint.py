@@ -45,6 +45,8 @@ class Checkpoint(NamedTuple):
     """The network at the average of its weights, if requested."""
     temperatures: Tensor | None = None
     """Of a chain: kinetic and configurational, at every step [steps,2]."""
+    adapted: dict[str, Tensor] | None = None
+    """What views follow, where they follow earlier ones."""
     draws: dict[str, Tensor] | None = None
     """Of a chain: its draws so far, state dicts stacked [S,...]."""
 

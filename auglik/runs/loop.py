@@ -141,7 +141,7 @@ class Loop:
         self._stopping = bool(asked) and done < self.lengths.steps
         return done == self.lengths.steps or self._stopping or bool(due)
 
-    def save(self, done: int, online_labels: dict[str, Tensor]) -> None:
+    def save(self, done: int, online_labels: dict[str, Tensor], adapted: dict[str, Tensor] | None = None) -> None:
         """Writes the checkpoint; call it once every loss is known to be finite."""
         if not self._processes.first:
             return
@@ -162,6 +162,7 @@ class Loop:
             average=self._average.network.state_dict() if self._average is not None else None,
             temperatures=self._chain.temperatures.cpu() if self._chain is not None else None,
             draws=self._chain.draws if self._chain is not None else None,
+            adapted=adapted or None,
         )
         self._keeper.save(state)
 

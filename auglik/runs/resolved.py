@@ -12,6 +12,7 @@ from auglik.confidence import Rules, parse_rules, rules_identity
 from auglik.confidence.distributions import ONLINE, UNIFORM, digest_of
 from auglik.networks import Network, find_network
 from auglik.objectives import InputError, Objective
+from auglik.objectives.view_counts import mean_views
 from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.registry import find_optimizer, find_schedule
 from auglik.runs.own_code import SOURCES, identified, own_code
@@ -33,14 +34,19 @@ class ViewDistribution(NamedTuple):
     steps: tuple[Step, ...]
     mollification: Mollification
     coupling: Coupling | None = None
+    following: tuple[str, ...] = ()
+    """What of it follows earlier views, in words."""
 
     @classmethod
-    def of(cls, view: ViewConfig, coupling: str = INDEPENDENT) -> "ViewDistribution":
-        return cls(*view.augmentations(), Mollification(view.schedule()), COUPLINGS.get(coupling))
+    def of(cls, view: ViewConfig, coupling: str = INDEPENDENT, following: tuple[str, ...] = ()) -> "ViewDistribution":
+        return cls(*view.augmentations(), Mollification(view.schedule()), COUPLINGS.get(coupling), following)
 
     def pipeline(self, shape: Shape, softening: Softening | None = None) -> Pipeline:
         """The views of images of that shape."""
-        return Pipeline(shape, self.steps, self.mollification, self.mixing, softening=softening, coupling=self.coupling)
+        return Pipeline(
+            shape, self.steps, self.mollification, self.mixing,
+            softening=softening, coupling=self.coupling, following=self.following,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,10 @@ class ResolvedRun:
         """The training images, not counting those held out for validation."""
         share = self.config.validation_fraction
         return max(1, self.train_images - (max(1, round(self.train_images * share)) if share else 0))
+
+    def mean_views(self) -> float:
+        """Views of an image in a step, on average."""
+        return self.config.adaptive.mean_views or mean_views(self.objective.aggregator, self.config.views)
 
     def is_small(self) -> bool:
         """Whether several runs at a time, of one thread each, are faster than one run with all threads."""
@@ -133,7 +143,7 @@ def resolved(config: RunConfig) -> ResolvedRun:
         device=torch.device(given("device", config.device)),
         precision=given("precision", config.precision),
         objective=config.objective(),
-        training_views=ViewDistribution.of(config.view, config.coupling),
+        training_views=ViewDistribution.of(config.view, config.coupling, config.adaptive.describe(config.views)),
         evaluation_views=ViewDistribution.of(config.evaluation.view),
         rules=tuple(parse_rules(config.soften)),
     )

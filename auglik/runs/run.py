@@ -97,7 +97,7 @@ class Job:
     def size(self) -> float:
         """The views that it trains on: its time is about proportional to them."""
         count = lengths(self.run, self.run.train_images)
-        return float(count.steps * count.images * self.config.views)
+        return count.steps * count.images * self.run.mean_views()
 
     @property
     def device(self) -> torch.device:
@@ -226,7 +226,7 @@ def training_share(run: ResolvedRun, images: int) -> float:
     """About the share of a run's time that training takes: a view costs two more passes there than in scoring."""
     count, config = lengths(run, images), run.config
     scored = config.evaluation.images or images // 5
-    training = 3 * count.steps * count.images * config.views
+    training = 3 * count.steps * count.images * run.mean_views()
     return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
 
 

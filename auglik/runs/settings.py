@@ -21,6 +21,7 @@ from auglik.objectives.toward import degrades
 from auglik.objectives.view_counts import DrawsViews, check_drawn_views
 from auglik.optimization.registry import canonical_optimizer, canonical_schedule
 from auglik.optimization.settings import OptimizationConfig
+from auglik.runs.adaptive_settings import AdaptiveConfig
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.registry import OF_SAMPLING
 from auglik.sampling.settings import SamplingConfig
@@ -38,7 +39,8 @@ RESULT_FORMAT = 3
 
 ADDED = (
     "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
-    "batch_norm", "degrade_toward", "coupling", *(item.name for item in fields(SamplingConfig)),
+    "batch_norm", "degrade_toward", "coupling",
+    *(item.name for config in (SamplingConfig, AdaptiveConfig) for item in fields(config)),
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
 
@@ -97,6 +99,7 @@ class RunConfig:
         INDEPENDENT,
         *COUPLINGS,
     )
+    adaptive: AdaptiveConfig = field(default_factory=AdaptiveConfig)
     epochs: int | None = option(None, "Epochs [the data set's].", group=Group.OPTIMIZATION)
     batch_size: int = option(128, "Images per step; under --budget views, views per step.")
     budget: str = option(
@@ -172,6 +175,14 @@ class RunConfig:
         check_drawn_views(objective.aggregator, self.views, weighted=weighted, compiled=self.compile)
         self._check_orbit(objective)
         self._check_labels(objective)
+        several = self.adaptive.mean_views is not None
+        self.adaptive.check_beside(
+            objective, self.views,
+            aggregator=self.aggregator, mollified=self.view.schedule().clean < 1,
+            chain=self.sampling.sampler() is not None,
+            others={"an orbit": self.view.orbit() is not None, "online_labels": self.online_labels < 1,
+                    "compile": several and self.compile, "budget views": several and self.budget == "views"},
+        )  # fmt: skip
 
     def _check_orbit(self, objective: Objective) -> None:
         """Checks that all views of an orbit are seen, each once."""

@@ -22,8 +22,8 @@ from auglik.system.keys import stream_key
 from auglik.system.processes import ONE, Part, Processes
 from auglik.views import Draws, Pipeline, Shape
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""Logits [K,B,C], decay [K,B], labels [B] or [B,C] and weight [K,B] -> the mean loss, 0-d."""
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
+"""Logits [K,B,C], decay [K,B], labels [B] or [B,C], weight and log_importance [K,B] -> the mean loss, 0-d."""
 
 
 class Learner(NamedTuple):
@@ -55,12 +55,13 @@ def parts_of(draws: Draws, batch: NDArray[np.int64], counts: NDArray[np.int64] |
 
 
 class Arguments(NamedTuple):
-    """What an objective is given: logits [K,B,C], decay [K,B], labels [B] or [B,C], and weight [K,B]."""
+    """What an objective is given: logits [K,B,C], decay [K,B], labels [B] or [B,C], weight and log_importance [K,B]."""
 
     logits: Tensor
     decay: Tensor
     labels: Tensor
     weight: Tensor | None
+    log_importance: Tensor | None
 
 
 class Taken(NamedTuple):
@@ -134,6 +135,8 @@ def share_steps(network: nn.Module, run: ResolvedRun, images: int, processes: Pr
         raise InputError("expected one process for a run that samples a chain, got several: start it alone")
     if isinstance(run.objective.aggregator, DrawsViews):
         raise InputError("expected one process where numbers of views are drawn, got several: start it alone")
+    if run.config.adaptive.active:
+        raise InputError("expected one process where views follow earlier ones, got several: start it alone")
     own = processes.part(images)
     draw_part(network, Part(own.start, own.stop, images))
     if run.config.batch_norm == "global":
@@ -144,9 +147,11 @@ def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
     """The loss, less what the predictions add to the prior, at the power at which `Langevin` takes its gradient."""
     power = run.config.sampling.likelihood_temperature
 
-    def loss(logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+    def loss(
+        logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None
+    ) -> Tensor:
         term = run.prior.of_predictions(objective.likelihood.log_probabilities(logits))
-        value = objective.loss(logits, decay, labels, weight)
+        value = objective.loss(logits, decay, labels, weight, log_importance)
         return value if term is None else value - power * term.mean()
 
     return loss
@@ -176,7 +181,12 @@ def take_step(
         if weight is not None and run.config.broadcast_weights:
             weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
         labels = hard if targets is None else targets[hard]
-        arguments.append(Arguments(logits.unflatten(0, views.decay.shape), views.decay, labels, weight))
+        of_views = logits.unflatten(0, views.decay.shape)
+        arguments.append(
+            Arguments(
+                logits=of_views, decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance
+            )
+        )
     losses = [learner.loss_of(*one) for one in arguments]
     loss = losses[0]
     if len(parts) > 1:

@@ -17,6 +17,7 @@ from auglik.confidence.distributions import ONLINE
 from auglik.objectives import ROLES, Likelihood, negative_share, view_gradients
 from auglik.objectives.view_counts import DrawsViews, drawn_views
 from auglik.optimization.average import Average
+from auglik.runs.adapted import Adapted
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import Predict, clean_log_probabilities, predictor
 from auglik.runs.log import Log
@@ -102,19 +103,26 @@ def train(
     if confusions is not None and resume is not None:
         confusions.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
+    adapted = Adapted(run, N)
+    if resume is not None:
+        adapted.restore(resume.adapted or {})
     drawn_epoch, draws, counts, own = -1, None, None, np.empty((0, B), np.int64)
 
     with Log(folder, loop.first_step // steps_per_epoch, tensorboard, processes.first) as log:
         for step in range(loop.first_step, steps):
             epoch, position = divmod(step, steps_per_pass)
             if draws is None or epoch != drawn_epoch:
+                if adapted.active and position == 0 and epoch > 0:
+                    look(loop, run, pipeline, N, adapted)
+                    adapted.advance(epoch)
                 order = host_generator(config.seed, "batches", epoch).permutation(N)
-                draws, drawn_epoch = pipeline.draw(config.seed, epoch, K, N, device), epoch
+                draws = pipeline.draw(config.seed, epoch, K, N, device, proposal=adapted.proposal)
+                drawn_epoch = epoch
                 batches = order[: steps_per_pass * B].reshape(steps_per_pass, B)
                 own = batches[:, processes.part(B)]
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
-                counts = view_counts(run, epoch, N)
+                counts = adapted.counts if adapted.counts is not None else view_counts(run, epoch, N)
                 announce(pipeline, gallery, draws, own[position:], counts)
             if chain is not None:
                 chain.before(step)
@@ -128,6 +136,7 @@ def train(
                 for part, classes in zip(taken.arguments, taken.hard_labels, strict=True):
                     online.update(objective.likelihood.log_probabilities(part.logits.detach()), classes)
 
+            adapted.update(objective, taken, parts)
             done = step + 1
             loop.add_loss(step, taken.loss)
             if taken.clipped is not None:
@@ -136,7 +145,7 @@ def train(
                 lowest = [view_gradients(objective, *part).amin(0, keepdim=True) for part in taken.arguments]
                 negative = negative_share(torch.cat(lowest, 1))
                 loop.sums["negative_share"].add_(processes.mean(processes.weighted(negative, own.shape[1], B)))
-                look(loop, run, pipeline, N)
+                look(loop, run, pipeline, N, adapted)
                 progress(done / steps)
             if done % steps_per_epoch == 0:
                 if online is not None:
@@ -163,12 +172,13 @@ def train(
                 log.write(line)
                 loop.end_epoch(line)
             if loop.save_due(done):
-                look(loop, run, pipeline, N)
+                look(loop, run, pipeline, N, adapted)
                 if online is not None:
                     processes.add(online.sums, online.counts)
                     processes.keep_in_first(online.sums, online.counts)
                 learned = [of.state() for of in (online, confusions) if of is not None]
-                loop.save(done, {name: values for state in learned for name, values in state.items()})
+                labels = {name: values for state in learned for name, values in state.items()}
+                loop.save(done, labels, adapted.state())
             loop.check_stop(done)
     if chain is not None:
         scored = Drawn(network, chain.draws)
@@ -216,18 +226,19 @@ def measure(
 def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:
     """Mean entropy in nats of the labels that an epoch's views were trained with, and their mean weight.
 
-    What online labels learn does not count.
+    Views from a proposal count with their importance. What online labels learn does not count.
     """
     decay, toward = likelihood.label_decay(torch.from_numpy(draws.decay)).numpy(), getattr(likelihood, "toward", None)
+    importance = None if draws.log_importance is None else np.exp(draws.log_importance)
     if toward is None:
-        found = {"label_entropy": mean_label_entropy(decay, classes, draws.own_share(labels))}
+        entropy = mean_label_entropy(decay, classes, draws.own_share(labels), importance)
     else:
-        whole = draws.whole_labels(labels, classes)
-        found = {"label_entropy": mean_degraded_entropy(decay, whole, toward.cpu().numpy())}
+        entropy = mean_degraded_entropy(decay, draws.whole_labels(labels, classes), toward.cpu().numpy(), importance)
+    found = {"label_entropy": entropy}
     return found if draws.weight is None else {**found, "weight": float(draws.weight.mean())}
 
 
-def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
+def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int, adapted: Adapted) -> None:
     """Waits for the device. Raises NonFiniteLossError if any loss so far was not finite."""
     step = loop.bad_step()
     if step is None:
@@ -235,7 +246,7 @@ def look(loop: Loop, run: ResolvedRun, pipeline: Pipeline, images: int) -> None:
     config, (B, steps_per_pass, _, steps) = run.config, loop.lengths
     epoch, position = divmod(step, steps_per_pass)
     batch = host_generator(config.seed, "batches", epoch).permutation(images)[position * B : (position + 1) * B]
-    draws = pipeline.draw(config.seed, epoch, config.views, images, torch.device("cpu"))
+    draws = pipeline.draw(config.seed, epoch, config.views, images, torch.device("cpu"), proposal=adapted.proposal)
     role, temperature, decay = (values[:, batch] for values in (draws.role, draws.temperature, draws.decay))
     shares = ", ".join(f"{name} {np.mean(role == i):.2f}" for i, name in enumerate(ROLES) if np.any(role == i))
     raise NonFiniteLossError(

@@ -1,5 +1,6 @@
 """The entropy of the labels that training sees, in nats."""
 
+import numpy as np
 import numpy.typing as npt
 from scipy import special
 
@@ -7,9 +8,15 @@ from auglik.objectives.errors import InputError
 from auglik.scoring.metrics import array_of
 
 
-def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayLike | None = None) -> float:
+def mean_label_entropy(
+    decay: npt.ArrayLike,
+    classes: int,
+    own_share: npt.ArrayLike | None = None,
+    importance: npt.ArrayLike | None = None,
+) -> float:
     """Mean over `decay` gamma, of any shape, of the entropy in nats of the label (1-gamma) e + gamma/C.
 
+    The mean is weighted by `importance`, of the same shape, if given.
     e is one-hot, or the mixture of two classes of shares s and 1-s, s = `own_share` (broadcast against gamma).
     Raises InputError for decays and shares outside [0, 1], an empty array and fewer than two classes.
     """
@@ -23,15 +30,24 @@ def mean_label_entropy(decay: npt.ArrayLike, classes: int, own_share: npt.ArrayL
         raise InputError(f"expected at least 2 classes, got {classes}")
     floor = gamma / classes
     own, other = (special.entr((1 - gamma) * part + floor) for part in (share, 1 - share))
-    return float((own + other + (classes - 2) * special.entr(floor)).mean())
+    return float(np.average(own + other + (classes - 2) * special.entr(floor), weights=_weights(importance)))
 
 
-def mean_degraded_entropy(decay: npt.ArrayLike, labels: npt.ArrayLike, toward: npt.ArrayLike) -> float:
+def mean_degraded_entropy(
+    decay: npt.ArrayLike, labels: npt.ArrayLike, toward: npt.ArrayLike, importance: npt.ArrayLike | None = None
+) -> float:
     """Mean over views and images, gamma [K,N], of the entropy in nats of (1-gamma) y + gamma y pi.
 
+    It is weighted by `importance` [K,N], if given.
     y are labels [N,C] as distributions, pi the distributions [C,C] that classes degrade toward.
     """
     gamma, y = array_of("decays", decay), array_of("labels", labels)
     lost = y @ array_of("distributions", toward)
-    means = [special.entr((1 - g)[:, None] * y + g[:, None] * lost).sum(1).mean() for g in gamma]
-    return float(sum(means) / len(means))
+    entropies = [special.entr((1 - g)[:, None] * y + g[:, None] * lost).sum(1) for g in gamma]
+    if importance is not None:
+        return float(np.average(np.stack(entropies), weights=_weights(importance)))
+    return float(sum(entropy.mean() for entropy in entropies) / len(entropies))
+
+
+def _weights(importance: npt.ArrayLike | None) -> npt.NDArray[np.float64] | None:
+    return None if importance is None else np.asarray(importance, np.float64)

@@ -58,7 +58,7 @@ class Setting:
     group: Group
 
 
-PREFIXES = {"optimization": "", "sampling": "", "view": "", "evaluation": "evaluation_"}
+PREFIXES = {"optimization": "", "sampling": "", "adaptive": "", "view": "", "evaluation": "evaluation_"}
 
 
 def settings_of(

@@ -15,6 +15,9 @@ from auglik.system.devices import send
 from auglik.system.splitmix import streams
 from auglik.views.mixing.contract import soft_labels
 
+LOG_IMPORTANCE = "log importance"
+"""Its name among the parameters of a view; no augmentation has it."""
+
 
 class Sent(NamedTuple):
     """What views of N images read on the device, in two tensors: a step fetches all of it in two launches."""
@@ -75,6 +78,9 @@ class Draws:
     """Of every stage that noises pixels, the key of each view's noise [K]; an image's is its position's stream."""
     device: Sent | None = None
     """What is read there, as `on` makes it."""
+    cell: NDArray[np.uint8] | None = None
+    """[K,N], and log_importance too, of views from a proposal: what it counts by, and their log-weights."""
+    log_importance: NDArray[np.float32] | None = None
     positions: NDArray[np.int64] | None = None
     """The positions of the images [N] where they are some of more, as `of` chooses them; else 0..N-1."""
 
@@ -86,7 +92,8 @@ class Draws:
             for name, keys in self.noise.items()
         }
         numbers = [self.temperature, self.decay, *([] if self.weight is None else [self.weight])]
-        return replace(self, device=Sent.of(numbers, {**self.parameters, **starts}, self.mixing, device))
+        weights = {} if self.log_importance is None else {LOG_IMPORTANCE: self.log_importance}
+        return replace(self, device=Sent.of(numbers, {**self.parameters, **starts, **weights}, self.mixing, device))
 
     def of(self, images: NDArray[np.int64]) -> "Draws":
         """What was drawn for the images `images` [B], on the host; their partners in mixing are B..2B-1 of it."""
@@ -101,6 +108,8 @@ class Draws:
             parameters={name: values[:, images] for name, values in self.parameters.items()},
             mixing=mixing,
             noise=self.noise,
+            cell=None if self.cell is None else self.cell[:, images],
+            log_importance=None if self.log_importance is None else self.log_importance[:, images],
             positions=images,
         )
 
@@ -115,6 +124,8 @@ class Draws:
             weight=None if self.weight is None else self.weight[:views],
             parameters={name: values[:views] for name, values in self.parameters.items()},
             noise={name: keys[:views] for name, keys in self.noise.items()},
+            cell=None if self.cell is None else self.cell[:views],
+            log_importance=None if self.log_importance is None else self.log_importance[:views],
             device=None if sent is None else sent._replace(numbers=sent.numbers[:, :views], rows=sent.rows[:views]),
         )
 
@@ -165,6 +176,7 @@ class Views:
     images: Tensor
     decay: Tensor
     weight: Tensor | None
+    log_importance: Tensor | None
     positions: Tensor
     mixed: Mixed | None
 

@@ -18,11 +18,15 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from auglik.objectives import ROLES, Schedule
+from auglik.system.array_types import Float64Array
 from auglik.system.devices import constant, send
 from auglik.system.splitmix import normals
 
 Blurred = Callable[[Tensor, Tensor, Tensor], Tensor]
 Noised = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+MOLLIFICATION = "mollification"
+"""Its name among the stages of views; no augmentation has it."""
 
 SIGMA_MIN = 0.3
 """The blur's standard deviation in pixels at t = 0."""
@@ -40,17 +44,22 @@ class Mollification:
         _, noise, _, both = self.schedule.shares()
         return noise + both > 0
 
+    def numbers(self, generator: np.random.Generator, count: int) -> tuple[Float64Array, Float64Array]:
+        """What gives one view of each of `count` images: a number uniform on [0,1) for its role, its temperature."""
+        return generator.random(count), generator.beta(self.schedule.alpha, self.schedule.beta, count)
+
+    def role(self, uniforms: Float64Array) -> NDArray[np.uint8]:
+        """An index into ROLES, from numbers uniform on [0,1)."""
+        return np.searchsorted(np.cumsum(self.schedule.shares())[:-1], uniforms, side="right").astype(np.uint8)
+
     def draw(self, generator: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Role (an index into ROLES) and temperature of one view of each of `count` images."""
-        edges = np.cumsum(self.schedule.shares())[:-1]
-        role = np.searchsorted(edges, generator.random(count), side="right").astype(np.uint8)
-        return role, generator.beta(self.schedule.alpha, self.schedule.beta, count).astype(np.float32)
+        uniforms, temperature = self.numbers(generator, count)
+        return self.role(uniforms), temperature.astype(np.float32)
 
-    def place(self, uniforms: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """The same from two numbers of each view, uniform on (0,1): [...,2]."""
-        edges = np.cumsum(self.schedule.shares())[:-1]
-        role = np.searchsorted(edges, uniforms[..., 0], side="right").astype(np.uint8)
-        return role, betaincinv(self.schedule.alpha, self.schedule.beta, uniforms[..., 1]).astype(np.float32)
+    def place(self, uniforms: Float64Array) -> tuple[NDArray[np.uint8], Float64Array]:
+        """Role and temperature from two numbers of each view, uniform on (0,1): [...,2]."""
+        return self.role(uniforms[..., 0]), betaincinv(self.schedule.alpha, self.schedule.beta, uniforms[..., 1])
 
     def decay(self, role: NDArray[np.uint8], temperature: NDArray[np.float32]) -> NDArray[np.float32]:
         """gamma of every view, from roles and temperatures of any one shape."""

@@ -1,6 +1,5 @@
 """K views of every image of a batch: drawn on the host for a whole epoch, rendered on the device step by step."""
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.objectives import ROLES
+from auglik.system.array_types import Float64Array
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
 from auglik.views.augmentation import (
@@ -27,10 +27,11 @@ from auglik.views.augmentation import (
 )
 from auglik.views.augmentations.fcr import fetch, levels
 from auglik.views.couplings import Coupling
-from auglik.views.draws import Draws, Mixed, Views
+from auglik.views.draws import LOG_IMPORTANCE, Draws, Mixed, Views
 from auglik.views.mixing.contract import Mixing
-from auglik.views.mollification import Blurred, Mollification, Noised, blurred, mollify, noised
+from auglik.views.mollification import MOLLIFICATION, Blurred, Mollification, Noised, blurred, mollify, noised
 from auglik.views.operations.running import for_any_number
+from auglik.views.proposal import OF_MOLLIFICATION, Proposal, mollified
 from auglik.views.store import Gallery, spread
 
 VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
@@ -38,9 +39,6 @@ VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
 
 PROBES = 4096
 """Draws from which the operations of a pipeline are read."""
-
-MOLLIFICATION = "mollification"
-"""Its name among the stages that noise pixels; no augmentation has it."""
 
 Gather = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -78,14 +76,6 @@ class Softening:
     """A readable description."""
 
 
-class Placement(NamedTuple):
-    """Roles and temperatures of views [K,N], and the parameters of each step, view by view."""
-
-    role: NDArray[np.uint8]
-    temperature: NDArray[np.float32]
-    by_step: dict[str, list[Parameters]]
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """The distribution of a view of images of one shape: mixing, augmentations in turn, mollification."""
@@ -97,6 +87,8 @@ class Pipeline:
     softening: Softening | None = None
     coupling: Coupling | None = None
     """How the views of an image depend on each other; None: they do not."""
+    following: tuple[str, ...] = ()
+    """What a run makes follow its earlier views, in words."""
     fetch: Gather = fetch
     levels: Gather = levels
     spread: Callable[[Tensor, Tensor, Tensor], Tensor] = spread
@@ -124,7 +116,7 @@ class Pipeline:
             roles += f" blur {schedule.k_blur:g}"
         softening = [] if self.softening is None else [self.softening.text]
         coupled = [] if self.coupling is None else [f"views coupled by {self.coupling!r}"]
-        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening, *coupled])
+        return " -> ".join([*map(repr, stages), f"mollification ({roles})", *softening, *coupled, *self.following])
 
     def operations(self) -> set[str]:
         """The operations that can happen to a view, from a few thousand draws."""
@@ -137,11 +129,27 @@ class Pipeline:
         return {OPERATIONS[position] for position in found}
 
     def draw(
-        self, seed: int, epoch: int, views: int, count: int, device: torch.device, purpose: str = "training"
+        self,
+        seed: int,
+        epoch: int,
+        views: int,
+        count: int,
+        device: torch.device,
+        purpose: str = "training",
+        proposal: Proposal | None = None,
     ) -> Draws:
-        """The parameters of K views of all N = `count` images, each keyed by (seed, purpose, stage, epoch, view)."""
-        drawn = self._independent if self.coupling is None else self._coupled
-        role, temperature, by_step = drawn(seed, epoch, views, count, purpose)
+        """The parameters of K views of all N = `count` images, each keyed by (seed, purpose, stage, epoch, view).
+
+        With a `proposal` roles and temperatures are drawn from it and views have importance.
+        """
+        uniforms = None
+        if self.coupling is not None:
+            needed = OF_MOLLIFICATION + sum(self._coupled_by(step.augmentation) for step in self.steps)
+            uniforms = self.coupling.uniforms(seed, purpose, epoch, views, count, needed)
+        role, temperature, cell, log_importance = mollified(
+            self.mollification, proposal, seed, purpose, epoch, (views, count), uniforms
+        )
+        by_step = self._parameters(seed, epoch, views, count, purpose, uniforms)
         decay = self.mollification.decay(role, temperature)
         decay, weight = self._softened(decay, by_step)
         parameters = {f"{name}.{key}": values for name, of in by_step.items() for key, values in stacked(of)}
@@ -158,39 +166,27 @@ class Pipeline:
         }
         return Draws(
             role=role, temperature=temperature, decay=decay, weight=weight, parameters=parameters, mixing=mixing,
-            noise=noise,
+            noise=noise, cell=cell, log_importance=log_importance,
         ).on(device)  # fmt: skip
 
-    def _independent(self, seed: int, epoch: int, views: int, count: int, purpose: str) -> "Placement":
-        mollified = [
-            self.mollification.draw(host_generator(seed, purpose, MOLLIFICATION, epoch, view), count)
-            for view in range(views)
-        ]
-        role, temperature = (np.stack(values) for values in zip(*mollified, strict=True))
-        by_step = {
-            step.name: [step.draw(seed, purpose, epoch, view, count, self.shape) for view in range(views)]
-            for step in self.steps
-        }
-        return Placement(role, temperature, by_step)
-
-    def _coupled(self, seed: int, epoch: int, views: int, count: int, purpose: str) -> "Placement":
-        """Role and temperature from coupled numbers; parameters of augmentations too, where both sides say so."""
-        assert self.coupling is not None
-        placed = [step for step in self.steps if self.coupling.whole and isinstance(step.augmentation, Placed)]
-        needed = [step.augmentation.dimensions for step in placed if isinstance(step.augmentation, Placed)]
-        uniforms = self.coupling.uniforms(seed, purpose, epoch, views, count, 2 + sum(needed))
-        role, temperature = self.mollification.place(uniforms[..., :2])
-        by_step = {step.name: list[Parameters]() for step in self.steps}
-        ends = dict(zip((step.name for step in placed), itertools.accumulate(needed, initial=2), strict=False))
+    def _parameters(
+        self, seed: int, epoch: int, views: int, count: int, purpose: str, uniforms: Float64Array | None
+    ) -> dict[str, list[Parameters]]:
+        """Of each step, view by view: from coupled numbers [K,N,D] behind the first two, where both sides say so."""
+        by_step, start = dict[str, list[Parameters]](), OF_MOLLIFICATION
         for step in self.steps:
-            one = step.augmentation
-            for view in range(views):
-                if step.name in ends and isinstance(one, Placed):
-                    numbers = uniforms[view, :, ends[step.name] : ends[step.name] + one.dimensions]
-                    by_step[step.name].append(one.place(numbers, self.shape))
-                else:
-                    by_step[step.name].append(step.draw(seed, purpose, epoch, view, count, self.shape))
-        return Placement(role, temperature, by_step)
+            one, numbers = step.augmentation, self._coupled_by(step.augmentation)
+            if uniforms is not None and numbers and isinstance(one, Placed):
+                by_step[step.name] = [one.place(of[:, start : start + numbers], self.shape) for of in uniforms]
+                start += numbers
+            else:
+                by_step[step.name] = [step.draw(seed, purpose, epoch, view, count, self.shape) for view in range(views)]
+        return by_step
+
+    def _coupled_by(self, augmentation: Augmentation) -> int:
+        """How many coupled numbers its parameters take."""
+        whole = self.coupling is not None and self.coupling.whole
+        return augmentation.dimensions if whole and isinstance(augmentation, Placed) else 0
 
     def _softened(
         self, decay: NDArray[np.float32], by_step: Mapping[str, Sequence[Parameters]]
@@ -247,7 +243,7 @@ class Pipeline:
             mollify(images, role, drawn["temperature"], starts, self.blurred, self.noised)
         return Views(
             images=images.unflatten(0, (K, B)), decay=drawn["decay"], weight=drawn.get("weight"),
-            positions=positions, mixed=mixed,
+            log_importance=drawn.get(LOG_IMPORTANCE), positions=positions, mixed=mixed,
         )  # fmt: skip
 
     def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:

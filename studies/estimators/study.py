@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 
 from auglik.studies.common.laws import Law
+from auglik.studies.estimators.allocation import allocation
 from auglik.studies.estimators.budgets import budgets
 from auglik.studies.estimators.claims import (
     bias_claims,
@@ -35,6 +36,7 @@ from auglik.studies.estimators.measure import (
     views_of,
 )
 from auglik.studies.estimators.negative import negative_claims, negative_remark, negative_shares
+from auglik.studies.estimators.proposals import proposals
 from auglik.studies.study import Claim, Context, Findings
 
 
@@ -87,9 +89,10 @@ def estimators(context: Context) -> Findings:
     claims += negative_claims(shares)
     remarks.append(negative_remark(shares))
     groups["negative-share"] = shares
-    of_budgets, groups["budgets"], table = budgets(context)
-    claims += of_budgets
-    remarks.append(table)
+    for name, part in {"budgets": budgets, "proposal": proposals, "allocation": allocation}.items():
+        of_part, groups[name], table = part(context)
+        claims += of_part
+        remarks.append(table)
     context.progress(1.0)
     figures = {"estimators-bias": bias_figure(groups, list(LAWS)), "estimators-rmse": error_figure(groups, list(LAWS))}
     return Findings(claims, xarray.DataTree.from_dict(groups), figures, [*remarks, *REMARKS])

@@ -21,6 +21,7 @@ from torch import Tensor
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from auglik.studies.common import exact
 from auglik.studies.common.trained import Trained, trained
+from auglik.studies.gradients.allocation import allocated, allocated_claims, allocated_remark
 from auglik.studies.gradients.claims import (
     WHOLE_TABLE,
     jacobian_claim,
@@ -216,17 +217,22 @@ def gradients(context: Context) -> Findings:
     text = "noisy-dirichlet: decay of the views that its exact marginal attends to, against the mean of all views"
     claims.append(at_least(text, seen.sel(likelihood="noisy-dirichlet"), table.attrs["mean_decay"]))
     single = one_backward(sampled, VIEWS, context, draws)
-    claims += one_backward_claims(single, draws)
+    shared = allocated(sampled, context, draws // 2)
+    claims += one_backward_claims(single, draws) + allocated_claims(shared)
     groups = {
         "aggregators": data,
         "one-backward": single,
+        "allocation": shared,
         "geometric-normalized": normalized_geometric(orbit, context, draws // 6),
         "likelihoods": table,
     }
     context.progress(1.0)
     figures = {"gradients-aggregators": aggregator_figure(data), "gradients-likelihoods": likelihood_figure(table)}
     return Findings(
-        claims, xarray.DataTree.from_dict(groups), figures, [*remarks(data, table), one_backward_remark(single)]
+        claims,
+        xarray.DataTree.from_dict(groups),
+        figures,
+        [*remarks(data, table), one_backward_remark(single), allocated_remark(shared)],
     )
 
 

@@ -87,6 +87,13 @@ def test_unknown_settings_and_references_are_named() -> None:
         reference_of(plan(RunConfig(), {}), "log-men")
 
 
+def test_a_cell_may_need_what_all_cells_share() -> None:
+    """A proposal is refused beside jensen, the default, but not where the file gives all cells a log-mean."""
+    cells = [Cell("plain", {}), Cell("proposed", {"proposal": "responsibilities"})]
+    found = plan(RunConfig(), {"aggregator": ["log-mean"]}, cells)
+    assert [cell.config.adaptive.proposal for cell in found] == ["none", "responsibilities"]
+
+
 def test_cells_are_compared_on_their_own_data_set() -> None:
     cells = plan(RunConfig(), {"likelihood": ["smoothed", "sink"], "dataset": ["digits", "mnist"]})
     assert reference_of(cells, None) == {

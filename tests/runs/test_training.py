@@ -74,11 +74,13 @@ MANY_AUGMENTATIONS = {
     "soften": "all:smoothed",
     "soften_into": "both",
 }
+ADAPTED = {"aggregator": "durbin-koopman", "views": 4, "mean_views": 3.0, "proposal": "responsibilities"}
 
 
 @pytest.mark.parametrize(
     ("looks", "changes"),
     [
+        *((looks, ADAPTED) for looks in (4, 7)),  # between two passes, and within the second
         *((looks, {}) for looks in (0, 3, 5, 7, 10)),
         (7, {"online_labels": 0.5}),
         (7, {"degrade_toward": "online", "online_labels": 0.5}),

@@ -302,6 +302,7 @@ def test_label_entropy_is_averaged_over_views() -> None:
     assert mean_label_entropy(np.array([[0.0, 1.0], [1.0, 0.0]]), 10) == pytest.approx(math.log(10) / 2)
     assert mean_label_entropy(0.0, 10) == 0
     assert mean_label_entropy(0.0, 10, [0.0, 1.0]) == 0
+    assert mean_label_entropy([[0.0], [1.0]], 10, importance=[[3.0], [1.0]]) == pytest.approx(math.log(10) / 4)
 
 
 LOG_P, LABELS = CASES["calibrated"]

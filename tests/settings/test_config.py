@@ -26,7 +26,7 @@ OTHER: dict[str, Scalar] = {
     "coupling": "sobol",
     "gradient_clip": 1.0, "average": 0.9, "weights": "moved.pt", "weights_digest": "ab", "weights_head": "fresh",
     "inference": "sgld", "prior": "laplace", "step_sizes": "cyclical",
-    "batch_norm": "local",
+    "batch_norm": "local", "proposal": "responsibilities", "mean_views": 2.0,
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_every_setting_round_trips_through_its_flat_name(tmp_path: Path) -> None
 
 def test_a_resolved_config_leaves_nothing_open() -> None:
     still = [key for key, value in flatten(tiny.config()).items() if value is None]
-    none = ["gradient_clip", "average", "weights", "weights_digest"]
+    none = ["mean_views", "gradient_clip", "average", "weights", "weights_digest"]
     assert still == [*none, "evaluation_images"]  # all of them, which no run may count before its training has ended
 
 
@@ -55,6 +55,8 @@ def test_every_setting_is_part_of_the_hash(key: str, tmp_path: Path) -> None:
     run = tiny.run(optimizer="adamw") if key == "optimizer" else tiny.run()  # none but sgd takes its momentum
     if key.startswith("weights"):
         run = run.change(weights="a.pt", weights_digest="a")
+    if key in ("proposal", "mean_views"):
+        run = tiny.run(aggregator="log-mean")  # jensen counts all views alike
     if key == "degrade_toward":
         np.save(tmp_path / "pi.npy", np.eye(10))
     value = str(tmp_path / "pi.npy") if key == "degrade_toward" else another(key, flatten(run.config)[key])

@@ -24,7 +24,7 @@ def findings() -> Findings:
 def test_the_study_holds(findings: Findings) -> None:
     assert [claim.line() for claim in findings.claims if not claim.holds] == []
     assert set(findings.figures) == {"estimators-bias", "estimators-rmse"}
-    assert set(findings.data.children) == {*LAWS, "negative-share", "budgets"}
+    assert set(findings.data.children) == {*LAWS, "negative-share", "budgets", "proposal", "allocation"}
 
 
 def test_a_wrong_sign_in_durbin_koopman_fails_claims_that_name_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,13 @@ def small(network: Trained) -> Orbit:
 def test_the_study_holds(findings: Findings) -> None:
     assert [claim.line() for claim in findings.claims if not claim.holds] == []
     assert set(findings.figures) == {"gradients-aggregators", "gradients-likelihoods"}
-    assert set(findings.data.children) == {"aggregators", "geometric-normalized", "likelihoods", "one-backward"}
+    assert set(findings.data.children) == {
+        "aggregators",
+        "geometric-normalized",
+        "likelihoods",
+        "one-backward",
+        "allocation",
+    }
 
 
 def test_a_wrong_sign_in_an_aggregator_fails_the_claim_that_names_it(
