@@ -53,7 +53,8 @@ def of_family(name: str, rounds: int) -> None:
 
         return once
 
-    timed, rows = {}, []
+    timed: dict[str, timing.Timed] = {}
+    rows: list[timing.Row] = []
     for what, make in (("training", step), ("evaluation", evaluation)):
         torch.compiler.reset()
         began = time.perf_counter()
