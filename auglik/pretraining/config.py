@@ -9,12 +9,13 @@ from auglik.networks import NETWORKS, canonical_network
 from auglik.objectives import InputError
 from auglik.pretraining.pair_weights import PAIR_WEIGHTS, PairWeight
 from auglik.pretraining.views import PairViews
+from auglik.runs.identity import hash_of
 from auglik.runs.own_code import identified, own_code
 from auglik.runs.resolve import Facts
 from auglik.runs.resolve import resolve as resolve_run
 from auglik.runs.resolved import ResolvedRun, given
 from auglik.runs.resolved import resolved as resolved_run
-from auglik.runs.settings import EvaluationConfig, RunConfig, change, get, hash_of
+from auglik.runs.settings import EvaluationConfig, RunConfig, change, get
 from auglik.runs.view_settings import ViewConfig
 from auglik.settings.fields import Scalar, option
 from auglik.settings.groups import Group

@@ -15,8 +15,9 @@ from auglik.objectives import InputError, Objective
 from auglik.objectives.view_counts import mean_views
 from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.registry import find_optimizer, find_schedule
+from auglik.runs.identity import RESULT_FORMAT, hash_of, identity_of
 from auglik.runs.own_code import SOURCES, identified, own_code
-from auglik.runs.settings import RESULT_FORMAT, RunConfig, change, get, hash_of, identity_of
+from auglik.runs.settings import RunConfig, change, get
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.contract import Prior, Sampler
 from auglik.system.devices import available_cores

@@ -4,8 +4,6 @@ The defaults are the fields' own and are defined nowhere else. A setting that is
 until `resolve` fills it in; a run saves its resolved settings.
 """
 
-import hashlib
-import json
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -33,19 +31,6 @@ from auglik.views.couplings import COUPLINGS, INDEPENDENT
 from auglik.views.registry import canonical_augmentations
 
 C = TypeVar("C")
-
-RESULT_FORMAT = 3
-"""Increased whenever the same settings would give other numbers, so that old results are not taken for new ones."""
-
-ADDED = (
-    "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
-    "batch_norm", "degrade_toward", "coupling",
-    *(item.name for config in (SamplingConfig, AdaptiveConfig) for item in fields(config)),
-)  # fmt: skip
-"""Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""
-
-MOVABLE = ("dataset", "weights")
-"""Settings that name things which enter the hash by content, so that a file may move."""
 
 SOFTENED = ("target", "weight", "both")
 
@@ -291,15 +276,3 @@ CANONICAL: dict[str, Callable[[str], str]] = {
     "soften": lambda text: canonical_rules(text) or "none",
 }
 """The canonical form of settings that are names with parameters, so that equal settings are equal text."""
-
-
-def identity_of(config: RunConfig) -> dict[str, Scalar]:
-    """The settings that enter a run's hash as they are."""
-    flat = {key: value for key, value in flatten(config).items() if key not in MOVABLE}
-    return {key: value for key, value in flat.items() if key not in ADDED or value != SETTINGS[key].default}
-
-
-def hash_of(identity: Mapping[str, object]) -> str:
-    """SHA-256 of settings by name; of the device only the kind counts."""
-    kind = str(identity["device"]).partition(":")[0]
-    return hashlib.sha256(json.dumps({**identity, "device": kind}, sort_keys=True).encode()).hexdigest()

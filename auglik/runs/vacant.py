@@ -5,8 +5,9 @@ from pathlib import Path
 
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.identity import ADDED, MOVABLE
 from auglik.runs.results import RESULTS, finished
-from auglik.runs.settings import ADDED, MOVABLE, SETTINGS, RunConfig, flatten
+from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
 
 

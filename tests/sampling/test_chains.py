@@ -11,9 +11,10 @@ from scipy.special import logsumexp
 from auglik import InputError, RunConfig, change
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again
+from auglik.runs.identity import identity_of
 from auglik.runs.results import Results
 from auglik.runs.run import execute, load_run
-from auglik.runs.settings import flatten, identity_of
+from auglik.runs.settings import flatten
 from auglik.sampling.diagnostics import Examined, Temperature, disagreement, examine, mixing, temperature
 from auglik.sampling.files import ChainFile, load_chain
 from auglik.scoring.metrics import nll

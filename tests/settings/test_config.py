@@ -9,8 +9,9 @@ import pytest
 
 from auglik import InputError, RunConfig, change, flatten
 from auglik.objectives import LIKELIHOODS, SmoothedNormalizedSchedule
+from auglik.runs.identity import ADDED, MOVABLE, RESULT_FORMAT
 from auglik.runs.resolved import settings_hash
-from auglik.runs.settings import ADDED, MOVABLE, RESULT_FORMAT, SETTINGS, get
+from auglik.runs.settings import SETTINGS, get
 from auglik.settings.fields import Scalar, read_toml
 from auglik.system.files import write_toml
 from tests import tiny
