@@ -151,9 +151,9 @@ def remarks(config: RunConfig) -> list[str]:
         )
     if config.adaptive.mean_views is not None:
         found.append(
-            f"an image has {config.adaptive.mean_views:g} views on average, more where its views disagreed in earlier"
-            " passes (all alike where images differ too little): it sees the first of the views that other cells of the"
-            " seed see"
+            f"an image has {config.adaptive.mean_views:g} views on average, more where its views disagreed in"
+            " earlier passes (all alike where images differ too little): it sees the first of the views that other"
+            " cells of the seed see"
         )
     if config.degrade_toward == ONLINE:
         found.append(
