@@ -1,5 +1,6 @@
 """The pages of evidence say what the committed predictions do, computed here without the project's inference."""
 
+import csv
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from scipy import special
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
+ROOT = Path(__file__).parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+OUTCOMES = ("better", "worse", "equal", "undecided")
 Nll = Callable[[np.lib.npyio.NpzFile], np.ndarray]
 
 
@@ -120,6 +123,86 @@ def test_figures_are_those_of_the_predictions(page: str, row: dict[str, str]) ->
             own = kept[others[0] if column in ("of soft", "log-mean's") else reference]
             figure = np.mean([overconfidence(one) if "%" not in shown else wrong(one) for one in own])
             assert numbers(shown) == [pytest.approx(figure, abs=0.03 if "%" in shown else 1e-3)]
+
+
+TIED = 0.11
+"""Per cent: of 2,000 images, two whose likeliest classes half precision cannot tell apart."""
+
+
+def mollified_nll(kept: np.lib.npyio.NpzFile) -> np.ndarray:
+    return at_label(kept["mollified_log_probabilities"][0], kept["labels"])
+
+
+def under(folder: Path, kind: str) -> list[dict[str, str]]:
+    """The rows of robustness.csv of that kind, means left out."""
+    with (folder / "robustness.csv").open() as file:
+        return [row for row in csv.DictReader(file) if row["kind"] == kind and (row["severity"] or kind == "human")]
+
+
+def corrupted_nll(folder: Path) -> float:
+    found = [float(row["nll"]) for row in under(folder, "corruption") if row["name"] != "mean"]
+    assert len(found) == 15 * 5
+    return float(np.mean(found))
+
+
+def human_nll(folder: Path) -> float:
+    [row] = [row for row in under(folder, "human") if row["name"] == "expected"]
+    return float(row["nll"])
+
+
+OF_IMAGES = {"clean NLL": clean_nll, "after temperature scaling": scaled_nll, "mollified NLL": mollified_nll}
+OF_RUNS = {"corrupted NLL": corrupted_nll, "NLL of human labels": human_nll}
+
+
+def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
+    """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
+    recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
+    reference, *others = (cell["name"] for cell in recipe["cells"])
+    kept, planned = EVIDENCE / "appendix-c" / "kept", recipe["full"]["seeds"]
+    seeds = [seed for seed in planned if (kept / reference / f"seed-{seed}").exists()]
+    text = (EVIDENCE / "appendix-c.md").read_text()
+    if not seeds:
+        assert "No block has been run." in text
+        return
+    folders = {cell: [kept / cell / f"seed-{seed}" for seed in seeds] for cell in (reference, *others)}
+    of = {cell: [np.load(folder / "predictions.npz") for folder in found] for cell, found in folders.items()}
+    told = re.search(r"^(\d) of 5 seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
+    assert told is not None
+    assert (int(told[1]), told[2]) == (len(seeds), ", ".join(map(str, seeds)))
+    figures = [np.mean([measure(run) for run in of[reference]]) for measure in (wrong, overconfidence)]
+    figures += [np.mean([measure(run).mean() for run in of[reference]]) for measure in (clean_nll, mollified_nll)]
+    figures += [np.mean([measure(folder) for folder in folders[reference]]) for measure in OF_RUNS.values()]
+    assert numbers(told[3]) == [
+        pytest.approx(figures[0], abs=TIED),
+        *(pytest.approx(one, abs=1e-3) for one in figures[1:]),
+    ]
+    shown = [row for row in rows("appendix-c") if "clean NLL" in row]
+    assert [row["cell"].strip("`") for row in shown] == others
+    for row in shown:
+        cell = row["cell"].strip("`")
+        assert numbers(row["clean error"]) == [pytest.approx(np.mean([wrong(run) for run in of[cell]]), abs=TIED)]
+        assert numbers(row["confidence less accuracy"]) == [
+            pytest.approx(np.mean([overconfidence(run) for run in of[cell]]), abs=1e-3)
+        ]
+        for column in (*OF_IMAGES, *OF_RUNS):
+            if column in OF_IMAGES:
+                pairs = zip(of[cell], of[reference], strict=True)
+                d = [float((OF_IMAGES[column](one) - OF_IMAGES[column](other)).mean()) for one, other in pairs]
+            else:
+                pairs = zip(folders[cell], folders[reference], strict=True)
+                d = [OF_RUNS[column](one) - OF_RUNS[column](other) for one, other in pairs]
+            mean, *bounds = numbers(row[column])
+            assert mean == pytest.approx(np.mean(d), abs=2e-3 if column == "after temperature scaling" else 6e-4)
+            assert len(bounds) == (2 if len(seeds) > 1 else 0)
+            if bounds:
+                half = special.stdtrit(len(d) - 1, 0.975) * np.std(d, ddof=1) / len(d) ** 0.5
+                shown_half = (bounds[1] - bounds[0]) / 2  # wider than over seeds alone where images are new too
+                assert shown_half >= half - 2e-3
+                assert column in OF_IMAGES or shown_half <= half + 2e-3
+            outcome = row[column].split()[-1]
+            assert (outcome in OUTCOMES) == (len(seeds) == len(planned) and column in OF_IMAGES)
+            if outcome in ("better", "worse"):
+                assert bounds[0] > 0 if outcome == "worse" else bounds[1] < 0
 
 
 PAIRED = {
