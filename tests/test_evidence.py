@@ -53,11 +53,11 @@ COLUMNS: dict[str, dict[str, tuple[str, Nll]]] = {
 
 
 def rows(page: str) -> Iterator[dict[str, str]]:
-    """The lines of a page's table, by the names of the columns."""
-    lines = re.findall(r"^\| (.*) \|$", (EVIDENCE / f"{page}.md").read_text(), re.MULTILINE)
-    head, *entries = (line.split(" | ") for line in lines)
-    for entry in entries:
-        yield dict(zip(head, entry, strict=True))
+    """The lines of a page's tables, by the names of the columns."""
+    text = (EVIDENCE / f"{page}.md").read_text()
+    for titles, lines in re.findall(r"^\| (.*) \|\n\|[-|]+\|\n((?:\| .* \|\n)+)", text, re.MULTILINE):
+        for line in lines.splitlines():
+            yield dict(zip(titles.split(" | "), line[2:-2].split(" | "), strict=True))
 
 
 ROWS = [(page, row) for page in COLUMNS for row in rows(page)]
@@ -154,6 +154,30 @@ OF_IMAGES = {"clean NLL": clean_nll, "after temperature scaling": scaled_nll, "m
 OF_RUNS = {"corrupted NLL": corrupted_nll, "NLL of human labels": human_nll}
 
 
+def test_rates_of_appendix_c_are_those_that_the_pilot_chose() -> None:
+    """The least validation NLL of the first pilot seed; the page shows all of them."""
+    recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
+    if not any("learning_rate" in cell for cell in recipe["cells"]):
+        assert "*The pilot is running*" in (EVIDENCE / "appendix-c.md").read_text()
+        return
+    with (EVIDENCE / "appendix-c" / "pilot.csv").open() as file:
+        pilot = list(csv.DictReader(file))
+    shown = {row["cell"].strip("`"): row for row in rows("appendix-c") if "chosen" in row}
+    assert list(shown) == [cell["name"] for cell in recipe["cells"]]
+    for cell in recipe["cells"]:
+        of = {float(row["learning_rate"]): row["validation_nll"] for row in pilot
+              if (row["cell"], row["seed"]) == (cell["name"], "901")}  # fmt: skip
+        assert cell["learning_rate"] == min(of, key=lambda rate: float(of[rate]))
+        row = shown[cell["name"]]
+        assert float(row["chosen"]) == cell["learning_rate"]
+        assert {float(rate): row[f"{rate}"] for rate in row if rate[0].isdigit() and row[rate]} == {
+            rate: f"{float(nll):.3f}" for rate, nll in of.items()
+        }
+        [other] = [one for one in pilot if (one["cell"], one["seed"]) == (cell["name"], "902")]
+        assert float(other["learning_rate"]) == cell["learning_rate"]
+        assert float(row["seed 902"]) == pytest.approx(float(other["validation_nll"]), abs=6e-4)
+
+
 def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
     """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
     recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
@@ -161,6 +185,8 @@ def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
     kept, planned = EVIDENCE / "appendix-c" / "kept", recipe["full"]["seeds"]
     seeds = [seed for seed in planned if (kept / reference / f"seed-{seed}").exists()]
     text = (EVIDENCE / "appendix-c.md").read_text()
+    said = re.findall(r"running, (\d) of 5 seeds", (EVIDENCE / "known.md").read_text())
+    assert said == [str(len(seeds))] * (3 if len(seeds) < len(planned) else 0)
     if not seeds:
         assert "No block has been run." in text
         return
