@@ -34,10 +34,14 @@ def main() -> None:
 
 
 def conditions(page: str, output: Path, chosen: list[str]) -> None:
-    every = tomllib.loads((HERE / page / "conditions.toml").read_text())["conditions"]
+    """Scored on corrupted images too, where the page says how."""
+    of = tomllib.loads((HERE / page / "conditions.toml").read_text())
+    every, robustness = of["conditions"], of.get("robustness")
     for name in chosen or every:
         options = [at(output, option) if option.endswith(".npz") else option for option in every[name]]
         auglik("compare", "--config", HERE / page / "cells.toml", *options, "--no-report", "--output", output / name)
+        if robustness is not None:
+            auglik("robustness", output / name, *robustness, "--data-dir", output)
         auglik("keep", output / name, HERE / page / "kept" / name)
 
 
