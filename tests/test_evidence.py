@@ -251,3 +251,62 @@ def test_what_mollification_does_is_that_of_the_predictions() -> None:
             assert numbers(text)[0] == pytest.approx(mean, abs=tolerance)
         for text, place in ((other, 0), (one, 1)):
             assert numbers(text) == [pytest.approx(np.mean([wrong(pair[place]) for pair in pairs]), abs=0.03)]
+
+
+def wrong_under(folder: Path, categories: set[str]) -> float:
+    """Per cent of corrupted images of these categories."""
+    found = [row for row in under(folder, "corruption") if row["name"] != "mean" and row["category"] in categories]
+    assert len(found) == 5 * sum(category == other for other in OF_CORRUPTIONS for category in categories)
+    return 100 * float(np.mean([float(row["error"]) for row in found]))
+
+
+OF_CORRUPTIONS = ["noise"] * 3 + ["blur"] * 4 + ["weather"] * 3 + ["digital"] * 5
+
+
+def test_the_page_on_mollification_says_what_its_runs_do() -> None:
+    of, page = tomllib.loads((EVIDENCE / "mollification" / "cells.toml").read_text()), "mollification"
+    reference, *others = (cell["name"] for cell in of["cells"])
+    conditions = tomllib.loads((EVIDENCE / page / "conditions.toml").read_text())["conditions"]
+    shown = [row for row in rows(page) if "corrupted error, points" in row]
+    first = "augmentation, mollification"
+    assert [row[first].strip("`") for row in shown] == [f"{one}, {cell}" for one in conditions for cell in others]
+    p_values = []
+    for row in shown:
+        condition, cell = row[first].strip("`").split(", ")
+        pairs = list(zip(runs(page, condition, cell), runs(page, condition, reference), strict=True))
+        folders = [
+            tuple(EVIDENCE / page / "kept" / condition / one / f"seed-{seed}" for one in (cell, reference))
+            for seed in of["seeds"]
+        ]
+        for column, categories in {
+            "corrupted error, points": set(OF_CORRUPTIONS),
+            **{f"under {category}": {category} for category in dict.fromkeys(OF_CORRUPTIONS)},
+        }.items():
+            d = [wrong_under(one, categories) - wrong_under(other, categories) for one, other in folders]
+            error = np.std(d, ddof=1) / len(d) ** 0.5
+            half = special.stdtrit(len(d) - 1, 0.975) * error
+            np.testing.assert_allclose(numbers(row[column]), np.mean(d) + np.array([0, -half, half]), atol=6e-3)
+            if column == "corrupted error, points":
+                p_values.append(2 * special.stdtr(len(d) - 1, -abs(np.mean(d)) / error))
+        assert numbers(row["corrupted NLL"])[0] == pytest.approx(
+            np.mean([corrupted_nll(one) - corrupted_nll(other) for one, other in folders]), abs=6e-4
+        )
+        assert numbers(row["clean error without"]) == [pytest.approx(np.mean([wrong(b) for _, b in pairs]), abs=0.03)]
+        for column, measure, tolerance in (
+            ("with less without, points", wrong, 0.03),
+            ("clean NLL", clean_nll, 6e-4),
+            ("clean NLL after temperature scaling", scaled_nll, 2e-3),
+        ):
+            mean = np.mean([np.mean(measure(a) - measure(b)) for a, b in pairs])
+            assert numbers(row[column])[0] == pytest.approx(mean, abs=tolerance)
+    order = np.argsort(p_values)
+    holm = np.maximum.accumulate([p_values[i] * (len(order) - rank) for rank, i in enumerate(order)])
+    for i, adjusted in zip(order, holm, strict=True):
+        word = (
+            "undecided"
+            if adjusted >= 0.05
+            else "better"
+            if numbers(shown[i]["corrupted error, points"])[0] < 0
+            else "worse"
+        )
+        assert shown[i]["corrupted error, points"].endswith(f" {word}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 from auglik.inference.calibration import scaled
 from auglik.inference.calibration.temperature import fit
@@ -21,7 +22,8 @@ from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
 from auglik.report.run_files import Run
 from auglik.scoring.conditions import ALL, MEAN, Named
-from auglik.scoring.intervals import paired_difference
+from auglik.scoring.corruptions import CORRUPTIONS
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, paired_difference
 from auglik.scoring.predictions import Predictions
 
 HERE = Path(__file__).parent
@@ -64,6 +66,18 @@ def of_cells(page: str) -> dict[str, Collected]:
     }
 
 
+def of_conditions(page: str) -> dict[str, Collected]:
+    """Every cell of every condition as the cell `cell`, beside its condition's reference."""
+    found = {}
+    for condition, one in own(page).items():
+        [name] = set(one.references.values())
+        for cell in one.cells:
+            if cell != name:
+                cells = {"reference": one.cells[name], "cell": one.cells[cell]}
+                found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
+    return found
+
+
 MOLLIFIED = {
     "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
     "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
@@ -83,6 +97,8 @@ class Page(NamedTuple):
     kept: Callable[[str], Mapping[str, Collected]] = own
     first: str = "condition"
     """The head of the first column."""
+    judged: Mapping[str, Callable[[Run], float]] = {}
+    """Differences of a run's figures, each a family of Holm by Student's t over seeds."""
     last: Mapping[str, Shown] = {}
     """Figures behind the differences."""
     told: Mapping[str, Shown] = {}
@@ -107,10 +123,9 @@ def error_difference(cell: str, reference: str) -> Shown:
     """In points, paired by seed, with Student's 95% interval over seeds."""
 
     def shown(one: Collected) -> str:
-        found = paired_difference(
-            *(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference))
+        return points(
+            paired_difference(*(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference)))
         )
-        return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
 
     return shown
 
@@ -124,20 +139,56 @@ def mean_nll(cell: str, measure: Callable[[Run], float]) -> Shown:
     return lambda one: f"{np.mean([measure(run) for run in one.cells[cell].runs.values()]):.3f}"
 
 
+def mean_wrong(cell: str, category: str) -> Shown:
+    """Per cent of corrupted images, over seeds."""
+    return lambda one: f"{np.mean([wrong_under(category)(run) for run in one.cells[cell].runs.values()]):.2f}%"
+
+
 def nll_difference(measure: Callable[[Run], float]) -> Shown:
     """In nats, paired by seed, with Student's 95% interval over seeds."""
 
     def shown(one: Collected) -> str:
-        own, other = (one.cells[name].runs for name in ("cell", "reference"))
-        found = paired_difference(*([measure(runs[seed]) for seed in own if seed in other] for runs in (own, other)))
+        found = over_seeds(one, measure)
         return f"{found.mean:+.3f}" + (f" [{found.lower:+.3f}, {found.upper:+.3f}]" if found.n > 1 else "")
 
     return shown
 
 
+def points_difference(measure: Callable[[Run], float]) -> Shown:
+    """In points, paired by seed, with Student's 95% interval over seeds."""
+    return lambda one: points(over_seeds(one, measure))
+
+
+def over_seeds(one: Collected, measure: Callable[[Run], float]) -> Interval:
+    """Of the cell less the reference."""
+    own, other = (one.cells[name].runs for name in ("cell", "reference"))
+    return paired_difference(*([measure(runs[seed]) for seed in own if seed in other] for runs in (own, other)))
+
+
+def points(found: Interval) -> str:
+    return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
+
+
+def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, str]:
+    """The difference in every row, worded by Student's t over seeds after Holm over the rows."""
+    found = [over_seeds(one, measure) for one in kept.values()]
+    t = [-abs(one.mean / one.standard_error) for one in found]
+    adjusted = holm([2 * float(stdtr(one.n - 1, value)) for one, value in zip(found, t, strict=True)])
+    return {
+        row: f"{points(one)} {('better' if one.mean < 0 else 'worse') if p < FAMILY_WISE else 'undecided'}"
+        for row, one, p in zip(kept, found, adjusted, strict=True)
+    }
+
+
 def measured(condition: Named) -> Callable[[Run], float]:
     """NLL of a run from its robustness.csv."""
     return lambda run: next(score.nll for score in run.robustness if score.condition == condition)
+
+
+def wrong_under(category: str) -> Callable[[Run], float]:
+    """Per cent of images under the corruptions of a category, over their severities, from a run's robustness.csv."""
+    condition = ("corruption", MEAN, category, None)
+    return lambda run: 100 * next(score.error for score in run.robustness if score.condition == condition)
 
 
 CORRUPTED, HUMAN = ("corruption", MEAN, ALL, None), ("human", "expected", "", None)
@@ -231,6 +282,30 @@ PAGES = {
         first="cell",
         planned=5,
     ),
+    "mollification": Page(
+        figures={
+            "clean error without": error("reference"),
+            "with less without, points": error_difference("cell", "reference"),
+            "corrupted error without": mean_wrong("reference", ALL),
+        },
+        judged={"corrupted error, points": wrong_under(ALL)},
+        columns={
+            "clean NLL after temperature scaling": Compared("cell", after_scaling, drawn=True),
+            "clean NLL": Compared("cell", drawn=True),
+        },
+        last={
+            "corrupted NLL": nll_difference(measured(CORRUPTED)),
+            **{
+                f"under {category}": points_difference(wrong_under(category))
+                for category in dict.fromkeys(CORRUPTIONS.values())
+            },
+        },
+        rope=0.005,
+        picture="Clean NLL less that without mollification, by augmentation and kind of mollification",
+        reference="reference",
+        kept=of_conditions,
+        first="augmentation, mollification",
+    ),
     "known": Page(
         figures={
             "clean error without": error("without"),
@@ -284,13 +359,15 @@ def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> di
 
 
 def table(name: str, kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
-    head = [page.first, *page.figures, *page.columns, *page.last]
+    over = {column: judged(kept, measure) for column, measure in page.judged.items()}
+    head = [page.first, *page.figures, *over, *page.columns, *page.last]
     lines = [*told(name, kept, page), "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for condition, one in kept.items():
         figures = [shown(one) for shown in page.figures.values()]
         entries = [
             condition if page.kept is mollified else f"`{condition}`",
             *figures,
+            *(of_row[condition] for of_row in over.values()),
             *(difference(of_column[condition], page.planned) for of_column in rows.values()),
             *(shown(one) for shown in page.last.values()),
         ]
