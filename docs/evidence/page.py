@@ -169,13 +169,13 @@ def points(found: Interval) -> str:
     return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
 
 
-def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, str]:
-    """The difference in every row, worded by Student's t over seeds after Holm over the rows."""
+def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, tuple[Interval, str]]:
+    """The difference in every row, and its word by Student's t over seeds after Holm over the rows."""
     found = [over_seeds(one, measure) for one in kept.values()]
     t = [-abs(one.mean / one.standard_error) for one in found]
     adjusted = holm([2 * float(stdtr(one.n - 1, value)) for one, value in zip(found, t, strict=True)])
     return {
-        row: f"{points(one)} {('better' if one.mean < 0 else 'worse') if p < FAMILY_WISE else 'undecided'}"
+        row: (one, ("better" if one.mean < 0 else "worse") if p < FAMILY_WISE else "undecided")
         for row, one, p in zip(kept, found, adjusted, strict=True)
     }
 
@@ -290,7 +290,7 @@ PAGES = {
         },
         judged={"corrupted error, points": wrong_under(ALL)},
         columns={
-            "clean NLL after temperature scaling": Compared("cell", after_scaling, drawn=True),
+            "clean NLL after temperature scaling": Compared("cell", after_scaling),
             "clean NLL": Compared("cell", drawn=True),
         },
         last={
@@ -301,7 +301,7 @@ PAGES = {
             },
         },
         rope=0.005,
-        picture="Clean NLL less that without mollification, by augmentation and kind of mollification",
+        picture="Corrupted error and clean NLL less those without mollification, by augmentation and kind",
         reference="reference",
         kept=of_conditions,
         first="augmentation, mollification",
@@ -340,6 +340,7 @@ def write(name: str, page: Page) -> None:
     if fewest(kept) < page.planned:
         return
     panels = [panel(column, rows[column], page.rope) for column, compared in page.columns.items() if compared.drawn]
+    panels = [panel_of_points(column, judged(kept, measure)) for column, measure in page.judged.items()] + panels
     (HERE / name).mkdir(exist_ok=True)
     (HERE / name / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
 
@@ -367,7 +368,7 @@ def table(name: str, kept: Mapping[str, Collected], page: Page, rows: Mapping[st
         entries = [
             condition if page.kept is mollified else f"`{condition}`",
             *figures,
-            *(of_row[condition] for of_row in over.values()),
+            *(f"{points(of_row[condition][0])} {of_row[condition][1]}" for of_row in over.values()),
             *(difference(of_column[condition], page.planned) for of_column in rows.values()),
             *(shown(one) for shown in page.last.values()),
         ]
@@ -411,6 +412,21 @@ def panel(title: str, rows: Mapping[str, Primary], rope: float) -> Forest:
     return Forest(
         title=title, axis="clean NLL less the reference's", unit="nats", lines=lines, rope=rope, likelihood=True
     )
+
+
+def panel_of_points(title: str, rows: Mapping[str, tuple[Interval, str]]) -> Forest:
+    lines = [
+        Line(
+            label=row,
+            mean=found.mean,
+            lower=found.lower,
+            upper=found.upper,
+            outcome=outcome,
+            shown=f"{found.mean:+.2f}",
+        )
+        for row, (found, outcome) in rows.items()
+    ]
+    return Forest(title=title, axis="less the reference's", unit="points", lines=lines, rope=0.0, likelihood=False)
 
 
 if __name__ == "__main__":
