@@ -11,6 +11,7 @@ from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_options, factors, given, options, say_config, take
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
+from auglik.cli.seeds import SEEDS, chosen_seeds, seed_options
 from auglik.cli.streams import whoever_reads
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
@@ -19,30 +20,17 @@ from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.objectives import InputError
 from auglik.report import ReportSettings
 from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
-from auglik.settings.fields import LARGEST, settings_of
+from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
-from auglik.system.paths import shortened
 
 DEFAULT_SEEDS = 5
 TUNE_SEEDS = 2
-SEEDS = ("seeds", "seed")
 OBJECTIVE = ("likelihood", "aggregator")
 
 
 @click.command()
-@click.option(
-    "--seeds",
-    multiple=True,
-    help=f"Number of seeds, or a list of them: 5, or 7,9.  [default: {DEFAULT_SEEDS}]",
-    panel=Group.COMPARED,
-)
-@click.option(
-    "--seed",
-    multiple=True,
-    help="A particular seed, instead of --seeds; repeatable.",
-    panel=Group.COMPARED,
-)
+@seed_options(f" [default: {DEFAULT_SEEDS}]")
 @click.option("--reference", help="Cell to compare the others with [the first].", panel=Group.COMPARED)
 @click.option(
     "--tune",
@@ -86,7 +74,7 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     if command_line["seeds"] or command_line["seed"]:  # those of a file give way to both
         values = {key: value for key, value in values.items() if key not in SEEDS or command_line[key]}
     engine, place = take_engine(values), take(values, Place)
-    seeds = chosen_seeds(values)
+    seeds = chosen_seeds(values, range(DEFAULT_SEEDS))
     reference, fail_fast = values.pop("reference", None), take_flag(values, "fail_fast", False)
     dry_run, with_report = take_flag(values, "dry_run", False), take_flag(values, "with_report", True)
     tune, tune_count = values.pop("tune", None), values.pop("tune_seeds", TUNE_SEEDS)
@@ -162,42 +150,6 @@ def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{key}: expected true or false, got {value!r}")
     return value
-
-
-def chosen_seeds(values: dict[str, object]) -> list[int]:
-    """Removes `seeds` or `seed` from `values` and reads it. Raises InputError for both, and as `parse_seeds` does."""
-    found = {key: values.pop(key) for key in SEEDS if key in values}
-    if len(found) > 1:
-        raise InputError("expected either seeds (a number or a list) or seed (a particular one), got both")
-    if "seed" in found:
-        one = found["seed"]
-        return parse_seeds(list(one) if isinstance(one, list | tuple) else [one])
-    return parse_seeds(found.get("seeds", DEFAULT_SEEDS))
-
-
-def parse_seeds(value: object) -> list[int]:
-    """`5` means seeds 0 to 4; several numbers, repeated or comma-separated, mean those seeds. Raises InputError."""
-    explicit = isinstance(value, list)  # a list in a file names seeds, even a list of one
-    parts = [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
-    texts = [text.strip() for part in parts for text in part.split(",")]
-    shown = shortened(", ".join(parts))
-    try:
-        numbers = [int(text) for text in texts]
-    except ValueError:
-        raise InputError(f"seeds: expected a number of seeds or a comma-separated list, got {shown!r}") from None
-    count = len(texts) == 1 and not explicit
-    if count and numbers[0] > MOST_RUNS:
-        raise InputError(
-            f"seeds: expected at most {MOST_RUNS:,} seeds, got {shown}: a single number is a count; for one seed give"
-            f" --seed {shown}"
-        )
-    if count and numbers[0] >= 1:
-        return list(range(numbers[0]))
-    if count or min(numbers, default=-1) < 0 or max(numbers) > LARGEST or len(set(numbers)) < len(numbers):
-        raise InputError(
-            f"seeds: expected at least one seed, no duplicates, each >= 0 with at most 18 digits, got {shown or 'none'}"
-        )
-    return numbers
 
 
 def parse_cells(value: object) -> list[Cell] | None:

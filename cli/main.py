@@ -49,7 +49,7 @@ COMMANDS = (
     Deferred("status", "Says which runs of a comparison are done, running, waiting and failed, and why."),
     Deferred("report", "Writes the report of a comparison: which objective is better, and how surely."),
     Deferred("keep", "Keeps the small part of a comparison that its report is made of."),
-    Deferred("reproduce", "Runs a published experiment by name and compares it with the published figures."),
+    Deferred("reproduce", "Runs an experiment by name and compares it with the published figures."),
     Deferred("train", "Trains and scores one run."),
     Deferred("sample", "Samples the posterior of a network's weights under an objective, by several chains."),
     Deferred("evaluate", "Scores finished runs again, under another protocol or on other images."),

@@ -1,20 +1,20 @@
-"""`auglik reproduce`: the published experiments by name."""
+"""`auglik reproduce`: experiments by name, the published ones and those of the evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import rich_click as click
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import options, take
+from auglik.cli.options import given, options, take
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.progress import bar
 from auglik.cli.robustness import chosen_or, measure
+from auglik.cli.seeds import chosen_seeds, seed_options
 from auglik.cli.streams import whoever_reads
 from auglik.data import open_dataset
 from auglik.experiments import cells as cells_
-from auglik.experiments.cells import MOST_RUNS
 from auglik.experiments.differences import plural
 from auglik.experiments.engines.named import Chosen
 from auglik.experiments.engines.together import together
@@ -52,13 +52,7 @@ from auglik.system.stop import Interrupted, stop_on_signals
     help="Follow the paper's text or its published code: " + " or ".join(RECIPE_PROTOCOLS),
     panel=Group.COMPARED,
 )
-@click.option(
-    "--seeds",
-    metavar="N",
-    type=click.IntRange(1, MOST_RUNS),
-    help="Seeds of each cell [the paper's].",
-    panel=Group.COMPARED,
-)
+@seed_options("[the recipe's]")
 @click.option(
     "--set",
     "changes",
@@ -91,14 +85,13 @@ def reproduce(
     name: str | None,
     scale: str,
     protocol: str,
-    seeds: int | None,
     changes: tuple[str, ...],
     corruptions: bool | None,
     with_report: bool,
     dry_run: bool,
     **command_line: object,
 ) -> None:
-    """Runs a published experiment and reports it next to the published figures; without NAME, lists all.
+    """Runs an experiment by name and reports it next to the published figures; without NAME, lists all.
 
     `--scale quick` uses small networks and few images instead of the published ones: it shows that a recipe runs, but
     nothing about the paper.
@@ -109,9 +102,9 @@ def reproduce(
             click.echo(f"{known}\n    {recipe.source}. {recipe.question}")
         return
     recipe = read_recipe(name)
-    values = {key: value for key, value in command_line.items() if value is not None}
+    settings, values = recipe.settings(scale, protocol), given(None, command_line)
+    seeds = chosen_seeds(values, recipe.scales[scale].seeds)
     engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
-    settings = recipe.settings(scale, protocol)
     if recipe.pretrains:
         if not engine.is_local:
             raise InputError(f"{name}: expected the engine local, which pretraining runs on, got {engine.name}")
@@ -125,8 +118,7 @@ def reproduce(
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
     references = cells_.reference_of(planned, recipe.reference)
     planned = cells_.in_order(planned, references)
-    count = seeds if seeds is not None else recipe.scales[scale].seeds
-    plan = make_plan(planned, range(count), place)
+    plan = make_plan(planned, seeds, place)
     check_output(Path(place.output), with_report)
     if not dry_run:
         ensure_writable(Path(place.output))
@@ -151,17 +143,16 @@ def pretrain_cells(
     recipe: Recipe,
     scale: str,
     settings: Values,
-    seeds: int | None,
+    seeds: Sequence[int],
     place: Place,
     dry_run: bool,
 ) -> None:
     """Runs a pretraining recipe, one run after another, and prints accuracies and paired differences."""
-    count, output = seeds if seeds is not None else recipe.scales[scale].seeds, Path(place.output)
-    threads = place.threads or available_cores()
+    output, threads = Path(place.output), place.threads or available_cores()
     data_dir = Path(place.data_dir)
     datasets = [str(name) for name in settings["dataset"]]
     facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
-    jobs = jobs_of(settings, recipe.cells, range(count), output, data_dir, threads, facts)
+    jobs = jobs_of(settings, recipe.cells, seeds, output, data_dir, threads, facts)
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
     click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")

@@ -1,5 +1,6 @@
 """The pages of evidence say what the committed predictions do, computed here without the project's inference."""
 
+import csv
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from scipy import special
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
+ROOT = Path(__file__).parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+OUTCOMES = ("better", "worse", "equal", "undecided")
 Nll = Callable[[np.lib.npyio.NpzFile], np.ndarray]
 
 
@@ -50,11 +53,11 @@ COLUMNS: dict[str, dict[str, tuple[str, Nll]]] = {
 
 
 def rows(page: str) -> Iterator[dict[str, str]]:
-    """The lines of a page's table, by the names of the columns."""
-    lines = re.findall(r"^\| (.*) \|$", (EVIDENCE / f"{page}.md").read_text(), re.MULTILINE)
-    head, *entries = (line.split(" | ") for line in lines)
-    for entry in entries:
-        yield dict(zip(head, entry, strict=True))
+    """The lines of a page's tables, by the names of the columns."""
+    text = (EVIDENCE / f"{page}.md").read_text()
+    for titles, lines in re.findall(r"^\| (.*) \|\n\|[-|]+\|\n((?:\| .* \|\n)+)", text, re.MULTILINE):
+        for line in lines.splitlines():
+            yield dict(zip(titles.split(" | "), line[2:-2].split(" | "), strict=True))
 
 
 ROWS = [(page, row) for page in COLUMNS for row in rows(page)]
@@ -122,6 +125,112 @@ def test_figures_are_those_of_the_predictions(page: str, row: dict[str, str]) ->
             assert numbers(shown) == [pytest.approx(figure, abs=0.03 if "%" in shown else 1e-3)]
 
 
+TIED = 0.11
+"""Per cent: of 2,000 images, two whose likeliest classes half precision cannot tell apart."""
+
+
+def mollified_nll(kept: np.lib.npyio.NpzFile) -> np.ndarray:
+    return at_label(kept["mollified_log_probabilities"][0], kept["labels"])
+
+
+def under(folder: Path, kind: str) -> list[dict[str, str]]:
+    """The rows of robustness.csv of that kind, means left out."""
+    with (folder / "robustness.csv").open() as file:
+        return [row for row in csv.DictReader(file) if row["kind"] == kind and (row["severity"] or kind == "human")]
+
+
+def corrupted_nll(folder: Path) -> float:
+    found = [float(row["nll"]) for row in under(folder, "corruption") if row["name"] != "mean"]
+    assert len(found) == 15 * 5
+    return float(np.mean(found))
+
+
+def human_nll(folder: Path) -> float:
+    [row] = [row for row in under(folder, "human") if row["name"] == "expected"]
+    return float(row["nll"])
+
+
+OF_IMAGES = {"clean NLL": clean_nll, "after temperature scaling": scaled_nll, "mollified NLL": mollified_nll}
+OF_RUNS = {"corrupted NLL": corrupted_nll, "NLL of human labels": human_nll}
+
+
+def test_rates_of_appendix_c_are_those_that_the_pilot_chose() -> None:
+    """The least validation NLL of the first pilot seed; the page shows all of them."""
+    recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
+    if not any("learning_rate" in cell for cell in recipe["cells"]):
+        assert "*The pilot is running*" in (EVIDENCE / "appendix-c.md").read_text()
+        return
+    with (EVIDENCE / "appendix-c" / "pilot.csv").open() as file:
+        pilot = list(csv.DictReader(file))
+    shown = {row["cell"].strip("`"): row for row in rows("appendix-c") if "chosen" in row}
+    assert list(shown) == [cell["name"] for cell in recipe["cells"]]
+    for cell in recipe["cells"]:
+        of = {float(row["learning_rate"]): row["validation_nll"] for row in pilot
+              if (row["cell"], row["seed"]) == (cell["name"], "901")}  # fmt: skip
+        assert cell["learning_rate"] == min(of, key=lambda rate: float(of[rate]))
+        row = shown[cell["name"]]
+        assert float(row["chosen"]) == cell["learning_rate"]
+        assert {float(rate): row[f"{rate}"] for rate in row if rate[0].isdigit() and row[rate]} == {
+            rate: f"{float(nll):.3f}" for rate, nll in of.items()
+        }
+        [other] = [one for one in pilot if (one["cell"], one["seed"]) == (cell["name"], "902")]
+        assert float(other["learning_rate"]) == cell["learning_rate"]
+        assert float(row["seed 902"]) == pytest.approx(float(other["validation_nll"]), abs=6e-4)
+
+
+def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
+    """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
+    recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
+    reference, *others = (cell["name"] for cell in recipe["cells"])
+    kept, planned = EVIDENCE / "appendix-c" / "kept", recipe["full"]["seeds"]
+    seeds = [seed for seed in planned if (kept / reference / f"seed-{seed}").exists()]
+    text = (EVIDENCE / "appendix-c.md").read_text()
+    said = re.findall(r"running, (\d) of 5 seeds", (EVIDENCE / "known.md").read_text())
+    assert said == [str(len(seeds))] * (3 if len(seeds) < len(planned) else 0)
+    if not seeds:
+        assert "No block has been run." in text
+        return
+    folders = {cell: [kept / cell / f"seed-{seed}" for seed in seeds] for cell in (reference, *others)}
+    of = {cell: [np.load(folder / "predictions.npz") for folder in found] for cell, found in folders.items()}
+    told = re.search(r"^(\d) of 5 seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
+    assert told is not None
+    assert (int(told[1]), told[2]) == (len(seeds), ", ".join(map(str, seeds)))
+    figures = [np.mean([measure(run) for run in of[reference]]) for measure in (wrong, overconfidence)]
+    figures += [np.mean([measure(run).mean() for run in of[reference]]) for measure in (clean_nll, mollified_nll)]
+    figures += [np.mean([measure(folder) for folder in folders[reference]]) for measure in OF_RUNS.values()]
+    assert numbers(told[3]) == [
+        pytest.approx(figures[0], abs=TIED),
+        *(pytest.approx(one, abs=1e-3) for one in figures[1:]),
+    ]
+    shown = [row for row in rows("appendix-c") if "clean NLL" in row]
+    assert [row["cell"].strip("`") for row in shown] == others
+    for row in shown:
+        cell = row["cell"].strip("`")
+        assert numbers(row["clean error"]) == [pytest.approx(np.mean([wrong(run) for run in of[cell]]), abs=TIED)]
+        assert numbers(row["confidence less accuracy"]) == [
+            pytest.approx(np.mean([overconfidence(run) for run in of[cell]]), abs=1e-3)
+        ]
+        for column in (*OF_IMAGES, *OF_RUNS):
+            if column in OF_IMAGES:
+                pairs = zip(of[cell], of[reference], strict=True)
+                d = [float((OF_IMAGES[column](one) - OF_IMAGES[column](other)).mean()) for one, other in pairs]
+            else:
+                pairs = zip(folders[cell], folders[reference], strict=True)
+                d = [OF_RUNS[column](one) - OF_RUNS[column](other) for one, other in pairs]
+            mean, *bounds = numbers(row[column])
+            assert mean == pytest.approx(np.mean(d), abs=2e-3 if column == "after temperature scaling" else 6e-4)
+            assert len(bounds) == (2 if len(seeds) > 1 else 0)
+            if bounds:
+                half = special.stdtrit(len(d) - 1, 0.975) * np.std(d, ddof=1) / len(d) ** 0.5
+                shown_half = (bounds[1] - bounds[0]) / 2  # wider than over seeds alone where images are new too
+                assert shown_half >= half - 2e-3
+                assert column in OF_IMAGES or shown_half <= half + 2e-3
+            outcome = row[column].split()[-1]
+            assert (outcome in OUTCOMES) == (len(seeds) == len(planned) and column in OF_IMAGES)
+            if outcome in ("better", "worse"):
+                assert bounds[0] > 0 if outcome == "worse" else bounds[1] < 0
+
+
 PAIRED = {
     "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
     "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
@@ -142,3 +251,62 @@ def test_what_mollification_does_is_that_of_the_predictions() -> None:
             assert numbers(text)[0] == pytest.approx(mean, abs=tolerance)
         for text, place in ((other, 0), (one, 1)):
             assert numbers(text) == [pytest.approx(np.mean([wrong(pair[place]) for pair in pairs]), abs=0.03)]
+
+
+def wrong_under(folder: Path, categories: set[str]) -> float:
+    """Per cent of corrupted images of these categories."""
+    found = [row for row in under(folder, "corruption") if row["name"] != "mean" and row["category"] in categories]
+    assert len(found) == 5 * sum(category == other for other in OF_CORRUPTIONS for category in categories)
+    return 100 * float(np.mean([float(row["error"]) for row in found]))
+
+
+OF_CORRUPTIONS = ["noise"] * 3 + ["blur"] * 4 + ["weather"] * 3 + ["digital"] * 5
+
+
+def test_the_page_on_mollification_says_what_its_runs_do() -> None:
+    of, page = tomllib.loads((EVIDENCE / "mollification" / "cells.toml").read_text()), "mollification"
+    reference, *others = (cell["name"] for cell in of["cells"])
+    conditions = tomllib.loads((EVIDENCE / page / "conditions.toml").read_text())["conditions"]
+    shown = [row for row in rows(page) if "corrupted error, points" in row]
+    first = "augmentation, mollification"
+    assert [row[first].strip("`") for row in shown] == [f"{one}, {cell}" for one in conditions for cell in others]
+    p_values = []
+    for row in shown:
+        condition, cell = row[first].strip("`").split(", ")
+        pairs = list(zip(runs(page, condition, cell), runs(page, condition, reference), strict=True))
+        folders = [
+            tuple(EVIDENCE / page / "kept" / condition / one / f"seed-{seed}" for one in (cell, reference))
+            for seed in of["seeds"]
+        ]
+        for column, categories in {
+            "corrupted error, points": set(OF_CORRUPTIONS),
+            **{f"under {category}": {category} for category in dict.fromkeys(OF_CORRUPTIONS)},
+        }.items():
+            d = [wrong_under(one, categories) - wrong_under(other, categories) for one, other in folders]
+            error = np.std(d, ddof=1) / len(d) ** 0.5
+            half = special.stdtrit(len(d) - 1, 0.975) * error
+            np.testing.assert_allclose(numbers(row[column]), np.mean(d) + np.array([0, -half, half]), atol=6e-3)
+            if column == "corrupted error, points":
+                p_values.append(2 * special.stdtr(len(d) - 1, -abs(np.mean(d)) / error))
+        assert numbers(row["corrupted NLL"])[0] == pytest.approx(
+            np.mean([corrupted_nll(one) - corrupted_nll(other) for one, other in folders]), abs=6e-4
+        )
+        assert numbers(row["clean error without"]) == [pytest.approx(np.mean([wrong(b) for _, b in pairs]), abs=0.03)]
+        for column, measure, tolerance in (
+            ("with less without, points", wrong, 0.03),
+            ("clean NLL", clean_nll, 6e-4),
+            ("clean NLL after temperature scaling", scaled_nll, 2e-3),
+        ):
+            mean = np.mean([np.mean(measure(a) - measure(b)) for a, b in pairs])
+            assert numbers(row[column])[0] == pytest.approx(mean, abs=tolerance)
+    order = np.argsort(p_values)
+    holm = np.maximum.accumulate([p_values[i] * (len(order) - rank) for rank, i in enumerate(order)])
+    for i, adjusted in zip(order, holm, strict=True):
+        word = (
+            "undecided"
+            if adjusted >= 0.05
+            else "better"
+            if numbers(shown[i]["corrupted error, points"])[0] < 0
+            else "worse"
+        )
+        assert shown[i]["corrupted error, points"].endswith(f" {word}")

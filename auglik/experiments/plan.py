@@ -1,6 +1,6 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -186,11 +186,21 @@ def write(
     output: Path, plan: Plan, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None
 ) -> list[Difference]:
     """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
+    named = {job.cell: {"dataset": job.config.dataset, "network": job.config.network} for job in plan.jobs}
+    return write_tables(output, runs, reference_of(cells, reference), predictions_of(output, runs), named)
+
+
+def write_tables(
+    output: Path,
+    runs: RunsOfCells,
+    references: Mapping[str, str],
+    predictions: Mapping[str, Mapping[int, Predictions]],
+    named: Mapping[str, Mapping[str, object]],
+) -> list[Difference]:
+    """The same of these runs; `named` as in `write_comparison`."""
     from auglik.inference import primary_differences  # here, as its package brings xarray, which training does without
 
-    references, predictions = reference_of(cells, reference), predictions_of(output, runs)
     found = differences(runs, references, primary_differences(predictions, references))
-    named = {job.cell: {"dataset": job.config.dataset, "network": job.config.network} for job in plan.jobs}
     write_comparison(output, runs, found, named)
     write_ensembles(output, predictions)
     return found

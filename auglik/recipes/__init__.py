@@ -1,7 +1,7 @@
-"""The published experiments by name: one TOML file each, read into a plan of cells, seeds and settings.
+"""Experiments by name: one TOML file each, read into a plan of cells, seeds and settings.
 
-A recipe says what its paper did; `quick` is what replaces that on a small machine, `code` what the published code did
-where it differs from the text.
+A recipe says what its paper did, `evidence-*` what a page of docs/evidence does; `quick` is what replaces that on a
+small machine, `code` what the published code did where it differs from the text.
 """
 
 import tomllib
@@ -28,16 +28,16 @@ class Scale(NamedTuple):
     """How large a recipe is run."""
 
     settings: Values
-    seeds: int
+    seeds: tuple[int, ...]
     corruptions: bool
     """Whether the corrupted test sets belong to what is published."""
     note: str
-    """What it leaves out of the published experiment."""
+    """What it leaves out of the experiment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """One published experiment."""
+    """One experiment."""
 
     name: str
     title: str
@@ -147,7 +147,8 @@ ReadSettings = Callable[[Mapping[str, object]], dict[str, list[object]]]
 def _scale(table: Mapping[str, object], read: ReadSettings) -> Scale:
     rest = dict(table)
     seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
-    return Scale(read(rest), int(str(seeds)), bool(corruptions), str(note))
+    numbers = seeds if isinstance(seeds, list) else range(int(str(seeds)))
+    return Scale(read(rest), tuple(numbers), bool(corruptions), str(note))
 
 
 def _supervised(table: Mapping[str, object]) -> dict[str, list[object]]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV
+from auglik.experiments.plan import write_tables
 from auglik.objectives import InputError
-from auglik.report.collect import collect
+from auglik.report.collect import Collected, collect
 from auglik.report.run_files import Run, check_nll
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS
@@ -51,12 +52,25 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
     for done, run in enumerate(runs):
         _keep_run(run, output / run.folder.relative_to(folder))
         progress((done + 1) / len(runs))
-    for name in TABLES:
-        if (folder / name).is_file():
-            copy(folder / name, output / name)
+    _keep_tables(collected, output)
     places = [run.folder.relative_to(folder) for run in runs]
     after, before = (sum(_bytes(root / place) for place in places) for root in (output, folder))
     return Kept(len(runs), after, before, tuple(collected.warnings))
+
+
+def _keep_tables(collected: Collected, output: Path) -> None:
+    """As they are where `output` holds no other runs; else made of all that it holds."""
+    kept = collect(output)
+    runs = {name: [run.results for run in cell.runs.values()] for name, cell in kept.cells.items()}
+    if sum(map(len, runs.values())) > sum(len(cell.runs) for cell in collected.cells.values()):
+        named = {
+            name: {"dataset": cell.config.dataset, "network": cell.config.network} for name, cell in kept.cells.items()
+        }
+        write_tables(output, runs, kept.references, kept.predictions(), named)
+        return
+    for name in TABLES:
+        if (collected.folder / name).is_file():
+            copy(collected.folder / name, output / name)
 
 
 def _keep_run(run: Run, output: Path) -> None:

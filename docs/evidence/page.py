@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 from auglik.inference.calibration import scaled
 from auglik.inference.calibration.temperature import fit
@@ -19,7 +20,10 @@ from auglik.inference.differences.rows import Primary
 from auglik.report.collect import Collected, collect
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
-from auglik.scoring.intervals import paired_difference
+from auglik.report.run_files import Run
+from auglik.scoring.conditions import ALL, MEAN, Named
+from auglik.scoring.corruptions import CORRUPTIONS
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, paired_difference
 from auglik.scoring.predictions import Predictions
 
 HERE = Path(__file__).parent
@@ -51,6 +55,29 @@ def mollified(page: str) -> dict[str, Collected]:
     return found
 
 
+def of_cells(page: str) -> dict[str, Collected]:
+    """Every cell of a page without conditions as the cell `cell`, beside its reference."""
+    one = collect(HERE / page / "kept")
+    [name] = set(one.references.values())
+    return {
+        cell: one._replace(cells={"reference": one.cells[name], "cell": one.cells[cell]}, references={})
+        for cell in one.cells
+        if cell != name
+    }
+
+
+def of_conditions(page: str) -> dict[str, Collected]:
+    """Every cell of every condition as the cell `cell`, beside its condition's reference."""
+    found = {}
+    for condition, one in own(page).items():
+        [name] = set(one.references.values())
+        for cell in one.cells:
+            if cell != name:
+                cells = {"reference": one.cells[name], "cell": one.cells[cell]}
+                found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
+    return found
+
+
 MOLLIFIED = {
     "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
     "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
@@ -70,6 +97,14 @@ class Page(NamedTuple):
     kept: Callable[[str], Mapping[str, Collected]] = own
     first: str = "condition"
     """The head of the first column."""
+    judged: Mapping[str, Callable[[Run], float]] = {}
+    """Differences of a run's figures, each a family of Holm by Student's t over seeds."""
+    last: Mapping[str, Shown] = {}
+    """Figures behind the differences."""
+    told: Mapping[str, Shown] = {}
+    """Figures of the reference, above the table."""
+    planned: int = 0
+    """Seeds; with fewer, no outcome is told."""
 
 
 def after_scaling(run: Predictions) -> Predictions:
@@ -88,12 +123,80 @@ def error_difference(cell: str, reference: str) -> Shown:
     """In points, paired by seed, with Student's 95% interval over seeds."""
 
     def shown(one: Collected) -> str:
-        found = paired_difference(
-            *(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference))
+        return points(
+            paired_difference(*(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference)))
         )
-        return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
 
     return shown
+
+
+def learning_rate(one: Collected) -> str:
+    return f"{one.cells['cell'].config.optimization.learning_rate:g}"
+
+
+def mean_nll(cell: str, measure: Callable[[Run], float]) -> Shown:
+    """Over seeds."""
+    return lambda one: f"{np.mean([measure(run) for run in one.cells[cell].runs.values()]):.3f}"
+
+
+def mean_wrong(cell: str, category: str) -> Shown:
+    """Per cent of corrupted images, over seeds."""
+    return lambda one: f"{np.mean([wrong_under(category)(run) for run in one.cells[cell].runs.values()]):.2f}%"
+
+
+def nll_difference(measure: Callable[[Run], float]) -> Shown:
+    """In nats, paired by seed, with Student's 95% interval over seeds."""
+
+    def shown(one: Collected) -> str:
+        found = over_seeds(one, measure)
+        return f"{found.mean:+.3f}" + (f" [{found.lower:+.3f}, {found.upper:+.3f}]" if found.n > 1 else "")
+
+    return shown
+
+
+def points_difference(measure: Callable[[Run], float]) -> Shown:
+    """In points, paired by seed, with Student's 95% interval over seeds."""
+    return lambda one: points(over_seeds(one, measure))
+
+
+def over_seeds(one: Collected, measure: Callable[[Run], float]) -> Interval:
+    """Of the cell less the reference."""
+    own, other = (one.cells[name].runs for name in ("cell", "reference"))
+    return paired_difference(*([measure(runs[seed]) for seed in own if seed in other] for runs in (own, other)))
+
+
+def points(found: Interval) -> str:
+    return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
+
+
+def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, tuple[Interval, str]]:
+    """The difference in every row, and its word by Student's t over seeds after Holm over the rows."""
+    found = [over_seeds(one, measure) for one in kept.values()]
+    t = [-abs(one.mean / one.standard_error) for one in found]
+    adjusted = holm([2 * float(stdtr(one.n - 1, value)) for one, value in zip(found, t, strict=True)])
+    return {
+        row: (one, ("better" if one.mean < 0 else "worse") if p < FAMILY_WISE else "undecided")
+        for row, one, p in zip(kept, found, adjusted, strict=True)
+    }
+
+
+def measured(condition: Named) -> Callable[[Run], float]:
+    """NLL of a run from its robustness.csv."""
+    return lambda run: next(score.nll for score in run.robustness if score.condition == condition)
+
+
+def wrong_under(category: str) -> Callable[[Run], float]:
+    """Per cent of images under the corruptions of a category, over their severities, from a run's robustness.csv."""
+    condition = ("corruption", MEAN, category, None)
+    return lambda run: 100 * next(score.error for score in run.robustness if score.condition == condition)
+
+
+CORRUPTED, HUMAN = ("corruption", MEAN, ALL, None), ("human", "expected", "", None)
+
+
+def under_mollification(run: Predictions) -> Predictions:
+    """Its view of every test image that is clean, noised or blurred at random."""
+    return run._replace(log_probabilities=run.mollified_log_probabilities[0])
 
 
 def overconfidence(cell: str) -> Shown:
@@ -149,6 +252,60 @@ PAGES = {
         picture="Clean NLL of soft labels less that of hard ones, by transformation",
         reference="hard",
     ),
+    "appendix-c": Page(
+        figures={
+            "learning rate": learning_rate,
+            "clean error": error("cell"),
+            "confidence less accuracy": overconfidence("cell"),
+        },
+        columns={
+            "clean NLL": Compared("cell", drawn=True),
+            "after temperature scaling": Compared("cell", after_scaling, drawn=True),
+            "mollified NLL": Compared("cell", under_mollification),
+        },
+        last={
+            "corrupted NLL": nll_difference(measured(CORRUPTED)),
+            "NLL of human labels": nll_difference(measured(HUMAN)),
+        },
+        told={
+            "clean error of the reference": error("reference"),
+            "its confidence less accuracy": overconfidence("reference"),
+            "clean NLL": mean_nll("reference", lambda run: run.results.score("clean_nll")),
+            "mollified": mean_nll("reference", lambda run: run.results.score("mollified_nll")),
+            "corrupted": mean_nll("reference", measured(CORRUPTED)),
+            "of human labels": mean_nll("reference", measured(HUMAN)),
+        },
+        rope=0.01,
+        picture="NLL less that of smoothed + jensen, by cell",
+        reference="reference",
+        kept=of_cells,
+        first="cell",
+        planned=5,
+    ),
+    "mollification": Page(
+        figures={
+            "clean error without": error("reference"),
+            "with less without, points": error_difference("cell", "reference"),
+            "corrupted error without": mean_wrong("reference", ALL),
+        },
+        judged={"corrupted error, points": wrong_under(ALL)},
+        columns={
+            "clean NLL after temperature scaling": Compared("cell", after_scaling),
+            "clean NLL": Compared("cell", drawn=True),
+        },
+        last={
+            "corrupted NLL": nll_difference(measured(CORRUPTED)),
+            **{
+                f"under {category}": points_difference(wrong_under(category))
+                for category in dict.fromkeys(CORRUPTIONS.values())
+            },
+        },
+        rope=0.005,
+        picture="Corrupted error and clean NLL less those without mollification, by augmentation and kind",
+        reference="reference",
+        kept=of_conditions,
+        first="augmentation, mollification",
+    ),
     "known": Page(
         figures={
             "clean error without": error("without"),
@@ -177,10 +334,13 @@ def write(name: str, page: Page) -> None:
     kept = page.kept(name)
     rows = {column: primary(kept, page, compared) for column, compared in page.columns.items()}
     path = HERE / f"{name}.md"
-    text, found = TABLE.subn(lambda match: match[1] + table(kept, page, rows) + match[2], path.read_text())
+    text, found = TABLE.subn(lambda match: match[1] + table(name, kept, page, rows) + match[2], path.read_text())
     assert found == 1, f"{path} has no place for the table"
     path.write_text(text)
+    if fewest(kept) < page.planned:
+        return
     panels = [panel(column, rows[column], page.rope) for column, compared in page.columns.items() if compared.drawn]
+    panels = [panel_of_points(column, judged(kept, measure)) for column, measure in page.judged.items()] + panels
     (HERE / name).mkdir(exist_ok=True)
     (HERE / name / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
 
@@ -199,24 +359,45 @@ def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> di
     return dict(zip(kept, decided(pairs, differences, rope=page.rope, family=len(kept)), strict=True))
 
 
-def table(kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
-    head = [page.first, *page.figures, *page.columns]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+def table(name: str, kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
+    over = {column: judged(kept, measure) for column, measure in page.judged.items()}
+    head = [page.first, *page.figures, *over, *page.columns, *page.last]
+    lines = [*told(name, kept, page), "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for condition, one in kept.items():
         figures = [shown(one) for shown in page.figures.values()]
         entries = [
-            f"`{condition}`" if page.kept is own else condition,
+            condition if page.kept is mollified else f"`{condition}`",
             *figures,
-            *(difference(of_column[condition]) for of_column in rows.values()),
+            *(f"{points(of_row[condition][0])} {of_row[condition][1]}" for of_row in over.values()),
+            *(difference(of_column[condition], page.planned) for of_column in rows.values()),
+            *(shown(one) for shown in page.last.values()),
         ]
         lines.append("| " + " | ".join(entries) + " |")
     return "\n".join(lines) + "\n"
 
 
-def difference(row: Primary) -> str:
+def told(name: str, kept: Mapping[str, Collected], page: Page) -> list[str]:
+    """How many seeds are in, the picture of all, and the figures of the reference; nothing on pages of conditions."""
+    if not page.planned:
+        return []
+    first = next(iter(kept.values()))
+    seeds = first.cells[page.reference].runs
+    figures = "; ".join(f"{figure} {shown(first)}" for figure, shown in page.told.items())
+    picture = [f"![{page.picture}]({name}/forest.svg)", ""] if fewest(kept) >= page.planned else []
+    return [*picture, f"{len(seeds)} of {page.planned} seeds ({', '.join(map(str, seeds))}); {figures}.", ""]
+
+
+def fewest(kept: Mapping[str, Collected]) -> int:
+    """The seeds of the cell that has least."""
+    return min(len(cell.runs) for one in kept.values() for cell in one.cells.values())
+
+
+def difference(row: Primary, planned: int) -> str:
+    """With its outcome if as many seeds as planned are in."""
     if row.effect is None:
-        return "the same" if row.mean == 0 else "unknown"
-    return f"{row.mean:+.3f} [{row.effect.lower:+.3f}, {row.effect.upper:+.3f}] {row.outcome}"
+        return "the same" if row.mean == 0 else f"{row.mean:+.3f}" if planned else "unknown"
+    outcome = f" {row.outcome}" if len(row.seeds) >= planned else ""
+    return f"{row.mean:+.3f} [{row.effect.lower:+.3f}, {row.effect.upper:+.3f}]{outcome}"
 
 
 def panel(title: str, rows: Mapping[str, Primary], rope: float) -> Forest:
@@ -231,6 +412,21 @@ def panel(title: str, rows: Mapping[str, Primary], rope: float) -> Forest:
     return Forest(
         title=title, axis="clean NLL less the reference's", unit="nats", lines=lines, rope=rope, likelihood=True
     )
+
+
+def panel_of_points(title: str, rows: Mapping[str, tuple[Interval, str]]) -> Forest:
+    lines = [
+        Line(
+            label=row,
+            mean=found.mean,
+            lower=found.lower,
+            upper=found.upper,
+            outcome=outcome,
+            shown=f"{found.mean:+.2f}",
+        )
+        for row, (found, outcome) in rows.items()
+    ]
+    return Forest(title=title, axis="less the reference's", unit="points", lines=lines, rope=0.0, likelihood=False)
 
 
 if __name__ == "__main__":

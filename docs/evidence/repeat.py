@@ -1,9 +1,10 @@
-"""Runs the conditions of a page of evidence, one `auglik compare` each, and keeps what their reports need in its kept/.
+"""Runs a page of evidence and keeps what its report needs in its kept/.
 
-    python docs/evidence/repeat.py PAGE FOLDER [CONDITION ...]
+    python docs/evidence/repeat.py PAGE FOLDER [CONDITION | SEED ...]
 
-PAGE is the name of a folder here, e.g. what-turns-it. FOLDER takes the runs, and holds the data sets whose names end in
-.npz but for the noisy ones; conditions that are finished there are not run again.
+PAGE is the name of a folder here, e.g. what-turns-it: a page has conditions, each an `auglik compare`, or blocks, each
+one seed of a recipe. FOLDER takes the runs, and holds the data sets whose names end in .npz but for the noisy ones, and
+human labels. What is finished there is not run again, what was begun is continued.
 """
 
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from auglik import open_dataset
+from auglik.recipes import read_recipe
 
 HERE = Path(__file__).parent
 NOISY = "noisy-"
@@ -23,16 +25,41 @@ WRONG = 0.2
 
 def main() -> None:
     page, folder, *chosen = sys.argv[1:]
-    conditions = tomllib.loads((HERE / page / "conditions.toml").read_text())["conditions"]
     output = Path(folder)
     output.mkdir(parents=True, exist_ok=True)
-    for name in chosen or conditions:
-        options = [at(output, option) if option.endswith(".npz") else option for option in conditions[name]]
-        for command in (
-            ["compare", "--config", HERE / page / "cells.toml", *options, "--no-report", "--output", output / name],
-            ["keep", output / name, HERE / page / "kept" / name],
-        ):
-            subprocess.run([sys.executable, "-m", "auglik", *map(str, command)], check=True)
+    if (HERE / page / "blocks.toml").exists():
+        blocks(page, output, [int(seed) for seed in chosen])
+    else:
+        conditions(page, output, chosen)
+
+
+def conditions(page: str, output: Path, chosen: list[str]) -> None:
+    """Scored on corrupted images too, where the page says how."""
+    of = tomllib.loads((HERE / page / "conditions.toml").read_text())
+    every, robustness = of["conditions"], of.get("robustness")
+    for name in chosen or every:
+        options = [at(output, option) if option.endswith(".npz") else option for option in every[name]]
+        auglik("compare", "--config", HERE / page / "cells.toml", *options, "--no-report", "--output", output / name)
+        if robustness is not None:
+            auglik("robustness", output / name, *robustness, "--data-dir", output)
+        auglik("keep", output / name, HERE / page / "kept" / name)
+
+
+def blocks(page: str, output: Path, chosen: list[int]) -> None:
+    """Each with the seeds that the folder has already, so that its tables are of all of them."""
+    of, runs = tomllib.loads((HERE / page / "blocks.toml").read_text()), output / page
+    for seed in chosen or read_recipe(of["recipe"]).scales["full"].seeds:
+        seeds = sorted({seed, *(int(path.parent.name[5:]) for path in runs.glob("*/seed-*/results.json"))})
+        named = [text for one in seeds for text in ("--seed", one)]
+        common = [*named, "--set", f"dataset={output / of['dataset']}", *of["options"], "--threads", 1, "--jobs", 2]
+        auglik("reproduce", of["recipe"], *common, "--no-corruptions", "--no-report", "--output", runs)
+        human = output / of["human_labels"]
+        auglik("robustness", runs, *of["robustness"], "--human-labels", human, "--data-dir", output)
+        auglik("keep", runs, HERE / page / "kept")
+
+
+def auglik(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "auglik", *map(str, arguments)], check=True)
 
 
 def at(folder: Path, name: str) -> Path:

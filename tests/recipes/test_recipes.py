@@ -12,6 +12,7 @@ from auglik.cli.main import auglik
 from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, parse_recipe, read_recipe, recipe_names
+from auglik.runs.settings import flatten
 
 NAMES = recipe_names()
 PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
@@ -40,7 +41,7 @@ def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
         find_network(cell.config.network)
 
 
-@pytest.mark.parametrize("name", SUPERVISED)
+@pytest.mark.parametrize("name", [name for name in SUPERVISED if not name.startswith("evidence-")])
 def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
     full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in RECIPE_SCALES)
     assert all(config.epochs is not None and config.epochs >= 200 for config in full.values())
@@ -48,6 +49,25 @@ def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
     small = ("small-cnn:width=8,norm=frn", 60) if name == "cold-posterior" else ("small-cnn:width=8", 2)
     assert {(config.dataset, config.network, config.epochs) for config in quick.values()} == {("digits", *small)}
     assert read_recipe(name).scales["quick"].note
+
+
+def test_seeds_are_a_count_or_named() -> None:
+    assert read_recipe("evidence-appendix-c").scales["full"].seeds == (110, 111, 112, 113, 114)
+    assert read_recipe("evidence-appendix-c").scales["quick"].seeds == (0, 1)
+    assert read_recipe("appendix-c").scales["full"].seeds == (0, 1, 2, 3, 4)
+
+
+def test_cells_of_the_evidence_differ_in_objective_and_rate_alone() -> None:
+    """But for the one without augmentation; 10,000 images are trained on."""
+    found = {cell.name: flatten(cell.config) for cell in planned("evidence-appendix-c", "full")}
+    reference = found.pop("smoothed")
+    assert (reference["likelihood"], reference["aggregator"], reference["views"]) == ("smoothed", "jensen", 4)
+    own = {"likelihood", "aggregator", "learning_rate"}
+    for name, settings in found.items():
+        changed = {key for key in reference if settings[key] != reference[key]}
+        assert changed <= own | ({"views", "augment", "mollify"} if name == "unaugmented" else set())
+    held_out = round(11_000 * float(str(reference["validation_fraction"])))
+    assert int(str(reference["train_images"])) - held_out == 10_000
 
 
 def test_the_protocol_of_the_code_is_another_one() -> None:
@@ -113,6 +133,7 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-d"], "unknown recipe 'appendix-d'; did you mean 'appendix-c'"),
         (["appendix-c", "--scale", "quik"], "expected scale full or quick, got 'quik'; did you mean 'quick'"),
         (["appendix-c", "--protocol", "readme"], "expected protocol text or code"),
+        (["appendix-c", "--seeds", "3", "--seed", "7"], "expected either seeds (a number or a list) or seed"),
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),
         (["appendix-c", "--set", "epochs=many"], "expected int, got 'many'"),
         (["appendix-c", "--set", "epoch=1"], "unknown setting 'epoch'; did you mean 'epochs'"),

@@ -89,6 +89,25 @@ def test_blocks_of_seeds_are_added_one_by_one(tmp_path: Path) -> None:
     assert len(list((tmp_path / "kept").glob("*/seed-1/results.json"))) == 3
 
 
+def test_tables_are_of_all_that_is_kept_where_earlier_blocks_are_gone(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=2)
+    keep(folder, tmp_path / "kept")
+    for place in folder.glob("*/seed-0"):
+        place.rename(tmp_path / place.parent.name)
+    assert keep(folder, tmp_path / "kept").runs == 3
+    runs, compared = (
+        list(csv.DictReader((tmp_path / "kept" / name).read_text().splitlines()))
+        for name in ("runs.csv", "comparison.csv")
+    )
+    assert [(row["cell"], row["seed"]) for row in runs] == [(cell, seed) for cell in reported.GAINS for seed in "01"]
+    nll = {cell: [float(row["clean_nll"]) for row in runs if row["cell"] == cell] for cell in reported.GAINS}
+    shown = {row["cell"]: row for row in compared if row["metric"] == "clean_nll"}
+    assert list(shown) == ["sharper", "same"]
+    for cell, row in shown.items():
+        assert (row["n"], row["reference"]) == ("2", "reference")
+        assert float(row["mean"]) == pytest.approx(np.mean(nll[cell]) - np.mean(nll["reference"]), abs=1e-4)
+
+
 def test_another_run_of_that_name_is_refused_and_left(tmp_path: Path) -> None:
     one = reported.write_comparison(tmp_path / "one", seeds=1)
     other = tmp_path / "other"
