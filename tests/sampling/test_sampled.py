@@ -42,19 +42,19 @@ def test_what_sampled_is_examined_and_failures_come_first(collected: Collected) 
     chains = examined(collected)
     assert set(chains) == {"warm", "cold"}
     assert (chains["cold"].T, chains["cold"].chains, chains["cold"].draws) == (0.1, 3, 4)
-    said = sampling_warnings(chains)
+    said = sampling_warnings(chains, {})
     assert said[0].startswith("2 of 2 cells that sampled fail their diagnostics")
     assert "4 draws are too few to say whether it mixes" in said[1]
 
 
 def test_scores_are_drawn_against_temperature_and_said_to_differ_or_not(collected: Collected) -> None:
-    section = sampled(collected, examined(collected))
+    section = sampled(collected, examined(collected), {})
     assert section is not None
     assert [figure.key for figure in section.pictures()] == ["posterior_temperatures"]
     drawn = {datum.value for figure in section.pictures() for datum in figure.data}
     assert float(np.mean(collected.cells["warm"].scores("clean_nll"))) in drawn
     assert "warm: the best posterior temperature of 0.1 and 1 is " in section.sentences[1]
-    assert sampled(collected, {}) is None
+    assert sampled(collected, {}, {}) is None
 
 
 def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collected) -> None:

@@ -14,6 +14,7 @@ from auglik.report.sections.scores import over_seeds
 from auglik.report.sections.training import curves_figure
 from auglik.runs.settings import flatten
 from auglik.sampling.diagnostics import Examined, examine
+from auglik.sampling.leave_one_out import FEWEST, MOST_K, SENSITIVE, LeftOut, leave_out
 from auglik.scoring.columns import ERROR, NLL
 from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
@@ -40,16 +41,30 @@ def examined(collected: Collected) -> dict[str, Examined]:
     return found
 
 
-def sampling_warnings(chains: Mapping[str, Examined]) -> list[str]:
+def images_left_out(collected: Collected) -> dict[str, LeftOut]:
+    """What the chains of every cell say of training images that are left out, where `auglik sample` has asked them."""
+    found = {}
+    for name, cell in collected.cells.items():
+        asked = [(run.densities, run.chain) for run in cell.runs.values() if run.densities and run.chain]
+        densities, chains = [one for one, _ in asked], [chain for _, chain in asked]
+        if asked and len(asked) * min(len(one.log_prior) for one in densities) >= FEWEST:
+            one = cell.config.sampling
+            found[name] = leave_out(
+                densities, chains, T=one.posterior_temperature, likelihood_temperature=one.likelihood_temperature
+            )
+    return found
+
+
+def sampling_warnings(chains: Mapping[str, Examined], left_out: Mapping[str, LeftOut]) -> list[str]:
     """Which cells' chains fail, and why; alike failures are not repeated for every cell."""
     said = [f"The chains of {name} fail: {'; '.join(why)}" for name, one in chains.items() if (why := one.failures())]
     if len(said) > 1:
         said.insert(0, f"{len(said)} of {len(chains)} cells that sampled fail their diagnostics: their scores are not"
                        " those of a posterior")  # fmt: skip
-    return said
+    return [*said, *(f"{name}: {text}" for name, one in left_out.items() for text in one.failures())]
 
 
-def sampled(collected: Collected, chains: Mapping[str, Examined]) -> Section | None:
+def sampled(collected: Collected, chains: Mapping[str, Examined], left_out: Mapping[str, LeftOut]) -> Section | None:
     """Diagnostics and curves; None if nothing was sampled."""
     if not chains:
         return None
@@ -61,7 +76,8 @@ def sampled(collected: Collected, chains: Mapping[str, Examined]) -> Section | N
         f"Each seed is a chain, and predicts with the mean of its draws' probabilities; {fails} of {len(chains)} cells"
         " fail their diagnostics."
     )
-    return Section("sampled", "Posteriors", (first, *sentences), (*figures, _table(collected, chains)))
+    tables = [_table(collected, chains), *([_left_out(left_out)] if left_out else [])]
+    return Section("sampled", "Posteriors", (first, *sentences), (*figures, *tables))
 
 
 def temperature_paths(cells: Sequence[Cell]) -> list[TemperaturePath]:
@@ -177,4 +193,32 @@ def _table(collected: Collected, chains: Mapping[str, Examined]) -> Table:
         rows=tuple(rows),
         note="Both temperatures should be the posterior's. R-hat and effective sample size (ESS) are of the"
         " log-probability of each test image's label, for all but 5% of the images.",
+    )
+
+
+def _left_out(found: Mapping[str, LeftOut]) -> Table:
+    rows = []
+    for name, one in found.items():
+        entries = (
+            mean_error(one.elpd, one.error, 4),
+            number(one.optimism, 4),
+            number(one.k.max(), 2),
+            number(100 * one.over(one.most_k), 1),
+            number(100 * one.over(MOST_K), 1),
+            number(one.prior, 3),
+            number(one.likelihood, 3),
+            count(one.draws),
+        )
+        rows.append(Row(name, entries))
+    columns = (
+        "cell", "PSIS-LOO, nats an image", "more if not left out", "largest Pareto k", "k too large, %",
+        f"k > {MOST_K:g}, %", "sensitivity to prior", "to likelihood", "draws",
+    )  # fmt: skip
+    return Table(
+        key="left-out",
+        caption="Training images left out (PSIS-LOO) and power-scaling sensitivity",
+        columns=columns,
+        rows=tuple(rows),
+        note=f"Pareto k is too large for so many draws S over 1 - 1 / log10 S, for any over {MOST_K:g}. Sensitivity is"
+        f" of the test images' log-probability; over {SENSITIVE:g} is sensitive.",
     )
