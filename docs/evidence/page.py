@@ -19,6 +19,7 @@ from auglik.inference.differences.rows import Primary
 from auglik.report.collect import Collected, collect
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
+from auglik.report.sections.sampled import examined
 from auglik.scoring.intervals import paired_difference
 from auglik.scoring.predictions import Predictions
 
@@ -60,13 +61,15 @@ MOLLIFIED = {
 
 
 class Page(NamedTuple):
-    """What a page shows of each condition: a few figures of it, then differences; each of these is a family of Holm."""
+    """What a page shows of each condition: a few figures of it, then differences; each of these is a family of Holm, unless all are one."""
 
     figures: Mapping[str, Shown]
     columns: Mapping[str, Compared]
     rope: float
     picture: str
     reference: str = "smoothed"
+    together: bool = False
+    """Whether all columns are one family of Holm."""
     kept: Callable[[str], Mapping[str, Collected]] = own
     first: str = "condition"
     """The head of the first column."""
@@ -82,6 +85,33 @@ def after_scaling(run: Predictions) -> Predictions:
 def error(cell: str) -> Shown:
     """The mean over seeds."""
     return lambda one: f"{100 * np.mean(one.cells[cell].scores('clean_error')):.2f}%"
+
+
+def clean_nll(cell: str) -> Shown:
+    """The mean over seeds."""
+    return lambda one: f"{np.mean(one.cells[cell].scores('clean_nll')):.3f}"
+
+
+def best_temperature(one: Collected) -> str:
+    """Of least mean clean NLL."""
+    best = min(one.cells.values(), key=lambda cell: float(np.mean(cell.scores("clean_nll"))))
+    return f"{best.config.sampling.posterior_temperature:g}"
+
+
+def kinetic_temperature(cell: str) -> Shown:
+    """Of the chains' steps, with its standard error."""
+
+    def shown(one: Collected) -> str:
+        kinetic = examined(one)[cell].kinetic
+        return f"{kinetic.mean:.3f} ± {kinetic.error:.3f}"
+
+    return shown
+
+
+def failing(one: Collected) -> str:
+    """Cells whose chains fail a diagnostic."""
+    chains = examined(one)
+    return f"{sum(bool(cell.failures()) for cell in chains.values())} of {len(chains)}"
 
 
 def error_difference(cell: str, reference: str) -> Shown:
@@ -149,6 +179,19 @@ PAGES = {
         picture="Clean NLL of soft labels less that of hard ones, by transformation",
         reference="hard",
     ),
+    "cold-posterior": Page(
+        figures={
+            "clean NLL at T = 1": clean_nll("T-1"),
+            "best T": best_temperature,
+            "kinetic T at 0.1": kinetic_temperature("T-0.1"),
+            "cells whose chains fail": failing,
+        },
+        columns={f"T = {T}": Compared(f"T-{T}", drawn=True) for T in ("0.3", "0.1", "0.03")},
+        rope=0.005,
+        picture="Clean NLL of cooler posteriors less that at T = 1, by likelihood",
+        reference="T-1",
+        together=True,
+    ),
     "known": Page(
         figures={
             "clean error without": error("without"),
@@ -196,7 +239,8 @@ def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> di
         [pair], [difference], _ = paired_differences(of_two, dict.fromkeys(of_two, page.reference))
         pairs.append(pair)
         differences.append(difference)
-    return dict(zip(kept, decided(pairs, differences, rope=page.rope, family=len(kept)), strict=True))
+    family = len(kept) * (len(page.columns) if page.together else 1)
+    return dict(zip(kept, decided(pairs, differences, rope=page.rope, family=family), strict=True))
 
 
 def table(kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]]) -> str:
