@@ -131,7 +131,7 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
     found = examine_folders(T, list(folders.values()), list(members.values()))
     if found is None:
         raise InputError(f"{next(iter(folders.values()))}: expected a chain, got a point estimate")
-    for text in found.failures():
+    for text in found.failures().values():
         click.echo(f"FAILS: {text}")
     click.echo(found.said())
     one, all_ = found.member_nll, score("", members).scores

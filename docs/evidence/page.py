@@ -61,7 +61,10 @@ MOLLIFIED = {
 
 
 class Page(NamedTuple):
-    """What a page shows of each condition: a few figures of it, then differences; each of these is a family of Holm, unless all are one."""
+    """What a page shows of each condition: a few figures of it, then differences.
+
+    Each of these is a family of Holm, unless all are one.
+    """
 
     figures: Mapping[str, Shown]
     columns: Mapping[str, Compared]

@@ -71,12 +71,23 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
         scores = {**run.results.scores, "clean_nll": nll}
         runs[seed] = replace(run, predictions=predictions, results=replace(run.results, scores=scores))
     better = path.cells[0.1]._replace(runs=runs)
-    said = sentence(path._replace(cells={0.1: better, 1.0: path.cells[1.0]}))
+    cells = {0.1: better, 1.0: path.cells[1.0]}
+    said = sentence(path._replace(cells=cells), [])
     assert "not told from it" not in said
     assert "is 0.1 by clean NLL; it differs from 1: a cold posterior effect" in said
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip
-    assert "No temperature but 1 predicts better" in sentence(swapped)
+    assert "No temperature but 1 predicts better" in sentence(swapped, [])
+    doubted = sentence(path._replace(cells=cells), [better.name])
+    assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
+
+
+def test_of_many_cells_that_fail_only_how_many_is_said_first(collected: Collected) -> None:
+    (one, *_) = examined(collected).values()
+    said = sampling_warnings({f"cell {place}": one for place in range(5)}, {})
+    assert len(said) == 1
+    assert said[0].startswith("5 of 5 cells that sampled fail their diagnostics (")
+    assert "R-hat in 5" in said[0]
 
 
 def test_kept_chains_are_examined_alike(output: Path, collected: Collected, tmp_path: Path) -> None:

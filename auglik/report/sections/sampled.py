@@ -1,13 +1,14 @@
 """Cells that sampled a posterior: whether their chains can be relied on, and scores against temperature."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from auglik.inference.differences.infer import primary_differences
 from auglik.inference.differences.rows import Primary
 from auglik.report.collect import Cell, Collected
-from auglik.report.content import Figure, Row, Section, Table, count, listed, mean_error, number
+from auglik.report.content import Figure, Row, Section, Table, count, listed, mean_error, number, words
 from auglik.report.figures.lines import Curve, Panel
 from auglik.report.figures.style import styles
 from auglik.report.sections.scores import over_seeds
@@ -19,6 +20,8 @@ from auglik.scoring.columns import ERROR, NLL
 from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
 
+MOST_SAID = 4
+"""Failing cells that are told of one by one."""
 TEMPERATURES = ("posterior_temperature", "likelihood_temperature")
 
 
@@ -56,11 +59,17 @@ def images_left_out(collected: Collected) -> dict[str, LeftOut]:
 
 
 def sampling_warnings(chains: Mapping[str, Examined], left_out: Mapping[str, LeftOut]) -> list[str]:
-    """Which cells' chains fail, and why; alike failures are not repeated for every cell."""
-    said = [f"The chains of {name} fail: {'; '.join(why)}" for name, one in chains.items() if (why := one.failures())]
+    """Which cells' chains fail, and why; of many, only in how many cells each diagnostic does."""
+    failing = {name: why for name, one in chains.items() if (why := one.failures())}
+    said = [f"The chains of {name} fail: {'; '.join(why.values())}" for name, why in failing.items()]
     if len(said) > 1:
-        said.insert(0, f"{len(said)} of {len(chains)} cells that sampled fail their diagnostics: their scores are not"
-                       " those of a posterior")  # fmt: skip
+        kinds = Counter(kind for why in failing.values() for kind in why)
+        shared = listed([f"{kind} in {cells}" for kind, cells in kinds.items()])
+        head = (
+            f"{len(said)} of {len(chains)} cells that sampled fail their diagnostics ({shared}): their scores are not"
+            " those of a posterior"
+        )
+        said = [head, *said] if len(said) <= MOST_SAID else [f"{head}; the table of chains says which"]
     return [*said, *(f"{name}: {text}" for name, one in left_out.items() for text in one.failures())]
 
 
@@ -70,11 +79,11 @@ def sampled(collected: Collected, chains: Mapping[str, Examined], left_out: Mapp
         return None
     paths = temperature_paths([collected.cells[name] for name in chains])
     figures = tuple(_figure(setting, own) for setting in TEMPERATURES if (own := _of(paths, setting)))
-    sentences = [sentence(path) for path in paths]
-    fails = sum(bool(one.failures()) for one in chains.values())
+    failing = {name for name, one in chains.items() if one.failures()}
+    sentences = [sentence(path, failing) for path in paths]
     first = (
-        f"Each seed is a chain, and predicts with the mean of its draws' probabilities; {fails} of {len(chains)} cells"
-        " fail their diagnostics."
+        f"Each seed is a chain, and predicts with the mean of its draws' probabilities; {len(failing)} of {len(chains)}"
+        " cells fail their diagnostics."
     )
     tables = [_table(collected, chains), *([_left_out(left_out)] if left_out else [])]
     return Section("sampled", "Posteriors", (first, *sentences), (*figures, *tables))
@@ -97,8 +106,11 @@ def temperature_paths(cells: Sequence[Cell]) -> list[TemperaturePath]:
     return found
 
 
-def sentence(path: TemperaturePath) -> str:
-    """Which temperature predicts best, and whether it is told from 1 for new seeds and images."""
+def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
+    """Which temperature predicts best, and whether it is told from 1 for new seeds and images.
+
+    `failing` cells are no posteriors, and that is said of an effect.
+    """
     means = {T: summary(cell.scores("clean_nll")).mean for T, cell in path.cells.items()}
     finite = {T: mean for T, mean in means.items() if math.isfinite(mean)}
     what = path.setting.replace("_", " ")
@@ -122,6 +134,8 @@ def sentence(path: TemperaturePath) -> str:
         "better": f"it differs from 1: a {kind} posterior effect",
         "equal": "it is practically as good as 1",
     }.get(against_1.outcome, "whether it differs from 1 cannot be told")
+    if against_1.outcome == "better" and (fails := [T for T in (best, 1.0) if path.cells[T].name in failing]):
+        conclusion += f", if chains that fail their diagnostics (at {listed([f'{T:g}' for T in fails])}) can show one"
     return f"{head}; {conclusion}. {against_1.verdict}"
 
 
@@ -180,11 +194,13 @@ def _table(collected: Collected, chains: Mapping[str, Examined]) -> Table:
             number(one.member_nll, 4),
             over_seeds(cell.scores("clean_nll"), 4),
             number(score(name, members).scores["clean_nll"], 4),
+            words(listed(list(one.failures())) if one.failures() else ""),
         )
         rows.append(Row(name, entries))
     columns = (
         "cell", "posterior T", "likelihood T", "kinetic T", "configurational T", "R-hat", "ESS", "draws",
         "chains disagree, %", "NLL of a draw", "of a chain", "of all chains",
+        "fails",
     )  # fmt: skip
     return Table(
         key="chains",
