@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from auglik.cli.main import auglik
 from auglik.report.collect import Collected, collect
 from auglik.report.keep import keep
+from auglik.report.sections.cells import tuning_warning
 from auglik.report.sections.sampled import (
     TemperaturePath,
     examined,
@@ -77,7 +78,7 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
     assert "is 0.1 by clean NLL; it differs from 1: a cold posterior effect" in said
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip
-    assert "No temperature but 1 predicts better" in sentence(swapped, [])
+    assert "No other temperature predicts better than 1" in sentence(swapped, [])
     doubted = sentence(path._replace(cells=cells), [better.name])
     assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
 
@@ -88,6 +89,14 @@ def test_of_many_cells_that_fail_only_how_many_is_said_first(collected: Collecte
     assert len(said) == 1
     assert said[0].startswith("5 of 5 cells that sampled fail their diagnostics (")
     assert "R-hat in 5" in said[0]
+
+
+def test_steps_of_chains_are_not_said_to_be_untuned(collected: Collected) -> None:
+    assert tuning_warning(collected) is None
+    point = collected.cells["point"]
+    untuned = tuning_warning(collected._replace(cells={**collected.cells, "other": point._replace(name="other")}))
+    assert untuned is not None
+    assert untuned.startswith("cells were not tuned: all use learning rate")
 
 
 def test_kept_chains_are_examined_alike(output: Path, collected: Collected, tmp_path: Path) -> None:

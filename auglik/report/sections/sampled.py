@@ -126,7 +126,7 @@ def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
     if 1.0 not in path.cells:
         return f"{head}. T = 1 was not sampled."
     if best == 1.0:
-        return f"{head}. No temperature but 1 predicts better."
+        return f"{head}. No other temperature predicts better than 1."
     if against_1 is None:
         return f"{head}; they share no seed with T = 1."
     kind = "cold" if best < 1 else "warm"
