@@ -21,7 +21,7 @@ from auglik.runs.resolve import load_training, on_device, open_source, read_fact
 from auglik.runs.results import Results
 from auglik.runs.run import Job, test_images
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
-from auglik.sampling.files import load_chain
+from auglik.sampling.files import load_chain, write_densities
 from auglik.sampling.registry import POINT
 from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
@@ -131,7 +131,7 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
     found = examine_folders(T, list(folders.values()), list(members.values()))
     if found is None:
         raise InputError(f"{next(iter(folders.values()))}: expected a chain, got a point estimate")
-    for text in found.failures():
+    for text in found.failures().values():
         click.echo(f"FAILS: {text}")
     click.echo(found.said())
     one, all_ = found.member_nll, score("", members).scores
@@ -142,19 +142,22 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
 
 
 def say_left_out(jobs: Sequence[Job], place: Place) -> None:
-    """Prints what the chains of finished jobs say of training images that are left out."""
+    """Prints what the chains of finished jobs say of training images that are left out, and keeps it for reports."""
     from auglik.runs.densities import densities  # ArviZ takes a second to import
     from auglik.sampling.leave_one_out import leave_out
 
     config = jobs[0].config
-    source = open_source(config, Path(place.data_dir))
+    data = load_training(jobs[0].run, open_source(config, Path(place.data_dir)))  # chains share their images
+    of_chains = [densities(job.folder, job.settings, job.run, data) for job in jobs]
+    for job, one in zip(jobs, of_chains, strict=True):
+        write_densities(job.folder, one)
     found = leave_out(
-        [densities(job.folder, job.settings, job.run, source) for job in jobs],
+        of_chains,
         [chain for job in jobs if (chain := load_chain(job.folder)) is not None],
         T=config.sampling.posterior_temperature,
         likelihood_temperature=config.sampling.likelihood_temperature,
     )
     seen = "all" if config.view.orbit() is not None else f"one draw of {config.views}"
     click.echo(f"on {seen} views of each training image:")
-    for text in [*found.said(), *(f"FAILS: {text}" for text in found.failures())]:
+    for text in [*(f"FAILS: {text}" for text in found.failures()), *found.said()]:
         click.echo(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from scipy import special
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
@@ -47,6 +48,7 @@ COLUMNS: dict[str, dict[str, tuple[str, Nll]]] = {
         "tempered": ("tempered", clean_nll),
     },
     "network-or-data": {"log-mean": ("log-mean", clean_nll), "after temperature scaling": ("log-mean", scaled_nll)},
+    "cold-posterior": {"T = 0.3 less T = 1": ("T-0.3", clean_nll)},
     "soft-labels": {"NLL after temperature scaling": ("soft", scaled_nll), "NLL as it is": ("soft", clean_nll)},
 }
 """The columns of differences of every page: a cell, and what of its predictions is compared with the reference's."""
@@ -89,6 +91,27 @@ def runs(page: str, condition: str, cell: str) -> list[np.lib.npyio.NpzFile]:
     return [np.load(EVIDENCE / page / "kept" / condition / cell / f"seed-{seed}" / "predictions.npz") for seed in seeds]
 
 
+Kept = dict[str, list[np.lib.npyio.NpzFile]]
+
+
+def mean_nll(of_cell: list[np.lib.npyio.NpzFile]) -> float:
+    return float(np.mean([clean_nll(run).mean() for run in of_cell]))
+
+
+def unmixed(chains: list[np.lib.npyio.NpzFile]) -> bool:
+    """Whether ArviZ's R-hat of the label's log-probability is over 1.1 for more than 5% of the images."""
+    values = np.stack([chain["draw_log_likelihoods"].astype(float) for chain in chains])
+    return bool(np.quantile(array_stats.rhat(values, chain_axis=0, draw_axis=1), 0.95) > 1.1)
+
+
+OF_CHAINS: dict[str, Callable[[Kept], float]] = {
+    "clean NLL at T = 1": lambda kept: mean_nll(kept["T-1"]),
+    "at T = 0.3": lambda kept: mean_nll(kept["T-0.3"]),
+    "kinetic T at 0.3": lambda kept: float(np.mean([chain["temperatures"][:, 0].mean() for chain in kept["T-0.3"]])),
+    "cells whose chains fail": lambda kept: sum(map(unmixed, kept.values())),
+}
+
+
 @pytest.mark.parametrize("page", COLUMNS)
 def test_a_page_has_every_condition(page: str) -> None:
     shown = [row["condition"].strip("`") for of, row in ROWS if of == page]
@@ -119,6 +142,8 @@ def test_figures_are_those_of_the_predictions(page: str, row: dict[str, str]) ->
             d = [wrong(one) - wrong(other) for one, other in zip(kept[others[0]], kept[reference], strict=True)]
             half = special.stdtrit(len(d) - 1, 0.975) * np.std(d, ddof=1) / len(d) ** 0.5
             np.testing.assert_allclose([mean, lower, upper], np.mean(d) + np.array([0, -half, half]), atol=0.04)
+        elif column in OF_CHAINS:
+            assert float(shown.split()[0]) == pytest.approx(OF_CHAINS[column](kept), abs=6e-4)
         elif column != "condition":
             own = kept[others[0] if column in ("of soft", "log-mean's") else reference]
             figure = np.mean([overconfidence(one) if "%" not in shown else wrong(one) for one in own])

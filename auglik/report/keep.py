@@ -14,13 +14,14 @@ from auglik.report.run_files import Run, check_nll
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG
+from auglik.sampling.files import DENSITIES
 from auglik.scoring.conditions import MEASURED, SCORES
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays, load_predictions
 from auglik.system.files import copy, ensure_writable, write_compressed_npz
 from auglik.system.progress import Progress
 
-COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED)
+COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED, DENSITIES)
 """Of a run, where it has them; its results come last, as they say that it is whole."""
 TABLES = (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV)
 """Of the comparison."""

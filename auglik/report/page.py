@@ -16,7 +16,7 @@ from auglik.report.sections.differences import differences
 from auglik.report.sections.published import published
 from auglik.report.sections.robust import robustness
 from auglik.report.sections.runs import runs
-from auglik.report.sections.sampled import examined, sampled, sampling_warnings
+from auglik.report.sections.sampled import examined, images_left_out, sampled, sampling_warnings
 from auglik.report.sections.scores import scores
 from auglik.report.sections.seen import seen
 from auglik.report.sections.tradeoffs import tradeoffs
@@ -35,10 +35,10 @@ def page(
 ) -> Page:
     """All sections in order, the answer first, and all warnings."""
     drawn = styles(collected.cells, collected.references.values())
-    chains = examined(collected)
+    chains, left_out = examined(collected), images_left_out(collected)
     parts: list[Callable[[], Section | None]] = [
         lambda: answer(collected, inference, corrupted),
-        lambda: sampled(collected, chains),
+        lambda: sampled(collected, chains, left_out),
         lambda: tradeoffs(collected, drawn),
         lambda: robustness(collected, drawn, corrupted),
         lambda: calibrated(calibration, drawn) if calibration else None,
@@ -52,7 +52,7 @@ def page(
         lambda: runs(collected),
     ]
     sections = tuple(section for part in parts if (section := part()) is not None)
-    said = (*sampling_warnings(chains), *warnings(collected, inference, calibration))
+    said = (*sampling_warnings(chains, left_out), *warnings(collected, inference, calibration))
     return Page(settings_.title or title(collected), subtitle(collected), said, sections)
 
 

@@ -14,7 +14,7 @@ from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import RunConfig, change
-from auglik.sampling.files import ChainFile, load_chain
+from auglik.sampling.files import ChainFile, Densities, load_chain, load_densities
 from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
@@ -49,6 +49,8 @@ class Run:
     predictions: Predictions
     chain: ChainFile | None
     """None of a point estimate."""
+    densities: Densities | None
+    """Of a chain's draws on training images; None where none was left out."""
     robustness: tuple[Score, ...]
     """Empty where none was measured."""
     measured: Measured | None
@@ -71,7 +73,7 @@ def read_run(folder: Path) -> Run:
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
     return Run(
         folder=folder, seed=config.seed, config=config, results=results, predictions=predictions,
-        chain=load_chain(folder), robustness=scores,
+        chain=load_chain(folder), densities=load_densities(folder), robustness=scores,
         measured=measured, epochs=read_epochs(folder / METRICS_FILE),
     )  # fmt: skip
 

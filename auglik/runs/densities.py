@@ -6,27 +6,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from auglik.data import Source
 from auglik.objectives import InputError
 from auglik.objectives.view_counts import DrawsViews
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import host
-from auglik.runs.resolve import TrainingData, load_training, training_objective, training_pipeline
+from auglik.runs.resolve import TrainingData, training_objective, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import make_network
 from auglik.sampling.chain import Drawn
-from auglik.sampling.leave_one_out import Densities
+from auglik.sampling.files import Densities
 from auglik.system.devices import autocast
 
 
-def densities(folder: Path, settings: str, run: ResolvedRun, source: Source) -> Densities:
-    """Under the run's objective, each training image in one draw of K views, keyed by the evaluation's seed.
+def densities(folder: Path, settings: str, run: ResolvedRun, data: TrainingData) -> Densities:
+    """Under the run's objective, each of its training images in one draw of K views, keyed by the evaluation's seed.
 
     `settings` is the run's hash. Raises InputError as `check_left_out` and loading the checkpoint do.
     """
     check_left_out(run)
-    data = load_training(run, source)
     found = checkpoints.load(folder / checkpoints.NAME, settings)
     network = found.load_into(make_network(run, data.training.gallery.channels, data.classes))
     if not isinstance(network, Drawn):

@@ -82,17 +82,19 @@ class Examined:
             f" size {self.ess:.0f} for all but {TAIL:.0%} of images{apart}"
         )
 
-    def failures(self) -> list[str]:
-        """Why the draws are not of the posterior, each a clause; none if nothing was found."""
-        found = [part.failure(self.T) for part in (self.kinetic, self.configurational)]
+    def failures(self) -> dict[str, str]:
+        """Why the draws are not of the posterior, a clause by what was measured; none if nothing was found."""
+        parts = (self.kinetic, self.configurational)
+        found = {f"{part.name} temperature": text for part in parts if (text := part.failure(self.T)) is not None}
         if math.isnan(self.r_hat):
-            found.append(f"{self.draws} draws are too few to say whether it mixes (at least {FEWEST})")
+            found["R-hat"] = f"{self.draws} draws are too few to say whether it mixes (at least {FEWEST})"
         elif self.r_hat > MOST_R_HAT:
-            found.append(f"R-hat {self.r_hat:.3f} in function space, over {MOST_R_HAT:g}: chains have not mixed")
+            found["R-hat"] = f"R-hat {self.r_hat:.3f} in function space, over {MOST_R_HAT:g}: chains have not mixed"
         if self.ess < LEAST_ESS * self.chains:
-            found.append(f"effective sample size {self.ess:.0f} of {self.chains * self.draws} draws, under"
-                         f" {LEAST_ESS:g} a chain")  # fmt: skip
-        return [text for text in found if text is not None]
+            found["effective sample size"] = (
+                f"effective sample size {self.ess:.0f} of {self.chains * self.draws} draws, under {LEAST_ESS:g} a chain"
+            )
+        return found
 
 
 def examine(T: float, chains: Sequence[ChainFile], predicted: Sequence[Float32Array]) -> Examined:

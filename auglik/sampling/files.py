@@ -1,15 +1,19 @@
-"""What a finished run that sampled left in its predictions.npz beside what every run does."""
+"""What a finished run that sampled left: in its predictions.npz beside what every run does, and in densities.npz."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.scoring.predictions import PREDICTIONS
-from auglik.system.array_types import Float32Array
+from auglik.system.array_types import Float32Array, Float64Array
+from auglik.system.files import write_compressed_npz
 
 DRAW_LOG_LIKELIHOODS, TEMPERATURES = "draw_log_likelihoods", "temperatures"
+DENSITIES = "densities.npz"
+AGAIN = "delete it, and run `auglik sample --leave-one-out` again"
 
 
 class ChainFile(NamedTuple):
@@ -32,4 +36,35 @@ def load_chain(folder: Path) -> ChainFile | None:
     if not S or not N or found.temperatures.ndim != 2 or found.temperatures.shape[1] != 2:
         raise InputError(f"{path}: expected draws [S,N] and temperatures [n,2], got {[S, N]} and"
                          f" {list(found.temperatures.shape)}; run it again")  # fmt: skip
+    return found
+
+
+class Densities(NamedTuple):
+    """Of the S draws of a chain, on fixed views of N training images."""
+
+    log_likelihood: Float64Array
+    """Of every image [S,N]."""
+    log_prior: Float64Array
+    """Up to a constant [S]."""
+
+
+def write_densities(folder: Path, found: Densities) -> None:
+    """Beside the run's results. Raises InputError if it cannot write."""
+    log_likelihood = found.log_likelihood.astype(np.float32)
+    write_compressed_npz(folder / DENSITIES, log_likelihood=log_likelihood, log_prior=found.log_prior)
+
+
+def load_densities(folder: Path) -> Densities | None:
+    """What `write_densities` wrote there; None if nothing. Raises InputError for a damaged file."""
+    path = folder / DENSITIES
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = Densities(archive["log_likelihood"].astype(np.float64), archive["log_prior"].astype(np.float64))
+    except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
+        raise InputError(f"{path}: expected the densities of draws ({one_line(error)}); {AGAIN}") from None
+    if found.log_likelihood.ndim != 2 or found.log_prior.shape != found.log_likelihood.shape[:1]:
+        raise InputError(f"{path}: expected log-likelihoods [S,N] and log-priors [S], got"
+                         f" {[list(values.shape) for values in found]}; {AGAIN}")  # fmt: skip
     return found

@@ -8,30 +8,22 @@ exp(-U / T): without image i a draw has weight p(y_i)^(-1 / (T L)). Power scalin
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from scipy.special import logsumexp
 
 from auglik.objectives import InputError
-from auglik.sampling.files import ChainFile
+from auglik.sampling.files import ChainFile, Densities
 from auglik.system.array_types import Float64Array
 
 FEWEST = 25
 """Draws of all chains, without which there is no tail to fit."""
+MOST_K = 0.7
+"""Pareto's k beyond which no number of draws helps (Vehtari et al. 2024)."""
 POWERS = (0.99, 1.01)
 SENSITIVE = 0.05
 """Kallioinen et al.'s bound."""
-
-
-class Densities(NamedTuple):
-    """Of the S draws of a chain, on fixed views of N training images."""
-
-    log_likelihood: Float64Array
-    """Of every image [S,N]."""
-    log_prior: Float64Array
-    """Up to a constant [S]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,7 @@ class LeftOut:
     @property
     def most_k(self) -> float:
         """Beyond which the weights of as many draws are not to be trusted (Vehtari et al. 2024)."""
-        return min(0.7, 1 - 1 / math.log10(self.draws))
+        return min(MOST_K, 1 - 1 / math.log10(self.draws))
 
     def said(self) -> list[str]:
         """In sentences."""
@@ -67,13 +59,19 @@ class LeftOut:
             f" {self.likelihood:.3f} to the likelihood (over {SENSITIVE:g} is sensitive)",
         ]
 
+    def over(self, k: float) -> float:
+        """The share of images whose Pareto k is larger, or no number."""
+        return float(np.mean(~(self.k <= k)))
+
     def failures(self) -> list[str]:
         """Why leaving out is not to be trusted, a clause; none if nothing was found."""
-        share = float(np.mean(~(self.k <= self.most_k)))
+        if not (share := self.over(self.most_k)):
+            return []
+        also = f" (over {MOST_K:g} for {self.over(MOST_K):.1%})" if self.most_k < MOST_K else ""
         return [
-            f"Pareto k over {self.most_k:.2f} for {share:.1%} of the training images: {self.draws} draws do not say"
-            " what the posterior is without them, and PSIS-LOO is too optimistic"
-        ] * (share > 0)  # fmt: skip
+            f"PSIS-LOO is not reliable: Pareto k over {self.most_k:.2f} for {share:.1%} of the training images{also}:"
+            f" {self.draws} draws do not say what the posterior is without them, and it is too optimistic"
+        ]
 
 
 def leave_out(

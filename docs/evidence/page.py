@@ -21,6 +21,7 @@ from auglik.report.collect import Collected, collect
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
 from auglik.report.run_files import Run
+from auglik.report.sections.sampled import examined
 from auglik.scoring.conditions import ALL, MEAN, Named
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, paired_difference
@@ -117,6 +118,27 @@ def after_scaling(run: Predictions) -> Predictions:
 def error(cell: str) -> Shown:
     """The mean over seeds."""
     return lambda one: f"{100 * np.mean(one.cells[cell].scores('clean_error')):.2f}%"
+
+
+def clean_nll(cell: str) -> Shown:
+    """The mean over seeds."""
+    return lambda one: f"{np.mean(one.cells[cell].scores('clean_nll')):.3f}"
+
+
+def kinetic_temperature(cell: str) -> Shown:
+    """Of the chains' steps, with its standard error."""
+
+    def shown(one: Collected) -> str:
+        kinetic = examined(one)[cell].kinetic
+        return f"{kinetic.mean:.3f} ± {kinetic.error:.3f}"
+
+    return shown
+
+
+def failing(one: Collected) -> str:
+    """Cells whose chains fail a diagnostic."""
+    chains = examined(one)
+    return f"{sum(bool(cell.failures()) for cell in chains.values())} of {len(chains)}"
 
 
 def error_difference(cell: str, reference: str) -> Shown:
@@ -305,6 +327,18 @@ PAGES = {
         reference="reference",
         kept=of_conditions,
         first="augmentation, mollification",
+    ),
+    "cold-posterior": Page(
+        figures={
+            "clean NLL at T = 1": clean_nll("T-1"),
+            "at T = 0.3": clean_nll("T-0.3"),
+            "kinetic T at 0.3": kinetic_temperature("T-0.3"),
+            "cells whose chains fail": failing,
+        },
+        columns={"T = 0.3 less T = 1": Compared("T-0.3", drawn=True)},
+        rope=0.005,
+        picture="Clean NLL at T = 0.3 less that at T = 1, by likelihood",
+        reference="T-1",
     ),
     "known": Page(
         figures={

@@ -71,6 +71,7 @@ def chains_of(
     seed: int,
     *,
     T: float = 1.0,
+    posterior_temperature: float = 1.0,
     batch: int | None = None,
 ) -> Chains:
     """Chains side by side, as one vector of weights, with `step` = learning rate / N; batches of `batch` images.
@@ -81,8 +82,8 @@ def chains_of(
     start = target.prior * generator.standard_normal((length.chains, target.size))
     phi = nn.Parameter(torch.from_numpy(start))
     optimizer = Langevin(
-        [phi], sampler=sampler, prior=Gaussian(target.prior), images=N, likelihood_temperature=T,
-        key=stream_key(seed, "sampling study", target.name),
+        [phi], sampler=sampler, prior=Gaussian(target.prior), images=N, temperature=posterior_temperature,
+        likelihood_temperature=T, key=stream_key(seed, "sampling study", target.name),
     )  # fmt: skip
     optimizer.param_groups[0]["lr"] = step * N
     kept, temperatures = [], []

@@ -1,9 +1,10 @@
 """Do the samplers of `auglik sample` draw from the posterior?
 
-The posteriors of the posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX
-twins and by SGHMC from the torch objectives through the optimizer that runs use; that of a network of one hidden
-layer, by what it predicts, as its weights are not identified; temperatures, and whether the diagnostics find a step
-that is too long and gradients that are too noisy.
+A conjugate posterior, in closed form, by each sampler at three temperatures. The posteriors of the posterior study, a
+Bayesian softmax regression under six objectives, sampled by NUTS from the JAX twins and by SGHMC from the torch
+objectives through the optimizer that runs use; that of a network of one hidden layer, by what it predicts, as weights
+are not identified; temperatures, and whether the diagnostics find a step that is too long and gradients that are too
+noisy.
 
 Sources: Chen et al. 2014 (SGHMC); Leimkuhler & Matthews 2013 (its splitting here); Wenzel et al. 2020 (temperatures);
 Hoffman & Gelman 2014 (NUTS).
@@ -18,6 +19,7 @@ from auglik.sampling.sgld import Sgld
 from auglik.studies.common.pictures import BLUE, VERMILION, panels
 from auglik.studies.posterior.problem import PAIRS, VIEWS, Problem, make_problem
 from auglik.studies.posterior.sampler import Sampler, Setting
+from auglik.studies.sampling.conjugate import TEMPERATURES, conjugate_apart
 from auglik.studies.sampling.measure import Length, apart, chains_of, run
 from auglik.studies.sampling.network import NETWORK, Apart, nuts, predictions_apart
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, true
@@ -38,10 +40,18 @@ STEP = 0.02
 def sampling(context: Context) -> Findings:
     """Samples every posterior twice and compares moments; then provokes the diagnostics."""
     problem, quick = make_problem(), context.quick
-    nuts = Sampler(problem, chains=4, warmup=200, draws=500 if quick else 2000, seed=context.seed)
     length = Length(48, 400, 100) if quick else Length(96, 1500, 200)
+    nuts = Sampler(problem, chains=4, warmup=200, draws=500 if quick else 2000, seed=context.seed)
     settings = [*(Setting(number) for number in range(len(PAIRS))), Setting(0, 1 / VIEWS)]
     claims: list[Claim] = []
+    for name, sampler in (("SGHMC", Sghmc(0.9)), ("SGLD", Sgld())):
+        exact = np.array([conjugate_apart(problem, sampler, *of, length, context.seed) for of in TEMPERATURES])
+        claims += [
+            at_most(f"{name}: means of a conjugate posterior at three temperatures, the furthest off, in its sd",
+                    np.abs(exact[:, 0]).max(), MEANS / 2),
+            at_most(f"{name}: its standard deviations, the furthest off, as a share",
+                    np.abs(exact[:, 1] - 1).max(), DEVIATIONS / 2),
+        ]  # fmt: skip
     shifts, ratios = [], []
     for place, setting in enumerate(settings):
         found = run(problem, setting, Sghmc(0.9), STEP * setting.T, length, context.seed)

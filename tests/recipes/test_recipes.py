@@ -46,7 +46,7 @@ def test_full_scale_is_the_papers_and_quick_is_small(name: str) -> None:
     full, quick = ({cell.name: cell.config for cell in planned(name, scale)} for scale in RECIPE_SCALES)
     assert all(config.epochs is not None and config.epochs >= 200 for config in full.values())
     assert all(config.dataset != "digits" for config in full.values())
-    small = ("small-cnn:width=8,norm=frn", 60) if name == "cold-posterior" else ("small-cnn:width=8", 2)
+    small = ("small-cnn:width=8,norm=none", 100) if name == "cold-posterior" else ("small-cnn:width=8", 2)
     assert {(config.dataset, config.network, config.epochs) for config in quick.values()} == {("digits", *small)}
     assert read_recipe(name).scales["quick"].note
 

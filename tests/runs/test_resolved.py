@@ -15,7 +15,7 @@ from auglik.runs.run import execute, load_run
 from auglik.runs.settings import SETTINGS
 from tests import tiny
 
-NONE = ("gradient_clip", "average", "weights", "weights_digest", "evaluation_images")
+NONE = ("gradient_clip", "average", "weights", "weights_digest", "evaluation_images", "mean_views")
 """Settings that a run may do without."""
 OPEN = [key for key, setting in SETTINGS.items() if setting.optional and key not in NONE]
 

@@ -13,12 +13,16 @@ from scipy.stats import norm  # type: ignore[attr-defined]
 from auglik import InputError, open_dataset
 from auglik.cli.main import auglik
 from auglik.objectives import Objective
+from auglik.report.collect import collect
+from auglik.report.content import Table
+from auglik.report.keep import keep
+from auglik.report.sections.sampled import examined, images_left_out, sampled, sampling_warnings
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.densities import check_left_out, densities
 from auglik.runs.resolve import initial_network, load_training, training_pipeline
 from auglik.runs.run import execute
-from auglik.sampling.files import ChainFile
-from auglik.sampling.leave_one_out import Densities, LeftOut, leave_out
+from auglik.sampling.files import ChainFile, Densities, load_densities
+from auglik.sampling.leave_one_out import LeftOut, leave_out
 from auglik.system.array_types import Float64Array
 from tests import tiny
 from tests.sampling.test_chains import CHAIN
@@ -87,7 +91,9 @@ def test_images_that_decide_alone_fail() -> None:
     values = 30 * np.random.default_rng(0).normal(size=(1, 60, N))
     file = ChainFile(np.zeros((60, 5), np.float32), np.ones((1, 2), np.float32))
     found = leave_out([Densities(values[0], values[0, :, 0])], [file], T=1.0, likelihood_temperature=1.0)
-    assert found.failures()[0].startswith("Pareto k over 0.44 for 100.0% of the training images: 60 draws")
+    assert found.failures()[0].startswith(
+        "PSIS-LOO is not reliable: Pareto k over 0.44 for 100.0% of the training images (over 0.7 for 100.0%): 60 draws"
+    )
 
 
 def test_power_scaling_is_felt_from_what_moves_the_posterior() -> None:
@@ -99,9 +105,8 @@ def test_power_scaling_is_felt_from_what_moves_the_posterior() -> None:
 def test_densities_are_those_of_a_training_step(tmp_path: Path) -> None:
     """Minus the mean of the objective's loss, image by image; the prior's density of all weights."""
     job = tiny.job(tmp_path, **CHAIN | {"prior": "confidence:T=0.5,scale=0.5", "draws": 2})
-    results, source = execute(job), open_dataset("digits")
-    found = densities(job.folder, results.settings, job.run, source)
-    data = load_training(job.run, source)
+    results, data = execute(job), load_training(job.run, open_dataset("digits"))
+    found = densities(job.folder, results.settings, job.run, data)
     gallery, labels = data.training
     pipeline = training_pipeline(job.run, gallery.shape, 10)
     drawn = pipeline.draw(0, 0, 2, len(labels), torch.device("cpu"), purpose="leave one out")
@@ -122,7 +127,9 @@ def test_densities_are_those_of_a_training_step(tmp_path: Path) -> None:
         assert found.log_prior[place] == pytest.approx(-(weights**2).sum() / 0.5 + float(most), rel=1e-4)
 
 
-def test_the_command_says_it(tmp_path: Path) -> None:
+def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[object] = []
+    monkeypatch.setattr("auglik.cli.sample.load_training", lambda *of: loads.append(of) or load_training(*of))
     options = tiny.options(**CHAIN | {"epochs": 20, "draws": 15, "output": tmp_path / "out"})
     refused = CliRunner().invoke(auglik, ["sample", *options, "--chains", "1", "--leave-one-out"])
     assert refused.exit_code == 2
@@ -130,8 +137,23 @@ def test_the_command_says_it(tmp_path: Path) -> None:
     found = CliRunner().invoke(auglik, ["sample", *options, "--chains", "2", "--jobs", "1", "--leave-one-out"])
     assert found.exit_code == 0, found.output
     said = found.output[found.output.index("on one draw of 2 views of each training image:") :].splitlines()
-    assert re.match(r"PSIS-LOO: -\d\.\d{4} ± \d\.\d{4} nats a training image left out, ", said[1])
-    assert said[2].startswith("power-scaling sensitivity of the test images' log-probability: ")
+    assert len(loads) == 1
+    failure = re.fullmatch(r"FAILS: (PSIS-LOO is not reliable: Pareto k over 0\.32 for \d+\.\d% of the .*)", said[1])
+    assert failure is not None
+    assert (elpd := re.match(r"PSIS-LOO: (-\d\.\d{4} ± \d\.\d{4}) nats a training image left out, ", said[2]))
+    assert said[3].startswith("power-scaling sensitivity of the test images' log-probability: ")
+    keep(tmp_path / "out", tmp_path / "kept")
+    collected = collect(tmp_path / "kept")
+    left_out = images_left_out(collected)
+    assert f"smoothed+jensen: {failure[1]}" in sampling_warnings(examined(collected), left_out)
+    section = sampled(collected, examined(collected), left_out)
+    assert section is not None
+    (table,) = (item for item in section.items if isinstance(item, Table) and item.key == "left-out")
+    assert table.rows[0].entries[0].text == elpd[1]
+    damaged = next((tmp_path / "kept").rglob("densities.npz"))
+    damaged.write_bytes(b"PK")
+    with pytest.raises(InputError, match=re.escape(f"{damaged}: expected the densities of draws")):
+        load_densities(damaged.parent)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from auglik.cli.main import auglik
 from auglik.report.collect import Collected, collect
 from auglik.report.keep import keep
+from auglik.report.sections.cells import tuning_warning
 from auglik.report.sections.sampled import (
     TemperaturePath,
     examined,
@@ -42,19 +43,19 @@ def test_what_sampled_is_examined_and_failures_come_first(collected: Collected) 
     chains = examined(collected)
     assert set(chains) == {"warm", "cold"}
     assert (chains["cold"].T, chains["cold"].chains, chains["cold"].draws) == (0.1, 3, 4)
-    said = sampling_warnings(chains)
+    said = sampling_warnings(chains, {})
     assert said[0].startswith("2 of 2 cells that sampled fail their diagnostics")
     assert "4 draws are too few to say whether it mixes" in said[1]
 
 
 def test_scores_are_drawn_against_temperature_and_said_to_differ_or_not(collected: Collected) -> None:
-    section = sampled(collected, examined(collected))
+    section = sampled(collected, examined(collected), {})
     assert section is not None
     assert [figure.key for figure in section.pictures()] == ["posterior_temperatures"]
     drawn = {datum.value for figure in section.pictures() for datum in figure.data}
     assert float(np.mean(collected.cells["warm"].scores("clean_nll"))) in drawn
     assert "warm: the best posterior temperature of 0.1 and 1 is " in section.sentences[1]
-    assert sampled(collected, {}) is None
+    assert sampled(collected, {}, {}) is None
 
 
 def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collected) -> None:
@@ -71,12 +72,31 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
         scores = {**run.results.scores, "clean_nll": nll}
         runs[seed] = replace(run, predictions=predictions, results=replace(run.results, scores=scores))
     better = path.cells[0.1]._replace(runs=runs)
-    said = sentence(path._replace(cells={0.1: better, 1.0: path.cells[1.0]}))
+    cells = {0.1: better, 1.0: path.cells[1.0]}
+    said = sentence(path._replace(cells=cells), [])
     assert "not told from it" not in said
     assert "is 0.1 by clean NLL; it differs from 1: a cold posterior effect" in said
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip
-    assert "No temperature but 1 predicts better" in sentence(swapped)
+    assert "No other temperature predicts better than 1" in sentence(swapped, [])
+    doubted = sentence(path._replace(cells=cells), [better.name])
+    assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
+
+
+def test_of_many_cells_that_fail_only_how_many_is_said_first(collected: Collected) -> None:
+    (one, *_) = examined(collected).values()
+    said = sampling_warnings({f"cell {place}": one for place in range(5)}, {})
+    assert len(said) == 1
+    assert said[0].startswith("5 of 5 cells that sampled fail their diagnostics (")
+    assert "R-hat in 5" in said[0]
+
+
+def test_steps_of_chains_are_not_said_to_be_untuned(collected: Collected) -> None:
+    assert tuning_warning(collected) is None
+    point = collected.cells["point"]
+    untuned = tuning_warning(collected._replace(cells={**collected.cells, "other": point._replace(name="other")}))
+    assert untuned is not None
+    assert untuned.startswith("cells were not tuned: all use learning rate")
 
 
 def test_kept_chains_are_examined_alike(output: Path, collected: Collected, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The sampling study: it holds, and a likelihood at another temperature fails the claims about its moments."""
 
 import numpy as np
-import pytest
 
 from auglik.sampling.sghmc import Sghmc
 from auglik.studies.posterior.problem import PAIRS, make_problem
@@ -9,19 +8,12 @@ from auglik.studies.posterior.sampler import Setting
 from auglik.studies.sampling.measure import Length, apart, chains_of, run
 from auglik.studies.sampling.network import NETWORK, predictions_apart
 from auglik.studies.sampling.study import DEVIATIONS, OF_NETWORK, STEP, sampling
-from auglik.studies.study import Context, Findings
+from auglik.studies.study import Context
 
 
-@pytest.fixture(scope="module")
-def findings() -> Findings:
-    return sampling(Context(quick=True, seed=0, data=None, progress=lambda share: None))
-
-
-def test_the_study_holds(findings: Findings) -> None:
+def test_the_study_holds_and_samples_every_objective() -> None:
+    findings = sampling(Context(quick=True, seed=0, data=None, progress=lambda share: None))
     assert [claim.line() for claim in findings.claims if not claim.holds] == []
-
-
-def test_every_objective_is_sampled(findings: Findings) -> None:
     texts = " ".join(claim.text for claim in findings.claims)
     assert all(str(pair) in texts for pair in PAIRS)
 

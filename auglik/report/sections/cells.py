@@ -57,14 +57,15 @@ def _tried(row: Mapping[str, str]) -> Tried:
 
 
 def tuning_warning(collected: Collected) -> str | None:
-    """That cells were not tuned, or which were not; None if all were."""
+    """That cells were not tuned, or which were not; None if all were. A chain's rate is a step, not to be tuned."""
     tuned = {row.cell for row in read_tuning(collected.folder) if row.chosen}
-    rest = [name for name in collected.cells if name not in tuned]
-    if not rest or len(collected.cells) == 1:
+    points = {name: cell for name, cell in collected.cells.items() if cell.config.sampling.sampler() is None}
+    rest = [name for name in points if name not in tuned]
+    if not rest or len(points) == 1:
         return None
     if tuned:
         return f"not tuned, unlike the other cells: {', '.join(rest)}"
-    rates = {cell.config.optimization.learning_rate for cell in collected.cells.values()}
+    rates = {cell.config.optimization.learning_rate for cell in points.values()}
     same = f"all use learning rate {next(iter(rates))}" if len(rates) == 1 else "they use the rates given"
     return (
         f"cells were not tuned: {same}, though objectives differ in the scale of their gradients "
