@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -128,8 +129,8 @@ def test_densities_are_those_of_a_training_step(tmp_path: Path) -> None:
 
 
 def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads: list[object] = []
-    monkeypatch.setattr("auglik.cli.sample.load_training", lambda *of: loads.append(of) or load_training(*of))
+    counted = mock.Mock(side_effect=load_training)
+    monkeypatch.setattr("auglik.cli.sample.load_training", counted)
     options = tiny.options(**CHAIN | {"epochs": 20, "draws": 15, "output": tmp_path / "out"})
     refused = CliRunner().invoke(auglik, ["sample", *options, "--chains", "1", "--leave-one-out"])
     assert refused.exit_code == 2
@@ -137,7 +138,7 @@ def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeyp
     found = CliRunner().invoke(auglik, ["sample", *options, "--chains", "2", "--jobs", "1", "--leave-one-out"])
     assert found.exit_code == 0, found.output
     said = found.output[found.output.index("on one draw of 2 views of each training image:") :].splitlines()
-    assert len(loads) == 1
+    assert counted.call_count == 1
     failure = re.fullmatch(r"FAILS: (PSIS-LOO is not reliable: Pareto k over 0\.32 for \d+\.\d% of the .*)", said[1])
     assert failure is not None
     assert (elpd := re.match(r"PSIS-LOO: (-\d\.\d{4} ± \d\.\d{4}) nats a training image left out, ", said[2]))

@@ -1,4 +1,4 @@
-"""The posterior study: it holds, and a wrong sign in an objective fails the claim that names it."""
+"""The posterior study holds, and claims that its chains converge."""
 
 from auglik.studies.posterior.study import posterior
 from auglik.studies.study import Context
