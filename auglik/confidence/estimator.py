@@ -1,7 +1,6 @@
 """The learned estimator of confidence as a .npz file, with the features of every training image: checked on reading."""
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from auglik.confidence.image_table import Strengths, columns_of, operations_of
-from auglik.objectives import InputError
+from auglik.confidence.image_table import Strengths, columns_of, operations_of, whole
 from auglik.system.array_types import Float64Array
 from auglik.system.files import write_npz
 
@@ -104,7 +102,7 @@ def write_estimator(path: Path, found: Estimator) -> None:
 
 def parse_estimator(content: bytes, where: str) -> Estimator:
     """The estimator in a file's content. Raises InputError, naming `where`, for anything that is no whole one."""
-    try:
+    with whole(where, "what `auglik confidence --by learned` wrote"):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if "learned" not in file or int(file["learned"]) != FORMAT:
                 raise ValueError("a table of another kind" if "values" in file else "another format")
@@ -115,9 +113,6 @@ def parse_estimator(content: bytes, where: str) -> Estimator:
                 fold=file["fold"], label=file["label"], features=file["features"],
             )  # fmt: skip
         _check(found)
-    except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
-        raise InputError(f"{where}: expected what `auglik confidence --by learned` wrote, got {cause}") from None
     return found
 
 

@@ -2,7 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -79,7 +80,7 @@ def write_image_table(path: Path, table: ImageTable) -> None:
 
 def parse_image_table(content: bytes, where: str) -> ImageTable:
     """The table in a file's content. Raises InputError, naming `where`, for anything that is no whole table."""
-    try:
+    with whole(where, "a table that `auglik confidence --by class` or image wrote"):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:
                 raise ValueError(f"format {file['format']} for {FORMAT}")
@@ -93,12 +94,17 @@ def parse_image_table(content: bytes, where: str) -> ImageTable:
                 group=file["group"],
             )
         _check(table)
+    return table
+
+
+@contextmanager
+def whole(where: str, expected: str) -> Iterator[None]:
+    """Raises InputError, naming the file `where`, for what shows while it is read that it is not what was expected."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
-        raise InputError(
-            f"{where}: expected a table that `auglik confidence --by class` or image wrote, got {cause}"
-        ) from None
-    return table
+        raise InputError(f"{where}: expected {expected}, got {cause}") from None
 
 
 def columns_of(operations: Mapping[str, Strengths]) -> dict[str, NDArray[np.generic]]:

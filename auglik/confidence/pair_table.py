@@ -1,15 +1,13 @@
 """Tables of the confidence that pairs of operations leave, as .npz files: checked on reading."""
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from auglik.confidence.image_table import Strengths, columns_of, operations_of
-from auglik.objectives import InputError
+from auglik.confidence.image_table import Strengths, columns_of, operations_of, whole
 from auglik.system.array_types import Float64Array
 from auglik.system.files import write_npz
 
@@ -43,7 +41,7 @@ def write_pair_table(path: Path, table: PairTable) -> None:
 
 def parse_pair_table(content: bytes, where: str) -> PairTable:
     """The table in a file's content. Raises InputError, naming `where`, for anything that is no whole table."""
-    try:
+    with whole(where, "what `auglik confidence --by pair` wrote"):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if "pairs" not in file or int(file["pairs"]) != FORMAT:
                 raise ValueError("a table of another kind, or another format")
@@ -59,7 +57,4 @@ def parse_pair_table(content: bytes, where: str) -> PairTable:
         untouched = table.operations["identity"].columns.start
         if not table.values[untouched, untouched] > 0:
             raise ValueError("no confidence above 0 for untouched images (identity)")
-    except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
-        raise InputError(f"{where}: expected what `auglik confidence --by pair` wrote, got {cause}") from None
     return table

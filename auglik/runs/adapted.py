@@ -37,12 +37,13 @@ class Adapted:
     def __init__(self, run: ResolvedRun, images: int) -> None:
         config, self._objective = run.config, run.objective
         schedule = run.training_views.mollification.schedule
-        self.proposal = None if config.adaptive.proposal == NO_PROPOSAL else Proposal.own(schedule)
+        own = Proposal.own(schedule)
+        self.proposal = None if config.adaptive.proposal == NO_PROPOSAL else own
         """Of the pass under way."""
         self.counts: NDArray[np.int64] | None = None
         """The number of views of every image [N] in the pass under way; None if all have all."""
         self._mean, self._most, self._seed = config.adaptive.mean_views, config.views, config.seed
-        self._sums = torch.zeros(len(Proposal.own(schedule).masses), dtype=torch.float64, device=run.device)
+        self._sums = torch.zeros(len(own.masses), dtype=torch.float64, device=run.device)
         self._spread = torch.zeros(images, dtype=torch.float64, device=run.device)
         """The mean relative variances of images over the passes in which they were seen, as `_passes` counts them."""
         self._passes = torch.zeros_like(self._spread)

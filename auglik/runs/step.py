@@ -99,10 +99,8 @@ def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimize
 def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> Learner:
     """The learner of a run before its first step. Raises InputError for a step of fewer images than processes."""
     gallery, _ = data.training
-    objective, pipeline = (
-        training_objective(run, data.classes),
-        training_pipeline(run, gallery.shape, data.classes, data.rows),
-    )
+    objective = training_objective(run, data.classes)
+    pipeline = training_pipeline(run, gallery.shape, data.classes, data.rows)
     network, images = make_network(run, gallery.channels, data.classes), lengths(run, len(gallery)).images
     if processes.count > 1:
         processes.agreed(lambda: share_steps(network, run, images, processes))

@@ -122,7 +122,7 @@ def error(cell: str) -> Shown:
 
 def clean_nll(cell: str) -> Shown:
     """The mean over seeds."""
-    return lambda one: f"{np.mean(one.cells[cell].scores('clean_nll')):.3f}"
+    return mean_nll(cell, lambda run: run.results.score("clean_nll"))
 
 
 def kinetic_temperature(cell: str) -> Shown:
@@ -292,7 +292,7 @@ PAGES = {
         told={
             "clean error of the reference": error("reference"),
             "its confidence less accuracy": overconfidence("reference"),
-            "clean NLL": mean_nll("reference", lambda run: run.results.score("clean_nll")),
+            "clean NLL": clean_nll("reference"),
             "mollified": mean_nll("reference", lambda run: run.results.score("mollified_nll")),
             "corrupted": mean_nll("reference", measured(CORRUPTED)),
             "of human labels": mean_nll("reference", measured(HUMAN)),

@@ -97,16 +97,14 @@ def followed(seed: int, views: int = 4, rounds: int = 60) -> Proposal:
 def relative_variance(proposal: Proposal, law: Atoms) -> np.ndarray:
     """Var(w p) / I^2 of every image [B] by quadrature: the own distribution's mean of w p^2, over I^2, less 1."""
     p = np.exp(law.log_p)
-    own = Proposal.own(SCHEDULE).masses
-    ratio = (own / np.where(own > 0, proposal.masses, 1))[law.cell]
+    ratio = np.exp(proposal.log_weights())[law.cell]
     return (p**2 * ratio) @ law.weights / (p @ law.weights) ** 2 - 1
 
 
 def exact_biases(proposal: Proposal, law: Atoms) -> dict[str, np.ndarray]:
     """Of every aggregator by K, mean over images, under the law of w p."""
-    own = Proposal.own(SCHEDULE).masses
-    ratio = (own / np.where(own > 0, proposal.masses, 1))[law.cell]
-    found = exact.expected_of_two(law.log_p + np.log(ratio), law.weights / ratio, list(VIEWS))
+    log_ratio = proposal.log_weights()[law.cell]
+    found = exact.expected_of_two(law.log_p + log_ratio, law.weights / np.exp(log_ratio), list(VIEWS))
     log_integral = np.log(np.exp(law.log_p) @ law.weights)
     return {name: (found[name] - log_integral).mean(1) for name in NAMES}
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy import optimize, special
+from scipy import optimize
 from torch import Tensor
 
 from auglik.confidence.strength import WIDEST_ANGLE, WIDEST_FACTOR
 from auglik.data import open_dataset
-from auglik.system.array_types import Float64Array
+from auglik.scoring.label_entropy import mean_label_entropy
 from auglik.views.operations import BATCHED
 
 C, SIDE = 10, 8
@@ -61,16 +60,9 @@ def views(images: Tensor, diversity: str, generator: torch.Generator) -> tuple[T
     return found.flatten(1).float() / 255, strength
 
 
-def entropy(decay: Float64Array) -> Float64Array:
-    """Of labels (1-gamma) e + gamma/C, in nats."""
-    own, other = 1 - decay + decay / C, decay / C
-    found: Float64Array = special.entr(own) + (C - 1) * special.entr(other)
-    return found
-
-
 def constant_decay(mean: float) -> float:
     """The decay of a label of that entropy."""
-    return float(optimize.brentq(lambda decay: float(entropy(np.array(decay))) - mean, 0, 1, xtol=1e-14))
+    return float(optimize.brentq(lambda decay: mean_label_entropy([decay], C) - mean, 0, 1, xtol=1e-14))
 
 
 def decays(strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -82,8 +74,8 @@ def decays(strength: Tensor, generator: torch.Generator) -> Tensor:
     following = strength.double() ** 2
     orders = torch.rand(2, *strength.shape, generator=generator).argsort(-1)
     again, shuffled = (following.gather(1, order) for order in orders)
-    means = entropy(following.numpy()).mean(1)
-    constant = torch.tensor([constant_decay(float(mean)) for mean in means], dtype=torch.float64)
+    means = [mean_label_entropy(one, C) for one in following.numpy()]
+    constant = torch.tensor([constant_decay(mean) for mean in means], dtype=torch.float64)
     return torch.stack(
         [torch.zeros_like(following), constant[:, None].expand_as(following), again, shuffled, following]
     )

@@ -30,7 +30,7 @@ def as_is(kernel: Kernel, images: Tensor, coefficients: Tensor) -> Tensor:
 def compiled(kernel: Kernel, images: Tensor, coefficients: Tensor) -> Tensor:
     """Through torch.compile, once for each size of images and any number of views, where that is faster."""
     source = COMPILABLE.get(kernel) or (None if images.device.type == "cpu" else COMPILABLE_ELSEWHERE.get(kernel))
-    if source is None or len(images) < 2:  # one view would be compiled anew
+    if source is None:
         return kernel(images, coefficients)
     if source not in _COMPILED:
         _COMPILED[source] = for_any_number(source)
@@ -42,6 +42,8 @@ def for_any_number(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     through = torch.compile(function, dynamic=False)
 
     def run(*arguments: Tensor) -> Tensor:
+        if min(map(len, arguments)) < 2:  # one view would be compiled anew
+            return function(*arguments)
         for argument in arguments:
             torch._dynamo.maybe_mark_dynamic(argument, 0)
         return through(*arguments)
