@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -75,8 +75,12 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def constant(function: F) -> F:
-    """The same, whose result compiled code takes for a constant: a tracer would go past its cache."""
-    return cast(F, torch.compiler.assume_constant_result(function))
+    """The same, whose result compiled code takes for a constant: a tracer would go past its cache.
+
+    It is marked as torch.compiler.assume_constant_result marks it, which imports the compiler: two seconds of a report.
+    """
+    vars(function)["_dynamo_marked_constant"] = True
+    return function
 
 
 def available_cores() -> int:

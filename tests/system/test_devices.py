@@ -14,6 +14,7 @@ from auglik.system.devices import (
     check_compiler,
     choose_device,
     choose_precision,
+    constant,
     send,
 )
 from auglik.system.process import process_state
@@ -34,6 +35,16 @@ def test_a_device_that_cannot_be_used_is_refused_in_one_line(name: str) -> None:
     assert repr(name) in message
     assert "cuda:N" in message
     assert len(message.splitlines()) == 1
+
+
+def test_a_constant_is_marked_as_torch_marks_it() -> None:
+    def ours() -> int:
+        return 1
+
+    def theirs() -> int:
+        return 1
+
+    assert vars(constant(ours)) == vars(torch.compiler.assume_constant_result(theirs)) != {}
 
 
 def test_automatic_precision_on_a_cpu_is_the_repeatable_one() -> None:
