@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
 
 from auglik.inference.calibration import scaled
 from auglik.inference.calibration.temperature import fit
@@ -24,8 +23,9 @@ from auglik.report.run_files import Run
 from auglik.report.sections.sampled import examined
 from auglik.scoring.conditions import ALL, MEAN, Named
 from auglik.scoring.corruptions import CORRUPTIONS
-from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, paired_difference
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference
 from auglik.scoring.predictions import Predictions
+from auglik.system.array_types import Float64Array
 
 HERE = Path(__file__).parent
 TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -106,6 +106,10 @@ class Page(NamedTuple):
     """Figures of the reference, above the table."""
     planned: int = 0
     """Seeds; with fewer, no outcome is told."""
+    below: Callable[[Mapping[str, Collected]], list[str]] = lambda kept: []
+    """The lines of a second table."""
+    below: Callable[[Mapping[str, Collected]], list[str]] = lambda kept: []
+    """The lines of a table of its own."""
 
 
 def after_scaling(run: Predictions) -> Predictions:
@@ -170,8 +174,7 @@ def nll_difference(measure: Callable[[Run], float]) -> Shown:
     """In nats, paired by seed, with Student's 95% interval over seeds."""
 
     def shown(one: Collected) -> str:
-        found = over_seeds(one, measure)
-        return f"{found.mean:+.3f}" + (f" [{found.lower:+.3f}, {found.upper:+.3f}]" if found.n > 1 else "")
+        return nats(over_seeds(one, measure))
 
     return shown
 
@@ -187,6 +190,10 @@ def over_seeds(one: Collected, measure: Callable[[Run], float]) -> Interval:
     return paired_difference(*([measure(runs[seed]) for seed in own if seed in other] for runs in (own, other)))
 
 
+def nats(found: Interval) -> str:
+    return f"{found.mean:+.3f}" + (f" [{found.lower:+.3f}, {found.upper:+.3f}]" if found.n > 1 else "")
+
+
 def points(found: Interval) -> str:
     return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
 
@@ -194,8 +201,7 @@ def points(found: Interval) -> str:
 def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, tuple[Interval, str]]:
     """The difference in every row, and its word by Student's t over seeds after Holm over the rows."""
     found = [over_seeds(one, measure) for one in kept.values()]
-    t = [-abs(one.mean / one.standard_error) for one in found]
-    adjusted = holm([2 * float(stdtr(one.n - 1, value)) for one, value in zip(found, t, strict=True)])
+    adjusted = holm([p_of(one) for one in found])
     return {
         row: (one, ("better" if one.mean < 0 else "worse") if p < FAMILY_WISE else "undecided")
         for row, one, p in zip(kept, found, adjusted, strict=True)
@@ -211,6 +217,44 @@ def wrong_under(category: str) -> Callable[[Run], float]:
     """Per cent of images under the corruptions of a category, over their severities, from a run's robustness.csv."""
     condition = ("corruption", MEAN, category, None)
     return lambda run: 100 * next(score.error for score in run.robustness if score.condition == condition)
+
+
+VIEWS = {
+    ("digits", "images"): {2: "2-of-128", 4: "4-of-128", 8: "8-of-128"},
+    ("digits", "views"): {2: "2-of-256", 4: "4-of-128", 8: "8-of-64"},
+    ("wrong labels", "images"): {2: "wrong-labels-2-of-128", 4: "wrong-labels-4-of-128", 8: "wrong-labels-8-of-128"},
+    ("wrong labels", "views"): {2: "wrong-labels-2-of-256", 4: "wrong-labels-4-of-128", 8: "wrong-labels-8-of-64"},
+}
+"""Conditions of the page on K, by what a step has equally many of."""
+FIRST_ORDER = {("log-mean", 2): (4, 7), ("log-mean", 4): (6, 7), ("corrected", 2): (1, 1), ("corrected", 4): (1, 1)}
+"""The share of D(8) that D(K) should be: the log-mean takes back 1 - 1/K of what the Jensen bound gives away."""
+NEAR = 0.25
+"""Of D(8): an undecided contrast within that of zero is near enough."""
+
+
+def first_order(kept: Mapping[str, Collected]) -> list[str]:
+    """D(K), the differences in clean NLL to the reference, less their share of D(8); a family of Holm."""
+    found: dict[tuple[str, ...], tuple[Interval, float]] = {}
+    for (labels, equal), conditions in VIEWS.items():
+        for (cell, K), (over, under) in FIRST_ORDER.items():
+            at_K, at_8 = (of_seeds(kept[conditions[views]], cell) for views in (K, 8))
+            share = "D(8)" if over == under else f"{over}/{under} D(8)"
+            contrast = paired_difference(at_K, over / under * at_8)
+            found[labels, equal, f"`{cell}`", f"D({K}) - {share}"] = contrast, at_8.mean()
+    adjusted = holm([p_of(contrast) for contrast, _ in found.values()])
+    lines = ["", "| labels | equal | cell | contrast | mean D(8) | nats |", "|" + "---|" * 6]
+    for names, (contrast, at_8), p in zip(found, found.values(), adjusted, strict=True):
+        near = max(abs(contrast.lower), abs(contrast.upper)) < NEAR * abs(at_8)
+        word = "disagrees" if p < FAMILY_WISE else "near enough" if near else "cannot tell"
+        entries = (*names, f"{at_8:+.3f}", f"{nats(contrast)} {word}")
+        lines.append("| " + " | ".join(entries) + " |")
+    return lines
+
+
+def of_seeds(one: Collected, cell: str) -> Float64Array:
+    """Clean NLL of a cell less that of `smoothed` [seed]."""
+    own, other = (np.asarray(one.cells[name].scores("clean_nll")) for name in (cell, "smoothed"))
+    return own - other
 
 
 CORRUPTED, HUMAN = ("corruption", MEAN, ALL, None), ("human", "expected", "", None)
@@ -340,6 +384,19 @@ PAGES = {
         picture="Clean NLL at T = 0.3 less that at T = 1, by likelihood",
         reference="T-1",
     ),
+    "views": Page(
+        figures={
+            "clean error of the reference": error("smoothed"),
+            "its confidence less accuracy": overconfidence("smoothed"),
+            "clean NLL of the reference": clean_nll("smoothed"),
+            "of log-mean": clean_nll("log-mean"),
+            "of corrected": clean_nll("corrected"),
+        },
+        columns={"log-mean": Compared("log-mean", drawn=True), "durbin-koopman": Compared("corrected", drawn=True)},
+        rope=0.005,
+        picture="Clean NLL less that of smoothed + jensen, by number of views and of images a step",
+        below=first_order,
+    ),
     "known": Page(
         figures={
             "clean error without": error("without"),
@@ -407,7 +464,7 @@ def table(name: str, kept: Mapping[str, Collected], page: Page, rows: Mapping[st
             *(shown(one) for shown in page.last.values()),
         ]
         lines.append("| " + " | ".join(entries) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *page.below(kept)]) + "\n"
 
 
 def told(name: str, kept: Mapping[str, Collected], page: Page) -> list[str]:
