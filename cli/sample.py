@@ -82,7 +82,7 @@ def sample(
     planned = make_plan(plan(config, {}, [cell]), range(count), place)
     if leave_one_out:
         from auglik.runs.densities import check_left_out  # ArviZ takes a second to import
-        from auglik.sampling.leave_one_out import check_draws
+        from auglik.sampling.leave_one_out import FEWEST, check_draws
 
         check_left_out(planned.jobs[0].run)
         check_draws(count * config.sampling.draws)
@@ -98,7 +98,9 @@ def sample(
         raise UserError("no chain ended")
     folders = {job.config.seed: job.folder for job in planned.jobs}
     summarize(config.sampling.posterior_temperature, {run.seed: folders[run.seed] for run in found}, found)
-    if leave_one_out:
+    if leave_one_out and (left := len(found) * config.sampling.draws) < FEWEST:
+        click.echo(f"no image is left out: {left} draws of the chains that ended, at least {FEWEST} are needed")
+    elif leave_one_out:
         ended = {run.seed for run in found}
         say_left_out([job for job in planned.jobs if job.config.seed in ended], place)
     if len(found) < count:

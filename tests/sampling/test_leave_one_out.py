@@ -13,6 +13,7 @@ from scipy.stats import norm  # type: ignore[attr-defined]
 
 from auglik import InputError, open_dataset
 from auglik.cli.main import auglik
+from auglik.experiments.plan import collect as ended
 from auglik.objectives import Objective
 from auglik.report.collect import collect
 from auglik.report.content import Table
@@ -137,6 +138,11 @@ def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeyp
     assert "draws: expected at least 25 of all chains where images are left out, got 15" in refused.output
     found = CliRunner().invoke(auglik, ["sample", *options, "--chains", "2", "--jobs", "1", "--leave-one-out"])
     assert found.exit_code == 0, found.output
+    with monkeypatch.context() as patched:
+        patched.setattr("auglik.cli.sample.collect", lambda *ran: {cell: one[:1] for cell, one in ended(*ran).items()})
+        fewer = CliRunner().invoke(auglik, ["sample", *options, "--chains", "2", "--jobs", "1", "--leave-one-out"])
+    assert fewer.exit_code == 1
+    assert fewer.output.endswith("no image is left out: 15 draws of the chains that ended, at least 25 are needed\n")
     said = found.output[found.output.index("on one draw of 2 views of each training image:") :].splitlines()
     assert counted.call_count == 1
     failure = re.fullmatch(r"FAILS: (PSIS-LOO is not reliable: Pareto k over 0\.32 for \d+\.\d% of the .*)", said[1])
