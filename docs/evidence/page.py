@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
 from auglik.report.run_files import Run
 from auglik.report.sections.sampled import examined
+from auglik.robustness.protocol import OCCLUDER
 from auglik.scoring.conditions import ALL, MEAN, Named
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference
@@ -77,6 +79,17 @@ def of_conditions(page: str) -> dict[str, Collected]:
                 cells = {"reference": one.cells[name], "cell": one.cells[cell]}
                 found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
     return found
+
+
+def of_pairs(page: str) -> dict[str, Collected]:
+    """Every two cells of a page's one condition, the earlier as `reference` and the later as `cell`."""
+    [one] = own(page).values()
+    return {
+        f"{cell} less {reference}": one._replace(
+            cells={"reference": one.cells[reference], "cell": one.cells[cell]}, references={}
+        )
+        for reference, cell in combinations(one.cells, 2)
+    }
 
 
 MOLLIFIED = {
@@ -213,10 +226,19 @@ def measured(condition: Named) -> Callable[[Run], float]:
     return lambda run: next(score.nll for score in run.robustness if score.condition == condition)
 
 
-def wrong_under(category: str) -> Callable[[Run], float]:
-    """Per cent of images under the corruptions of a category, over their severities, from a run's robustness.csv."""
-    condition = ("corruption", MEAN, category, None)
+def wrong(run: Run) -> float:
+    """Per cent of clean images."""
+    return 100 * run.results.score("clean_error")
+
+
+def wrong_where(condition: Named) -> Callable[[Run], float]:
+    """Per cent of images under that condition, from a run's robustness.csv."""
     return lambda run: 100 * next(score.error for score in run.robustness if score.condition == condition)
+
+
+def wrong_under(category: str) -> Callable[[Run], float]:
+    """Per cent of images under the corruptions of a category, over their severities."""
+    return wrong_where(("corruption", MEAN, category, None))
 
 
 VIEWS = {
@@ -371,6 +393,27 @@ PAGES = {
         reference="reference",
         kept=of_conditions,
         first="augmentation, mollification",
+    ),
+    "crops": Page(
+        figures={"clean error": error("cell"), "of the other": error("reference")},
+        judged={
+            "clean error, points": wrong,
+            "corrupted error, points": wrong_under(ALL),
+            "occluded error, points": wrong_where(("occlusion", OCCLUDER, "", None)),
+        },
+        columns={
+            "clean NLL after temperature scaling": Compared("cell", after_scaling),
+            "clean NLL": Compared("cell"),
+        },
+        last={
+            f"under {category}": points_difference(wrong_under(category))
+            for category in dict.fromkeys(CORRUPTIONS.values())
+        },
+        rope=0.01,
+        picture="Error on clean, corrupted and occluded images, by pair of cells",
+        reference="reference",
+        kept=of_pairs,
+        first="cells",
     ),
     "cold-posterior": Page(
         figures={
