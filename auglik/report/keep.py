@@ -1,5 +1,8 @@
 """What a report needs of a comparison, in little room: to be kept, sent or committed without its weights."""
 
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,17 +14,20 @@ from auglik.experiments.plan import write_tables
 from auglik.objectives import InputError
 from auglik.report.collect import Collected, collect
 from auglik.report.run_files import Run, check_nll
+from auglik.runs.identity import MOVABLE
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG
+from auglik.runs.settings import flatten
 from auglik.sampling.files import DENSITIES
 from auglik.scoring.conditions import MEASURED, SCORES
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.scoring.predictions import DIGESTS, PREDICTIONS, Predictions, as_arrays, load_predictions
-from auglik.system.files import copy, ensure_writable, write_compressed_npz
+from auglik.settings.fields import Scalar, read_toml
+from auglik.system.files import copy, ensure_writable, write_compressed_npz, write_csv, write_toml
 from auglik.system.progress import Progress
 
-COPIED = (CONFIG, METRICS_FILE, SCORES, MEASURED, DENSITIES)
+COPIED = (METRICS_FILE, SCORES, MEASURED, DENSITIES)
 """Of a run, where it has them; its results come last, as they say that it is whole."""
 TABLES = (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV)
 """Of the comparison."""
@@ -39,6 +45,7 @@ class Kept(NamedTuple):
 def keep(folder: Path, output: Path, progress: Progress = lambda share: None) -> Kept:
     """Writes what `write_report` reads of the comparison in `folder` into `output`; runs that are there stay.
 
+    Data sets and weights that runs name by an absolute path are named by its last part, unless two of them end alike.
     Log-probabilities are kept in float16, so what is computed from them differs by its rounding, 0.05% of each at most;
     but as they are where it would move an NLL by more than a report allows.
     Raises InputError as `collect` does, for `output` in `folder` or around it, for a run there of other settings, and
@@ -50,16 +57,24 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
     collected = collect(folder)
     runs = [run for cell in collected.cells.values() for run in cell.runs.values()]
     ensure_writable(output)
+    shorter = _shorter(flatten(run.config)[setting] for run in runs for setting in MOVABLE)
     for done, run in enumerate(runs):
-        _keep_run(run, output / run.folder.relative_to(folder))
+        _keep_run(run, output / run.folder.relative_to(folder), shorter)
         progress((done + 1) / len(runs))
-    _keep_tables(collected, output)
+    _keep_tables(collected, output, shorter)
     places = [run.folder.relative_to(folder) for run in runs]
     after, before = (sum(_bytes(root / place) for place in places) for root in (output, folder))
     return Kept(len(runs), after, before, tuple(collected.warnings))
 
 
-def _keep_tables(collected: Collected, output: Path) -> None:
+def _shorter(names: Iterable[Scalar]) -> dict[str, str]:
+    """The last part of every absolute path, where no other one ends in it."""
+    found = {name: Path(name).name for name in names if isinstance(name, str) and Path(name).is_absolute()}
+    often = Counter(found.values())
+    return {name: last for name, last in found.items() if often[last] == 1}
+
+
+def _keep_tables(collected: Collected, output: Path, shorter: Mapping[str, str]) -> None:
     """As they are where `output` holds no other runs; else made of all that it holds."""
     kept = collect(output)
     runs = {name: [run.results for run in cell.runs.values()] for name, cell in kept.cells.items()}
@@ -71,14 +86,29 @@ def _keep_tables(collected: Collected, output: Path) -> None:
         return
     for name in TABLES:
         if (collected.folder / name).is_file():
-            copy(collected.folder / name, output / name)
+            _keep_table(collected.folder / name, output / name, shorter)
 
 
-def _keep_run(run: Run, output: Path) -> None:
+def _keep_table(table: Path, output: Path, shorter: Mapping[str, str]) -> None:
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        columns = rows.fieldnames or ()
+        moved = [row | {"dataset": shorter.get(row["dataset"], row["dataset"])} for row in rows if "dataset" in row]
+    if any(row["dataset"] in shorter.values() for row in moved):
+        write_csv(output, moved, columns)
+    else:
+        copy(table, output)
+
+
+def _keep_run(run: Run, output: Path, shorter: Mapping[str, str]) -> None:
     kept = (output / RESULTS).is_file()
     if kept and not _same(run.folder / RESULTS, output / RESULTS):
         raise InputError(f"{output}: expected no run, or {run.folder} kept before, got another run of that name")
     output.mkdir(parents=True, exist_ok=True)
+    settings = read_toml(run.folder / CONFIG)
+    moved = {key: shorter[value] for key in MOVABLE if isinstance(value := settings.get(key), str) and value in shorter}
+    if not (output / CONFIG).is_file() or read_toml(output / CONFIG) != settings | moved:
+        write_toml(output / CONFIG, settings | moved)
     for name in COPIED:  # of a kept run too, as robustness may have been measured since
         if (run.folder / name).is_file() and not _same(run.folder / name, output / name):
             copy(run.folder / name, output / name)

@@ -108,6 +108,40 @@ def test_tables_are_of_all_that_is_kept_where_earlier_blocks_are_gone(tmp_path: 
         assert float(row["mean"]) == pytest.approx(np.mean(nll[cell]) - np.mean(nll["reference"]), abs=1e-4)
 
 
+def test_data_sets_are_kept_without_the_folders_of_this_machine(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=1)
+    configs = sorted(folder.glob("*/seed-0/config.toml"))
+    for config in configs:
+        rename_data(config, str(tmp_path / "elsewhere" / "images.npz"))
+    before = collect(folder)
+    with (folder / "runs.csv").open("w") as file:
+        file.write(f"cell,dataset,seed\nsame,{tmp_path / 'elsewhere' / 'images.npz'},0\nsharper,digits,0\n")
+    keep(folder, tmp_path / "kept")
+    assert not [path for path in (tmp_path / "kept").rglob("*.*") if str(tmp_path).encode() in path.read_bytes()]
+    assert (tmp_path / "kept" / "runs.csv").read_text() == "cell,dataset,seed\nsame,images.npz,0\nsharper,digits,0\n"
+    after = collect(tmp_path / "kept")
+    assert {cell.config.dataset for cell in after.cells.values()} == {"images.npz"}
+    of_both = [{name: cell.scores("clean_nll") for name, cell in one.cells.items()} for one in (before, after)]
+    assert of_both[0] == of_both[1]
+
+
+def test_data_sets_whose_files_are_named_alike_stay_apart(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "runs", seeds=1)
+    for number, config in enumerate(sorted(folder.glob("*/seed-0/config.toml"))):
+        rename_data(config, str(tmp_path / f"{min(number, 1)}" / "images.npz"))
+    keep(folder, tmp_path / "kept")
+    found = [cell.config.dataset for cell in collect(tmp_path / "kept").cells.values()]
+    assert sorted(set(found)) == [str(tmp_path / name / "images.npz") for name in "01"]
+
+
+def rename_data(config: Path, name: str) -> None:
+    before = config.read_text()
+    config.write_text(
+        re.sub(r"^dataset = .*$", lambda match: f"dataset = {json.dumps(name)}", before, flags=re.MULTILINE)
+    )
+    assert config.read_text() != before
+
+
 def test_another_run_of_that_name_is_refused_and_left(tmp_path: Path) -> None:
     one = reported.write_comparison(tmp_path / "one", seeds=1)
     other = tmp_path / "other"
