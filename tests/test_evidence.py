@@ -4,6 +4,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,55 @@ def test_first_order_is_held_against_every_number_of_views() -> None:
         told.append((row["nats"].partition("] ")[2], abs(d.mean()) + half < abs(of[8].mean()) / 4))
     for (word, near), adjusted in zip(told, by_holm(p_values), strict=True):
         assert word == ("disagrees" if adjusted < 0.05 else "near enough" if near else "cannot tell")
+
+
+def occluded(folder: Path) -> float:
+    """Per cent of images, mean over the four shares that are hidden."""
+    found = [float(row["error"]) for row in under(folder, "occlusion") if float(row["severity"]) > 0]
+    assert len(found) == 4
+    return 100 * float(np.mean(found))
+
+
+def test_the_page_on_crops_says_what_its_runs_do() -> None:
+    page, condition = "crops", "cifar10"
+    seeds = tomllib.loads((EVIDENCE / page / "cells.toml").read_text())["seeds"]
+    shown = [row for row in rows(page) if "cells" in row]
+    assert [row["cells"].strip("`") for row in shown] == ["hard less standard", "soft less standard", "soft less hard"]
+    every = set(OF_CORRUPTIONS)
+    measures: dict[str, Callable[[Path], float]] = {
+        "clean error, points": lambda folder: wrong(np.load(folder / "predictions.npz")),
+        "corrupted error, points": partial(wrong_under, categories=every),
+        "occluded error, points": occluded,
+        **{f"under {one}": partial(wrong_under, categories={one}) for one in every},
+    }
+    for column, measure in measures.items():
+        p_values = []
+        for row in shown:
+            cell, reference = row["cells"].strip("`").split(" less ")
+            folders = [EVIDENCE / page / "kept" / condition / one for one in (cell, reference)]
+            d = np.array(
+                [measure(folders[0] / f"seed-{seed}") - measure(folders[1] / f"seed-{seed}") for seed in seeds]
+            )
+            error = np.std(d, ddof=1) / len(d) ** 0.5
+            half = special.stdtrit(len(d) - 1, 0.975) * error
+            tolerance = TIED if column.startswith("clean") else 6e-3
+            np.testing.assert_allclose(numbers(row[column]), d.mean() + np.array([0, -half, half]), atol=tolerance)
+            p_values.append(2 * special.stdtr(len(d) - 1, -abs(d.mean()) / error))
+        if column.startswith("under"):
+            continue
+        for row, adjusted in zip(shown, by_holm(p_values), strict=True):
+            decided = "better" if numbers(row[column])[0] < 0 else "worse"
+            assert row[column].endswith(" undecided" if adjusted >= 0.05 else f" {decided}")
+    for row in shown:
+        of = [runs(page, condition, cell) for cell in row["cells"].strip("`").split(" less ")]
+        errors = [np.mean([wrong(run) for run in of_cell]) for of_cell in of]
+        assert numbers(row["clean error"] + row["of the other"]) == pytest.approx(errors, abs=TIED)
+        for column, nll, tolerance in (
+            ("clean NLL", clean_nll, 6e-4),
+            ("clean NLL after temperature scaling", scaled_nll, 2e-3),
+        ):
+            mean = np.mean([(nll(one) - nll(other)).mean() for one, other in zip(*of, strict=True)])
+            assert numbers(row[column])[0] == pytest.approx(mean, abs=tolerance)
 
 
 def by_holm(p_values: list[float]) -> list[float]:
