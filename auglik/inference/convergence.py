@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from auglik.system.array_types import Float64Array
 
@@ -127,8 +127,11 @@ def statistics(draws: Float64Array) -> tuple[Float64Array, Float64Array, Float64
 
 
 def _normal_scores(x: Float64Array) -> Float64Array:
-    """Normal quantiles of the ranks of every quantity's draws (Blom's)."""
-    ranks = rankdata(x.reshape(len(x), -1), axis=1)
+    """Normal quantiles of the ranks of every quantity's draws (Blom's); equals share the mean of theirs.
+
+    By pandas, which is loaded anyhow: scipy.stats takes a second to import.
+    """
+    ranks = pandas.DataFrame(x.reshape(len(x), -1).T).rank().to_numpy().T
     return np.asarray(ndtri((ranks - 3 / 8) / (ranks.shape[1] + 1 / 4))).reshape(x.shape)
 
 

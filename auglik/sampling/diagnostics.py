@@ -3,7 +3,7 @@
 Temperatures after Wenzel et al. 2020 (arXiv:2002.02405, appendix): the mean square of the momenta, and the mean of
 theta U'(theta) over the weights, are T under exp(-U / T). R-hat and effective sample size (Vehtari et al. 2021) are of
 the log-probability of every test image's label, as weights that make one function may differ (Izmailov et al. 2021,
-arXiv:2104.14421).
+arXiv:2104.14421). ArviZ is imported where it is asked, as reports without chains would wait for it.
 """
 
 import itertools
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from auglik.sampling.files import ChainFile, load_chain
@@ -123,6 +122,8 @@ def examine_folders(T: float, folders: Sequence[Path], predictions: Sequence[Pre
 
 def temperature(name: str, chains: Sequence[ChainFile], column: int) -> Temperature:
     """One of the two temperatures of chains of one length."""
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
     steps = min(len(chain.temperatures) for chain in chains)
     values = np.stack([chain.temperatures[:steps, column] for chain in chains]).astype(np.float64)
     if np.isnan(values).all() or steps < FEWEST:
@@ -136,6 +137,8 @@ def temperature(name: str, chains: Sequence[ChainFile], column: int) -> Temperat
 
 def mixing(log_likelihoods: Float64Array) -> tuple[Float64Array, Float64Array]:
     """R-hat and bulk effective sample size of every image whose value moves: [chain,draw,N]; none of too few draws."""
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
     moving = log_likelihoods[:, :, np.ptp(log_likelihoods, axis=(0, 1)) > 0]
     if moving.shape[1] < FEWEST:
         return np.empty(0), np.empty(0)

@@ -2,7 +2,7 @@
 
 Pareto-smoothed importance sampling (Vehtari et al. 2017, arXiv:1507.04544; 2024, arXiv:1507.02646) with the powers of
 exp(-U / T): without image i a draw has weight p(y_i)^(-1 / (T L)). Power scaling is Kallioinen et al. 2023's
-(arXiv:2107.14054).
+(arXiv:2107.14054). ArviZ is imported where it is asked, as reports without chains would wait for it.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from scipy.special import logsumexp
 
 from auglik.objectives import InputError
@@ -81,6 +80,8 @@ def leave_out(
 
     Raises InputError as `check_draws` does.
     """
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
     draws = min(len(chain.log_prior) for chain in chains)
     check_draws(draws * len(chains))
     log_p = np.concatenate([chain.log_likelihood[:draws] for chain in chains])
@@ -112,6 +113,8 @@ def _sensitivity(values: Float64Array, component: Float64Array) -> float:
 
     So near to a power of 1, weights need no smoothing.
     """
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
     if np.ptp(values) == 0:
         return 0.0
     lower, upper = (np.exp((power - 1) * (component - component.mean())) for power in POWERS)
