@@ -68,10 +68,10 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
 
 
 def _shorter(names: Iterable[Scalar]) -> dict[str, str]:
-    """The last part of every absolute path, where no other one ends in it."""
-    found = {name: Path(name).name for name in names if isinstance(name, str) and Path(name).is_absolute()}
-    often = Counter(found.values())
-    return {name: last for name, last in found.items() if often[last] == 1}
+    """The last part of every absolute path, where no other name ends in it."""
+    last = {name: Path(name).name for name in names if isinstance(name, str)}
+    often = Counter(last.values())
+    return {name: part for name, part in last.items() if often[part] == 1 and Path(name).is_absolute()}
 
 
 def _keep_tables(collected: Collected, output: Path, shorter: Mapping[str, str]) -> None:

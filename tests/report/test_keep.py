@@ -125,13 +125,14 @@ def test_data_sets_are_kept_without_the_folders_of_this_machine(tmp_path: Path) 
     assert of_both[0] == of_both[1]
 
 
-def test_data_sets_whose_files_are_named_alike_stay_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["images.npz", "/other/images.npz"])
+def test_data_sets_whose_files_are_named_alike_stay_apart(other: str, tmp_path: Path) -> None:
     folder = reported.write_comparison(tmp_path / "runs", seeds=1)
-    for number, config in enumerate(sorted(folder.glob("*/seed-0/config.toml"))):
-        rename_data(config, str(tmp_path / f"{min(number, 1)}" / "images.npz"))
+    for config in folder.glob("*/seed-0/config.toml"):
+        rename_data(config, other if "same" in config.parts else "/one/images.npz")
     keep(folder, tmp_path / "kept")
-    found = [cell.config.dataset for cell in collect(tmp_path / "kept").cells.values()]
-    assert sorted(set(found)) == [str(tmp_path / name / "images.npz") for name in "01"]
+    found = {name: cell.config.dataset for name, cell in collect(tmp_path / "kept").cells.items()}
+    assert found == {"reference": "/one/images.npz", "sharper": "/one/images.npz", "same": other}
 
 
 def rename_data(config: Path, name: str) -> None:
