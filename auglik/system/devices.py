@@ -77,7 +77,7 @@ F = TypeVar("F", bound=Callable[..., object])
 def constant(function: F) -> F:
     """The same, whose result compiled code takes for a constant: a tracer would go past its cache.
 
-    It is marked as torch.compiler.assume_constant_result marks it, which imports the compiler: two seconds of a report.
+    It is marked as torch.compiler.assume_constant_result marks it, which imports the compiler: a second of a report.
     """
     vars(function)["_dynamo_marked_constant"] = True
     return function

@@ -241,6 +241,9 @@ def wrong_under(category: str) -> Callable[[Run], float]:
     return wrong_where(("corruption", MEAN, category, None))
 
 
+BY_CATEGORY = {
+    f"under {category}": points_difference(wrong_under(category)) for category in dict.fromkeys(CORRUPTIONS.values())
+}
 VIEWS = {
     ("digits", "images"): {2: "2-of-128", 4: "4-of-128", 8: "8-of-128"},
     ("digits", "views"): {2: "2-of-256", 4: "4-of-128", 8: "8-of-64"},
@@ -381,13 +384,7 @@ PAGES = {
             "clean NLL after temperature scaling": Compared("cell", after_scaling),
             "clean NLL": Compared("cell", drawn=True),
         },
-        last={
-            "corrupted NLL": nll_difference(measured(CORRUPTED)),
-            **{
-                f"under {category}": points_difference(wrong_under(category))
-                for category in dict.fromkeys(CORRUPTIONS.values())
-            },
-        },
+        last={"corrupted NLL": nll_difference(measured(CORRUPTED)), **BY_CATEGORY},
         rope=0.005,
         picture="Corrupted error and clean NLL less those without mollification, by augmentation and kind",
         reference="reference",
@@ -405,10 +402,7 @@ PAGES = {
             "clean NLL after temperature scaling": Compared("cell", after_scaling),
             "clean NLL": Compared("cell"),
         },
-        last={
-            f"under {category}": points_difference(wrong_under(category))
-            for category in dict.fromkeys(CORRUPTIONS.values())
-        },
+        last=BY_CATEGORY,
         rope=0.01,
         picture="Error on clean, corrupted and occluded images, by pair of cells",
         reference="reference",

@@ -74,7 +74,7 @@ def test_help_of_the_program_waits_for_no_library() -> None:
 
 
 def test_a_report_waits_for_no_compiler() -> None:
-    """torch._dynamo takes two seconds and 150 MB, of which a report would use nothing."""
+    """torch._dynamo takes over a second and 100 MB, of which a report would use nothing."""
     code = "import sys, auglik.report.build, auglik.cli.compare; print({'torch', 'torch._dynamo'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out == "{'torch'}\n"
