@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from auglik import open_dataset
-from auglik.recipes import read_recipe
 
 HERE = Path(__file__).parent
 NOISY = "noisy-"
@@ -48,7 +47,7 @@ def conditions(page: str, output: Path, chosen: list[str]) -> None:
 def blocks(page: str, output: Path, chosen: list[int]) -> None:
     """Each with the seeds that the folder has already, so that its tables are of all of them."""
     of, runs = tomllib.loads((HERE / page / "blocks.toml").read_text()), output / page
-    for seed in chosen or read_recipe(of["recipe"]).scales["full"].seeds:
+    for seed in chosen or of["seeds"]:
         seeds = sorted({seed, *(int(path.parent.name[5:]) for path in runs.glob("*/seed-*/results.json"))})
         named = [text for one in seeds for text in ("--seed", one)]
         common = [*named, "--set", f"dataset={output / of['dataset']}", *of["options"], "--threads", 1, "--jobs", 2]
