@@ -5,33 +5,49 @@ python docs/evidence/page.py PAGE ...
 
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
-from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+from below import by_length, first_order
+from figures import (
+    BY_CATEGORY,
+    CORRUPTED,
+    HUMAN,
+    Shown,
+    after_scaling,
+    clean_nll,
+    error,
+    error_difference,
+    failing,
+    judged,
+    kinetic_temperature,
+    learning_rate,
+    mean_nll,
+    mean_wrong,
+    measured,
+    nll_difference,
+    overconfidence,
+    points,
+    scored,
+    under_mollification,
+    wrong,
+    wrong_under,
+    wrong_where,
+)
+from kept import HERE, mollified, of_cells, of_claims, of_conditions, of_pairs, own
 
-from auglik.inference.calibration import scaled
-from auglik.inference.calibration.temperature import fit
 from auglik.inference.differences.infer import decided, paired_differences
 from auglik.inference.differences.rows import Primary
-from auglik.report.collect import Collected, collect
+from auglik.report.collect import Collected
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.figures.svg import svg_file
 from auglik.report.run_files import Run
-from auglik.report.sections.sampled import examined
 from auglik.robustness.protocol import OCCLUDER
-from auglik.scoring.conditions import ALL, MEAN, Named
-from auglik.scoring.corruptions import CORRUPTIONS
-from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference
+from auglik.scoring.conditions import ALL
+from auglik.scoring.intervals import Interval
 from auglik.scoring.predictions import Predictions
-from auglik.system.array_types import Float64Array
 
-HERE = Path(__file__).parent
 TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end -->\n)", re.DOTALL)
-Shown = Callable[[Collected], str]
 
 
 class Compared(NamedTuple):
@@ -40,64 +56,6 @@ class Compared(NamedTuple):
     cell: str
     changed: Callable[[Predictions], Predictions] = lambda run: run
     drawn: bool = False
-
-
-def own(page: str) -> dict[str, Collected]:
-    """The kept comparisons of a page's conditions."""
-    conditions = tomllib.loads((HERE / page / "conditions.toml").read_text())["conditions"]
-    return {one: collect(HERE / page / "kept" / one) for one in conditions}
-
-
-def mollified(page: str) -> dict[str, Collected]:
-    """The references of conditions of other pages that differ in mollification alone, as cells `without` and `with`."""
-    found = {}
-    for title, (of, without, with_) in MOLLIFIED.items():
-        one, other = (collect(HERE / of / "kept" / condition) for condition in (without, with_))
-        cells = {"without": one.cells["smoothed"], "with": other.cells["smoothed"]}
-        found[title] = one._replace(cells=cells, references=dict.fromkeys(cells, "without"))
-    return found
-
-
-def of_cells(page: str) -> dict[str, Collected]:
-    """Every cell of a page without conditions as the cell `cell`, beside its reference."""
-    one = collect(HERE / page / "kept")
-    [name] = set(one.references.values())
-    return {
-        cell: one._replace(cells={"reference": one.cells[name], "cell": one.cells[cell]}, references={})
-        for cell in one.cells
-        if cell != name
-    }
-
-
-def of_conditions(page: str) -> dict[str, Collected]:
-    """Every cell of every condition as the cell `cell`, beside its condition's reference."""
-    found = {}
-    for condition, one in own(page).items():
-        [name] = set(one.references.values())
-        for cell in one.cells:
-            if cell != name:
-                cells = {"reference": one.cells[name], "cell": one.cells[cell]}
-                found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
-    return found
-
-
-def of_pairs(page: str) -> dict[str, Collected]:
-    """Every two cells of a page's one condition, the earlier as `reference` and the later as `cell`."""
-    [one] = own(page).values()
-    return {
-        f"{cell} less {reference}": one._replace(
-            cells={"reference": one.cells[reference], "cell": one.cells[cell]}, references={}
-        )
-        for reference, cell in combinations(one.cells, 2)
-    }
-
-
-MOLLIFIED = {
-    "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
-    "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
-    "CIFAR-10, fast-resnet, FCR + TrivialAugment": ("network-or-data", "no-mollification", "base"),
-}
-"""Page, condition without and condition with mollification."""
 
 
 class Page(NamedTuple):
@@ -120,188 +78,7 @@ class Page(NamedTuple):
     planned: int = 0
     """Seeds; with fewer, no outcome is told."""
     below: Callable[[Mapping[str, Collected]], list[str]] = lambda kept: []
-    """The lines of a second table."""
-    below: Callable[[Mapping[str, Collected]], list[str]] = lambda kept: []
     """The lines of a table of its own."""
-
-
-def after_scaling(run: Predictions) -> Predictions:
-    """With one temperature for all logits, chosen on the validation images."""
-    temperature = fit(run.validation_log_probabilities, run.validation_labels)
-    assert temperature is not None, "expected validation images"
-    return run._replace(log_probabilities=scaled(run.log_probabilities, temperature).astype(np.float32))
-
-
-def error(cell: str) -> Shown:
-    """The mean over seeds."""
-    return lambda one: f"{100 * np.mean(one.cells[cell].scores('clean_error')):.2f}%"
-
-
-def clean_nll(cell: str) -> Shown:
-    """The mean over seeds."""
-    return mean_nll(cell, lambda run: run.results.score("clean_nll"))
-
-
-def kinetic_temperature(cell: str) -> Shown:
-    """Of the chains' steps, with its standard error."""
-
-    def shown(one: Collected) -> str:
-        kinetic = examined(one)[cell].kinetic
-        return f"{kinetic.mean:.3f} ± {kinetic.error:.3f}"
-
-    return shown
-
-
-def failing(one: Collected) -> str:
-    """Cells whose chains fail a diagnostic."""
-    chains = examined(one)
-    return f"{sum(bool(cell.failures()) for cell in chains.values())} of {len(chains)}"
-
-
-def error_difference(cell: str, reference: str) -> Shown:
-    """In points, paired by seed, with Student's 95% interval over seeds."""
-
-    def shown(one: Collected) -> str:
-        return points(
-            paired_difference(*(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference)))
-        )
-
-    return shown
-
-
-def learning_rate(one: Collected) -> str:
-    return f"{one.cells['cell'].config.optimization.learning_rate:g}"
-
-
-def mean_nll(cell: str, measure: Callable[[Run], float]) -> Shown:
-    """Over seeds."""
-    return lambda one: f"{np.mean([measure(run) for run in one.cells[cell].runs.values()]):.3f}"
-
-
-def mean_wrong(cell: str, category: str) -> Shown:
-    """Per cent of corrupted images, over seeds."""
-    return lambda one: f"{np.mean([wrong_under(category)(run) for run in one.cells[cell].runs.values()]):.2f}%"
-
-
-def nll_difference(measure: Callable[[Run], float]) -> Shown:
-    """In nats, paired by seed, with Student's 95% interval over seeds."""
-
-    def shown(one: Collected) -> str:
-        return nats(over_seeds(one, measure))
-
-    return shown
-
-
-def points_difference(measure: Callable[[Run], float]) -> Shown:
-    """In points, paired by seed, with Student's 95% interval over seeds."""
-    return lambda one: points(over_seeds(one, measure))
-
-
-def over_seeds(one: Collected, measure: Callable[[Run], float]) -> Interval:
-    """Of the cell less the reference."""
-    own, other = (one.cells[name].runs for name in ("cell", "reference"))
-    return paired_difference(*([measure(runs[seed]) for seed in own if seed in other] for runs in (own, other)))
-
-
-def nats(found: Interval) -> str:
-    return f"{found.mean:+.3f}" + (f" [{found.lower:+.3f}, {found.upper:+.3f}]" if found.n > 1 else "")
-
-
-def points(found: Interval) -> str:
-    return f"{found.mean:+.2f} [{found.lower:+.2f}, {found.upper:+.2f}]"
-
-
-def judged(kept: Mapping[str, Collected], measure: Callable[[Run], float]) -> dict[str, tuple[Interval, str]]:
-    """The difference in every row, and its word by Student's t over seeds after Holm over the rows."""
-    found = [over_seeds(one, measure) for one in kept.values()]
-    adjusted = holm([p_of(one) for one in found])
-    return {
-        row: (one, ("better" if one.mean < 0 else "worse") if p < FAMILY_WISE else "undecided")
-        for row, one, p in zip(kept, found, adjusted, strict=True)
-    }
-
-
-def measured(condition: Named) -> Callable[[Run], float]:
-    """NLL of a run from its robustness.csv."""
-    return lambda run: next(score.nll for score in run.robustness if score.condition == condition)
-
-
-def wrong(run: Run) -> float:
-    """Per cent of clean images."""
-    return 100 * run.results.score("clean_error")
-
-
-def wrong_where(condition: Named) -> Callable[[Run], float]:
-    """Per cent of images under that condition, from a run's robustness.csv."""
-    return lambda run: 100 * next(score.error for score in run.robustness if score.condition == condition)
-
-
-def wrong_under(category: str) -> Callable[[Run], float]:
-    """Per cent of images under the corruptions of a category, over their severities."""
-    return wrong_where(("corruption", MEAN, category, None))
-
-
-BY_CATEGORY = {
-    f"under {category}": points_difference(wrong_under(category)) for category in dict.fromkeys(CORRUPTIONS.values())
-}
-VIEWS = {
-    ("digits", "images"): {2: "2-of-128", 4: "4-of-128", 8: "8-of-128"},
-    ("digits", "views"): {2: "2-of-256", 4: "4-of-128", 8: "8-of-64"},
-    ("wrong labels", "images"): {2: "wrong-labels-2-of-128", 4: "wrong-labels-4-of-128", 8: "wrong-labels-8-of-128"},
-    ("wrong labels", "views"): {2: "wrong-labels-2-of-256", 4: "wrong-labels-4-of-128", 8: "wrong-labels-8-of-64"},
-}
-"""Conditions of the page on K, by what a step has equally many of."""
-FIRST_ORDER = {("log-mean", 2): (4, 7), ("log-mean", 4): (6, 7), ("corrected", 2): (1, 1), ("corrected", 4): (1, 1)}
-"""The share of D(8) that D(K) should be: the log-mean takes back 1 - 1/K of what the Jensen bound gives away."""
-NEAR = 0.25
-"""Of D(8): an undecided contrast within that of zero is near enough."""
-
-
-def first_order(kept: Mapping[str, Collected]) -> list[str]:
-    """D(K), the differences in clean NLL to the reference, less their share of D(8); a family of Holm."""
-    found: dict[tuple[str, ...], tuple[Interval, float]] = {}
-    for (labels, equal), conditions in VIEWS.items():
-        for (cell, K), (over, under) in FIRST_ORDER.items():
-            at_K, at_8 = (of_seeds(kept[conditions[views]], cell) for views in (K, 8))
-            share = "D(8)" if over == under else f"{over}/{under} D(8)"
-            contrast = paired_difference(at_K, over / under * at_8)
-            found[labels, equal, f"`{cell}`", f"D({K}) - {share}"] = contrast, at_8.mean()
-    adjusted = holm([p_of(contrast) for contrast, _ in found.values()])
-    lines = ["", "| labels | equal | cell | contrast | mean D(8) | nats |", "|" + "---|" * 6]
-    for names, (contrast, at_8), p in zip(found, found.values(), adjusted, strict=True):
-        near = max(abs(contrast.lower), abs(contrast.upper)) < NEAR * abs(at_8)
-        word = "disagrees" if p < FAMILY_WISE else "near enough" if near else "cannot tell"
-        entries = (*names, f"{at_8:+.3f}", f"{nats(contrast)} {word}")
-        lines.append("| " + " | ".join(entries) + " |")
-    return lines
-
-
-def of_seeds(one: Collected, cell: str) -> Float64Array:
-    """Clean NLL of a cell less that of `smoothed` [seed]."""
-    own, other = (np.asarray(one.cells[name].scores("clean_nll")) for name in (cell, "smoothed"))
-    return own - other
-
-
-CORRUPTED, HUMAN = ("corruption", MEAN, ALL, None), ("human", "expected", "", None)
-
-
-def under_mollification(run: Predictions) -> Predictions:
-    """Its view of every test image that is clean, noised or blurred at random."""
-    return run._replace(log_probabilities=run.mollified_log_probabilities[0])
-
-
-def overconfidence(cell: str) -> Shown:
-    """Mean confidence on clean test images less accuracy, over seeds."""
-
-    def shown(one: Collected) -> str:
-        gaps = []
-        for run in one.cells[cell].runs.values():
-            log_p = scaled(run.predictions.log_probabilities, 1.0)
-            right = log_p.argmax(axis=1) == run.predictions.labels
-            gaps.append(np.exp(log_p.max(axis=1)).mean() - right.mean())
-        return f"{np.mean(gaps):+.3f}"
-
-    return shown
 
 
 PAGES = {
@@ -362,7 +139,7 @@ PAGES = {
             "clean error of the reference": error("reference"),
             "its confidence less accuracy": overconfidence("reference"),
             "clean NLL": clean_nll("reference"),
-            "mollified": mean_nll("reference", lambda run: run.results.score("mollified_nll")),
+            "mollified": mean_nll("reference", scored("mollified_nll")),
             "corrupted": mean_nll("reference", measured(CORRUPTED)),
             "of human labels": mean_nll("reference", measured(HUMAN)),
         },
@@ -453,8 +230,13 @@ PAGES = {
 }
 
 
+PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, below=by_length)
+
+
 def main() -> None:
     for name in sys.argv[1:]:
+        if name not in PAGES:
+            sys.exit(f"expected a page, one of {', '.join(PAGES)}, got {name}")
         write(name, PAGES[name])
 
 

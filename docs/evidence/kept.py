@@ -1,0 +1,72 @@
+"""The comparisons that a page of evidence is made from, from what is kept beside it."""
+
+import tomllib
+from itertools import combinations
+from pathlib import Path
+
+from auglik.report.collect import Collected, collect
+
+HERE = Path(__file__).parent
+
+
+def own(page: str) -> dict[str, Collected]:
+    """The kept comparisons of a page's conditions."""
+    conditions = tomllib.loads((HERE / page / "conditions.toml").read_text())["conditions"]
+    return {one: collect(HERE / page / "kept" / one) for one in conditions}
+
+
+def mollified(page: str) -> dict[str, Collected]:
+    """The references of conditions of other pages that differ in mollification alone, as cells `without` and `with`."""
+    found = {}
+    for title, (of, without, with_) in MOLLIFIED.items():
+        one, other = (collect(HERE / of / "kept" / condition) for condition in (without, with_))
+        cells = {"without": one.cells["smoothed"], "with": other.cells["smoothed"]}
+        found[title] = one._replace(cells=cells, references=dict.fromkeys(cells, "without"))
+    return found
+
+
+def of_cells(page: str) -> dict[str, Collected]:
+    """Every cell of a page without conditions as the cell `cell`, beside its reference."""
+    one = collect(HERE / page / "kept")
+    [name] = set(one.references.values())
+    return {
+        cell: one._replace(cells={"reference": one.cells[name], "cell": one.cells[cell]}, references={})
+        for cell in one.cells
+        if cell != name
+    }
+
+
+def of_claims(page: str) -> dict[str, Collected]:
+    """The cells that Appendix C names, of a page without conditions."""
+    return {cell: one for cell, one in of_cells(page).items() if cell in ("log-mean", "corrected", "normalized")}
+
+
+def of_conditions(page: str) -> dict[str, Collected]:
+    """Every cell of every condition as the cell `cell`, beside its condition's reference."""
+    found = {}
+    for condition, one in own(page).items():
+        [name] = set(one.references.values())
+        for cell in one.cells:
+            if cell != name:
+                cells = {"reference": one.cells[name], "cell": one.cells[cell]}
+                found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
+    return found
+
+
+def of_pairs(page: str) -> dict[str, Collected]:
+    """Every two cells of a page's one condition, the earlier as `reference` and the later as `cell`."""
+    [one] = own(page).values()
+    return {
+        f"{cell} less {reference}": one._replace(
+            cells={"reference": one.cells[reference], "cell": one.cells[cell]}, references={}
+        )
+        for reference, cell in combinations(one.cells, 2)
+    }
+
+
+MOLLIFIED = {
+    "digits, small-cnn, FCR": ("what-turns-it", "no-mollification", "base"),
+    "digits, small-cnn, FCR + TrivialAugment": ("what-turns-it", "trivial-augment-only", "trivial-augment"),
+    "CIFAR-10, fast-resnet, FCR + TrivialAugment": ("network-or-data", "no-mollification", "base"),
+}
+"""Page, condition without and condition with mollification."""
