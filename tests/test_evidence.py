@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -186,45 +187,6 @@ def occluded(folder: Path) -> float:
     return 100 * float(np.mean(found))
 
 
-def test_the_page_on_crops_says_what_its_runs_do() -> None:
-    page, condition = "crops", "cifar10"
-    seeds = tomllib.loads((EVIDENCE / page / "cells.toml").read_text())["seeds"]
-    shown = [row for row in rows(page) if "cells" in row]
-    assert [row["cells"].strip("`") for row in shown] == ["hard less standard", "soft less standard", "soft less hard"]
-    every = set(OF_CORRUPTIONS)
-    measures: dict[str, Callable[[Path], float]] = {
-        "clean error, points": lambda folder: wrong(np.load(folder / "predictions.npz")),
-        "corrupted error, points": partial(wrong_under, categories=every),
-        "occluded error, points": occluded,
-        **{f"under {one}": partial(wrong_under, categories={one}) for one in every},
-    }
-    for column, measure in measures.items():
-        p_values = []
-        for row in shown:
-            cell, reference = row["cells"].strip("`").split(" less ")
-            folders = [EVIDENCE / page / "kept" / condition / one for one in (cell, reference)]
-            one, other = (np.array([measure(folder / f"seed-{seed}") for seed in seeds]) for folder in folders)
-            interval, p = student(one - other)
-            tolerance = TIED if column.startswith("clean") else 6e-3
-            np.testing.assert_allclose(numbers(row[column]), interval, atol=tolerance)
-            p_values.append(p)
-        if column.startswith("under"):
-            continue
-        for row, adjusted in zip(shown, by_holm(p_values), strict=True):
-            decided = "better" if numbers(row[column])[0] < 0 else "worse"
-            assert row[column].endswith(" undecided" if adjusted >= 0.05 else f" {decided}")
-    for row in shown:
-        of = [runs(page, condition, cell) for cell in row["cells"].strip("`").split(" less ")]
-        errors = [np.mean([wrong(run) for run in of_cell]) for of_cell in of]
-        assert numbers(row["clean error"] + row["of the other"]) == pytest.approx(errors, abs=TIED)
-        for column, nll, tolerance in (
-            ("clean NLL", clean_nll, 6e-4),
-            ("clean NLL after temperature scaling", scaled_nll, 2e-3),
-        ):
-            mean = np.mean([(nll(one) - nll(other)).mean() for one, other in zip(*of, strict=True)])
-            assert numbers(row[column])[0] == pytest.approx(mean, abs=tolerance)
-
-
 def student(d: Sequence[float] | np.ndarray) -> tuple[np.ndarray, float]:
     """Mean, lower and upper end of the 95% interval of differences by seed [S]; and the p-value of a mean of zero."""
     mean, error = np.mean(d), np.std(d, ddof=1) / len(d) ** 0.5
@@ -291,28 +253,45 @@ def test_rates_of_appendix_c_are_those_that_the_pilot_chose() -> None:
             assert float(row["seed 902"]) == pytest.approx(other, abs=6e-4)
 
 
-def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
-    """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
+def blocks_of(page: str) -> tuple[Path, list[int], list[str], list[int]]:
+    """Where a page's runs are kept, the seeds that are there, its cells, the reference first, and the planned seeds."""
+    blocks = tomllib.loads((EVIDENCE / page / "blocks.toml").read_text())
+    recipe = tomllib.loads((ROOT / "auglik" / "recipes" / f"{blocks['recipe']}.toml").read_text())
+    kept, names = EVIDENCE / page / "kept", [cell["name"] for cell in recipe["cells"]]
+    seeds = [seed for seed in blocks["seeds"] if (kept / names[0] / f"seed-{seed}").exists()]
+    return kept, seeds, names, blocks["seeds"]
+
+
+def test_the_recipe_of_appendix_c_has_the_seeds_of_its_blocks() -> None:
     recipe = tomllib.loads((ROOT / "auglik" / "recipes" / "evidence-appendix-c.toml").read_text())
-    reference, *others = (cell["name"] for cell in recipe["cells"])
-    kept, planned = EVIDENCE / "appendix-c" / "kept", recipe["full"]["seeds"]
-    seeds = [seed for seed in planned if (kept / reference / f"seed-{seed}").exists()]
-    text = (EVIDENCE / "appendix-c.md").read_text()
-    said = re.findall(r"running, (\d) of 5 seeds", (EVIDENCE / "known.md").read_text())
-    assert said == [str(len(seeds))] * (3 if len(seeds) < len(planned) else 0)
+    assert recipe["full"]["seeds"] == blocks_of("appendix-c")[3]
+
+
+@pytest.mark.parametrize("page", ["appendix-c", "appendix-c-long"])
+def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
+    """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
+    kept, seeds, (reference, *others), planned = blocks_of(page)
+    if page == "appendix-c-long":
+        others = ["log-mean", "corrected", "normalized"]
+    text = (EVIDENCE / f"{page}.md").read_text()
+    if not seeds:
+        assert "No block has been run." in text
+        return
+    said = re.findall(r"after sixteen epochs, (\d) of 3 seeds", (EVIDENCE / "known.md").read_text())
+    assert page == "appendix-c" or said == [str(len(seeds))] * (1 if len(seeds) < len(planned) else 0)
     folders = {cell: [kept / cell / f"seed-{seed}" for seed in seeds] for cell in (reference, *others)}
     of = {cell: [np.load(folder / "predictions.npz") for folder in found] for cell, found in folders.items()}
-    told = re.search(r"^(\d) of 5 seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
+    told = re.search(r"^(\d) of (\d) seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
     assert told is not None
-    assert (int(told[1]), told[2]) == (len(seeds), ", ".join(map(str, seeds)))
+    assert (int(told[1]), int(told[2]), told[3]) == (len(seeds), len(planned), ", ".join(map(str, seeds)))
     figures = [np.mean([measure(run) for run in of[reference]]) for measure in (wrong, overconfidence)]
     figures += [np.mean([measure(run).mean() for run in of[reference]]) for measure in (clean_nll, mollified_nll)]
     figures += [np.mean([measure(folder) for folder in folders[reference]]) for measure in OF_RUNS.values()]
-    assert numbers(told[3]) == [
+    assert numbers(told[4]) == [
         pytest.approx(figures[0], abs=TIED),
         *(pytest.approx(one, abs=1e-3) for one in figures[1:]),
     ]
-    shown = [row for row in rows("appendix-c") if "clean NLL" in row]
+    shown = [row for row in rows(page) if "after temperature scaling" in row]
     assert [row["cell"].strip("`") for row in shown] == others
     for row in shown:
         cell = row["cell"].strip("`")
@@ -339,6 +318,42 @@ def test_blocks_of_appendix_c_are_told_as_they_are() -> None:
             assert (outcome in OUTCOMES) == (len(seeds) == len(planned) and column in OF_IMAGES)
             if outcome in ("better", "worse"):
                 assert bounds[0] > 0 if outcome == "worse" else bounds[1] < 0
+
+
+def test_what_the_length_changed_is_that_of_the_kept_runs() -> None:
+    """The differences of all cells after 16 epochs, and less those after 4, by Welch's interval."""
+    kept, seeds, (reference, *others), _ = blocks_of("appendix-c-long")
+    if not seeds:
+        pytest.skip("no block of appendix-c-long has been run")
+    short, before, _, _ = blocks_of("appendix-c")
+    shown = [row for row in rows("appendix-c-long") if "16 epochs less 4" in row]
+    assert [row["cell"].strip("`") for row in shown] == others
+    measures: dict[str, Callable[[Path], float]] = {
+        "clean NLL": lambda folder: float(clean_nll(np.load(folder / "predictions.npz")).mean()),
+        "mollified NLL": lambda folder: float(mollified_nll(np.load(folder / "predictions.npz")).mean()),
+        "corrupted NLL": corrupted_nll,
+    }
+
+    def differences(folder: Path, cell: str, of: list[int], measure: Callable[[Path], float]) -> np.ndarray:
+        one, other = ([measure(folder / name / f"seed-{seed}") for seed in of] for name in (cell, reference))
+        return np.array(one) - np.array(other)
+
+    for row in shown:
+        cell = row["cell"].strip("`")
+        for column, measure in measures.items():
+            d = differences(kept, cell, seeds, measure)
+            found = student(d)[0] if len(d) > 1 else d
+            np.testing.assert_allclose(numbers(row[column]), found, atol=2e-3)
+        lengths = (differences(kept, cell, seeds, measures["clean NLL"]),
+                   differences(short, cell, before, measures["clean NLL"]))  # fmt: skip
+        mean = lengths[0].mean() - lengths[1].mean()
+        if len(seeds) == 1:
+            np.testing.assert_allclose(numbers(row["16 epochs less 4"]), [mean], atol=1e-3)
+            continue
+        parts = [d.var(ddof=1) / len(d) for d in lengths]
+        freedom = sum(parts) ** 2 / sum(v**2 / (len(d) - 1) for v, d in zip(parts, lengths, strict=True))
+        half = special.stdtrit(freedom, 0.975) * sum(parts) ** 0.5
+        np.testing.assert_allclose(numbers(row["16 epochs less 4"]), [mean, mean - half, mean + half], atol=2e-3)
 
 
 PAIRED = {
@@ -373,41 +388,98 @@ def wrong_under(folder: Path, categories: set[str]) -> float:
 OF_CORRUPTIONS = ["noise"] * 3 + ["blur"] * 4 + ["weather"] * 3 + ["digital"] * 5
 
 
-def test_the_page_on_mollification_says_what_its_runs_do() -> None:
-    of, page = tomllib.loads((EVIDENCE / "mollification" / "cells.toml").read_text()), "mollification"
-    reference, *others = (cell["name"] for cell in of["cells"])
-    conditions = tomllib.loads((EVIDENCE / page / "conditions.toml").read_text())["conditions"]
-    shown = [row for row in rows(page) if "corrupted error, points" in row]
-    first = "augmentation, mollification"
-    assert [row[first].strip("`") for row in shown] == [f"{one}, {cell}" for one in conditions for cell in others]
-    p_values = []
+def pairs_of(page: str, row: dict[str, str]) -> tuple[list[Path], list[Path]]:
+    """The kept runs of a row's cell and of what it is compared with, by seed."""
+    of = tomllib.loads((EVIDENCE / page / "cells.toml").read_text())
+    [condition, *_] = conditions = tomllib.loads((EVIDENCE / page / "conditions.toml").read_text())["conditions"]
+    reference, [cell, *others] = of["cells"][0]["name"], next(iter(row.values())).strip("`").split(" less ")
+    if others:
+        [reference] = others
+    elif len(conditions) > 1:
+        condition, cell = cell.split(", ")
+    one, other = (
+        [EVIDENCE / page / "kept" / condition / name / f"seed-{seed}" for seed in of["seeds"]]
+        for name in (cell, reference)
+    )
+    return one, other
+
+
+def wrong_of(folder: Path) -> float:
+    return wrong(np.load(folder / "predictions.npz"))
+
+
+MEASURES: dict[str, tuple[Callable[[Path], float], float]] = {
+    "clean error, points": (wrong_of, TIED),
+    "with less without, points": (wrong_of, TIED),
+    "less the reference's, points": (wrong_of, TIED),
+    "corrupted error, points": (partial(wrong_under, categories=set(OF_CORRUPTIONS)), 6e-3),
+    "occluded error, points": (occluded, 6e-3),
+    **{f"under {one}": (partial(wrong_under, categories={one}), 6e-3) for one in dict.fromkeys(OF_CORRUPTIONS)},
+    "corrupted NLL": (corrupted_nll, 6e-4),
+}
+"""Of a run, by the columns of their differences; and how near these are to what is shown."""
+FIGURES: dict[str, tuple[bool, Callable[[Path], float]]] = {
+    "clean error": (True, wrong_of),
+    "of soft": (True, wrong_of),
+    "of the other": (False, wrong_of),
+    "clean error without": (False, wrong_of),
+    "clean error of hard": (False, wrong_of),
+    "corrupted error": (True, partial(wrong_under, categories=set(OF_CORRUPTIONS))),
+    "corrupted error without": (False, partial(wrong_under, categories=set(OF_CORRUPTIONS))),
+}
+"""Means over seeds, of the cell or of what it is compared with."""
+NLLS = {
+    "clean NLL": (clean_nll, 6e-4),
+    "NLL as it is": (clean_nll, 6e-4),
+    "clean NLL after temperature scaling": (scaled_nll, 2e-3),
+    "NLL after temperature scaling": (scaled_nll, 2e-3),
+}
+FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "crops": ("cells", ("clean error, points", "corrupted error, points", "occluded error, points")),
+    "mollification": ("augmentation, mollification", ("corrupted error, points",)),
+}
+"""The first column of a page whose rows are of two cells, and the columns of errors whose rows are a family of Holm."""
+
+
+@pytest.mark.parametrize("page", FAMILIES)
+def test_a_page_of_pairs_says_what_its_runs_do(page: str) -> None:
+    first, families = FAMILIES[page]
+    shown = [row for row in rows(page) if first in row]
+    p_values: dict[str, list[float]] = {column: [] for column in families}
     for row in shown:
-        condition, cell = row[first].strip("`").split(", ")
-        pairs = list(zip(runs(page, condition, cell), runs(page, condition, reference), strict=True))
-        folders = [
-            tuple(EVIDENCE / page / "kept" / condition / one / f"seed-{seed}" for one in (cell, reference))
-            for seed in of["seeds"]
-        ]
-        for column, categories in {
-            "corrupted error, points": set(OF_CORRUPTIONS),
-            **{f"under {category}": {category} for category in dict.fromkeys(OF_CORRUPTIONS)},
-        }.items():
-            d = [wrong_under(one, categories) - wrong_under(other, categories) for one, other in folders]
-            interval, p = student(d)
-            np.testing.assert_allclose(numbers(row[column]), interval, atol=6e-3)
-            if column == "corrupted error, points":
-                p_values.append(p)
-        assert numbers(row["corrupted NLL"])[0] == pytest.approx(
-            np.mean([corrupted_nll(one) - corrupted_nll(other) for one, other in folders]), abs=6e-4
-        )
-        assert numbers(row["clean error without"]) == [pytest.approx(np.mean([wrong(b) for _, b in pairs]), abs=0.03)]
-        for column, measure, tolerance in (
-            ("with less without, points", wrong, 0.03),
-            ("clean NLL", clean_nll, 6e-4),
-            ("clean NLL after temperature scaling", scaled_nll, 2e-3),
-        ):
-            mean = np.mean([np.mean(measure(a) - measure(b)) for a, b in pairs])
-            assert numbers(row[column])[0] == pytest.approx(mean, abs=tolerance)
-    for row, adjusted in zip(shown, by_holm(p_values), strict=True):
-        decided = "better" if numbers(row["corrupted error, points"])[0] < 0 else "worse"
-        assert row["corrupted error, points"].endswith(" undecided" if adjusted >= 0.05 else f" {decided}")
+        folders = pairs_of(page, row)
+        predictions = [[np.load(folder / "predictions.npz") for folder in of] for of in folders]
+        for column, text in row.items():
+            if column in MEASURES:
+                measure, tolerance = MEASURES[column]
+                one, other = (np.array([measure(folder) for folder in of]) for of in folders)
+                interval, p = student(one - other)
+                np.testing.assert_allclose(numbers(text), interval, atol=tolerance)
+                if column in families:
+                    p_values[column].append(p)
+            elif column in NLLS:
+                nll, tolerance = NLLS[column]
+                mean = np.mean([(nll(one) - nll(other)).mean() for one, other in zip(*predictions, strict=True)])
+                assert numbers(text)[0] == pytest.approx(mean, abs=tolerance)
+            elif column != first:
+                own, figure = FIGURES[column]
+                assert numbers(text) == [
+                    pytest.approx(np.mean([figure(folder) for folder in folders[not own]]), abs=TIED)
+                ]
+    for column, found in p_values.items():
+        for row, adjusted in zip(shown, by_holm(found), strict=True):
+            decided = "better" if numbers(row[column])[0] < 0 else "worse"
+            assert row[column].endswith(" undecided" if adjusted >= 0.05 else f" {decided}")
+
+
+@pytest.mark.parametrize("page", FAMILIES)
+def test_a_page_of_pairs_has_every_row(page: str) -> None:
+    reference, *others = cells(page)
+    conditions = list(tomllib.loads((EVIDENCE / page / "conditions.toml").read_text())["conditions"])
+    shown = [row[FAMILIES[page][0]].strip("`") for row in rows(page) if FAMILIES[page][0] in row]
+    if page == "crops":
+        assert shown == [f"{cell} less {one}" for one, cell in combinations((reference, *others), 2)]
+    else:
+        of = [[cell] if len(conditions) == 1 else [f"{one}, {cell}" for one in conditions] for cell in others]
+        assert sorted(shown) == sorted(row for rows_of in of for row in rows_of)
+    assert sorted(path.name for path in (EVIDENCE / page / "kept").iterdir()) == sorted(conditions)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-from figures import CORRUPTED, differences, error, measured, nats, over_seeds, overconfidence, scored
+from figures import CORRUPTED, differences, error, measured, nats, over_seeds, overconfidence, points, scored
 from kept import of_cells
 from scipy import stats
 
 from auglik.report.collect import Collected
-from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, standard_error
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, standard_error, summary
 from auglik.system.array_types import Float64Array
 
 VIEWS = {
@@ -63,6 +63,20 @@ def by_length(kept: Mapping[str, Collected]) -> list[str]:
         entries = [f"`{cell}`", error("cell")(one), overconfidence("cell")(one), *of_columns, nats(welch(*lengths))]
         lines.append("| " + " | ".join(entries) + " |")
     return lines
+
+
+def tolerance(kept: Mapping[str, Collected]) -> list[str]:
+    """What 0.8 of the area erased costs beyond 0.2, in points of error, with hard labels, with soft ones, and less."""
+    small, large = ((kept[f"erasing-{area}, soft"].cells) for area in (20, 80))
+    costs = {
+        labels: 100 * (np.asarray(large[cell].scores("clean_error")) - np.asarray(small[cell].scores("clean_error")))
+        for labels, cell in (("hard", "reference"), ("soft", "cell"))
+    }
+    less = paired_difference(costs["soft"], costs["hard"])
+    word = "undecided" if p_of(less) >= FAMILY_WISE else "better" if less.mean < 0 else "worse"
+    lines = ["", "| labels | 0.8 of the area less 0.2, points |", "|---|---|"]
+    lines += [f"| {labels} | {points(summary(cost))} |" for labels, cost in costs.items()]
+    return [*lines, f"| soft less hard | {points(less)} {word} |"]
 
 
 def welch(values: Float64Array, others: Float64Array) -> Interval:

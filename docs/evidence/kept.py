@@ -27,7 +27,17 @@ def mollified(page: str) -> dict[str, Collected]:
 
 def of_cells(page: str) -> dict[str, Collected]:
     """Every cell of a page without conditions as the cell `cell`, beside its reference."""
-    one = collect(HERE / page / "kept")
+    return beside(collect(HERE / page / "kept"))
+
+
+def of_condition(page: str) -> dict[str, Collected]:
+    """Every cell of a page's one condition as the cell `cell`, beside its reference."""
+    [one] = own(page).values()
+    return beside(one)
+
+
+def beside(one: Collected) -> dict[str, Collected]:
+    """Every cell but the reference as the cell `cell`, beside that as `reference`."""
     [name] = set(one.references.values())
     return {
         cell: one._replace(cells={"reference": one.cells[name], "cell": one.cells[cell]}, references={})
@@ -43,14 +53,7 @@ def of_claims(page: str) -> dict[str, Collected]:
 
 def of_conditions(page: str) -> dict[str, Collected]:
     """Every cell of every condition as the cell `cell`, beside its condition's reference."""
-    found = {}
-    for condition, one in own(page).items():
-        [name] = set(one.references.values())
-        for cell in one.cells:
-            if cell != name:
-                cells = {"reference": one.cells[name], "cell": one.cells[cell]}
-                found[f"{condition}, {cell}"] = one._replace(cells=cells, references={})
-    return found
+    return {f"{condition}, {cell}": of for condition, one in own(page).items() for cell, of in beside(one).items()}
 
 
 def of_pairs(page: str) -> dict[str, Collected]:

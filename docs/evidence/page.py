@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from below import by_length, first_order
+from below import by_length, first_order, tolerance
 from figures import (
     BY_CATEGORY,
     CORRUPTED,
@@ -34,7 +34,7 @@ from figures import (
     wrong_under,
     wrong_where,
 )
-from kept import HERE, mollified, of_cells, of_claims, of_conditions, of_pairs, own
+from kept import HERE, mollified, of_cells, of_claims, of_condition, of_conditions, of_pairs, own
 
 from auglik.inference.differences.infer import decided, paired_differences
 from auglik.inference.differences.rows import Primary
@@ -231,6 +231,43 @@ PAGES = {
 
 
 PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, below=by_length)
+PAGES["mollification-natural"] = PAGES["mollification"]._replace(
+    figures={"clean error without": error("reference"), "corrupted error without": mean_wrong("reference", ALL)},
+    judged={"corrupted error, points": wrong_under(ALL), "clean error, points": wrong},
+    rope=0.01,
+    picture="Corrupted and clean error and clean NLL less those without mollification, by augmentation",
+)
+PAGES["mollification-settings"] = PAGES["mollification"]._replace(
+    figures={
+        "clean error": error("cell"),
+        "less the reference's, points": error_difference("cell", "reference"),
+        "corrupted error": mean_wrong("cell", ALL),
+    },
+    told={
+        "clean error of the reference": error("reference"),
+        "corrupted error": mean_wrong("reference", ALL),
+        "clean NLL": clean_nll("reference"),
+        "corrupted": mean_nll("reference", measured(CORRUPTED)),
+    },
+    picture="Corrupted error and clean NLL less those of beta = 2 and k = 1, by setting",
+    kept=of_condition,
+    first="cell",
+    planned=10,
+)
+PAGES["soft-labels-natural"] = PAGES["soft-labels"]._replace(
+    figures={"clean error of hard": error("reference"), "of soft": error("cell")},
+    judged={"clean error, points": wrong},
+    columns={
+        "NLL after temperature scaling": Compared("cell", after_scaling, drawn=True),
+        "NLL as it is": Compared("cell", drawn=True),
+    },
+    rope=0.01,
+    picture="Clean error and NLL of soft labels less those of hard ones, by transformation",
+    reference="reference",
+    kept=of_conditions,
+    first="condition, cell",
+    below=tolerance,
+)
 
 
 def main() -> None:
