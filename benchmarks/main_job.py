@@ -56,6 +56,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as output:
         jobs = {job.cell: job for job in make_plan(plan(RunConfig(), {}), [0], Place(output=output)).jobs}
+    if given.cell not in jobs:
+        parser.error(f"--cell: expected one of {', '.join(jobs)}, got {given.cell}")
     job = jobs[given.cell]
 
     def alone(layout: torch.memory_format) -> None:
