@@ -16,8 +16,9 @@ def view_gradients(
 ) -> Tensor:
     """d log-likelihood / d table at the observed label, [K,B]: the weight of a view.
 
-    With soft labels, the sum over the classes that have label mass.
+    With soft labels, the sum over the classes that have label mass. Raises InputError for too few views.
     """
+    objective.check_view_count(len(logits))
     with torch.enable_grad():
         table = objective.likelihood.table(logits.detach(), decay).detach().requires_grad_()
         value = look_up_label(objective.aggregator.fold(table, weight, log_importance), labels)

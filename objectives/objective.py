@@ -56,12 +56,7 @@ class Objective:
         Raises InputError for wrong shapes or dtypes, for soft labels if the likelihood takes none, for too few
         views and, on a CPU outside compiled code (elsewhere the check would wait), for values out of range.
         """
-        check_logits(logits, self.likelihood.extra_outputs)
-        check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
-        check_labels(labels, logits, self.likelihood)
-        if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-            classes = logits.shape[-1] - self.likelihood.extra_outputs
-            check_values(decay, labels, weight, log_importance, classes=classes)
+        self._check(logits, decay, labels, weight, log_importance)
         return self._at_label(logits, decay, labels, weight, log_importance)
 
     def loss(
@@ -72,12 +67,23 @@ class Objective:
         weight: Tensor | None = None,
         log_importance: Tensor | None = None,
     ) -> Tensor:
-        """Minus the mean log-likelihood over images, the training loss; checks as `fold` does.
+        """Minus the mean log-likelihood over images, the training loss.
 
-        Raises InputError for an aggregator that is not for training.
+        Raises InputError as `log_likelihood` does, and for an aggregator that is not for training.
         """
         self.check_trains()
+        self._check(logits, decay, labels, weight, log_importance)
         return -self._at_label(logits, decay, labels, weight, log_importance).mean()
+
+    def _check(
+        self, logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None
+    ) -> None:
+        check_logits(logits, self.likelihood.extra_outputs)
+        check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
+        check_labels(labels, logits, self.likelihood)
+        if logits.device.type == "cpu" and not torch.compiler.is_compiling():
+            classes = logits.shape[-1] - self.likelihood.extra_outputs
+            check_values(decay, labels, weight, log_importance, classes=classes)
 
     def _at_label(
         self, logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from auglik.objectives.contracts import folds_label_by_label
 from auglik.objectives.diagnostics import view_gradients
 from auglik.objectives.errors import InputError
 from auglik.objectives.objective import Objective
@@ -34,8 +35,12 @@ def drawn_view(
 
     [K,B,C'], [K,B], [B], [B], ... -> [B], [B]. `factor` times the gradient of l_k has the mean sum_k w_k grad l_k:
     negative weights, as durbin-koopman has them, are taken with their sign. The network must give each view the same
-    logits in both passes, so that batch statistics and dropout must be at rest. Raises InputError for soft labels.
+    logits in both passes, so that batch statistics and dropout must be at rest. Raises InputError for soft labels, and
+    for an aggregator that folds whole tables: there an image's value moves with all labels of a view.
     """
+    if not folds_label_by_label(objective.aggregator):
+        name = type(objective.aggregator).__name__
+        raise InputError(f"one view's gradient: expected an aggregator that folds label by label, got {name}")
     if labels.ndim != 1:
         raise InputError(f"one view's gradient: expected labels [B], got {list(labels.shape)}: one view has one label")
     weights = view_gradients(objective, logits, decay, labels, weight, log_importance)

@@ -67,7 +67,8 @@ class Schedule:
 
         A point mass at 0 for the clean role and, for every other, Gauss-Jacobi nodes in v with t = v^m, m the integer
         that makes the decay at least cubic in v at t = 0: nodes in t converge slowly there for fractional exponents
-        (off by 0.15 nats at k = 0.5), as do nodes in v for a fractional m (by 1e-5).
+        (off by 0.15 nats at k = 0.5), as do nodes in v for a fractional m (by 1e-5). Raises InputError for Beta
+        parameters so large that the weights have no finite numbers.
         """
         noise, blur = math.ceil(3 / (2 * self.k_noise)), math.ceil(3 / self.k_blur)
         power = {"clean": 1, "noise": noise, "blur": blur, "both": max(noise, blur)}
@@ -78,6 +79,12 @@ class Schedule:
             m = power[role]
             v, weight = gauss_jacobi(1 if role == "clean" else NODES, m * self.alpha - 1, self.beta - 1)
             weight = weight * ((1 - v**m) / (1 - v)) ** (self.beta - 1)
+            weight = weight / weight.sum()
+            if not bool(weight.isfinite().all()):
+                raise InputError(
+                    f"expected alpha and beta of some hundreds at most, got {self.alpha:g} and {self.beta:g}:"
+                    " no weights of so narrow a distribution of the temperature are finite"
+                )
             levels.append(self.decay(role, v**m))
-            weights.append(share * weight / weight.sum())
+            weights.append(share * weight)
         return torch.cat(levels), torch.cat(weights)

@@ -92,7 +92,7 @@ def _mass_over_labels(logits: Array, level: Array, toward: Array | None) -> Arra
     if toward is not None:
         labels = _degraded_labels(level, f.shape[-1], toward)
         return jnp.exp(jnp.einsum("mjc,...c->...mj", labels, jnp.log(f[..., 0, :]))).sum(-1)
-    product_of_roots = jnp.prod(f ** (1 / f.shape[-1]), axis=-1, keepdims=True)
+    product_of_roots = jnp.exp(jnp.log(f).mean(-1, keepdims=True))  # XLA takes a product of roots as one of f
     a = level[:, None]
     return (f ** (1 - a) * product_of_roots**a).sum(-1)
 

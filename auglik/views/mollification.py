@@ -88,7 +88,7 @@ def heat_operator(tau: Tensor, size: int) -> Tensor:
 
 
 def heat_time(temperature: Tensor, width: int) -> Tensor:
-    """tau(t) = sigma(t)^2 / 2, elementwise, in squared pixels."""
+    """tau(t) = sigma(t)^2 / 2, elementwise, in squared pixels; `width` is the longer side of the image."""
     log_sigma = (1 - temperature) * math.log(SIGMA_MIN) + temperature * math.log(width)
     return 0.5 * torch.exp(2 * log_sigma)
 
@@ -96,7 +96,7 @@ def heat_time(temperature: Tensor, width: int) -> Tensor:
 def blur(images: Tensor, temperature: Tensor) -> Tensor:
     """x_t of images [n,c,H,W] at temperatures [n]: one small matrix per image and axis, applied to both sides."""
     n, c, H, W = images.shape
-    tau = heat_time(temperature, W)
+    tau = heat_time(temperature, max(H, W))  # an image and its transpose keep as much
     along_width = heat_operator(tau, W)
     along_height = along_width if H == W else heat_operator(tau, H)
     rows = torch.bmm(images.reshape(n, c * H, W), along_width)

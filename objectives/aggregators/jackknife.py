@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from auglik.objectives.aggregators.log_mean import log_mean_exp
@@ -36,8 +35,8 @@ class Jackknife:
     order: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.order <= HIGHEST:
-            raise InputError(f"jackknife: expected an order from 1 to {HIGHEST}, got {self.order}")
+        if type(self.order) is not int or not 1 <= self.order <= HIGHEST:
+            raise InputError(f"jackknife: expected a whole number from 1 to {HIGHEST} for order, got {self.order}")
 
     @property
     def minimum_views(self) -> int:
@@ -53,13 +52,16 @@ class Jackknife:
                     f"jackknife: expected at least {least} views of an image with importance, got fewer; use log-mean"
                 )
         K, m = len(table), self.order
-        # Finite, so that sums of nothing but views without importance have derivatives.
+        # Finite, so that sums of nothing but views without importance have derivatives; in float64, as the factors
+        # multiply what is rounded off by up to K^m. They sum to one.
         terms = views.plus_log_importance(at_least_float32(table)).clamp_min(-1e30)
-        value = torch.zeros_like(terms[0])
-        for j in range(m + 1):
+        top = terms.amax(0).detach().double()
+        exact = terms.double() - top
+        whole = value = exact.logsumexp(0) - math.log(K)
+        for j in range(1, m + 1):
             factor = (-1) ** j * (K - j) ** m / (math.factorial(j) * math.factorial(m - j))
-            value = value + factor * (leave_out_logsumexp(terms, j).mean(0) - math.log(K - j))
-        return views.times_mean_weight(value)
+            value = value + factor * (leave_out_logsumexp(exact, j).mean(0) - math.log(K - j) - whole)
+        return views.times_mean_weight((top + value).to(terms.dtype))
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

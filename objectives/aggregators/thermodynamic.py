@@ -37,8 +37,10 @@ class Thermodynamic:
     first: float = 0.025
 
     def __post_init__(self) -> None:
-        if not 1 <= self.points <= MOST_POINTS:
-            raise InputError(f"thermodynamic: expected 1 to {MOST_POINTS} points, got {self.points}")
+        if type(self.points) is not int or not 1 <= self.points <= MOST_POINTS:
+            raise InputError(
+                f"thermodynamic: expected a whole number from 1 to {MOST_POINTS} for points, got {self.points}"
+            )
         if not 0 < self.first < 1:
             raise InputError(f"thermodynamic: expected first in (0,1), got {self.first}")
 

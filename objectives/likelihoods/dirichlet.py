@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from auglik.objectives.contracts import Remark
+from auglik.objectives.contracts import Remark, folds_label_by_label
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_beta_of_degraded_label, log_beta_of_smoothed_label, log_softmax
 
@@ -25,7 +25,12 @@ class Dirichlet:
     remarks: ClassVar[tuple[Remark, ...]] = (
         Remark(
             "the Dirichlet view trains exactly like smoothed here: its constants do not affect the gradient",
-            lambda aggregator: aggregator.likelihood_power == 0,
+            lambda aggregator: aggregator.likelihood_power == 0 and folds_label_by_label(aggregator),
+        ),
+        Remark(
+            "the Dirichlet view trains exactly like smoothed here, unless labels degrade toward some classes more than"
+            " others: else its constants are those of all labels",
+            lambda aggregator: aggregator.likelihood_power == 0 and not folds_label_by_label(aggregator),
         ),
         Remark(
             "under jensen the Dirichlet view trains exactly like smoothed; here its constants re-weight the views",

@@ -165,9 +165,16 @@ def equal_views(aggregator: Aggregator) -> str:
     view, fewest = table_of(aggregator)[:1], aggregator.minimum_views
     alike = [aggregator.fold(view.expand(count, B, C)) for count in (fewest, fewest + 1, fewest + 4)]
     for folded in alike[1:]:
-        close(folded, alike[0], "fold to be the same for more equal views")
+        close(folded, alike[0], "fold to be the same for more equal views", 512)  # differences of K^m terms, at most
+    said = close(
+        aggregator.predictive(view.expand(fewest + 1, B, C)).log_softmax(-1),
+        view[0],
+        "equal views to predict as one does",
+    )
     power = float((alike[0] / view[0]).mean())
-    return "the view's own table" if abs(power - 1) < 1e-9 else f"{power:.4g} of the view's own table"
+    expect(power > 0, "likelier views to have the higher value", f"{power:.4g} of a view's own table")
+    seen = "the view's own table" if abs(power - 1) < 1e-9 else f"{power:.4g} of the view's own table"
+    return f"{seen}; predictions {said}"
 
 
 def weights(aggregator: Aggregator) -> str:

@@ -203,11 +203,25 @@ def not_finite(values: Tensor) -> str:
     return f"{int((~values.isfinite()).sum())} of {values.numel()} values NaN or infinite"
 
 
+def direction(likelihood: Likelihood) -> str:
+    """From uniform logits, a label's own logit raises it most."""
+    logits, decay = torch.zeros(1, 1, C + likelihood.extra_outputs, dtype=torch.float64), torch.zeros(1, 1).double()
+    for name, made in outputs(likelihood).items():
+        rise = torch.autograd.functional.jacobian(lambda x, made=made: made(x, decay)[0, 0], logits)[:, 0, 0, :C]
+        own, others = rise.diagonal(), rise - torch.diag(torch.full((C,), torch.inf).double())
+        least = float((own - others.amax(1)).min())
+        expect(
+            least > 0, f"the {name} of a label to rise most with its own logit", f"{least:.3g} more than with another"
+        )
+    return f"{least:.3g} more with a label's own logit than with another"
+
+
 LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
     "facts": facts,
     "shapes": shapes,
     "uniform logits": uniform,
     "dependence": depends,
+    "direction": direction,
     "predictions": predictions,
     "permuted views": permuted_views,
     "permuted images": permuted_images,

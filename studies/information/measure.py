@@ -76,7 +76,7 @@ def blurred(images: Bytes, t: float) -> Bytes:
 def reference_blur(images: Bytes, t: float) -> Float64Array:
     """The heat equation on scipy's orthonormal DCT-II: [n,c,H,W], in pixel values."""
     height, width = images.shape[2:]
-    sigma = 0.3 ** (1 - t) * width**t
+    sigma = 0.3 ** (1 - t) * max(height, width) ** t
     squared = (np.arange(height) / height)[:, None] ** 2 + (np.arange(width) / width) ** 2
     spectrum = dctn(images.astype(float), axes=(2, 3), norm="ortho")
     return idctn(np.exp(-((np.pi * sigma) ** 2) / 2 * squared) * spectrum, axes=(2, 3), norm="ortho")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import mpmath
@@ -20,6 +21,7 @@ from auglik.objectives import (
     Jensen,
     LogMean,
     Multilevel,
+    PowerMean,
     Sumo,
     Thermodynamic,
 )
@@ -161,7 +163,7 @@ def test_what_is_left_of_views_is_every_choice(rng: np.random.Generator) -> None
 
 def test_jackknives_say_how_many_views_they_need() -> None:
     assert Jackknife(order=3).minimum_views == 4
-    with pytest.raises(InputError, match="expected an order from 1 to 4, got 5"):
+    with pytest.raises(InputError, match="expected a whole number from 1 to 4 for order, got 5"):
         Jackknife(order=5)
     one_left = torch.tensor([[0.0], [0.0], [-math.inf]])
     with pytest.raises(InputError, match="expected at least three views of an image with importance"):
@@ -218,3 +220,41 @@ def test_any_number_of_views_matches_the_twin(name: str, views: int, rng: np.ran
     table = torch.tensor(-300 * rng.random((views, 4, 2)))
     expected = np.asarray(AGGREGATOR_TWINS[name](jnp.asarray(table.numpy())))
     np.testing.assert_allclose(AGGREGATORS[name].fold(table).numpy(), expected, rtol=0, atol=1e-10 * views**2)
+
+
+@pytest.mark.parametrize("rho", [1e-8, 1e-6, -1e-6, 1e-4, -1e-3, 0.05, 0.5])
+@pytest.mark.parametrize("importance", [False, True])
+def test_power_means_near_jensen_lose_no_digits(rho: float, importance: bool) -> None:
+    """float32 against mpmath's fifty digits; the sum of importance is taken to rho's root, as the definition has it."""
+    generator = torch.Generator().manual_seed(3)
+    table = (3 * torch.randn(4, 2, 3, generator=generator)).log_softmax(-1)
+    i = 1e-7 * torch.randn(4, 2, generator=generator).double() if importance else None
+    found = PowerMean(rho=rho).fold(table.double() if importance else table, None, i)
+    with mpmath.workdps(50):
+        for b, j in itertools.product(range(2), range(3)):
+            logs = [mpmath.mpf(float(i[k, b])) if i is not None else mpmath.mpf(0) for k in range(4)]
+            terms = [mpmath.exp(rho * mpmath.mpf(float(table[k, b, j])) + logs[k]) for k in range(4)]
+            exact = mpmath.log(mpmath.fsum(terms) / 4) / rho
+            tolerance = 1e-6 if not importance else 1e-9 + 1e-15 / abs(rho)
+            assert float(found[b, j]) == pytest.approx(float(exact), abs=tolerance * max(1, abs(float(exact))))
+
+
+def test_a_power_mean_of_impossible_views_is_impossible_or_not() -> None:
+    """With rho > 0 a view of likelihood 0 is passed over; with rho < 0 it decides."""
+    table = torch.tensor([-math.inf, -1.0])[:, None, None]
+    assert float(PowerMean(rho=1e-3).fold(table)) == pytest.approx(-1 - math.log(2) * 1e3, rel=1e-4)
+    assert float(PowerMean(rho=-1e-3).fold(table)) == -math.inf
+
+
+def test_jackknives_of_high_order_keep_their_digits_in_float32() -> None:
+    table = (2 * torch.randn(16, 3, 4, generator=torch.Generator().manual_seed(5))).log_softmax(-1)
+    for order in (2, 3, 4):
+        folded = Jackknife(order=order).fold(table)
+        assert folded.dtype == torch.float32
+        torch.testing.assert_close(folded, Jackknife(order=order).fold(table.double()).float(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("made", [lambda: Jackknife(order=2.0), lambda: Thermodynamic(points=2.5)])  # type: ignore[arg-type]
+def test_counts_are_whole_numbers(made: Callable[[], object]) -> None:
+    with pytest.raises(InputError, match="expected a whole number"):
+        made()

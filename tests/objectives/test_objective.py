@@ -411,3 +411,39 @@ def test_predict_checks_its_logits() -> None:
     with pytest.raises(InputError, match=r"add the dimension of views") as refusal:
         objective_of().predict(torch.zeros(3, 4))
     assert "\n" not in str(refusal.value)
+
+
+K_B_C = 4, 3, 5
+
+
+@pytest.mark.parametrize(
+    ("labels", "decay", "weight"),
+    [
+        (torch.tensor([[0], [4], [2]]), None, None),
+        (torch.tensor([0, 4]), None, None),
+        (torch.tensor([0.7, 1.0, 2.0]), None, None),
+        (torch.full((3, 5), 2.0), None, None),
+        (torch.tensor([0, 4, 5]), None, None),
+        (None, torch.full((4, 3), 50.0), None),
+        (None, torch.zeros(3), None),
+        (None, None, -torch.ones(4, 3)),
+    ],
+)
+def test_the_loss_refuses_what_the_log_likelihood_does(
+    labels: torch.Tensor | None, decay: torch.Tensor | None, weight: torch.Tensor | None
+) -> None:
+    objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["jensen"])
+    K, B, C = K_B_C
+    given = (
+        torch.zeros(K, B, C), decay if decay is not None else torch.zeros(K, B),
+        labels if labels is not None else torch.arange(B), weight,
+    )  # fmt: skip
+    for entry in (objective.loss, objective.log_likelihood):
+        with pytest.raises(InputError, match="expected"):
+            entry(*given)
+
+
+def test_the_loss_refuses_soft_labels_of_a_likelihood_that_takes_none() -> None:
+    objective = Objective(LIKELIHOODS["dirichlet"], AGGREGATORS["log-mean"])
+    with pytest.raises(InputError, match="takes labels"):
+        objective.loss(torch.zeros(2, 3, 5), torch.zeros(2, 3), torch.full((3, 5), 0.2))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, InputError, Objective
+from auglik.objectives.diagnostics import view_gradients
 from auglik.objectives.one_backward import DrawnView, drawn_view, one_view_loss
 from tests.cases import ordinary_views
 
@@ -52,3 +53,16 @@ def test_soft_labels_are_refused() -> None:
     objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["log-mean"])
     with pytest.raises(InputError, match="one view has one label"):
         drawn_view(objective, torch.zeros(2, 3, 4), torch.zeros(2, 3), torch.full((3, 4), 0.25), torch.zeros(3))
+
+
+def test_an_aggregator_that_folds_whole_tables_is_refused() -> None:
+    """Its value moves with all labels of a view: the observed label's gradient alone would be biased."""
+    objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["geometric-normalized"])
+    with pytest.raises(InputError, match="folds label by label"):
+        drawn_view(objective, torch.zeros(2, 3, 5), torch.zeros(2, 3), torch.arange(3), torch.zeros(3))
+
+
+def test_gradients_of_too_few_views_are_refused() -> None:
+    objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["durbin-koopman"])
+    with pytest.raises(InputError, match="at least 2 views"):
+        view_gradients(objective, torch.zeros(1, 3, 5), torch.zeros(1, 3), torch.arange(3))

@@ -19,7 +19,10 @@ from auglik.objectives.probes import (
 from auglik.settings.names import parse
 
 LIKELIHOOD_NAMES = (*LIKELIHOODS, "noisy-dirichlet:alpha_eps=0.5", "focal:focus=0.5", "label-relaxation")
-AGGREGATOR_NAMES = (*AGGREGATORS, "geometric:T=2", "power-mean:rho=-1")
+AGGREGATOR_NAMES = (
+    *AGGREGATORS, "geometric:T=2", "power-mean:rho=-1", "power-mean:rho=1e-6", "power-mean:rho=-1e-6",
+    "jackknife:order=4",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LIKELIHOOD_NAMES)
@@ -121,6 +124,11 @@ FAULTS: dict[str, tuple[Table, str]] = {
     "detached": (lambda logits, decay: smoothed(logits, decay).detach(), "dependence"),
     "of decay alone": (lambda logits, decay: decay[..., None] + 0 * logits, "dependence"),
     "half the gradient": (only_value, "gradients"),
+    "the sign": (lambda logits, decay: -(1 - decay[..., None]) * log_f(logits), "direction"),
+    "the same of every label": (
+        lambda logits, decay: ((1 - decay[..., None]) * log_f(logits)).mean(-1, keepdim=True).expand_as(logits),
+        "direction",
+    ),
     "the log of exponentials": (after_exponentials, "extremes"),
     "0/0 at uniform logits": (direct_logarithmic_mean, "uniform logits"),
     "cancellation": (cancelling, "float32"),
@@ -214,6 +222,7 @@ PREDICTIONS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "float16": (lambda logits: logits.log_softmax(-1).half(), "shapes"),
     "half precision kept": (lambda logits: logits.log_softmax(-1), "half precision"),
     "of no logits": (lambda logits: (0 * logits).log_softmax(-1), "predictions"),
+    "the least likely": (lambda logits: log_f(-logits), "direction"),
     "its input changed": (in_place_on, "repetition"),
 }
 
@@ -261,6 +270,7 @@ def refusing(table: Tensor, weight: Tensor | None = None, log_importance: Tensor
 FOLDS: dict[str, tuple[Fold, str]] = {
     "a sum": (lambda table, weight=None, log_importance=None: table.sum(0), "equal views"),
     "weights ignored": (best, "weights"),
+    "the sign": (lambda table, weight=None, log_importance=None: -Jensen().fold(table), "equal views"),
     "the first view": (
         lambda table, weight=None, log_importance=None: Jensen().fold(table) + 0.1 * table[0], "permuted views",
     ),
@@ -302,6 +312,9 @@ def test_an_aggregator_that_folds_wrongly_fails_the_probe_that_should_find_it(fa
 MEANS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "the first view": (lambda table: table[0], "permuted views"),
     "images mixed": (lambda table: table.mean(0) - table.mean((0, 1)), "permuted images"),
+    "probabilities": (lambda table: table.exp().mean(0), "equal views"),
+    "a sum": (lambda table: table.sum(0), "equal views"),
+    "of no view": (lambda table: 0 * table.mean(0), "equal views"),
     "classes numbered": (lambda table: table.mean(0) + torch.arange(table.shape[-1]), "permuted classes"),
     "the log of exponentials": (lambda table: table.exp().mean(0).log(), "extremes"),
     "its input changed": (lambda table: table.sub_(1).mean(0), "repetition"),

@@ -139,3 +139,8 @@ def test_refused_settings(settings: dict[str, float], message: str) -> None:
 def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(InputError, match="expected a role of clean, noise, blur, both, got 'smear'"):
         Schedule().decay("smear", torch.zeros(1))
+
+
+def test_a_temperature_too_narrow_for_weights_is_refused() -> None:
+    with pytest.raises(InputError, match="alpha and beta of some hundreds at most, got 500 and 500"):
+        Schedule(clean=1, noise=0, blur=1, alpha=500, beta=500, k_blur=0.5).measure()

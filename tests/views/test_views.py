@@ -292,6 +292,16 @@ def test_blur_widens_from_sigma_min_to_the_images_width() -> None:
     np.testing.assert_allclose(sigma, [0.3, math.sqrt(0.3 * 32), 32], rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(16, 16), (8, 24), (24, 8), (5, 40)])
+def test_an_image_and_its_transpose_are_blurred_alike(shape: tuple[int, int]) -> None:
+    """Of neither is anything left at t = 1, as its label is gone: the longer side tells how far the blur goes."""
+    x = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(1))
+    for t in (0.3, 1.0):
+        views = blur(x, torch.full((2,), t))
+        torch.testing.assert_close(views.mT, blur(x.mT.contiguous(), torch.full((2,), t)), rtol=0, atol=1e-5)
+    assert (views.std((2, 3)) <= math.exp(-(math.pi**2) / 2) * x.std((2, 3)) + 1e-5).all()
+
+
 def test_noise_has_its_mean_and_variance() -> None:
     """x_t of one image over 4,000 draws: mean cos(t pi/2) x, deviation sin(t pi/2), within 5 standard errors."""
     draws, t = 4000, 0.3
