@@ -93,6 +93,8 @@ def kind_of(text: str) -> str:
         raise InputError(f"{name!r} names {' and '.join(found)}: choose with --as")
     if found:
         return found[0]
+    if (path := Path(text)).exists() and path.suffix != ".py":
+        return "dataset"
     value = value_named(text, {entry.names.group for entry in KINDS.values()})
     if value is None:
         known = {name for entry in KINDS.values() for name in (*entry.names.built_in, *entry.names.plug_ins())}

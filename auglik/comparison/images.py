@@ -4,10 +4,11 @@ import hashlib
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from auglik.data import Npz, digest
 from auglik.data.arrays import Arrays, check_arrays
@@ -18,6 +19,8 @@ from auglik.system.files import ensure_writable, write_npz
 
 DATA_FOLDER = "data"
 DATA_PARTS = ("train", "test")
+READ_AGAIN = 32
+"""Images of a data set, at most, that are read twice: a flip of half of them is overlooked once in 2^32."""
 
 
 @runtime_checkable
@@ -29,6 +32,12 @@ class MapDataset(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> tuple[ArrayLike, int]: ...
+
+
+class NamesClasses(Protocol):
+    """As torchvision's data sets do."""
+
+    classes: Sequence[str]
 
 
 PartImages = tuple[ArrayLike, ArrayLike] | MapDataset
@@ -61,6 +70,12 @@ def keep_images(images: Images, output: Path) -> str:
     return str(path)
 
 
+def _names_classes(part: object) -> TypeGuard[NamesClasses]:
+    """Whether a data set's `classes` are names in the order of their numbers; some have a count or a mapping there."""
+    classes = getattr(part, "classes", None)
+    return isinstance(classes, list | tuple) and len(classes) > 0 and all(isinstance(name, str) for name in classes)
+
+
 def _stored(parts: Mapping[str, Arrays], names: NDArray[np.str_] | None) -> dict[str, NDArray[np.generic]]:
     found: dict[str, NDArray[np.generic]] = {}
     for part, arrays in parts.items():
@@ -85,7 +100,7 @@ def _by_name(images: Images) -> Mapping[str, ArrayLike]:
     for name, part in zip(DATA_PARTS, images, strict=True):
         columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
         found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
-    names = [[str(name) for name in of_part] for part in images if (of_part := getattr(part, "classes", None))]
+    names = [[str(name) for name in part.classes] for part in images if _names_classes(part)]
     if len(names) == len(DATA_PARTS) and names[0] != names[1]:
         raise InputError(
             f"dataset: expected both parts to number the same classes, got {', '.join(names[0])[:60]} for training and"
@@ -107,7 +122,8 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
     images = [_array(image) for image, _ in pairs]
     if len({image.shape for image in images}) > 1:
         raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
-    if not np.array_equal(_array(part[0][0]), images[0], equal_nan=True):
+    again = range(0, len(part), -(-len(part) // READ_AGAIN))
+    if not all(np.array_equal(_array(part[place][0]), images[place], equal_nan=True) for place in again):
         raise InputError(
             f"dataset, {name}: expected images without random transforms, got a different one the second time"
         )
@@ -115,4 +131,11 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
 
 
 def _array(values: ArrayLike) -> NDArray[np.generic]:
-    return np.asarray(values)
+    """Raises InputError for PIL images whose numbers are no grey or RGB levels, and what NumPy cannot read."""
+    mode = getattr(values, "mode", None)
+    if isinstance(mode, str) and mode not in ("L", "RGB"):
+        raise InputError(f"dataset: expected PIL images in L or RGB, got {mode}: convert them, e.g. to RGB")
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"dataset: expected arrays or tensors of numbers ({one_line(error)})") from None

@@ -15,6 +15,7 @@ from auglik.views.augmentation import OPERATIONS, Applied
 
 Compose = Literal["kept", "published", "minimum", "measured"]
 Rows = NDArray[np.int64] | None
+IDENTITY = "identity"
 
 
 def decay_of(
@@ -27,6 +28,8 @@ def decay_of(
     published: confidences p multiply, as published code has it, which can: two floors of 0.1 among 10 classes give
     p = 0.01 where every other class has 0.11. As gamma ends at 1, such views count as chance here.
     measured: the mass that was measured of the composition itself, in pairs, as `kept_together` has it.
+    What was measured of untouched images counts once, in views on which nothing acted: an operation that was drawn and
+    not done costs nothing.
     Branches are averaged by share. `rows` [n] are the views' images, for maps that tell images apart. Raises InputError
     for unusable tables, and for such a map without them.
     """
@@ -36,6 +39,7 @@ def decay_of(
     mass: FloatArray = np.ones(1, np.float32)
     for branches in applied:
         mass = together(mass, sum(branch.share * _mass(branch, rules, classes, compose, rows) for branch in branches))
+    mass = _with_untouched(mass, applied, rules, classes, compose, rows)
     decay = decay_of_confidence(mass, classes) if compose == "published" else 1 - mass
     return np.clip(decay, 0, 1).astype(np.float32)
 
@@ -45,12 +49,31 @@ def _mass(branch: Applied, rules: Rules, classes: int, compose: Compose, rows: R
     mass = np.ones(branch.operation.size, np.float32)
     magnitude, visibility = branch.magnitude.ravel(), branch.visibility.ravel()
     for operation, where in _by_operation(branch.operation.ravel()):
-        if (chosen := map_of(rules, operation)) is not None:
+        if operation != IDENTITY and (chosen := map_of(rules, operation)) is not None:
             of = None if rows is None else rows[where // branch.operation.shape[-1]]
             p = _confidence(chosen, operation, magnitude[where], visibility[where], classes, of)
             mass[where] = p if compose == "published" else 1 - decay_of_confidence(p, classes)
     each = mass.reshape(branch.operation.shape)
     return each.min(-1) if compose == "minimum" else each.prod(-1)
+
+
+def _with_untouched(
+    mass: FloatArray, applied: Sequence[Sequence[Applied]], rules: Rules, classes: int, compose: Compose, rows: Rows
+) -> FloatArray:
+    """`mass` [n], and that of the identity for views on which no operation with a rule acted."""
+    chosen = map_of(rules, IDENTITY)
+    if chosen is None:
+        return mass
+    acts = np.array([name != IDENTITY and map_of(rules, name) is not None for name in OPERATIONS])
+    untouched = ~np.any([acts[branch.operation].any(-1) for branches in applied for branch in branches], axis=0)
+    n = int(untouched.sum())
+    if n == 0:
+        return mass
+    of = None if rows is None else rows[untouched]
+    p = _confidence(chosen, IDENTITY, np.zeros(n, np.float32), np.ones(n, np.float32), classes, of)
+    found = np.broadcast_to(mass, untouched.shape).copy()
+    found[untouched] = p if compose == "published" else 1 - decay_of_confidence(p, classes)
+    return found
 
 
 def _confidence(

@@ -211,6 +211,10 @@ def _pixels(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     elif images.dtype != np.uint8 and (images.min() < 0 or images.max() > 255):
         got = f"{images.min()}..{images.max()}"
         raise InputError(f"{where}: expected integer pixels in 0..255, got {got} (16-bit or signed images?)")
+    elif images.max() == 1:
+        raise InputError(
+            f"{where}: expected integer pixels in 0..255, got 0 and 1 (black and white? give floats, or times 255)"
+        )
     return np.require(channels_first(images), np.uint8, ["C", "W", "E"])
 
 

@@ -82,15 +82,14 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
 
 
 def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:
-    """The same arrays. Raises InputError if a user's own data set gave others than the contract asks for."""
+    """With labels int64 [N]. Raises InputError if a user's own data set gave others than the contract asks for."""
     if not isinstance(arrays, Arrays):
         raise InputError(f"{where}: expected auglik.Arrays of images and labels, got {type(arrays).__name__}")
     images, labels = arrays
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
         got = f"{images.dtype} {list(images.shape)}"
         raise InputError(f"{where}: expected images uint8 [N,c,H,W] with c = 1 or 3, got {got}; check_arrays converts")
-    check_labels(labels, where=where, count=len(images), classes=classes)
-    return arrays
+    return Arrays(images, check_labels(np.asarray(labels), where=where, count=len(images), classes=classes))
 
 
 def one_line(error: BaseException) -> str:

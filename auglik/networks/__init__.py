@@ -56,6 +56,8 @@ __all__ = [
     "initialize",
 ]
 
+ALL_SIZES_FROM = 4
+"""Pixels a side from which those of NETWORKS take images of any size."""
 NETWORKS: dict[str, Network] = {
     "small-cnn": SmallCnn(),
     "fast-resnet": FastResnet(),
@@ -143,8 +145,8 @@ def own_code(name: str) -> Code | None:
 @lru_cache(maxsize=64)
 def check_images(name: str, channels: int, height: int, width: int, images: int) -> None:
     """Raises InputError unless the network takes images of that shape, `images` of them in a training step."""
-    if name.partition(":")[0] in NETWORKS and images > 1:
-        return  # these take all sizes
+    if name.partition(":")[0] in NETWORKS and images > 1 and min(height, width) >= ALL_SIZES_FROM:
+        return
     own, seen = own_code(name), min(images, 2)
     with torch.no_grad(), contextlib.nullcontext() if own is None else said_of(own):
         network = build_network(name, channels, 2, 2, seed=0)

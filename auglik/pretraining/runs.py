@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from auglik.data import absent_classes, digest, open_dataset
+from auglik.data.source import opened
 from auglik.objectives import InputError
 from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, settings_hash
 from auglik.pretraining.probes import features_of, linear_accuracy, neighbour_accuracy
@@ -114,7 +115,7 @@ def execute(
         tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
     )  # fmt: skip
     began = time.monotonic()
-    test = source.test()
+    test = opened(source, "test")
     held_out = on_device(test, data.mean, data.std, run.shared.device)
     untrained = make_model(run, data.training.gallery.channels)
     results = PretrainResults(

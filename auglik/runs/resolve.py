@@ -17,12 +17,15 @@ from auglik.data import (
     ClassNames,
     LazyArrays,
     Source,
+    absent_classes,
+    by_number,
     channel_statistics,
     digest,
     first_rows,
     least_images,
     open_dataset,
     opened,
+    some,
     split_rows,
     take,
 )
@@ -96,6 +99,8 @@ def read_facts(source: Source) -> Facts:
     source.check()
     arrays = opened(source, "train")
     N, c, H, W = arrays.images.shape
+    if absent := absent_classes(source.class_names or by_number(source.classes), arrays.labels):
+        raise InputError(f"{source.name} (train): expected images of every class, got none of {some(absent)}")
     return Facts(
         digest=digest(arrays), images=N, channels=c, height=H, width=W, classes=source.classes,
         class_names=source.class_names, least_images=least_images(arrays.labels),

@@ -222,6 +222,19 @@ def test_composition_multiplies_and_averages_branches_by_share() -> None:
     )
 
 
+@pytest.mark.parametrize("compose", ["kept", "published", "minimum"])
+def test_operations_that_were_not_done_cost_nothing(compose: Compose, tmp_path: Path) -> None:
+    """What a table says of untouched images counts once, where nothing acted, however many slots are empty."""
+    write_table(tmp_path / "t.json", table_with({"identity": curve([0], [0.9]), "flip": curve([0], [0.6])}))
+    rules = parse_rules(f"all:measured:table={tmp_path / 't.json'}")
+    one = np.array(1.0)
+    for slots in (1, 2, 5):
+        untouched = [[branch([["identity"] * slots], one, one)], [branch([["identity"]], one, one)]]
+        flipped = [[branch([["identity"] * slots + ["flip"]], one, one)], [branch([["identity"]], one, one)]]
+        assert decay_of(untouched, rules, C, compose).tolist() == pytest.approx([0.1 * C / (C - 1)], rel=1e-5)
+        assert decay_of(flipped, rules, C, compose).tolist() == pytest.approx([0.4 * C / (C - 1)], rel=1e-5)
+
+
 def test_no_augmentation_and_no_rule_keep_all() -> None:
     assert decay_of([[occluded(0)]], parse_rules("none"), C).tolist() == [0]
     assert decay_of([[occluded(0)]], parse_rules("rotate:smoothed"), C).tolist() == [0]

@@ -122,6 +122,7 @@ NAN = np.where(np.arange(4) == 2, np.nan, GREY[:, 0] / 255)
         (GREY.astype(np.int16) * 2, LABELS, 3, ("0..255", "16-bit")),
         (GREY.astype(np.int16) - 256, LABELS, 3, ("0..255", "-")),
         (GREY > 9, LABELS, 3, ("bool",)),
+        ((GREY > 9).astype(np.int64), LABELS, 3, ("0..255", "0 and 1", "black and white")),
         (GREY.astype(str), LABELS, 3, ("dtype",)),
         (GREY, LABELS.astype(float), 3, ("integer labels", "float64")),
         (GREY, LABELS.astype(str), 3, ("integer labels",)),

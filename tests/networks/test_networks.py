@@ -210,7 +210,14 @@ def test_bad_names_are_refused_in_one_line(name: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "side", "images"),
-    [("torchvision:alexnet", 8, 64), ("torchvision:vit_b_32", 32, 64), ("resnet-18", 8, 1), ("fast-resnet", 8, 1)],
+    [
+        ("torchvision:alexnet", 8, 64),
+        ("torchvision:vit_b_32", 32, 64),
+        ("resnet-18", 8, 1),
+        ("fast-resnet", 8, 1),
+        ("small-cnn", 1, 64),
+        ("densenet-40", 2, 64),
+    ],
 )
 def test_images_that_a_network_does_not_take_are_refused_in_one_line(name: str, side: int, images: int) -> None:
     with pytest.raises(InputError, match=f"got 3 x {side} x {side} values") as caught:
