@@ -27,14 +27,16 @@ def clean_nll(kept: np.lib.npyio.NpzFile) -> np.ndarray:
 
 
 def scaled_nll(kept: np.lib.npyio.NpzFile) -> np.ndarray:
-    """The same at the temperature of least NLL on the validation images, sought in its logarithm."""
+    """The same at the temperature of least NLL on the validation images; at an end of its range if it is flat there."""
     logits, labels = kept["validation_log_probabilities"].astype(float), kept["validation_labels"]
 
     def nll(log_beta: float) -> float:
         beta = np.exp(log_beta)
         return float((logsumexp(beta * logits, axis=1) - beta * logits[np.arange(len(labels)), labels]).mean())
 
-    beta = np.exp(minimize_scalar(nll, bounds=np.log([0.02, 50]), method="bounded", options={"xatol": 1e-6}).x)
+    ends = np.log([0.02, 50])
+    found = minimize_scalar(nll, bounds=ends, method="bounded", options={"xatol": 1e-6})
+    beta = np.exp(min([*ends, found.x], key=nll))  # the first of equal ones
     return at_label(beta * kept["log_probabilities"].astype(float), kept["labels"])
 
 
@@ -437,6 +439,7 @@ NLLS = {
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "crops": ("cells", ("clean error, points", "corrupted error, points", "occluded error, points")),
     "mollification": ("augmentation, mollification", ("corrupted error, points",)),
+    "mollification-natural": ("augmentation, mollification", ("corrupted error, points", "clean error, points")),
 }
 """The first column of a page whose rows are of two cells, and the columns of errors whose rows are a family of Holm."""
 
