@@ -70,7 +70,8 @@ def run_comparison(
     Exits the process if interrupted.
     """
     output, began = Path(place.output), time.monotonic()
-    with noted(output, plan.jobs), stop_on_signals() as stop, shown(plan.todo, "training") as progress:
+    references = cells_.reference_of(planned, reference)
+    with noted(output, plan.jobs, references), stop_on_signals() as stop, shown(plan.todo, "training") as progress:
         outcomes = carry_out(plan, engine_for(engine, plan, place), stop, progress, report_failure, fail_fast)
     if engine.detaches and plan.todo:
         click.echo(f"`auglik status {output}` says how they do; the same command without --detach takes their results")

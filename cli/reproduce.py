@@ -13,7 +13,7 @@ from auglik.cli.progress import bar
 from auglik.cli.robustness import chosen_or, measure
 from auglik.cli.seeds import chosen_seeds, seed_options
 from auglik.cli.streams import whoever_reads
-from auglik.data import open_dataset
+from auglik.data import open_dataset, some
 from auglik.experiments import cells as cells_
 from auglik.experiments.differences import plural
 from auglik.experiments.engines.named import Chosen
@@ -112,7 +112,13 @@ def reproduce(
         changed = {key: [value] for key, value in parse_changes(changes, pretraining).items()}
         introduce(recipe, scale, protocol)
         return pretrain_cells(recipe, scale, settings | changed, seeds, place, dry_run)
-    settings |= {key: [value] for key, value in parse_changes(changes).items()}
+    overriding = parse_changes(changes)
+    for key in overriding:
+        if own := [cell.name for cell in recipe.cells_at(scale) if key in cell.changes]:
+            raise InputError(f"--set {key}: expected a setting that no cell sets itself, but {some(own)} do")
+    if "seed" in overriding:
+        raise InputError("--set seed: expected --seed or --seeds, which say the runs' seeds")
+    settings |= {key: [value] for key, value in overriding.items()}
     single = {key: chosen[0] for key, chosen in settings.items() if len(chosen) == 1}
     several = {key: chosen for key, chosen in settings.items() if len(chosen) > 1}
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))

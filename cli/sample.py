@@ -67,7 +67,8 @@ def sample(
     The same settings in `auglik compare` make chains cells of a comparison.
     """
     values = given(config_file, command_line)
-    place, count = take(values, Place), values.pop("chains", chains) if chains is None else chains
+    place, of_file = take(values, Place), values.pop("chains", None)
+    count = of_file if chains is None else chains
     config = run_config({"inference": "sghmc", **values})
     if config.sampling.inference == POINT:
         raise InputError(f"inference: expected a sampler, got {POINT}: `auglik train` makes a point estimate")

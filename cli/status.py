@@ -12,6 +12,9 @@ from auglik.objectives import InputError
 from auglik.settings.groups import Group
 from auglik.system.paths import check_local
 
+LONGEST = 86_400
+"""Seconds between two looks."""
+
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -33,6 +36,8 @@ def status(folder: Path, watch: bool, every: float) -> None:
     from auglik.experiments.differences import plural
     from auglik.experiments.status import STATES, statuses
 
+    if not every <= LONGEST:
+        raise InputError(f"--every: expected at most {LONGEST:,} s, got {every:g}")
     check_local(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: expected the output of `auglik compare`, got no such folder")

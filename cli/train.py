@@ -13,7 +13,7 @@ from auglik.cli.progress import shown
 from auglik.data import absent_line
 from auglik.experiments.cells import Cell, folder_name, plan
 from auglik.experiments.engines.together import Together, together
-from auglik.experiments.plan import Place, carry_out, make_plan
+from auglik.experiments.plan import Place, carry_out, make_plan, take_renamed
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
@@ -48,6 +48,7 @@ def _train(engine: Together, values: dict[str, object], print_config: bool, resu
     planned = make_plan(plan(config, {}, [cell]), [config.seed], place)
     (job,) = planned.jobs
     if not planned.todo:
+        take_renamed(planned)
         click.echo(f"{job.folder} already holds this run, finished:")
         return summarize_run(planned.done[job.settings])
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):

@@ -15,7 +15,7 @@ from auglik.comparison.named import text_of
 from auglik.comparison.progress_bar import bar
 from auglik.data import Source
 from auglik.experiments import cells as cells_
-from auglik.experiments.cells import Cell
+from auglik.experiments.cells import MOST_RUNS, Cell
 from auglik.experiments.engines.engine import Engine, Outcome
 from auglik.experiments.engines.local import Local
 from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time, write
@@ -72,7 +72,8 @@ def compare(
     planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
     plan = make_plan(planned, _seeds(seeds), place)
     engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
-    with noted(Path(output), plan.jobs), _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
+    asked = noted(Path(output), plan.jobs, cells_.reference_of(planned, reference))
+    with asked, _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
         progress = by_work(plan.todo, tell)
 
         def ended(outcome: Outcome[object]) -> None:
@@ -110,6 +111,8 @@ def _values(key: str, value: object, output: Path) -> list[object]:
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
     """Raises InputError for no seeds, duplicates, and anything but integers >= 0."""
     given = np.asarray(seeds)
+    if given.ndim == 0 and given.dtype.kind in "iu" and int(given) > MOST_RUNS:
+        raise InputError(f"seeds: expected at most {MOST_RUNS:,}, got {seeds!r}: for one seed give [{seeds!r}]")
     found = list(range(int(given))) if given.ndim == 0 and given.dtype.kind in "iu" else given.ravel().tolist()
     whole = given.dtype.kind in "iu" and all(seed >= 0 for seed in found)
     if not found or not whole or len(set(found)) < len(found):

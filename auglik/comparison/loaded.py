@@ -93,7 +93,8 @@ class Comparison:
         """
         from auglik.inference.calibration import calibrate
 
-        return calibrate(self._collected.predictions(), seed=seed, draws=draws).data
+        runs = {cell: of_cell for cell, of_cell in self._collected.predictions().items() if of_cell}
+        return calibrate(runs, seed=seed, draws=draws).data
 
     def report(self, path: str | Path | None = None, settings: ReportSettings | None = None) -> Report:
         """Writes the report into a folder (`report` in the comparison's own). Raises InputError as `write_report`."""

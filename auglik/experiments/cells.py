@@ -66,6 +66,10 @@ def plan(
     cell.
     """
     factors = dict(factors)
+    if empty := [key for key, values in factors.items() if not values]:
+        raise InputError(f"{empty[0]}: expected at least one value, got none")
+    if cells is not None and not cells:
+        raise InputError("cells: expected at least one, got none")
     if cells is not None:
         _check_apart(common, {key: values[0] for key, values in factors.items() if len(values) == 1}, cells)
     elif "likelihood" in factors or "aggregator" in factors:

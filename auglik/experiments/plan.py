@@ -1,5 +1,8 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +14,7 @@ from auglik.experiments.differences import Difference, RunsOfCells, differences,
 from auglik.experiments.engines.engine import Engine, Outcome, Progress
 from auglik.experiments.engines.held import carried
 from auglik.objectives import InputError
+from auglik.runs.claim import living_holder
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
@@ -18,12 +22,16 @@ from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.run import Job
 from auglik.runs.settings import change, flatten
+from auglik.sampling.registry import POINT
+from auglik.sampling.step_sizes import draw_steps
 from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, cards
+from auglik.system.files import write_json
 from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
+from auglik.system.records import to_json
 from auglik.system.stop import StopRequest
 
 
@@ -61,6 +69,8 @@ class Plan(NamedTuple):
     todo: list[Job]
     facts: dict[str, Facts]
     """By data set."""
+    renamed: Sequence[tuple[Job, Path]] = ()
+    """Finished under another cell's name, and where."""
 
 
 class Cost(NamedTuple):
@@ -112,11 +122,29 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
                     code=code,
                 )
             )
-    done = find_finished(output)
+    folders: dict[str, list[Path]] = {}
+    done = {}
+    for folder, results in finished_runs(output):
+        folders.setdefault(results.settings, []).append(folder)
+        done[results.settings] = results
     todo = [job for job in jobs if job.settings not in done]
-    for job in todo:
+    renamed = [
+        (job, folders[job.settings][0])
+        for job in jobs if job.settings in done and job.folder not in folders[job.settings]
+    ]  # fmt: skip
+    for job in (*todo, *(job for job, _ in renamed)):
         job.check()
-    return Plan(jobs, done, todo, facts)
+    for job in todo:
+        _check_draws(job)
+    return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed)
+
+
+def _check_draws(job: Job) -> None:
+    """Raises InputError for a chain of more draws than its steps allow."""
+    sampling = job.config.sampling
+    if sampling.inference != POINT:
+        steps = lengths(job.run, job.run.trained_on()).steps
+        draw_steps(sampling.parsed_step_sizes().stretches(steps), sampling.draws)
 
 
 def cost(jobs: Sequence[Job]) -> Cost:
@@ -168,8 +196,37 @@ def carry_out(
     report: Callable[[Outcome[Results]], None],
     fail_fast: bool = False,
 ) -> list[Outcome[Results]]:
-    """Executes the runs to do, as `carried` does."""
+    """Executes the runs to do, as `carried` does; runs that are finished under another name are there under both."""
+    take_renamed(plan)
     return carried(engine, plan.todo, stop, progress, report, fail_fast)
+
+
+def take_renamed(plan: Plan) -> None:
+    """Puts runs that are finished under another name where the plan has them too."""
+    for job, folder in plan.renamed:
+        _copy_run(folder, job)
+
+
+def _copy_run(folder: Path, job: Job) -> None:
+    """A finished run under the cell's name of this plan, sharing its files where the disk can."""
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=job.folder.parent, prefix=".partial-") as partial:
+        whole = Path(partial) / job.folder.name
+        shutil.copytree(folder, whole, copy_function=_link)
+        results = finished(folder)
+        assert results is not None
+        write_json(whole / RESULTS, to_json(replace(results, cell=job.cell)))
+        if job.folder.exists() and living_holder(job.folder) is None:
+            job.folder.rename(Path(partial) / "begun")  # under this name too: the other is as good
+        if not job.folder.exists():
+            whole.rename(job.folder)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def collect(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> RunsOfCells:

@@ -1,9 +1,10 @@
 """What has become of the runs of a comparison, whichever engine has them: told from their folders alone."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from auglik.experiments.tuning import TUNING_FOLDER
@@ -17,7 +18,7 @@ from auglik.runs.run import CONFIG, ERROR, Job, load_run
 from auglik.system.files import write_json
 
 PLANNED = ".planned.json"
-"""Which runs were asked for in a comparison's folder, begun or not."""
+"""Which runs were asked for in a comparison's folder, begun or not; and the latest's cells with their references."""
 STATES = ("done", "running", "waiting", "failed")
 
 
@@ -30,27 +31,47 @@ class Status(NamedTuple):
 
 
 @contextmanager
-def noted(output: Path, jobs: Sequence[Job]) -> Iterator[None]:
-    """Adds runs to those asked for in `output`, unless they are refused before any has begun."""
-    before = _planned(output)
+def noted(output: Path, jobs: Sequence[Job], references: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    """Adds runs to those asked for in `output`, unless they are refused before any has begun.
+
+    `references` has every cell of the comparison in order, and the cell that it is compared with.
+    """
+    before, cells = _planned(output), references_of(output)
     names = [job.folder.relative_to(output).as_posix() for job in jobs]
-    write_json(output / PLANNED, {"runs": list(dict.fromkeys([*before, *names]))})
+    write_json(output / PLANNED, {"runs": list(dict.fromkeys([*before, *names])), "cells": dict(references)})
     try:
         yield
     except InputError:
         if not any(job.folder.exists() for job in jobs):
-            write_json(output / PLANNED, {"runs": before})
+            write_json(output / PLANNED, {"runs": before, "cells": cells})
             if not before:
                 (output / PLANNED).unlink()
         raise
 
 
 def _planned(output: Path) -> list[str]:
+    runs = _read(output).get("runs")
+    return [str(name) for name in runs] if isinstance(runs, list) else []
+
+
+def references_of(output: Path) -> dict[str, str]:
+    """The cells of the latest comparison in `output`, each with its reference; none of one older than this record."""
+    cells = _read(output).get("cells")
+    return {str(cell): str(reference) for cell, reference in cells.items()} if isinstance(cells, dict) else {}
+
+
+def note_references(output: Path, references: Mapping[str, str]) -> None:
+    """Adds cells of a comparison that is kept in `output` to those of it, without saying that runs were asked for."""
+    if known := references_of(output) | dict(references):
+        write_json(output / PLANNED, {"runs": _planned(output), "cells": known})
+
+
+def _read(output: Path) -> dict[str, object]:
     try:
-        found = json.loads((output / PLANNED).read_text(encoding="utf-8"))["runs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []  # of a comparison that began before there was such a list
-    return [str(name) for name in found]
+        found = json.loads((output / PLANNED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def statuses(output: Path) -> Iterator[Status]:
@@ -70,7 +91,8 @@ def status_of(folder: Path) -> Status:
         if running is not None:
             return Status(folder, "running", f"{running}{_epochs(folder)}")
         if (folder / ERROR).exists():
-            return Status(folder, "failed", (folder / ERROR).read_text(encoding="utf-8").partition("\n")[0])
+            said = (folder / ERROR).read_text(encoding="utf-8", errors="replace")
+            return Status(folder, "failed", said.partition("\n")[0])
         return Status(folder, "waiting", _checkpoint(folder))
     except InputError as error:
         return Status(folder, "failed", str(error))

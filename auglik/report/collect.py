@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auglik.experiments.differences import COMPARISON_CSV, order_of, read_rows
+from auglik.experiments.status import references_of
 from auglik.objectives import InputError
 from auglik.report.run_files import Run, read_run
 from auglik.runs.results import RESULTS, Results
@@ -49,10 +50,15 @@ class Collected(NamedTuple):
     folder: Path
     cells: Mapping[str, Cell]
     references: Mapping[str, str]
+    """Those of `unfinished` too."""
     warnings: list[str]
+    unfinished: tuple[str, ...] = ()
+    """Cells that were asked for and have no finished run: of the family all the same."""
 
     def predictions(self) -> dict[str, dict[int, Predictions]]:
-        return {name: {seed: run.predictions for seed, run in cell.runs.items()} for name, cell in self.cells.items()}
+        """Of every cell that was asked for, by seed."""
+        found = {name: {seed: run.predictions for seed, run in cell.runs.items()} for name, cell in self.cells.items()}
+        return found | {name: {} for name in self.unfinished}
 
 
 def collect(folder: Path, reference: str | None = None) -> Collected:
@@ -77,12 +83,33 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
         raise InputError(
             f"{folder}: expected at least one finished run, got {len(found)} unfinished ones: {warnings[0]}"
         )
-    order = order_of(folder)
+    planned = references_of(folder)
+    runs = _of_plan(runs, planned, warnings)
+    order = {name: place for place, name in enumerate(planned)} or order_of(folder)
     names = sorted(runs, key=lambda name: (order.get(name, len(order)), name))
     cells = {name: _cell(name, runs[name], warnings) for name in names}
-    references = _references(folder, cells, reference, warnings)
+    unfinished = tuple(name for name in planned if name not in cells)
+    references = _references(folder, cells, planned, reference, warnings)
     names = sorted(cells, key=lambda name: name not in references.values())
-    return Collected(folder, {name: cells[name] for name in names}, references, warnings)
+    ordered = {name: cells[name] for name in names}
+    return Collected(
+        folder=folder, cells=ordered, references=references, warnings=warnings, unfinished=unfinished
+    )  # fmt: skip
+
+
+def _of_plan(runs: dict[str, list[Run]], planned: Mapping[str, str], warnings: list[str]) -> dict[str, list[Run]]:
+    """Without cells of earlier comparisons whose runs are those of a cell of the latest; warns of the others."""
+    asked = {run.results.settings for name in planned for run in runs.get(name, ())}
+    others = [name for name in sorted(runs) if planned and name not in planned]
+    alike = [name for name in others if all(run.results.settings in asked for run in runs[name])]
+    if alike:
+        warnings.append(f"left out: {', '.join(alike)}, of an earlier comparison, as the latest has the same runs")
+    if earlier := [name for name in others if name not in alike]:
+        warnings.append(
+            f"{', '.join(earlier)}: of an earlier comparison in this folder, and of the family for which p-values allow"
+            " here; comparison.csv is of the latest alone"
+        )
+    return {name: found for name, found in runs.items() if name not in alike}
 
 
 def _cell(name: str, runs: Iterable[Run], warnings: list[str]) -> Cell:
@@ -115,20 +142,28 @@ def _settings(config: RunConfig) -> tuple[tuple[str, Scalar], ...]:
     return tuple((key, value) for key, value in flatten(config).items() if key not in ("seed", "device"))
 
 
-def _references(folder: Path, cells: Mapping[str, Cell], asked: str | None, warnings: list[str]) -> dict[str, str]:
+def _references(
+    folder: Path, cells: Mapping[str, Cell], planned: Mapping[str, str], asked: str | None, warnings: list[str]
+) -> dict[str, str]:
+    """Of every cell that has runs or was planned, the cell with runs that it is compared with."""
     if asked is not None and asked not in cells:
         raise InputError(f"unknown reference {asked!r}{nearest(asked, cells)}")
-    compared = {row["cell"]: row.get("reference") or "" for row in read_rows(folder / COMPARISON_CSV)}
+    compared = {row["cell"]: row.get("reference") or "" for row in read_rows(folder / COMPARISON_CSV)} | dict(planned)
     data = {name: cell.config.dataset for name, cell in cells.items()}
-    names = list(compared.values())
+    names = list(dict.fromkeys([*planned.values(), *compared.values()]))
     chosen = asked or next((name for name in names if name in cells), next(iter(cells)))
     if missing := sorted({name for name in names if name not in cells}):
         warnings.append(f"no finished run of the reference {', '.join(missing)}: cells are compared with {chosen}")
+    elif not names and asked is None and len(cells) > 1:
+        warnings.append(
+            f"{folder}: nothing says which cell is the reference: cells are compared with {chosen}, the first by name"
+        )
     found = {}
-    for name in cells:
+    for name in dict.fromkeys([*cells, *planned]):
         of_file = compared.get(name, name if name in names else chosen)
-        fallback = next((other for other in names if other in cells and data[other] == data[name]), chosen)
-        if asked is not None and data[asked] == data[name]:
+        own = data.get(name, data[chosen])
+        fallback = next((other for other in names if other in cells and data[other] == own), chosen)
+        if asked is not None and data[asked] == own:
             found[name] = asked
         else:
             found[name] = of_file if of_file in cells else fallback

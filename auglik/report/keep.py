@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV
+from auglik.experiments.differences import COMPARISON_CSV, RUNS_CSV, read_rows
 from auglik.experiments.plan import write_tables
+from auglik.experiments.status import note_references, references_of
+from auglik.experiments.tuning import TUNING_CSV
 from auglik.objectives import InputError
 from auglik.report.collect import Collected, collect
 from auglik.report.run_files import Run, check_nll
@@ -62,6 +64,8 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
         _keep_run(run, output / run.folder.relative_to(folder), shorter)
         progress((done + 1) / len(runs))
     _keep_tables(collected, output, shorter)
+    if (folder / TUNING_CSV).is_file():
+        _keep_tuning(folder, output)
     places = [run.folder.relative_to(folder) for run in runs]
     after, before = (sum(_bytes(root / place) for place in places) for root in (output, folder))
     return Kept(len(runs), after, before, tuple(collected.warnings))
@@ -76,8 +80,10 @@ def _shorter(names: Iterable[Scalar]) -> dict[str, str]:
 
 def _keep_tables(collected: Collected, output: Path, shorter: Mapping[str, str]) -> None:
     """As they are where `output` holds no other runs; else made of all that it holds."""
+    note_references(output, references_of(collected.folder))
     kept = collect(output)
     runs = {name: [run.results for run in cell.runs.values()] for name, cell in kept.cells.items()}
+    runs |= {name: [] for name in kept.unfinished}
     if sum(map(len, runs.values())) > sum(len(cell.runs) for cell in collected.cells.values()):
         named = {
             name: {"dataset": cell.config.dataset, "network": cell.config.network} for name, cell in kept.cells.items()
@@ -87,6 +93,16 @@ def _keep_tables(collected: Collected, output: Path, shorter: Mapping[str, str])
     for name in TABLES:
         if (collected.folder / name).is_file():
             _keep_table(collected.folder / name, output / name, shorter)
+
+
+def _keep_tuning(folder: Path, output: Path) -> None:
+    """What was tried of every cell, beside what is there of others."""
+    with (folder / TUNING_CSV).open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        columns, own = rows.fieldnames or (), list(rows)
+    cells = {row.get("cell") for row in own}
+    others = [row for row in read_rows(output / TUNING_CSV) if row["cell"] not in cells]
+    write_csv(output / TUNING_CSV, [*others, *own], columns)
 
 
 def _keep_table(table: Path, output: Path, shorter: Mapping[str, str]) -> None:

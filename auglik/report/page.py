@@ -38,7 +38,7 @@ def page(
     chains, left_out = examined(collected), images_left_out(collected)
     parts: list[Callable[[], Section | None]] = [
         lambda: answer(collected, inference, corrupted),
-        lambda: sampled(collected, chains, left_out),
+        lambda: sampled(collected, chains, left_out, settings_.rope),
         lambda: tradeoffs(collected, drawn),
         lambda: robustness(collected, drawn, corrupted),
         lambda: calibrated(calibration, drawn) if calibration else None,

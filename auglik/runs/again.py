@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from auglik.data import absent_classes, absent_line, by_number, class_numbers, digest, open_dataset
+from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.evaluation import Evaluation, evaluate
@@ -49,6 +50,10 @@ def _trained_and_tested(
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder} holds an unfinished run: finish it first")
+    objective, config = (results.likelihood, results.aggregator), trained.config
+    if objective != (config.likelihood, config.aggregator):
+        got = f"{config.likelihood} + {config.aggregator}"
+        raise InputError(f"{folder}: expected the objective of its results, {' + '.join(objective)}, got {got}")
     found = checkpoints.load(folder / checkpoints.NAME, results.settings)
     dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
     source = open_dataset(dataset, data_dir)
@@ -68,5 +73,10 @@ def _trained_and_tested(
     if absent := absent_classes(known, test.labels):
         say_once(f"{source.name}: {absent_line(absent)}")
     check_evaluation(run, Shape(c, H, W))
-    network = found.load_into(make_network(run, c, classes))
+    try:
+        network = found.load_into(make_network(run, c, classes))
+    except RuntimeError as error:
+        raise InputError(
+            f"{folder}: expected the weights of {trained.config.network} in it, got others ({one_line(error)})"
+        ) from None
     return network, on_device(test, found.mean, found.std, run.device), indices

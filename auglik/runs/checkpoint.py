@@ -110,7 +110,9 @@ def load(path: Path, settings: str) -> Checkpoint:
                 raise zipfile.BadZipFile(f"the checksum of {entry} is wrong")
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"no checkpoint at {path}: expected an interrupted or finished run") from None
+        raise InputError(
+            f"no checkpoint at {path}: expected an interrupted or finished run (kept runs have no weights)"
+        ) from None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"the checkpoint {path} is damaged or not a checkpoint of auglik: {reason}") from None

@@ -65,7 +65,7 @@ def claimed(folder: Path) -> Iterator[None]:
 def holder(folder: Path) -> Holder | None:
     """Who holds the claim to a folder, dead or alive; None if nobody does."""
     try:
-        text = (folder / CLAIM).read_text(encoding="utf-8")
+        text = (folder / CLAIM).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
     try:

@@ -114,7 +114,7 @@ class Job:
         return replace(self, resume=True)
 
     def check(self) -> None:
-        check_vacant(self.folder / CONFIG, self.settings, self.config, self.code)
+        check_vacant(self.folder / CONFIG, self.settings, self.config, self.code, self.resume)
 
     def found(self) -> Results | None:
         """The results of a run in the folder, if it is this run."""
@@ -259,9 +259,8 @@ def begin_in_folder(job: Job) -> Checkpoint | None:
 
 
 def find_checkpoint(job: Job) -> Checkpoint | None:
-    """The checkpoint to continue from, if any. Raises InputError if the folder holds a run with other settings."""
-    found = checkpoints.find(job.folder, job.settings)
-    return found if job.resume else None
+    """The checkpoint to continue from, if any. Raises InputError for a damaged one, and one of other settings."""
+    return checkpoints.find(job.folder, job.settings) if job.resume else None
 
 
 def threads_of(job: Job) -> int:

@@ -11,10 +11,13 @@ from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
 
 
-def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str, str] | None) -> None:
+def check_vacant(
+    path: Path, settings: str, config: RunConfig, code: Mapping[str, str] | None, resume: bool = True
+) -> None:
     """Raises InputError where the folder of `path`, a run's configuration, holds another run or a damaged checkpoint.
 
-    A run is another by its settings or data, of which `settings` is the hash, and `code` the digests of a user's own.
+    A run is another by its settings or data, of which `settings` is the hash, and `code` the digests of a user's own. A
+    checkpoint that no run will `resume` from may be damaged.
     """
     folder = path.parent
     if path.exists():
@@ -25,6 +28,8 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
         if changed or (folder / RESULTS).exists():
             what = "; ".join(changed[:4]) or changed_file(folder, config, code)
             raise InputError(f"{folder} holds a run with other settings ({what}): give another --output, or delete it")
+    if not resume:
+        return
     try:
         checkpoints.find(folder, settings)
     except InputError as error:

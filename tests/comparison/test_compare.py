@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 import auglik
@@ -320,3 +322,85 @@ def test_objects_of_modules_are_named_by_these(tmp_path: Path, monkeypatch: pyte
 
     with pytest.raises(InputError, match="at the top level of a module"):
         text_of("aggregator", Local(), tmp_path)
+
+
+def test_finished_runs_under_another_name_are_there_under_both(comparison: Comparison, tmp_path: Path) -> None:
+    """The same settings under another name are not trained again, and the report is of the names asked for last."""
+    output = tmp_path / "results"
+    shutil.copytree(comparison.folder, output)
+    begun = output / "renamed" / "seed-3"
+    begun.mkdir(parents=True)
+    again = compare({"renamed": {}, "mean": {"aggregator": "log-mean"}}, "digits", seeds=[3, 5], settings=SMALL,
+                    output=output, jobs=1, quiet=True, reference="renamed")  # fmt: skip
+    assert again.cells == ("renamed", "mean")
+    assert again.references == dict.fromkeys(("renamed", "mean"), "renamed")
+    assert any(text.startswith("left out: reference, of an earlier comparison") for text in again.warnings)
+    results = (output / cell / "seed-3" / "results.json" for cell in ("renamed", "reference"))
+    ours, theirs = (json.loads(path.read_text()) for path in results)
+    assert ours == {**theirs, "cell": "renamed"}
+    assert [row.mean for row in again.inference.primary] == [row.mean for row in comparison.inference.primary]
+    assert json.loads((comparison.folder / "reference" / "seed-3" / "results.json").read_text())["cell"] == "reference"
+
+
+@pytest.mark.parametrize("mode", ["P", "HSV", "I;16"])
+def test_pil_images_that_are_no_levels_are_refused(mode: str, tmp_path: Path) -> None:
+    picture = Image.new("L", (4, 4)).convert(mode) if mode != "I;16" else Image.new("I;16", (4, 4))
+    part = [(picture, place % 2) for place in range(4)]
+    with pytest.raises(InputError, match=f"expected PIL images in L or RGB, got {mode}"):
+        keep_images((part, part), tmp_path)  # type: ignore[arg-type]
+
+
+class Flips:
+    """Flips about half of its images, whenever they are read."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.images = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, place: int) -> tuple[NDArray[np.uint8], int]:
+        image = self.images[place]
+        return (image[:, ::-1] if self.rng.random() < 0.5 else image), place % 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_flips_are_refused_whatever_the_draw(seed: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without random transforms"):
+        keep_images((Flips(seed), Flips(seed)), tmp_path)
+
+
+class Counts(Flips):
+    """Its `classes` are a number."""
+
+    classes = 2
+
+    def __getitem__(self, place: int) -> tuple[NDArray[np.uint8], int]:
+        return self.images[place], place % 2
+
+
+def test_classes_that_are_no_names_are_not_read(tmp_path: Path) -> None:
+    assert keep_images((Counts(0), Counts(0)), tmp_path).endswith(".npz")
+    mapped = Counts(0)
+    mapped.classes = {"b": 1, "a": 0}  # type: ignore[assignment]
+    assert keep_images((mapped, Counts(0)), tmp_path).endswith(".npz")
+
+
+def test_tensors_that_numpy_cannot_read_are_refused_in_a_line(tmp_path: Path) -> None:
+    images, labels = torch.rand(6, 4, 4), torch.arange(6) % 2
+    with pytest.raises(InputError, match="expected arrays or tensors of numbers"):
+        keep_images(((images.bfloat16(), labels), (images, labels)), tmp_path)
+    graph = images.clone().requires_grad_()
+    assert keep_images(((graph, labels), (images, labels)), tmp_path).endswith(".npz")
+
+
+def test_more_seeds_than_can_be_are_refused_before_they_are_counted() -> None:
+    with pytest.raises(InputError, match=r"for one seed give \[2000000000\]"):
+        _seeds(2_000_000_000)
+
+
+@pytest.mark.parametrize("given", [{"cells": {}}, {"settings": {"views": []}}])
+def test_nothing_to_compare_is_refused(given: dict[str, dict[str, list[int]]], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected at least one"):
+        compare(**{"cells": CELLS, **given}, dataset="digits", seeds=1, output=tmp_path)  # type: ignore[arg-type]

@@ -148,6 +148,17 @@ def test_temperature_undoes_a_scaling() -> None:
     np.testing.assert_allclose(scaled(log_p, 2.0), special.log_softmax(log_p / 2, axis=1), atol=1e-12)
 
 
+@pytest.mark.parametrize("margin", [3.0, 5.0, 10.0, 20.0, 200.0])
+def test_a_temperature_of_images_that_are_all_right_is_at_the_bound(margin: float) -> None:
+    """There the NLL is exactly 0 for all small T: where the search stops on that plateau is no temperature."""
+    labels = np.arange(200) % 10
+    log_p = special.log_softmax(margin * np.eye(10)[labels], axis=1)
+    found = temperature_scaling((log_p, labels), (log_p, labels), BINS)
+    assert found is not None
+    assert found.at_bound
+    assert found.temperature == RANGE[0]
+
+
 def test_temperature_where_there_is_none_to_find() -> None:
     test = made(20, 3, 1.0, 0)
     assert temperature_scaling((np.empty((0, 3)), np.empty(0, dtype=np.int64)), test, BINS) is None

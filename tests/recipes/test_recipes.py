@@ -136,6 +136,8 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-c", "--seeds", "3", "--seed", "7"], "expected either seeds (a number or a list) or seed"),
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),
         (["appendix-c", "--set", "epochs=many"], "expected int, got 'many'"),
+        (["appendix-c", "--set", "likelihood=focal"], "expected a setting that no cell sets itself, but smoothed"),
+        (["appendix-c", "--set", "seed=7"], "expected --seed or --seeds"),
         (["appendix-c", "--set", "epoch=1"], "unknown setting 'epoch'; did you mean 'epochs'"),
         (["appendix-c", "--set", "compile=yes"], "expected bool, got 'yes'"),
         (["soft-augmentation-table-4", "--scale", "quik"], "expected scale full or quick"),

@@ -153,7 +153,7 @@ def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeyp
     collected = collect(tmp_path / "kept")
     left_out = images_left_out(collected)
     assert f"smoothed+jensen: {failure[1]}" in sampling_warnings(examined(collected), left_out)
-    section = sampled(collected, examined(collected), left_out)
+    section = sampled(collected, examined(collected), left_out, 0.005)
     assert section is not None
     (table,) = (item for item in section.items if isinstance(item, Table) and item.key == "left-out")
     assert table.rows[0].entries[0].text == elpd[1]

@@ -49,13 +49,13 @@ def test_what_sampled_is_examined_and_failures_come_first(collected: Collected) 
 
 
 def test_scores_are_drawn_against_temperature_and_said_to_differ_or_not(collected: Collected) -> None:
-    section = sampled(collected, examined(collected), {})
+    section = sampled(collected, examined(collected), {}, 0.005)
     assert section is not None
     assert [figure.key for figure in section.pictures()] == ["posterior_temperatures"]
     drawn = {datum.value for figure in section.pictures() for datum in figure.data}
     assert float(np.mean(collected.cells["warm"].scores("clean_nll"))) in drawn
     assert "warm: the best posterior temperature of 0.1 and 1 is " in section.sentences[1]
-    assert sampled(collected, {}, {}) is None
+    assert sampled(collected, {}, {}, 0.005) is None
 
 
 def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collected) -> None:
@@ -78,7 +78,7 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
     assert "is 0.1 by clean NLL; it differs from 1: a cold posterior effect" in said
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip
-    assert "No other temperature predicts better than 1" in sentence(swapped, [])
+    assert "No other temperature has a lower mean" in sentence(swapped, [])
     doubted = sentence(path._replace(cells=cells), [better.name])
     assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
 

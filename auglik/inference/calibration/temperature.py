@@ -49,6 +49,9 @@ def fit(log_p: ArrayLike, labels: ArrayLike) -> float | None:
         return float(np.log(np.exp(beta * below).sum(axis=1)).mean() - beta * at_label)
 
     found = optimize.minimize_scalar(objective, bounds=np.log(RANGE), method="bounded", options={"xatol": 1e-5})
+    low, high = (objective(bound) for bound in np.log(RANGE))
+    if min(low, high) <= found.fun and low != high:  # flat up to a bound, as log(1 + x) is 0 for small x
+        return RANGE[0] if low < high else RANGE[1]
     return float(np.exp(found.x))
 
 

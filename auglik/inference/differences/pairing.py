@@ -50,9 +50,8 @@ def _pair(cell: str, reference: str, own: Mapping[int, str], other: Mapping[int,
     said = []
     for lacking, seeds in ((reference, sorted(own.keys() - other.keys())), (cell, sorted(other.keys() - own.keys()))):
         if seeds:
-            said.append(
-                f"{cell} against {reference}: {_seeds(seeds)} left out, as {lacking} has no finished run with it"
-            )
+            why = f"{lacking} has no finished run with it on the same test images"
+            said.append(f"{cell} against {reference}: {_seeds(seeds)} left out, as {why}")
     first = other[shared[0]] if shared else ""
     same = [seed for seed in shared if own[seed] == other[seed] == first]
     if others := [seed for seed in shared if seed not in same]:

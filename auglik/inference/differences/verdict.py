@@ -35,10 +35,10 @@ def verdict(
 def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, images: Bounds, S: int, N: int) -> str:
     """Why nothing can be concluded about new seeds and new test images, and what can be."""
     if not math.isfinite(mean):
-        return (
-            f"No comparison of {cell} with {reference}: the mean difference is {mean}, as a run gave a label "
-            "probability 0."
-        )
+        why = "a run gave a label probability 0"
+        if math.isnan(mean):
+            why = "predictions are not numbers, or runs of both gave a label probability 0"
+        return f"No comparison of {cell} with {reference}: the mean difference is {mean}, as {why}."
     if S == 1:
         over = "" if math.isnan(images.lower) else f", 95% interval over test images {_bounds(images)}"
         return (
@@ -59,8 +59,9 @@ def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, image
 
 
 def p_text(p: float) -> str:
-    """`p = 0.012`, or `p < 0.001`."""
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+    """`p = 0.012`, or `p < 0.001`; with more digits where 0.050 would not say on which side of it p lies."""
+    digits = 3 if f"{p:.3f}" != f"{FAMILY_WISE:.3f}" else 5
+    return f"p = {p:.{digits}f}" if p >= 0.001 else "p < 0.001"
 
 
 def _bounds(found: Bounds) -> str:

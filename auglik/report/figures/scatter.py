@@ -21,6 +21,7 @@ class Dots(NamedTuple):
 
     x: Sequence[float]
     y: Sequence[float]
+    seeds: Sequence[int]
 
 
 class Scatter(NamedTuple):
@@ -43,7 +44,9 @@ def scatter(panel: Scatter, styles: Mapping[str, Style], label: str) -> Drawing:
     every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST_DOTS
     for cell, dots in panel.cells.items():
         drawn = [
-            mark("o", x.at(a), y.at(b), 1.7, "run") for a, b in zip(*dots, strict=True) if every and a - a == b - b == 0
+            mark("o", x.at(a), y.at(b), 1.7, "run")
+            for a, b in zip(dots.x, dots.y, strict=True)
+            if every and a - a == b - b == 0
         ]
         (mean_x, error_x), (mean_y, error_y) = _mean(dots.x), _mean(dots.y)
         if math.isfinite(mean_x) and math.isfinite(mean_y):

@@ -19,12 +19,16 @@ def answer(collected: Collected, inference: Inference, corrupted: Corrupted) -> 
     """The headline, the forest of differences, the heat map of all endpoints, the verdicts and their table."""
     rows = inference.primary
     if not rows:
-        return Section(
-            "answer", "Answer", ("There is nothing to compare: no two cells share a seed.",), (_alone(collected),)
-        )
+        return Section("answer", "Answer", (nothing(collected),), (_alone(collected),))
     figures = (*forests(inference), overview(inference, corrupted))
     sentences = (headline(rows, inference.family), *(row.verdict for row in rows))
     return Section("answer", "Answer: clean NLL", sentences, (*figures, _table(collected, inference)))
+
+
+def nothing(collected: Collected) -> str:
+    """Why no cell is compared."""
+    why = "no two cells share a seed on the same test images" if len(collected.cells) > 1 else "there is one cell"
+    return f"There is nothing to compare: {why}."
 
 
 def headline(rows: Sequence[Primary], family: int) -> str:

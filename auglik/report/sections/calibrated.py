@@ -155,13 +155,18 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _digits(lower: float) -> int:
+    """Two of a percentage; as many more as a bound above 0 needs to be shown as that."""
+    return next((digits for digits in range(2, 9) if lower <= 0 or round(100 * lower, digits) > 0), 9)
+
+
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:
     rows = tuple(
         Row(
             name,
             (
                 over_seeds(list(cell.errors.debiased), 2, 100),
-                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, 2, sign=False),
+                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, _digits(cell.ece.lower), sign=False),
                 words("no" if cell.ece.lower > 0 else "may be"),
                 over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased_squared), 3, 1e4),

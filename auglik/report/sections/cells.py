@@ -10,7 +10,7 @@ from auglik.experiments.cells import remarks
 from auglik.experiments.tuning import TUNING_CSV
 from auglik.objectives import InputError
 from auglik.report.collect import Cell, Collected
-from auglik.report.content import Row, Section, Table, count, number, words
+from auglik.report.content import Row, Section, Shown, Table, count, number, words
 from auglik.report.run_files import Run
 from auglik.report.sections.scores import over_seeds
 
@@ -73,6 +73,11 @@ def tuning_warning(collected: Collected) -> str | None:
     )
 
 
+def rate(value: float | None) -> Shown:
+    """A learning rate, however small."""
+    return words("") if value is None else Shown(f"{value:g}", (("", value),))
+
+
 def _objectives(collected: Collected) -> Table:
     rows = tuple(
         Row(
@@ -83,7 +88,7 @@ def _objectives(collected: Collected) -> Table:
                 count(cell.config.views),
                 over_seeds(cell.last_epoch("label_entropy"), 3),
                 over_seeds(cell.last_epoch("negative_share"), 2, 100),
-                number(cell.config.optimization.learning_rate or float("nan"), 4),
+                rate(cell.config.optimization.learning_rate),
                 words(", ".join(map(str, cell.runs))),
             ),
         )

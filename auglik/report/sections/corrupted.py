@@ -19,7 +19,7 @@ from auglik.report.collect import Collected
 from auglik.report.content import Datum, Details, Figure, Item, Row, Shown, Table, count, interval, number, words
 from auglik.report.figures.forest import Forest, Line, forest
 from auglik.report.sections.endpoints import LIKELIHOOD, in_words
-from auglik.report.sections.measured import Measured
+from auglik.report.sections.measured import Measured, by_data, suite_of
 from auglik.scoring.intervals import FAMILY_WISE
 
 EACH = (SINGLE, SEVERITIES, OCCLUSION, MOLLIFIED)
@@ -27,16 +27,19 @@ NOTHING = Posited(mean=nan, lower=nan, upper=nan, p_better=nan, p_adjusted=nan)
 
 
 def corrupted_runs(collected: Collected) -> dict[str, dict[int, UnderCorruption]]:
-    """Of the runs and cells that were scored under corruption."""
+    """Of the runs and cells that were scored under corruption, under the conditions of most runs on their data."""
     found = {
         name: {
             seed: under_corruption(run.robustness, run.measured.identity)
             for seed, run in cell.runs.items()
-            if run.measured
+            if run.measured and run.measured.identity == suite
         }
-        for name, cell in collected.cells.items()
+        for cells in by_data(collected).values()
+        for suite in [suite_of(cells)]
+        for name, cell in cells.items()
     }
-    return {name: runs for name, runs in found.items() if any(run.profile for run in runs.values())}
+    measured = {name for name, cell in collected.cells.items() if any(run.robustness for run in cell.runs.values())}
+    return {name: runs for name, runs in found.items() if name in measured}
 
 
 def corrupted_sentences(corrupted: Corrupted, found: Measured) -> list[str]:

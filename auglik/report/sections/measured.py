@@ -76,13 +76,18 @@ class Measured:
         return found
 
 
+def suite_of(cells: Mapping[str, Cell]) -> str | None:
+    """The identity of the conditions that most runs were measured under; None if none was measured."""
+    suites = Counter(_suite(run) for cell in cells.values() for run in cell.runs.values() if run.robustness)
+    return suites.most_common(1)[0][0] if suites else None
+
+
 def measured(cells: Mapping[str, Cell]) -> Measured | None:
     """The runs under the conditions that most were measured under; None if none was measured."""
     runs = [(name, run) for name, cell in cells.items() for run in cell.runs.values()]
-    suites = Counter(_suite(run) for _, run in runs if run.robustness)
-    if not suites:
+    suite = suite_of(cells)
+    if suite is None:
         return None
-    [(suite, _)] = suites.most_common(1)
     kept = [(name, run) for name, run in runs if run.robustness and _suite(run) == suite]
     found: dict[str, list[Mapping[Condition, Score]]] = {}
     for name, run in kept:
@@ -105,5 +110,5 @@ def by_data(collected: Collected) -> dict[str, dict[str, Cell]]:
     return found
 
 
-def _suite(run: Run) -> object:
+def _suite(run: Run) -> str | None:
     return run.measured.identity if run.measured else None

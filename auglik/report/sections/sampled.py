@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.inference.differences.infer import primary_differences
+from auglik.inference.differences.infer import ROPE, primary_differences
 from auglik.inference.differences.rows import Primary
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Figure, Row, Section, Table, count, listed, mean_error, number, words
@@ -73,14 +73,16 @@ def sampling_warnings(chains: Mapping[str, Examined], left_out: Mapping[str, Lef
     return [*said, *(f"{name}: {text}" for name, one in left_out.items() for text in one.failures())]
 
 
-def sampled(collected: Collected, chains: Mapping[str, Examined], left_out: Mapping[str, LeftOut]) -> Section | None:
+def sampled(
+    collected: Collected, chains: Mapping[str, Examined], left_out: Mapping[str, LeftOut], rope: float
+) -> Section | None:
     """Diagnostics and curves; None if nothing was sampled."""
     if not chains:
         return None
     paths = temperature_paths([collected.cells[name] for name in chains])
     figures = tuple(_figure(setting, own) for setting in TEMPERATURES if (own := _of(paths, setting)))
     failing = {name for name, one in chains.items() if one.failures()}
-    sentences = [sentence(path, failing) for path in paths]
+    sentences = [sentence(path, failing, rope) for path in paths]
     first = (
         f"Each seed is a chain, and predicts with the mean of its draws' probabilities; {len(failing)} of {len(chains)}"
         " cells fail their diagnostics."
@@ -106,10 +108,10 @@ def temperature_paths(cells: Sequence[Cell]) -> list[TemperaturePath]:
     return found
 
 
-def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
+def sentence(path: TemperaturePath, failing: Collection[str], rope: float = ROPE) -> str:
     """Which temperature predicts best, and whether it is told from 1 for new seeds and images.
 
-    `failing` cells are no posteriors, and that is said of an effect.
+    `failing` cells are no posteriors, and that is said of an effect; `rope` in nats is practically equal.
     """
     means = {T: summary(cell.scores("clean_nll")).mean for T, cell in path.cells.items()}
     finite = {T: mean for T, mean in means.items() if math.isfinite(mean)}
@@ -117,8 +119,8 @@ def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
     if not finite:
         return f"{path.name}: no finite clean NLL at any {what}."
     best = min(finite, key=lambda T: finite[T])
-    against_1 = _outcomes(path, 1.0).get(best) if 1.0 in path.cells else None
-    told = {T for T, row in _outcomes(path, best).items() if row.outcome == "worse"}
+    against_1 = _outcomes(path, 1.0, rope).get(best) if 1.0 in path.cells else None
+    told = {T for T, row in _outcomes(path, best, rope).items() if row.outcome == "worse"}
     told |= {1.0} if against_1 is not None and against_1.outcome == "better" else set()
     level = [f"{T:g}" for T in path.cells if best != T and T not in told]
     span = f"; not told from it: {listed(level)}" if level else ""
@@ -126,7 +128,7 @@ def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
     if 1.0 not in path.cells:
         return f"{head}. T = 1 was not sampled."
     if best == 1.0:
-        return f"{head}. No other temperature predicts better than 1."
+        return f"{head}. No other temperature has a lower mean."
     if against_1 is None:
         return f"{head}; they share no seed with T = 1."
     kind = "cold" if best < 1 else "warm"
@@ -139,11 +141,11 @@ def sentence(path: TemperaturePath, failing: Collection[str]) -> str:
     return f"{head}; {conclusion}. {against_1.verdict}"
 
 
-def _outcomes(path: TemperaturePath, reference: float) -> dict[float, Primary]:
+def _outcomes(path: TemperaturePath, reference: float, rope: float) -> dict[float, Primary]:
     """The verdict on every other temperature against one, as one family."""
     names = {cell.name: T for T, cell in path.cells.items()}
     runs = {cell.name: {seed: run.predictions for seed, run in cell.runs.items()} for cell in path.cells.values()}
-    rows = primary_differences(runs, dict.fromkeys(runs, path.cells[reference].name))
+    rows = primary_differences(runs, dict.fromkeys(runs, path.cells[reference].name), rope=rope)
     return {names[row.cell]: row for row in rows}
 
 

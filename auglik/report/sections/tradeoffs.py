@@ -1,5 +1,6 @@
 """Error against likelihood, and clean images against corrupted and mollified ones (Heinonen et al. 2025, Fig. 6)."""
 
+import math
 from collections.abc import Mapping
 
 from auglik.report.collect import Cell, Collected
@@ -40,8 +41,8 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
     panels = [panel for panel in panels if panel.cells]
     own = {name: styles[name] for name in cells}
     caption = f"{data}: " * bool(data) + (
-        "Marks are means over seeds with bars of one standard error, dots are single runs; a dotted diagonal, where "
-        "shown, means no loss."
+        "Marks are means over seeds with bars of one standard error, dots are single runs; a cell with a run that is "
+        "not finite has no mark. A dotted diagonal, where shown, means no loss."
     )
     drawings = [
         scatter(one, styles, f"{one.y_title} against {one.x_title}, of {len(one.cells)} cells") for one in panels
@@ -56,9 +57,9 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
 def _panel(cells: Mapping[str, Cell], x: tuple[str, Column], y: tuple[str, Column]) -> Scatter:
     found = {}
     for name, cell in cells.items():
-        runs = [(_score(run, *x), _score(run, *y)) for run in cell.runs.values()]
-        if kept := [(a, b) for a, b in runs if a - a == b - b == 0]:
-            found[name] = Dots([a for a, _ in kept], [b for _, b in kept])
+        runs = [(_score(run, *x), _score(run, *y), seed) for seed, run in cell.runs.items()]
+        if kept := [one for one in runs if not any(map(math.isnan, one))]:  # measured
+            found[name] = Dots(*zip(*kept, strict=True))
     return Scatter(_title(*x), _title(*y), found, equal=x[1] is y[1])
 
 
@@ -80,8 +81,8 @@ def _score(run: Run, part: str, metric: Column) -> float:
 
 def _data(panel: Scatter, cells: Mapping[str, Cell]) -> list[Datum]:
     return [
-        Datum(f"{cell}, run {place}", title, value)
+        Datum(f"{cell}, seed {seed}", title, value)
         for cell, dots in panel.cells.items()
         for title, values in ((panel.x_title, dots.x), (panel.y_title, dots.y))
-        for place, value in enumerate(values, 1)
+        for seed, value in zip(dots.seeds, values, strict=True)
     ]
