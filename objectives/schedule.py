@@ -79,12 +79,11 @@ class Schedule:
             m = power[role]
             v, weight = gauss_jacobi(1 if role == "clean" else NODES, m * self.alpha - 1, self.beta - 1)
             weight = weight * ((1 - v**m) / (1 - v)) ** (self.beta - 1)
-            weight = weight / weight.sum()
-            if not bool(weight.isfinite().all()):
+            if not bool(0 < weight.sum() < math.inf):
                 raise InputError(
                     f"expected alpha and beta of some hundreds at most, got {self.alpha:g} and {self.beta:g}:"
                     " no weights of so narrow a distribution of the temperature are finite"
                 )
             levels.append(self.decay(role, v**m))
-            weights.append(share * weight)
+            weights.append(share * weight / weight.sum())
         return torch.cat(levels), torch.cat(weights)

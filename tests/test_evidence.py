@@ -269,7 +269,14 @@ def test_the_recipe_of_appendix_c_has_the_seeds_of_its_blocks() -> None:
     assert recipe["full"]["seeds"] == blocks_of("appendix-c")[3]
 
 
-@pytest.mark.parametrize("page", ["appendix-c", "appendix-c-long"])
+RUNNING = {
+    "appendix-c": (r"running, (\d) of 5 seeds", 3),
+    "appendix-c-long": (r"after sixteen epochs, (\d) of 3 seeds", 1),
+}
+"""What known.md says of a page whose blocks are not all in, and in how many places."""
+
+
+@pytest.mark.parametrize("page", RUNNING)
 def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
     """Every seed of every cell that is kept, and no outcome before the last of the planned seeds is in."""
     kept, seeds, (reference, *others), planned = blocks_of(page)
@@ -279,8 +286,9 @@ def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
     if not seeds:
         assert "No block has been run." in text
         return
-    said = re.findall(r"after sixteen epochs, (\d) of 3 seeds", (EVIDENCE / "known.md").read_text())
-    assert page == "appendix-c" or said == [str(len(seeds))] * (1 if len(seeds) < len(planned) else 0)
+    pattern, places = RUNNING[page]
+    said = re.findall(pattern, (EVIDENCE / "known.md").read_text())
+    assert said == [str(len(seeds))] * (places if len(seeds) < len(planned) else 0)
     folders = {cell: [kept / cell / f"seed-{seed}" for seed in seeds] for cell in (reference, *others)}
     of = {cell: [np.load(folder / "predictions.npz") for folder in found] for cell, found in folders.items()}
     told = re.search(r"^(\d) of (\d) seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
@@ -411,15 +419,15 @@ def wrong_of(folder: Path) -> float:
 
 
 MEASURES: dict[str, tuple[Callable[[Path], float], float]] = {
-    "clean error, points": (wrong_of, TIED),
-    "with less without, points": (wrong_of, TIED),
-    "less the reference's, points": (wrong_of, TIED),
+    "clean error, points": (wrong_of, 0.0),
+    "with less without, points": (wrong_of, 0.0),
+    "less the reference's, points": (wrong_of, 0.0),
     "corrupted error, points": (partial(wrong_under, categories=set(OF_CORRUPTIONS)), 6e-3),
     "occluded error, points": (occluded, 6e-3),
     **{f"under {one}": (partial(wrong_under, categories={one}), 6e-3) for one in dict.fromkeys(OF_CORRUPTIONS)},
     "corrupted NLL": (corrupted_nll, 6e-4),
 }
-"""Of a run, by the columns of their differences; and how near these are to what is shown."""
+"""Of a run, by the columns of their differences; and how near these are to what is shown, beside ties."""
 FIGURES: dict[str, tuple[bool, Callable[[Path], float]]] = {
     "clean error": (True, wrong_of),
     "of soft": (True, wrong_of),
@@ -436,6 +444,8 @@ NLLS = {
     "clean NLL after temperature scaling": (scaled_nll, 2e-3),
     "NLL after temperature scaling": (scaled_nll, 2e-3),
 }
+TIES = {"crops": TIED, "mollification": 0.03, "mollification-natural": TIED}
+"""Per cent of clean images, by page: of the 500 of digits half precision leaves none of two classes."""
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "crops": ("cells", ("clean error, points", "corrupted error, points", "occluded error, points")),
     "mollification": ("augmentation, mollification", ("corrupted error, points",)),
@@ -457,7 +467,7 @@ def test_a_page_of_pairs_says_what_its_runs_do(page: str) -> None:
                 measure, tolerance = MEASURES[column]
                 one, other = (np.array([measure(folder) for folder in of]) for of in folders)
                 interval, p = student(one - other)
-                np.testing.assert_allclose(numbers(text), interval, atol=tolerance)
+                np.testing.assert_allclose(numbers(text), interval, atol=tolerance or TIES[page])
                 if column in families:
                     p_values[column].append(p)
             elif column in NLLS:
@@ -466,8 +476,9 @@ def test_a_page_of_pairs_says_what_its_runs_do(page: str) -> None:
                 assert numbers(text)[0] == pytest.approx(mean, abs=tolerance)
             elif column != first:
                 own, figure = FIGURES[column]
+                tolerance = TIES[page] if figure is wrong_of else 6e-3
                 assert numbers(text) == [
-                    pytest.approx(np.mean([figure(folder) for folder in folders[not own]]), abs=TIED)
+                    pytest.approx(np.mean([figure(folder) for folder in folders[not own]]), abs=tolerance)
                 ]
     for column, found in p_values.items():
         for row, adjusted in zip(shown, by_holm(found), strict=True):
@@ -483,6 +494,5 @@ def test_a_page_of_pairs_has_every_row(page: str) -> None:
     if page == "crops":
         assert shown == [f"{cell} less {one}" for one, cell in combinations((reference, *others), 2)]
     else:
-        of = [[cell] if len(conditions) == 1 else [f"{one}, {cell}" for one in conditions] for cell in others]
-        assert sorted(shown) == sorted(row for rows_of in of for row in rows_of)
+        assert shown == [f"{one}, {cell}" for one in conditions for cell in others]
     assert sorted(path.name for path in (EVIDENCE / page / "kept").iterdir()) == sorted(conditions)

@@ -4,7 +4,7 @@ import hashlib
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,12 +32,6 @@ class MapDataset(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> tuple[ArrayLike, int]: ...
-
-
-class NamesClasses(Protocol):
-    """As torchvision's data sets do."""
-
-    classes: Sequence[str]
 
 
 PartImages = tuple[ArrayLike, ArrayLike] | MapDataset
@@ -70,10 +64,12 @@ def keep_images(images: Images, output: Path) -> str:
     return str(path)
 
 
-def _names_classes(part: object) -> TypeGuard[NamesClasses]:
-    """Whether a data set's `classes` are names in the order of their numbers; some have a count or a mapping there."""
+def _class_names(part: object) -> list[str]:
+    """The names in a data set's `classes`, by number; none where a count or a mapping stands there."""
     classes = getattr(part, "classes", None)
-    return isinstance(classes, list | tuple) and len(classes) > 0 and all(isinstance(name, str) for name in classes)
+    if isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes):
+        return [*classes]
+    return []
 
 
 def _stored(parts: Mapping[str, Arrays], names: NDArray[np.str_] | None) -> dict[str, NDArray[np.generic]]:
@@ -100,7 +96,7 @@ def _by_name(images: Images) -> Mapping[str, ArrayLike]:
     for name, part in zip(DATA_PARTS, images, strict=True):
         columns = part if isinstance(part, tuple) and len(part) == 2 else _read(part, name)
         found |= dict(zip((f"{name}_images", f"{name}_labels"), columns, strict=True))
-    names = [[str(name) for name in part.classes] for part in images if _names_classes(part)]
+    names = [of_part for part in images if (of_part := _class_names(part))]
     if len(names) == len(DATA_PARTS) and names[0] != names[1]:
         raise InputError(
             f"dataset: expected both parts to number the same classes, got {', '.join(names[0])[:60]} for training and"

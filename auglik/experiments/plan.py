@@ -122,15 +122,14 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
                     code=code,
                 )
             )
-    folders: dict[str, list[Path]] = {}
-    done = {}
-    for folder, results in finished_runs(output):
-        folders.setdefault(results.settings, []).append(folder)
-        done[results.settings] = results
+    found = list(finished_runs(output))
+    done = {results.settings: results for _, results in found}
+    folders = {results.settings: folder for folder, results in found}
+    in_place = {(folder, results.settings) for folder, results in found}
     todo = [job for job in jobs if job.settings not in done]
     renamed = [
-        (job, folders[job.settings][0])
-        for job in jobs if job.settings in done and job.folder not in folders[job.settings]
+        (job, folders[job.settings])
+        for job in jobs if job.settings in done and (job.folder, job.settings) not in in_place
     ]  # fmt: skip
     for job in (*todo, *(job for job, _ in renamed)):
         job.check()
@@ -175,11 +174,6 @@ def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
             yield path.parent, results
 
 
-def find_finished(output: Path) -> dict[str, Results]:
-    """The finished runs below a comparison's folder by the hash of their settings, whatever their cells' names."""
-    return {results.settings: results for _, results in finished_runs(output)}
-
-
 def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
     """What the runs of every cell predicted, by seed, from their folders. Raises InputError if one is damaged."""
     folders = {results.settings: folder for folder, results in finished_runs(output)}
@@ -204,17 +198,15 @@ def carry_out(
 def take_renamed(plan: Plan) -> None:
     """Puts runs that are finished under another name where the plan has them too."""
     for job, folder in plan.renamed:
-        _copy_run(folder, job)
+        _copy_run(folder, job, plan.done[job.settings])
 
 
-def _copy_run(folder: Path, job: Job) -> None:
-    """A finished run under the cell's name of this plan, sharing its files where the disk can."""
+def _copy_run(folder: Path, job: Job, results: Results) -> None:
+    """A finished run with these results under the cell's name of this plan, sharing its files where the disk can."""
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=job.folder.parent, prefix=".partial-") as partial:
         whole = Path(partial) / job.folder.name
         shutil.copytree(folder, whole, copy_function=_link)
-        results = finished(folder)
-        assert results is not None
         write_json(whole / RESULTS, to_json(replace(results, cell=job.cell)))
         if job.folder.exists() and living_holder(job.folder) is None:
             job.folder.rename(Path(partial) / "begun")  # under this name too: the other is as good

@@ -11,9 +11,7 @@ from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
 
 
-def check_vacant(
-    path: Path, settings: str, config: RunConfig, code: Mapping[str, str] | None, resume: bool = True
-) -> None:
+def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str, str] | None, resume: bool) -> None:
     """Raises InputError where the folder of `path`, a run's configuration, holds another run or a damaged checkpoint.
 
     A run is another by its settings or data, of which `settings` is the hash, and `code` the digests of a user's own. A

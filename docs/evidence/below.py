@@ -33,7 +33,9 @@ def first_order(kept: Mapping[str, Collected]) -> list[str]:
     found: dict[tuple[str, ...], tuple[Interval, float]] = {}
     for (labels, equal), conditions in VIEWS.items():
         for (cell, K), (over, under) in FIRST_ORDER.items():
-            at_K, at_8 = (of_seeds(kept[conditions[views]], cell) for views in (K, 8))
+            at_K, at_8 = (
+                differences(kept[conditions[views]], scored("clean_nll"), cell, "smoothed") for views in (K, 8)
+            )
             share = "D(8)" if over == under else f"{over}/{under} D(8)"
             contrast = paired_difference(at_K, over / under * at_8)
             found[labels, equal, f"`{cell}`", f"D({K}) - {share}"] = contrast, at_8.mean()
@@ -67,9 +69,9 @@ def by_length(kept: Mapping[str, Collected]) -> list[str]:
 
 def tolerance(kept: Mapping[str, Collected]) -> list[str]:
     """What 0.8 of the area erased costs beyond 0.2, in points of error, with hard labels, with soft ones, and less."""
-    small, large = ((kept[f"erasing-{area}, soft"].cells) for area in (20, 80))
+    small, large = (kept[f"erasing-{area}, soft"].cells for area in (20, 80))
     costs = {
-        labels: 100 * (np.asarray(large[cell].scores("clean_error")) - np.asarray(small[cell].scores("clean_error")))
+        labels: 100 * np.subtract(large[cell].scores("clean_error"), small[cell].scores("clean_error"))
         for labels, cell in (("hard", "reference"), ("soft", "cell"))
     }
     less = paired_difference(costs["soft"], costs["hard"])
@@ -86,9 +88,3 @@ def welch(values: Float64Array, others: Float64Array) -> Interval:
         bounds = list(stats.ttest_ind(values, others, equal_var=False).confidence_interval())
     error = np.hypot(standard_error(values), standard_error(others))
     return Interval(values.mean() - others.mean(), error, *bounds, min(values.size, others.size))
-
-
-def of_seeds(one: Collected, cell: str) -> Float64Array:
-    """Clean NLL of a cell less that of `smoothed` [seed]."""
-    own, other = (np.asarray(one.cells[name].scores("clean_nll")) for name in (cell, "smoothed"))
-    return own - other

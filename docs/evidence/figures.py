@@ -11,7 +11,7 @@ from auglik.report.run_files import Run
 from auglik.report.sections.sampled import examined
 from auglik.scoring.conditions import ALL, MEAN, Named
 from auglik.scoring.corruptions import CORRUPTIONS
-from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, paired_difference, summary
+from auglik.scoring.intervals import FAMILY_WISE, Interval, holm, p_of, summary
 from auglik.scoring.predictions import Predictions
 from auglik.system.array_types import Float64Array
 
@@ -53,13 +53,7 @@ def failing(one: Collected) -> str:
 
 def error_difference(cell: str, reference: str) -> Shown:
     """In points, paired by seed, with Student's 95% interval over seeds."""
-
-    def shown(one: Collected) -> str:
-        return points(
-            paired_difference(*(100 * np.asarray(one.cells[name].scores("clean_error")) for name in (cell, reference)))
-        )
-
-    return shown
+    return lambda one: points(summary(differences(one, wrong, cell, reference)))
 
 
 def learning_rate(one: Collected) -> str:
@@ -78,11 +72,7 @@ def mean_wrong(cell: str, category: str) -> Shown:
 
 def nll_difference(measure: Callable[[Run], float]) -> Shown:
     """In nats, paired by seed, with Student's 95% interval over seeds."""
-
-    def shown(one: Collected) -> str:
-        return nats(over_seeds(one, measure))
-
-    return shown
+    return lambda one: nats(over_seeds(one, measure))
 
 
 def points_difference(measure: Callable[[Run], float]) -> Shown:
@@ -95,9 +85,11 @@ def over_seeds(one: Collected, measure: Callable[[Run], float]) -> Interval:
     return summary(differences(one, measure))
 
 
-def differences(one: Collected, measure: Callable[[Run], float]) -> Float64Array:
+def differences(
+    one: Collected, measure: Callable[[Run], float], cell: str = "cell", reference: str = "reference"
+) -> Float64Array:
     """Of the cell less the reference [seed]."""
-    own, other = (one.cells[name].runs for name in ("cell", "reference"))
+    own, other = (one.cells[name].runs for name in (cell, reference))
     return np.array([measure(own[seed]) - measure(other[seed]) for seed in own if seed in other])
 
 

@@ -81,6 +81,14 @@ class Page(NamedTuple):
     """The lines of a table of its own."""
 
 
+def of_labels(cell: str) -> dict[str, Compared]:
+    """The columns of pages on soft labels, which make networks less confident."""
+    return {
+        "NLL after temperature scaling": Compared(cell, after_scaling, drawn=True),
+        "NLL as it is": Compared(cell, drawn=True),
+    }
+
+
 PAGES = {
     "what-turns-it": Page(
         figures={"clean error of the reference": error("smoothed")},
@@ -112,10 +120,7 @@ PAGES = {
             "of soft": error("soft"),
             "soft less hard, points": error_difference("soft", "hard"),
         },
-        columns={
-            "NLL after temperature scaling": Compared("soft", after_scaling, drawn=True),
-            "NLL as it is": Compared("soft", drawn=True),
-        },
+        columns=of_labels("soft"),
         rope=0.005,
         picture="Clean NLL of soft labels less that of hard ones, by transformation",
         reference="hard",
@@ -257,10 +262,7 @@ PAGES["mollification-settings"] = PAGES["mollification"]._replace(
 PAGES["soft-labels-natural"] = PAGES["soft-labels"]._replace(
     figures={"clean error of hard": error("reference"), "of soft": error("cell")},
     judged={"clean error, points": wrong},
-    columns={
-        "NLL after temperature scaling": Compared("cell", after_scaling, drawn=True),
-        "NLL as it is": Compared("cell", drawn=True),
-    },
+    columns=of_labels("cell"),
     rope=0.01,
     picture="Clean error and NLL of soft labels less those of hard ones, by transformation",
     reference="reference",

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from auglik.objectives.aggregators.log_mean import log_mean_exp
@@ -57,10 +58,15 @@ class Jackknife:
         terms = views.plus_log_importance(at_least_float32(table)).clamp_min(-1e30)
         top = terms.amax(0).detach().double()
         exact = terms.double() - top
-        whole = value = exact.logsumexp(0) - math.log(K)
+        nothing = torch.zeros_like(exact)  # its logarithms of K - j round as those of equal views do, which cancel
+
+        def mean_log_means(j: int) -> Tensor:
+            return (leave_out_logsumexp(exact, j) - leave_out_logsumexp(nothing, j)).mean(0)
+
+        whole = value = mean_log_means(0)
         for j in range(1, m + 1):
             factor = (-1) ** j * (K - j) ** m / (math.factorial(j) * math.factorial(m - j))
-            value = value + factor * (leave_out_logsumexp(exact, j).mean(0) - math.log(K - j) - whole)
+            value = value + factor * (mean_log_means(j) - whole)
         return views.times_mean_weight((top + value).to(terms.dtype))
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ def equal_views(aggregator: Aggregator) -> str:
     view, fewest = table_of(aggregator)[:1], aggregator.minimum_views
     alike = [aggregator.fold(view.expand(count, B, C)) for count in (fewest, fewest + 1, fewest + 4)]
     for folded in alike[1:]:
-        close(folded, alike[0], "fold to be the same for more equal views", 512)  # differences of K^m terms, at most
+        close(folded, alike[0], "fold to be the same for more equal views")
     said = close(
         aggregator.predictive(view.expand(fewest + 1, B, C)).log_softmax(-1),
         view[0],

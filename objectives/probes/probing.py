@@ -79,12 +79,12 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return float(difference) if bool(difference.isfinite()) else float("inf")
 
 
-def close(found: Tensor, expected: Tensor, what: str, roundings: float = 64) -> str:
-    """That they agree to that many roundings of their coarser dtype. Raises InputError."""
+def close(found: Tensor, expected: Tensor, what: str) -> str:
+    """That they agree to 64 roundings of their coarser dtype. Raises InputError."""
     if found.shape != expected.shape:
         raise InputError(f"expected {what}, got shape {list(found.shape)} instead of {list(expected.shape)}")
     apart = distance(found, expected)
-    limit = roundings * max(torch.finfo(tensor.dtype).eps for tensor in (found, expected))
+    limit = 64 * max(torch.finfo(tensor.dtype).eps for tensor in (found, expected))
     expect(apart <= limit, f"{what}, to {limit:.0e}", f"a difference of {apart:.1e}")
     return f"{what}: within {apart:.1e}"
 

@@ -21,7 +21,7 @@ from auglik.cli.main import auglik as command
 from auglik.comparison.compare import _seeds
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import KINDS, text_of
-from auglik.experiments.plan import find_finished
+from auglik.experiments.plan import finished_runs
 from auglik.objectives.aggregators.geometric import Geometric
 from tests.tiny import SETTINGS, options
 
@@ -51,7 +51,9 @@ def test_its_runs_are_those_of_the_command_line(comparison: Comparison, tmp_path
         ],
     )
     assert found.exit_code == 0, found.output
-    ours, theirs = find_finished(comparison.folder), find_finished(tmp_path)
+    ours, theirs = (
+        {results.settings: results for _, results in finished_runs(folder)} for folder in (comparison.folder, tmp_path)
+    )
     assert ours.keys() == theirs.keys()
     nll = {"reference": "smoothed+jensen", "mean": "smoothed+log-mean"}
     other = load(tmp_path)
