@@ -168,8 +168,9 @@ def milliseconds(seconds: Sequence[float]) -> str:
 def machine() -> str:
     """Processor, cores, threads, versions and how busy the machine is."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return (
-        f"{processor()}, {available_cores()} cores, {torch.get_num_threads()} thread(s){load};"
+        f"{card}{processor()}, {available_cores()} cores, {torch.get_num_threads()} thread(s){load};"
         f" python {platform.python_version()}, torch {torch.__version__}, torchvision {version('torchvision')}"
     )
 

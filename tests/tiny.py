@@ -25,7 +25,7 @@ SETTINGS: dict[str, object] = {
 
 def options(**changes: object) -> list[str]:
     """The same on the command line."""
-    settings = {**SETTINGS, **changes}
+    settings = {**SETTINGS, "device": "cpu", **changes}
     return [part for key, value in settings.items() for part in (f"--{key.replace('_', '-')}", str(value))]
 
 

@@ -57,6 +57,7 @@ def cuda(**pretended: int) -> Iterator[Record]:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", message=".*synchronizing CUDA operation.*")
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
         warnings.showwarning = note
         torch.cuda.set_sync_debug_mode("warn")
         try:

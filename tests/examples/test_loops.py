@@ -31,6 +31,7 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
 @pytest.mark.filterwarnings(
     "ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning",  # Lightning uses it
     "ignore:.*does not have many workers",  # digits need none
+    "ignore:GPU available but not used",  # the examples train on the CPU
     "ignore:The `srun` command is available on your system",  # where Slurm is installed
 )
 def test_an_example_has_the_losses_of_the_run(

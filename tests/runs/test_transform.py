@@ -322,6 +322,7 @@ def test_epochs_that_cannot_be_are_refused() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_on_cuda_nothing_waits_and_the_draws_are_the_same(rng: np.random.Generator) -> None:
     augment, images = transform(**EVERYTHING, classes=10), levels(rng, 4, 1, 8, 8)
     drawn = augment.epoch((4, 1, 8, 8), seed=0, epoch=0)

@@ -1,0 +1,117 @@
+"""A training step on this machine's GPU beside the bare network's, and what host and device do in it.
+
+Ours is `auglik.runs.training.train` on random images of CIFAR-10's shape: draws, flips, crops, rotations,
+TrivialAugment and mollification, network, smoothed + jensen, SGD, meters, checks, validation and checkpoint. The bare
+loop takes as many steps of the same network on as many ready images; all are timed in turn, round by round. With
+--profile follows what torch's profiler counts in one more training: kernels and device time of a step, the share of the
+time that the device is busy, and the costliest kernels.
+"""
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik.runs.resolve import TrainingData, load_training
+from auglik.runs.resolved import ResolvedRun
+from auglik.runs.training import train
+from benchmarks import timing
+from benchmarks.training import VALIDATION, bare
+
+CASES = (
+    ("fast-resnet", 1, 512), ("fast-resnet", 4, 128), ("preact-resnet-18", 1, 512), ("preact-resnet-18", 4, 128),
+    ("wide-resnet-28-10", 1, 128), ("small-cnn", 4, 128),
+)  # fmt: skip
+"""Networks, views of an image, and images in a step."""
+
+
+def run_on_gpu(network: str, views: int, batch: int, steps: int, augment: str) -> tuple[ResolvedRun, TrainingData]:
+    """An epoch of `steps` steps, and its images on the device."""
+    count, rng = round(steps * batch / (1 - VALIDATION)), np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.npz"
+        images = rng.integers(256, size=(count, 3, 32, 32), dtype=np.uint8)
+        labels = rng.integers(10, size=count, dtype=np.uint8)
+        np.savez(path, train_images=images, train_labels=labels, test_images=images[:512], test_labels=labels[:512])
+        source = open_dataset(str(path))
+        config = change(
+            RunConfig(),
+            {
+                "dataset": str(path), "train_images": count, "validation_fraction": VALIDATION, "epochs": 1,
+                "network": network, "views": views, "augment": augment, "batch_size": batch, "device": "cuda",
+            },
+        )  # fmt: skip
+        run = resolve(config, source, read_facts(source))
+        return run, load_training(run, source)
+
+
+def trained(run: ResolvedRun, data: TrainingData) -> None:
+    """From the initial weights, into a folder that is then removed."""
+    with tempfile.TemporaryDirectory() as folder:
+        train(run, data, "", Path(folder))
+    torch.cuda.synchronize()
+
+
+def print_profile(run: ResolvedRun, data: TrainingData, steps: int, kernels: int) -> None:
+    """Of one training."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
+        seconds = timing.seconds_of(lambda: trained(run, data))
+    events = [event for event in profiled.key_averages() if event.device_type == torch.autograd.DeviceType.CUDA]
+    busy = sum(event.self_device_time_total for event in events) / 1e6
+    launched = sum(event.count for event in events)
+    print(
+        f"  profiled: {1e3 * seconds / steps:.2f} ms, {launched / steps:.0f} kernels and copies,"
+        f" {1e3 * busy / steps:.2f} ms of the device, busy {100 * busy / seconds:.0f}% of the time"
+    )
+    for event in sorted(events, key=lambda event: -event.self_device_time_total)[:kernels]:
+        print(f"    {event.self_device_time_total / 1e3 / steps:8.3f} ms {event.count / steps:6.1f}  {event.key[:90]}")
+    waits = [event for event in profiled.key_averages() if "Synchronize" in event.key]
+    for event in waits:
+        print(f"    {event.key}: {event.count} in all, {event.self_cpu_time_total / 1e3:.0f} ms of the host")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--network", action="append", help="of the list, several if given again [all]")
+    parser.add_argument("--augment", default="fcr,trivial-augment")
+    parser.add_argument("--compiled", action="store_true", help="with --compile too")
+    parser.add_argument("--profile", type=int, metavar="KERNELS", help="and the costliest kernels of one training")
+    parser.add_argument("--rounds", type=int, default=3, help="[3]")
+    parser.add_argument("--steps", type=int, default=200, help="[200]")
+    given = parser.parse_args()
+    print(timing.machine())
+    print(f"{given.steps} steps, {given.augment}, mollified; milliseconds a step, median of {given.rounds} [min-max]")
+    for network, views, batch in CASES:
+        if given.network and network not in given.network:
+            continue
+        run, data = run_on_gpu(network, views, batch, given.steps, given.augment)
+        timed = {
+            "train": timing.median_of(lambda: trained(run, data), 1, warm_up=1),  # noqa: B023
+            "bare": bare(run, data, given.steps),
+        }
+        if given.compiled:
+            compiled = run.change(compile=True)
+            timed["compiled"] = timing.median_of(lambda: trained(compiled, data), 1, warm_up=1)  # noqa: B023
+        seconds = timing.interleaved(timed, given.rounds)
+        shown = "; ".join(
+            f"{name} {1e3 * statistics.median(of) / given.steps:.2f}"
+            f" [{1e3 * min(of) / given.steps:.2f}-{1e3 * max(of) / given.steps:.2f}]"
+            for name, of in seconds.items()
+        )
+        ratios = [ours / peer for ours, peer in zip(seconds["train"], seconds["bare"], strict=True)]
+        rate = views * batch * given.steps / statistics.median(seconds["train"])
+        print(
+            f"{network}, {views} views of {batch} images, {run.precision}: {shown};"
+            f" train/bare {statistics.median(ratios):.2f}; {rate:,.0f} views/s", flush=True,
+        )  # fmt: skip
+        if given.profile is not None:
+            print_profile(run, data, given.steps, given.profile)
+
+
+if __name__ == "__main__":
+    main()
