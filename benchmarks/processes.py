@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from auglik.runs.resolve import Split, TrainingData
-from auglik.runs.step import Batch, begin, take_step
+from auglik.runs.step import Batch, begin, rendered_parts, take_step
 from auglik.system.launched import STARTED
 from auglik.system.processes import Processes, joined
 from benchmarks import timing
@@ -40,7 +40,7 @@ def stepping(network: str, images: NDArray[np.uint8], processes: Processes) -> C
 
     def step() -> None:
         own = following()[processes.part(timing.BATCH)]
-        take_step(learner, run, data, [Batch(draws, own)], None, run.learning_rate)
+        take_step(learner, run, data, rendered_parts(learner, data, [Batch(draws, own)]), None, run.learning_rate)
         processes.largest(0, 0)
 
     return step

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auglik.data import first, open_dataset, opened
 from auglik.experiments.plan import cost
@@ -18,11 +19,12 @@ from auglik.pretraining.runs import PretrainJob
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import evaluate
 from auglik.runs.loop import lengths
+from auglik.runs.recorded import FIRST_STEPS, Recorded, can_record
 from auglik.runs.resolve import TrainingData, load_training, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
 from auglik.runs.settings import flatten
-from auglik.runs.step import Batch, Learner, begin, take_step
+from auglik.runs.step import Batch, Learner, begin, rendered_parts, take_step, update
 from auglik.system.keys import host_generator
 
 FIRST_VIEWS = 16
@@ -210,10 +212,19 @@ def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clo
     order = host_generator(config.seed, "batches", 0).permutation(N)
     seconds, draws = timed(lambda: learner.pipeline.draw(config.seed, 0, K, N, device), clock)
 
+    updates = Recorded() if can_record(learner, run) else update
+
+    def taken_of(batch: NDArray[np.int64]) -> float:
+        rendered = rendered_parts(learner, data, [Batch(draws, batch)])
+        return float(take_step(learner, run, data, rendered, None, 0.0, updates).loss)
+
     def step(images: int) -> float:
         batch = order[:images]
-        learner.pipeline.announce(data.training.gallery, draws, [batch])
-        return timed(lambda: float(take_step(learner, run, data, [Batch(draws, batch)], None, 0.0).loss), clock)[0]
+        steps_before = FIRST_STEPS + 1 if isinstance(updates, Recorded) else 0
+        learner.pipeline.announce(data.training.gallery, draws, [batch] * (steps_before + 1))
+        for _ in range(steps_before):
+            taken_of(batch)
+        return timed(lambda: taken_of(batch), clock)[0]
 
     images, took = grown(step, min(B, max(2, FIRST_VIEWS // K)) if device.type == "cpu" else B, B)
     return seconds, took * B / images

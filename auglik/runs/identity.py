@@ -14,8 +14,8 @@ RESULT_FORMAT = 3
 """Increased whenever the same settings would give other numbers, so that old results are not taken for new ones."""
 
 ADDED = (
-    "deterministic", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest", "weights_head",
-    "batch_norm", "degrade_toward", "coupling",
+    "deterministic", "cuda_graphs", "optimizer", "rate_schedule", "gradient_clip", "average", "weights_digest",
+    "weights_head", "batch_norm", "degrade_toward", "coupling",
     *(item.name for config in (SamplingConfig, AdaptiveConfig) for item in fields(config)),
 )  # fmt: skip
 """Settings added within this format: at its default, none of them enters the hash, which so stays what it was."""

@@ -105,6 +105,9 @@ class RunConfig:
     deterministic: bool = option(
         False, "On CUDA, use only kernels that give the same numbers every time, even if slower; CPU runs do anyway."
     )
+    cuda_graphs: bool = option(
+        True, "On CUDA, record a step's kernels once and repeat them: faster, and the same numbers to rounding."
+    )
     batch_norm: str = option("global", "Batch norm over a step, or a process's share of it.", "global", "local")
     compile: bool = option(False, "Compile network, objective and augmentation with torch.compile.")
     soften: str = option(

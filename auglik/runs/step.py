@@ -20,7 +20,7 @@ from auglik.sampling.langevin import Langevin
 from auglik.system.devices import autocast
 from auglik.system.keys import stream_key
 from auglik.system.processes import ONE, Part, Processes
-from auglik.views import Draws, Pipeline, Shape
+from auglik.views import Draws, Pipeline, Shape, Views
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
 """Logits [K,B,C], decay [K,B], labels [B] or [B,C], weight and log_importance [K,B] -> the mean loss, 0-d."""
@@ -62,6 +62,26 @@ class Arguments(NamedTuple):
     labels: Tensor
     weight: Tensor | None
     log_importance: Tensor | None
+
+
+class Given(NamedTuple):
+    """What a step knows of the views of B images beside the images: `Arguments` without the logits."""
+
+    decay: Tensor
+    labels: Tensor
+    weight: Tensor | None
+    log_importance: Tensor | None
+
+
+class Updated(NamedTuple):
+    """Of a step whose weights have changed: logits [K,B,C] by part, the mean loss, 0-d and detached, and `clipped`."""
+
+    logits: list[Tensor]
+    loss: Tensor
+    clipped: Tensor | None
+
+
+Update = Callable[[Learner, ResolvedRun, list[Tensor], list[Given], float], Updated]
 
 
 class Taken(NamedTuple):
@@ -155,40 +175,59 @@ def loss_with_prior(run: ResolvedRun, objective: Objective) -> Loss:
     return loss
 
 
+def rendered_parts(learner: Learner, data: TrainingData, parts: list[Batch]) -> list[Views]:
+    """The views of the images of a step, by their number of views."""
+    return [learner.pipeline.render(data.training.gallery, part.draws, part.images) for part in parts]
+
+
 def take_step(
-    learner: Learner, run: ResolvedRun, data: TrainingData, parts: list[Batch], targets: Tensor | None, rate: float
+    learner: Learner,
+    run: ResolvedRun,
+    data: TrainingData,
+    rendered: list[Views],
+    targets: Tensor | None,
+    rate: float,
+    updates: Update | None = None,
 ) -> Taken:
-    """One step at learning rate `rate` on images of this process, by their number of views; one forward sees all views.
+    """One step at learning rate `rate` on views of images of this process, by their number; one forward sees them all.
 
-    `targets` [C,C] are the soft labels of the classes if they are learned.
+    `targets` [C,C] are the soft labels of the classes if they are learned, `updates` what does the same as `update`.
     """
-    gallery, all_labels = data.training
-    rendered = [learner.pipeline.render(gallery, part.draws, part.images) for part in parts]
-    hard_labels = [views.labels(all_labels, data.classes) for views in rendered]
-    processes, mine = learner.processes, sum(len(part.images) for part in parts)
-
-    for group in learner.optimizer.param_groups:
-        group["lr"] = rate
-    flat = [views.images.flatten(0, 1) for views in rendered]
-    images = flat[0] if len(flat) == 1 else torch.cat(flat)
-    with autocast(run.device, run.precision):
-        every = learner.forward(images.contiguous(memory_format=torch.channels_last))
-    arguments = []
-    for views, hard, logits in zip(rendered, hard_labels, every.split([len(one) for one in flat]), strict=True):
+    hard_labels = [views.labels(data.training.labels, data.classes) for views in rendered]
+    processes, mine = learner.processes, sum(len(views.positions) for views in rendered)
+    given = []
+    for views, hard in zip(rendered, hard_labels, strict=True):
         weight = views.weight
         if weight is not None and run.config.broadcast_weights:
             weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
         labels = hard if targets is None else targets[hard]
-        of_views = logits.unflatten(0, views.decay.shape)
-        arguments.append(
-            Arguments(
-                logits=of_views, decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance
-            )
-        )
-    losses = [learner.loss_of(*one) for one in arguments]
+        given.append(Given(decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance))
+    images = [views.images for views in rendered]
+    updated = (updates or update)(learner, run, images, given, rate)
+    arguments = [Arguments(logits, *of_views) for logits, of_views in zip(updated.logits, given, strict=True)]
+    return Taken(loss=updated.loss, hard_labels=hard_labels, arguments=arguments, clipped=updated.clipped)
+
+
+def update(learner: Learner, run: ResolvedRun, images: list[Tensor], given: list[Given], rate: float) -> Updated:
+    """Forward, backward and a step of the optimizer at learning rate `rate`, on images [K,B,c,H,W] by part."""
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate
+    flat = [one.flatten(0, 1) for one in images]
+    together = flat[0] if len(flat) == 1 else torch.cat(flat)
+    return learn(learner, run, together.contiguous(memory_format=torch.channels_last), given)
+
+
+def learn(learner: Learner, run: ResolvedRun, images: Tensor, given: list[Given]) -> Updated:
+    """The same at the optimizer's own rate, on images [V,c,H,W] of all parts, channels last."""
+    processes, mine = learner.processes, sum(of_views.decay.shape[1] for of_views in given)
+    with autocast(run.device, run.precision):
+        every = learner.forward(images)
+    sizes = [of_views.decay.numel() for of_views in given]
+    logits = [part.unflatten(0, of_views.decay.shape) for part, of_views in zip(every.split(sizes), given, strict=True)]
+    losses = [learner.loss_of(part, *of_views) for part, of_views in zip(logits, given, strict=True)]
     loss = losses[0]
-    if len(parts) > 1:
-        shares = [len(part.images) / mine for part in parts]
+    if len(given) > 1:
+        shares = [of_views.decay.shape[1] / mine for of_views in given]
         loss = torch.stack([value * share for value, share in zip(losses, shares, strict=True)]).sum()
     loss = processes.weighted(loss, mine, learner.images)
     learner.optimizer.zero_grad(set_to_none=True)
@@ -197,4 +236,4 @@ def take_step(
     if clip is not None:
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
-    return Taken(loss=processes.mean(loss.detach()), hard_labels=hard_labels, arguments=arguments, clipped=clipped)
+    return Updated(logits=logits, loss=processes.mean(loss.detach()), clipped=clipped)

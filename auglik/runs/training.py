@@ -4,7 +4,7 @@ Nothing in a step waits for the device: the host knows every draw, and sums stay
 All randomness is keyed by (seed, epoch, view, image): a checkpoint holds no generator, a resumed run is the same run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +24,10 @@ from auglik.runs.log import Log
 from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError, lengths
 from auglik.runs.online_confusions import OnlineConfusions
 from auglik.runs.online_labels import OnlineLabels
+from auglik.runs.recorded import Recorded, can_record
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.step import Learner, begin, parts_of, take_step
+from auglik.runs.step import Learner, begin, parts_of, rendered_parts, take_step, update
 from auglik.sampling.chain import Chain, Drawn
 from auglik.sampling.langevin import Langevin
 from auglik.scoring.label_entropy import mean_degraded_entropy, mean_label_entropy
@@ -36,6 +37,7 @@ from auglik.system.keys import host_generator
 from auglik.system.processes import ONE, Processes
 from auglik.system.stop import StopRequest
 from auglik.views import Draws, Gallery, Pipeline
+from auglik.views.ahead import Ahead
 
 MEASURED_VIEWS = 4096
 """Least number of views for the averaged network's batch norm statistics, if a pass has as many."""
@@ -103,7 +105,8 @@ def train(
     if confusions is not None and resume is not None:
         confusions.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
-    adapted = Adapted(run, N)
+    adapted, ahead = Adapted(run, N), Ahead(pipeline, gallery)
+    updates = Recorded() if can_record(learner, run) else update
     if resume is not None:
         adapted.restore(resume.adapted or {})
     drawn_epoch, draws, counts, own = -1, None, None, np.empty((0, B), np.int64)
@@ -123,11 +126,13 @@ def train(
                 if position == 0:
                     loop.chain(batches, draws.view_digests())
                 counts = adapted.counts if adapted.counts is not None else view_counts(run, epoch, N)
+                ahead.begin(draws, own)
                 announce(pipeline, gallery, draws, own[position:], counts)
             if chain is not None:
                 chain.before(step)
             parts = parts_of(draws, own[position], counts)
-            taken = take_step(learner, run, data, parts, targets, loop.rate(step))
+            rendered = [ahead.views(position)] if counts is None else rendered_parts(learner, data, parts)
+            taken = take_step(learner, run, data, rendered, targets, loop.rate(step), updates)
             if average is not None:
                 average.update(step + 1)
             if chain is not None:
@@ -218,9 +223,15 @@ def measure(
 ) -> None:
     """Recomputes batch norm under the averaged weights on the views of a pass's first steps, `used` [steps,B]."""
     pipeline.announce(gallery, draws, used)
-    rendered = (pipeline.render(gallery, draws, batch).images.flatten(0, 1) for batch in used)
+
+    def rendered() -> Iterator[Tensor]:
+        for batch in used:
+            with autocast(run.device, "fp32"):  # this runs where the network does
+                views = pipeline.render(gallery, draws, batch).images.flatten(0, 1)
+            yield views.contiguous(memory_format=torch.channels_last)
+
     with autocast(run.device, run.precision):
-        average.measure(views.contiguous(memory_format=torch.channels_last) for views in rendered)
+        average.measure(rendered())
 
 
 def label_statistics(draws: Draws, labels: Tensor, classes: int, likelihood: Likelihood) -> dict[str, float]:

@@ -12,7 +12,7 @@ import types
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import auglik.runs.recorded
 from tests.cuda.kernels import lacks_kernel
 
 _THERE: dict[int, StorageWeakRef] = {}
@@ -150,6 +151,23 @@ def _site() -> tuple[str, tuple[str, ...]]:
             functions.append(frame.f_code.co_qualname)
         frame = frame.f_back
     return line, tuple(functions)
+
+
+class _Stream:
+    """One stream stands for all: work is done as it is launched."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        pass
+
+    def wait_stream(self, stream: "_Stream") -> None:
+        pass
+
+
+class _Recording:
+    """Does the work anew, where a GPU would repeat what it has recorded."""
+
+    def __init__(self, work: Call, stream: _Stream) -> None:
+        self.replay = work
 
 
 def _is_cuda(device: object) -> bool:
@@ -333,6 +351,10 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
         return submit(self, inside)
 
     patches: list[tuple[object, str, object]] = [
+        (auglik.runs.recorded, "Recording", _Recording),
+        (torch.cuda, "Stream", _Stream),
+        (torch.cuda, "current_stream", _Stream),
+        (torch.cuda, "stream", nullcontext),
         (torch, "Generator", _Generator),
         (torch, "autocast", autocast_of),
         (ThreadPoolExecutor, "submit", submitted),

@@ -10,7 +10,7 @@ from auglik import InputError, load_training, open_dataset
 from auglik.experiments.cells import remarks
 from auglik.objectives.view_counts import relative_variance
 from auglik.runs.adapted import Adapted
-from auglik.runs.step import begin, parts_of, take_step
+from auglik.runs.step import begin, parts_of, rendered_parts, take_step
 from auglik.runs.training import label_statistics
 from auglik.scoring.label_entropy import mean_label_entropy
 from auglik.system.keys import host_generator
@@ -39,7 +39,7 @@ def test_a_step_takes_the_importance_of_its_views_and_adapts_what_comes_next() -
     counts, batch = adapted.counts, np.arange(20)
     parts = parts_of(draws, batch, counts)
     learner.network.eval()
-    taken = take_step(learner, run, data, parts, None, 0.0)
+    taken = take_step(learner, run, data, rendered_parts(learner, data, parts), None, 0.0)
     adapted.update(learner.objective, taken, parts)
     assert adapted.proposal is before  # nothing follows a view of the pass under way
     assert adapted.counts is counts

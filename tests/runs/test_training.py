@@ -15,7 +15,7 @@ from auglik.optimization.torch_optimizers import INSTEAD, classes
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.loop import Loop, NonFiniteLossError, learning_rate, lengths
 from auglik.runs.run import execute, find_checkpoint
-from auglik.runs.step import begin, make_network, parts_of, take_step
+from auglik.runs.step import begin, make_network, parts_of, rendered_parts, take_step
 from auglik.runs.training import Trained, view_counts
 from auglik.system.keys import host_generator
 from auglik.system.stop import Interrupted
@@ -348,7 +348,8 @@ def test_images_of_several_numbers_of_views_share_a_step(tmp_path: Path) -> None
     draws = learner.pipeline.draw(run.config.seed, 0, 4, len(labels), device)
     batch = np.arange(len(labels))
     learner.network.eval()
-    taken = take_step(learner, run, data, parts_of(draws, batch, counts), None, 0.0)
+    rendered = rendered_parts(learner, data, parts_of(draws, batch, counts))
+    taken = take_step(learner, run, data, rendered, None, 0.0)
     views = learner.pipeline.render(gallery, draws, batch)
     values = []
     for image, K in enumerate(counts):
@@ -379,3 +380,10 @@ def test_refused_settings_of_a_drawn_number_of_views(changes: dict[str, object],
     with pytest.raises(InputError, match=message) as refusal:
         tiny.run(**changes)
     assert "\n" not in str(refusal.value)
+
+
+def test_batch_norm_of_an_average_is_measured_on_views_in_float32(tmp_path: Path) -> None:
+    """Under autocast a blur would be of bfloat16, whatever the precision of the network."""
+    run = tiny.run(precision="bf16", average=0.9, epochs=1, mollify="blur")
+    ended = train(run, load_training(run, open_dataset("digits")), "hash", tmp_path)
+    assert np.isfinite(ended.last_epoch["validation_nll"])

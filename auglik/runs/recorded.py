@@ -1,0 +1,90 @@
+"""A step's forward, backward and optimizer as one CUDA graph: the host gives one order where it gave hundreds."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from auglik.objectives.view_counts import DrawsViews
+from auglik.runs.resolved import ResolvedRun
+from auglik.runs.step import Given, Learner, Updated, learn, update
+from auglik.system.graphs import Recording
+
+FIRST_STEPS = 3
+"""Steps before the recording: libraries choose their kernels in them, and the optimizer makes its buffers."""
+OWN = ("auglik", "torch.nn")
+"""Packages whose modules keep no state but in tensors, which a recorded step goes on changing."""
+
+
+def can_record(learner: Learner, run: ResolvedRun) -> bool:
+    """Whether every step of a run launches the same kernels, and nothing in it is decided on the host.
+
+    Parts from elsewhere may count or draw there, which a recording would not repeat, so that they are not recorded.
+    """
+    objective, config = run.objective, run.config
+    parts = [objective.likelihood, objective.aggregator, *learner.network.modules()]
+    return (
+        run.device.type == "cuda"
+        and config.cuda_graphs
+        and not config.compile
+        and learner.processes.count == 1
+        and type(learner.optimizer) is torch.optim.SGD
+        and run.sampler is None
+        and config.adaptive.mean_views is None
+        and not isinstance(objective.aggregator, DrawsViews)
+        and all(comes_from(type(part).__module__, OWN) for part in parts)
+    )
+
+
+def comes_from(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@final
+class Recorded:
+    """`update` of one number of views, recorded after its first steps and then repeated, with the same results.
+
+    Images, labels and the rest of a step are copied to where the recording reads them. What it returns changes in the
+    next step.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._stream: torch.cuda.Stream | None = None
+        self._recording: Recording[Updated] | None = None
+        self._images = self._rate = torch.empty(0)
+        self._given: Given | None = None
+
+    def __call__(
+        self, learner: Learner, run: ResolvedRun, images: list[Tensor], given: list[Given], rate: float
+    ) -> Updated:
+        """One step, as `update` says."""
+        [of_images], [of_views] = images, given
+        if self._recording is None:
+            stream = self._stream = self._stream or torch.cuda.Stream(run.device)
+            if self._steps < FIRST_STEPS:
+                self._steps += 1
+                stream.wait_stream(torch.cuda.current_stream(run.device))
+                with torch.cuda.stream(stream):
+                    updated = update(learner, run, images, given, rate)
+                torch.cuda.current_stream(run.device).wait_stream(stream)
+                return updated
+            self._recording = self._record(learner, run, of_images, of_views)
+        self._images.unflatten(0, of_images.shape[:2]).copy_(of_images)
+        for own, value in zip(self._given or (), of_views, strict=True):
+            if own is not None:
+                own.copy_(value)
+        self._rate.fill_(rate)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = rate  # of checkpoints
+        return self._recording.replay()
+
+    def _record(self, learner: Learner, run: ResolvedRun, images: Tensor, given: Given) -> Recording[Updated]:
+        assert self._stream is not None
+        self._images = torch.empty_like(images.flatten(0, 1), memory_format=torch.channels_last)
+        self._given = Given(*(None if value is None else value.clone() for value in given))
+        self._rate = torch.zeros((), device=run.device)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = self._rate
+        own = self._given
+        return Recording(lambda: learn(learner, run, self._images, [own]), self._stream)

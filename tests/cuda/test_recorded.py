@@ -1,0 +1,114 @@
+"""Steps that a GPU repeats from a recording, and views of several steps that are rendered at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import auglik.runs.loop
+import auglik.runs.recorded
+from auglik import open_dataset
+from auglik.runs.checkpoint import NAME
+from auglik.runs.recorded import can_record
+from auglik.runs.resolve import load_training
+from auglik.runs.run import execute
+from auglik.runs.step import begin
+from auglik.views import Views
+from auglik.views.ahead import Ahead
+from tests import tiny
+from tests.cuda.guard import cuda
+
+STEPS = {"precision": "fp32", "epochs": 3, "mollify": "noise,blur,both", "augment": "fcr,trivial-augment"}
+SETTINGS: dict[str, dict[str, object]] = {
+    "log-mean": {"aggregator": "log-mean", "views": 4},
+    "normalized": {"likelihood": "smoothed-normalized", "aggregator": "durbin-koopman"},
+    "soft labels": {"augment": "mixup,fcr"},
+    "clipped": {"gradient_clip": 0.5},
+    "weights": {"augment": "fcr", "soften": "crop:polynomial", "soften_into": "both"},
+    "learned labels": {"online_labels": 0.5},
+    "dropout": {"network": "all-conv", "precision": "mixed", "average": 0.9},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_recorded_run_is_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit; rates as float32, which a recording reads them in."""
+    if "gradient_clip" in SETTINGS[name] and not torch.cuda.is_available():
+        pytest.skip("torch groups gradients by device below what is pretended")
+    rate, recording = auglik.runs.loop.learning_rate, auglik.runs.recorded.Recording
+    made: list[object] = []
+
+    def record(*arguments: object) -> object:
+        made.append(arguments)
+        return recording(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("auglik.runs.loop.learning_rate", lambda *of: float(np.float32(rate(*of))))
+    found = {}
+    with cuda():
+        recording = auglik.runs.recorded.Recording  # of a pretended device, if this is one
+        monkeypatch.setattr("auglik.runs.recorded.Recording", record)
+        for graphs in (False, True):
+            settings = {"device": "cuda", "deterministic": True, "cuda_graphs": graphs, **STEPS, **SETTINGS[name]}
+            job = tiny.job(tmp_path / str(graphs), **settings)
+            scores = execute(job).scores
+            weights = torch.load(job.folder / NAME, weights_only=True)["network"]
+            found[graphs] = scores, {key: value.cpu() for key, value in weights.items()}
+    assert len(made) == 1
+    assert found[True][0] == found[False][0]
+    for key, value in found[False][1].items():
+        assert torch.equal(found[True][1][key], value), key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cuda_graphs": False}, {"compile": True}, {"optimizer": "adamw"}, {"aggregator": "multilevel", "views": 4},
+        {"network": "torchvision:resnet18"}, {"inference": "sgld"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_steps_that_the_host_decides_in_are_not_recorded(changes: dict[str, object]) -> None:
+    with cuda():
+        plain, run = tiny.run(device="cuda"), tiny.run(device="cuda", **changes)
+        data = load_training(plain, open_dataset("digits"))
+        assert can_record(begin(plain, data), plain)
+        assert not can_record(begin(run.change(compile=False), data), run)
+
+
+def test_a_network_from_elsewhere_is_not_recorded() -> None:
+    class Counting(torch.nn.Identity):
+        calls = 0
+
+    with cuda():
+        run = tiny.run(device="cuda")
+        learner = begin(run, load_training(run, open_dataset("digits")))
+        learner.network.add_module("counting", Counting())
+        assert not can_record(learner, run)
+
+
+@pytest.mark.parametrize("augment", ["mixup,fcr", "fcr,augmix", "fcr,random-erasing:background=pixel"])
+def test_views_of_several_steps_are_those_of_each(augment: str) -> None:
+    with cuda():
+        run = tiny.run(device="cuda", augment=augment, mollify="noise,blur,both", views=3, soften="all:smoothed",
+                       soften_into="both")  # fmt: skip
+        data = load_training(run, open_dataset("digits"))
+        gallery, pipeline = data.training.gallery, begin(run, data).pipeline
+        N, ahead = len(gallery), Ahead(pipeline, gallery)
+        for epoch in range(2):
+            draws = pipeline.draw(0, epoch, 3, N, run.device)
+            batches = np.random.default_rng(epoch).permutation(N)[: N // 7 * 7].reshape(-1, 7)
+            ahead.begin(draws, batches)
+            for position in (0, 1, len(batches) - 1, 2):
+                same(ahead.views(position), pipeline.render(gallery, draws, batches[position]), data.training.labels)
+
+
+def same(views: Views, expected: Views, labels: torch.Tensor) -> None:
+    np.testing.assert_allclose(views.images.cpu().numpy(), expected.images.cpu().numpy(), atol=1e-5)
+    for name in ("decay", "weight", "log_importance", "positions"):
+        one, other = getattr(views, name), getattr(expected, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one.cpu().numpy(), other.cpu().numpy())
+    classes = 10
+    np.testing.assert_array_equal(views.labels(labels, classes).cpu(), expected.labels(labels, classes).cpu())
