@@ -81,7 +81,7 @@ class Recorded:
 
     def _record(self, learner: Learner, run: ResolvedRun, images: Tensor, given: Given) -> Recording[Updated]:
         assert self._stream is not None
-        self._images = torch.empty_like(images.flatten(0, 1), memory_format=torch.channels_last)
+        self._images = torch.empty_like(images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         self._given = Given(*(None if value is None else value.clone() for value in given))
         self._rate = torch.zeros((), device=run.device)
         for group in learner.optimizer.param_groups:
