@@ -21,7 +21,7 @@ from auglik.runs.resolve import TrainingData, load_training
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.training import train
 from benchmarks import timing
-from benchmarks.training import VALIDATION, bare
+from benchmarks.training import bare
 
 CASES = (
     ("fast-resnet", 1, 512), ("fast-resnet", 4, 128), ("preact-resnet-18", 1, 512), ("preact-resnet-18", 4, 128),
@@ -30,9 +30,11 @@ CASES = (
 """Networks, views of an image, and images in a step."""
 
 
-def run_on_gpu(network: str, views: int, batch: int, steps: int, augment: str) -> tuple[ResolvedRun, TrainingData]:
+def run_on_gpu(
+    network: str, views: int, batch: int, steps: int, augment: str, validation: float
+) -> tuple[ResolvedRun, TrainingData]:
     """An epoch of `steps` steps, and its images on the device."""
-    count, rng = round(steps * batch / (1 - VALIDATION)), np.random.default_rng(0)
+    count, rng = round(steps * batch / (1 - validation)), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.npz"
         images = rng.integers(256, size=(count, 3, 32, 32), dtype=np.uint8)
@@ -42,7 +44,7 @@ def run_on_gpu(network: str, views: int, batch: int, steps: int, augment: str) -
         config = change(
             RunConfig(),
             {
-                "dataset": str(path), "train_images": count, "validation_fraction": VALIDATION, "epochs": 1,
+                "dataset": str(path), "train_images": count, "validation_fraction": validation, "epochs": 1,
                 "network": network, "views": views, "augment": augment, "batch_size": batch, "device": "cuda",
             },
         )  # fmt: skip
@@ -81,6 +83,7 @@ def main() -> None:
     parser.add_argument("--augment", default="fcr,trivial-augment")
     parser.add_argument("--compiled", action="store_true", help="with --compile too")
     parser.add_argument("--profile", type=int, metavar="KERNELS", help="and the costliest kernels of one training")
+    parser.add_argument("--validation", type=float, default=0.1, help="share of the images, scored in float32 [0.1]")
     parser.add_argument("--rounds", type=int, default=3, help="[3]")
     parser.add_argument("--steps", type=int, default=200, help="[200]")
     given = parser.parse_args()
@@ -89,7 +92,7 @@ def main() -> None:
     for network, views, batch in CASES:
         if given.network and network not in given.network:
             continue
-        run, data = run_on_gpu(network, views, batch, given.steps, given.augment)
+        run, data = run_on_gpu(network, views, batch, given.steps, given.augment, given.validation)
         timed = {
             "train": timing.median_of(lambda: trained(run, data), 1, warm_up=1),  # noqa: B023
             "bare": bare(run, data, given.steps),

@@ -70,6 +70,8 @@ for command in COMMANDS:
 def main() -> None:
     """The entry point: usage errors are one line too."""
     one_line_warnings()
+    # Small chains in float64 are for a CPU; where JAX sees a GPU, it would take most of the memory that runs train in.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no reason to fail
     if follows():
