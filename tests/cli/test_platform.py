@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-ASKS = "import atexit, os; atexit.register(lambda: print(os.environ['JAX_PLATFORMS'])); from auglik.cli.main import main; main()"
+ASKS = """
+import atexit, os
+atexit.register(lambda: print(os.environ["JAX_PLATFORMS"]))
+from auglik.cli.main import main
+main()
+"""
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "cpu"), ("cuda,cpu", "cuda,cpu")])

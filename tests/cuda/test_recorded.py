@@ -14,6 +14,7 @@ from auglik.runs.recorded import can_record
 from auglik.runs.resolve import load_training
 from auglik.runs.run import execute
 from auglik.runs.step import begin
+from auglik.system.process import process_state
 from auglik.views import Views
 from auglik.views.ahead import Ahead
 from tests import tiny
@@ -51,7 +52,8 @@ def test_a_recorded_run_is_the_run(name: str, tmp_path: Path, monkeypatch: pytes
         for graphs in (False, True):
             settings = {"device": "cuda", "deterministic": True, "cuda_graphs": graphs, **STEPS, **SETTINGS[name]}
             job = tiny.job(tmp_path / str(graphs), **settings)
-            scores = execute(job).scores
+            with process_state(1, job.run.device, deterministic=True):
+                scores = execute(job).scores
             weights = torch.load(job.folder / NAME, weights_only=True)["network"]
             found[graphs] = scores, {key: value.cpu() for key, value in weights.items()}
     assert len(made) == 1
