@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from auglik.networks.layers import convolution
+from auglik.networks.layers import GridMaxima, convolution
 from auglik.objectives.errors import InputError
 
 FEATURE_SCALE = 0.2
@@ -48,7 +48,7 @@ class FastResnetModule(nn.Module):
             Residual(2 * width),
             *convolution(2 * width, 4 * width, halved(), activation=nn.GELU()),
             Residual(4 * width),
-            nn.AdaptiveMaxPool2d(2),
+            GridMaxima(2),
         )
         self.head = nn.Linear(4 * 4 * width, outputs)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d, max_pool2d
 
 
 class FilterResponseNorm(nn.Module):
@@ -28,6 +29,32 @@ class FilterResponseNorm(nn.Module):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         scale = (wide.square().mean((2, 3), keepdim=True) + 1e-6).rsqrt()
         return torch.maximum(weight * wide * scale + bias, threshold).to(x.dtype)
+
+
+class GridMaxima(nn.Module):
+    """Maxima over each part of an n x n grid of the image, [B,C,H,W] -> [B,C,n,n], as adaptive max pooling has them.
+
+    Its backward pass adds in no fixed order on CUDA, which deterministic runs refuse; that of max pooling does not, but
+    takes a CPU twice as long.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def forward(self, x: Tensor) -> Tensor:
+        (H, W), n = x.shape[2:], self.n
+        if x.device.type == "cpu":
+            return adaptive_max_pool2d(x, n)
+        if H % n == W % n == 0:
+            return max_pool2d(x, (H // n, W // n))
+        rows, columns = ([(i * side // n, -(-(i + 1) * side // n)) for i in range(n)] for side in (H, W))
+        parts = [
+            max_pool2d(x[:, :, top:bottom, left:right], (bottom - top, right - left))
+            for top, bottom in rows
+            for left, right in columns
+        ]
+        return torch.cat(parts, 2).unflatten(2, (n, n)).flatten(3)
 
 
 NORMS: Mapping[str, Callable[[int], nn.Module]] = {

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from auglik.networks.layers import NORMS, convolution
+from auglik.networks.layers import NORMS, GridMaxima, convolution
 from auglik.objectives.errors import InputError
 from auglik.settings.names import look_up
 
@@ -41,7 +41,7 @@ class SmallCnnModule(nn.Module):
         self.body = nn.Sequential(
             *convolution(channels, width, norm=norm),
             *convolution(width, width, nn.MaxPool2d(2), norm=norm),
-            *convolution(width, 2 * width, nn.AdaptiveMaxPool2d(2), norm=norm),
+            *convolution(width, 2 * width, GridMaxima(2), norm=norm),
         )
         self.head = nn.Linear(4 * 2 * width, outputs)
 

@@ -61,6 +61,15 @@ LAUNCHES_NOTHING = {
 """Views, allocations, and copies to the host, which are waits of their own."""
 
 
+WITHOUT_ORDER = {
+    "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "avg_pool3d_backward",
+    "fractional_max_pool2d_backward", "grid_sampler_2d_backward", "histc", "max_unpool2d", "nll_loss2d_forward", "put_", "reflection_pad1d_backward",
+    "reflection_pad2d_backward", "upsample_bicubic2d_backward", "upsample_bilinear2d_backward",
+    "upsample_linear1d_backward",
+}  # fmt: skip
+"""Operations that add in no fixed order on CUDA: torch refuses them where deterministic algorithms are asked for."""
+
+
 class DeviceError(RuntimeError):
     """What a GPU would have refused."""
 
@@ -282,6 +291,8 @@ class _Dispatch(TorchDispatchMode):
         if lacks_kernel(function, tensors):
             kinds = ", ".join(str(tensor.dtype).removeprefix("torch.") for tensor in tensors)
             raise DeviceError(f"{function} has no CUDA kernel for {kinds}, at {_site()[0]}")
+        if name in WITHOUT_ORDER and torch.are_deterministic_algorithms_enabled():
+            raise DeviceError(f"{function} has no deterministic implementation, at {_site()[0]}")
         if name in COPIES | INDEXING:
             return
         # Elementwise, numbers of the host (tensors without dimensions) may enter, but they are no masks.

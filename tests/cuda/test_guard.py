@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from auglik.runs.run import execute
 from auglik.system.devices import send
+from auglik.system.process import process_state
 from tests import tiny
 from tests.cuda.guard import cuda, undeclared
 from tests.cuda.pretended import DeviceError, Record, pretended_cuda
@@ -90,6 +91,18 @@ def test_every_kind_of_wait_is_recorded_once(kind: str) -> None:
         x = send(np.ones((2, 3), np.float32), DEVICE)
         WAITS[kind](x)
     assert sum(record.waits.values()) == 1
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_sums_of_no_fixed_order_are_refused_in_deterministic_runs(deterministic: bool) -> None:
+    with pretended_cuda(), process_state(1, DEVICE, deterministic=deterministic):
+        x = send(np.ones((1, 2, 4, 4), np.float32), DEVICE).requires_grad_()
+        pooled = torch.nn.functional.adaptive_max_pool2d(x, 2).sum()
+        if deterministic:
+            with pytest.raises(DeviceError, match="no deterministic implementation"):
+                pooled.backward()
+        else:
+            pooled.backward()
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -14,6 +14,7 @@ from auglik.objectives import negative_share, view_gradients
 from auglik.objectives.view_counts import DrawsViews
 from auglik.runs.resolve import training_pipeline
 from auglik.system.devices import autocast, send
+from auglik.system.process import process_state
 from auglik.views import Gallery, Mollification, Pipeline, Shape
 from auglik.views.augmentation import Augmentation
 from auglik.views.augmentations.common.background import BACKGROUNDS
@@ -28,6 +29,13 @@ DEVICE = torch.device("cuda")
 K, B, C = 2, 8, 5
 SHAPE = Shape(3, 12, 10)
 MOLLIFIED = Mollification(Schedule(both=1.0))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def deterministic() -> Iterator[None]:
+    """As `--deterministic` asks for it: what has no such form is refused."""
+    with process_state(1, DEVICE, deterministic=True):
+        yield
 
 
 def no_wait(record: Record) -> None:

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from auglik.networks import NETWORKS, PreactResnet, build_network, check_images, initialize
 from auglik.networks.fast_resnet import WhiteningStem, dct_matrix
+from auglik.networks.layers import GridMaxima
 from auglik.objectives.errors import InputError
+from auglik.system.devices import send
+from tests.cuda.guard import cuda
 
 LIGHT = [
     "small-cnn",
@@ -235,3 +238,20 @@ def test_unknown_depths_are_refused() -> None:
 def test_counts_that_make_no_network_are_refused(channels: int, classes: int, outputs: int) -> None:
     with pytest.raises(InputError, match="outputs >= classes >= 1"):
         build_network("small-cnn", channels, classes, outputs, seed=0)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (4, 6), (7, 5), (1, 3)])
+def test_maxima_over_a_grid_are_those_of_adaptive_pooling_on_every_device(sides: tuple[int, int]) -> None:
+    x = randn(3, 4, *sides).relu()
+    with cuda():
+        on_device = send(x.numpy(), torch.device("cuda")).requires_grad_()
+        found = GridMaxima(2)(on_device)
+        found.square().sum().backward()
+        assert on_device.grad is not None
+        results = found.detach().cpu(), on_device.grad.cpu()
+    x.requires_grad_()
+    pooled = torch.nn.functional.adaptive_max_pool2d(x, 2)
+    pooled.square().sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(results, (pooled.detach(), x.grad))
+    assert torch.equal(GridMaxima(2)(x), pooled)
