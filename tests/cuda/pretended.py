@@ -63,7 +63,8 @@ LAUNCHES_NOTHING = {
 
 WITHOUT_ORDER = {
     "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "avg_pool3d_backward",
-    "fractional_max_pool2d_backward", "grid_sampler_2d_backward", "histc", "max_unpool2d", "nll_loss2d_forward", "put_", "reflection_pad1d_backward",
+    "fractional_max_pool2d_backward", "grid_sampler_2d_backward",
+    "histc", "max_unpool2d", "nll_loss2d_forward", "put_", "reflection_pad1d_backward",
     "reflection_pad2d_backward", "upsample_bicubic2d_backward", "upsample_bilinear2d_backward",
     "upsample_linear1d_backward",
 }  # fmt: skip
