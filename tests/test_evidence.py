@@ -289,14 +289,31 @@ def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
     pattern, places = RUNNING[page]
     said = re.findall(pattern, (EVIDENCE / "known.md").read_text())
     assert said == [str(len(seeds))] * (places if len(seeds) < len(planned) else 0)
+    its_runs_say(page, kept, seeds, (reference, *others), len(planned), OF_RUNS)
+
+
+def test_all_images_are_told_as_they_are() -> None:
+    """The blocks that the machine's time allowed."""
+    page, seeds = "all-images", tomllib.loads((EVIDENCE / "all-images" / "cells.toml").read_text())["seeds"]
+    kept = EVIDENCE / page / "kept" / "cifar10"
+    assert sorted(path.name for path in kept.glob("*/seed-*")) == sorted(f"seed-{seed}" for seed in seeds * 4)
+    its_runs_say(page, kept, seeds, cells(page), len(seeds), {})
+
+
+def its_runs_say(
+    page: str, kept: Path, seeds: list[int], names: Sequence[str], planned: int,
+    of_runs: dict[str, Callable[[Path], float]],
+) -> None:  # fmt: skip
+    """What a page of cells beside a reference shows: the reference's figures, then a row a cell."""
+    text, [reference, *others] = (EVIDENCE / f"{page}.md").read_text(), names
     folders = {cell: [kept / cell / f"seed-{seed}" for seed in seeds] for cell in (reference, *others)}
     of = {cell: [np.load(folder / "predictions.npz") for folder in found] for cell, found in folders.items()}
     told = re.search(r"^(\d) of (\d) seeds \((.*?)\); (.*)\.$", text, re.MULTILINE)
     assert told is not None
-    assert (int(told[1]), int(told[2]), told[3]) == (len(seeds), len(planned), ", ".join(map(str, seeds)))
+    assert (int(told[1]), int(told[2]), told[3]) == (len(seeds), planned, ", ".join(map(str, seeds)))
     figures = [np.mean([measure(run) for run in of[reference]]) for measure in (wrong, overconfidence)]
     figures += [np.mean([measure(run).mean() for run in of[reference]]) for measure in (clean_nll, mollified_nll)]
-    figures += [np.mean([measure(folder) for folder in folders[reference]]) for measure in OF_RUNS.values()]
+    figures += [np.mean([measure(folder) for folder in folders[reference]]) for measure in of_runs.values()]
     assert numbers(told[4]) == [
         pytest.approx(figures[0], abs=TIED),
         *(pytest.approx(one, abs=1e-3) for one in figures[1:]),
@@ -309,13 +326,13 @@ def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
         assert numbers(row["confidence less accuracy"]) == [
             pytest.approx(np.mean([overconfidence(run) for run in of[cell]]), abs=1e-3)
         ]
-        for column in (*OF_IMAGES, *OF_RUNS):
+        for column in (*OF_IMAGES, *of_runs):
             if column in OF_IMAGES:
                 pairs = zip(of[cell], of[reference], strict=True)
                 d = [float((OF_IMAGES[column](one) - OF_IMAGES[column](other)).mean()) for one, other in pairs]
             else:
                 pairs = zip(folders[cell], folders[reference], strict=True)
-                d = [OF_RUNS[column](one) - OF_RUNS[column](other) for one, other in pairs]
+                d = [of_runs[column](one) - of_runs[column](other) for one, other in pairs]
             mean, *bounds = numbers(row[column])
             assert mean == pytest.approx(np.mean(d), abs=2e-3 if column == "after temperature scaling" else 6e-4)
             assert len(bounds) == (2 if len(seeds) > 1 else 0)
@@ -325,7 +342,7 @@ def test_blocks_of_appendix_c_are_told_as_they_are(page: str) -> None:
                 assert shown_half >= half - 2e-3
                 assert column in OF_IMAGES or shown_half <= half + 2e-3
             outcome = row[column].split()[-1]
-            assert (outcome in OUTCOMES) == (len(seeds) == len(planned) and column in OF_IMAGES)
+            assert (outcome in OUTCOMES) == (len(seeds) == planned and column in OF_IMAGES)
             if outcome in ("better", "worse"):
                 assert bounds[0] > 0 if outcome == "worse" else bounds[1] < 0
 
@@ -444,12 +461,17 @@ NLLS = {
     "clean NLL after temperature scaling": (scaled_nll, 2e-3),
     "NLL after temperature scaling": (scaled_nll, 2e-3),
 }
-TIES = {"crops": TIED, "mollification": 0.03, "mollification-natural": TIED}
+TIES = {
+    "crops": TIED, "mollification": 0.03, "mollification-natural": TIED, "mollification-settings": 0.03,
+    "soft-labels-natural": TIED,
+}  # fmt: skip
 """Per cent of clean images, by page: of the 500 of digits half precision leaves none of two classes."""
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "crops": ("cells", ("clean error, points", "corrupted error, points", "occluded error, points")),
     "mollification": ("augmentation, mollification", ("corrupted error, points",)),
     "mollification-natural": ("augmentation, mollification", ("corrupted error, points", "clean error, points")),
+    "mollification-settings": ("cell", ("corrupted error, points",)),
+    "soft-labels-natural": ("condition, cell", ("clean error, points",)),
 }
 """The first column of a page whose rows are of two cells, and the columns of errors whose rows are a family of Holm."""
 
@@ -493,6 +515,28 @@ def test_a_page_of_pairs_has_every_row(page: str) -> None:
     shown = [row[FAMILIES[page][0]].strip("`") for row in rows(page) if FAMILIES[page][0] in row]
     if page == "crops":
         assert shown == [f"{cell} less {one}" for one, cell in combinations((reference, *others), 2)]
+    elif len(conditions) == 1:
+        assert shown == others
     else:
         assert shown == [f"{one}, {cell}" for one in conditions for cell in others]
     assert sorted(path.name for path in (EVIDENCE / page / "kept").iterdir()) == sorted(conditions)
+
+
+def test_what_a_larger_erased_area_costs_is_that_of_the_predictions() -> None:
+    """Errors at 0.8 of the area less those at 0.2, of the same seeds, with hard and with soft labels."""
+    page = "soft-labels-natural"
+    of = {
+        (area, labels): np.array([wrong(run) for run in runs(page, f"erasing-{area}", labels)])
+        for area in (20, 80)
+        for labels in cells(page)
+    }
+    costs = {labels: of[80, labels] - of[20, labels] for labels in cells(page)}
+    costs["soft less hard"] = costs["soft"] - costs["hard"]
+    shown = {row["labels"]: row["0.8 of the area less 0.2, points"] for row in rows(page) if "labels" in row}
+    assert list(shown) == list(costs)
+    for labels, text in shown.items():
+        interval, p = student(costs[labels])
+        np.testing.assert_allclose(numbers(text), interval, atol=2 * TIED)
+        if labels == "soft less hard":
+            decided = "better" if interval[0] < 0 else "worse"
+            assert text.endswith(" undecided" if p >= 0.05 else f" {decided}")

@@ -236,6 +236,17 @@ PAGES = {
 
 
 PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, below=by_length)
+PAGES["all-images"] = PAGES["appendix-c"]._replace(
+    last={},
+    told={
+        "clean error of the reference": error("reference"),
+        "its confidence less accuracy": overconfidence("reference"),
+        "clean NLL": clean_nll("reference"),
+        "mollified": mean_nll("reference", scored("mollified_nll")),
+    },
+    kept=of_condition,
+    planned=3,
+)
 PAGES["mollification-natural"] = PAGES["mollification"]._replace(
     figures={"clean error without": error("reference"), "corrupted error without": mean_wrong("reference", ALL)},
     judged={"corrupted error, points": wrong_under(ALL), "clean error, points": wrong},
