@@ -13,6 +13,7 @@ from auglik.cli.options import config_options, factors, given, options, say_conf
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.seeds import SEEDS, chosen_seeds, seed_options
 from auglik.cli.streams import whoever_reads
+from auglik.data import some
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
 from auglik.experiments.plan import Place, make_plan
@@ -82,6 +83,7 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
         raise InputError(f"tune_seeds: expected an integer in 1..{MOST_RUNS}, got {tune_count!r}")
     tune_seeds = range(FIRST_SEED, FIRST_SEED + tune_count)
     own_cells = parse_cells(values.pop("cells", None))
+    check_free([key for key in SETTINGS if command_line.get(key) not in (None, ())], own_cells or ())
     asked = factors(
         values,
         also_known=(
@@ -110,7 +112,12 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     if tune is not None:
         if engine.detaches:
             raise InputError("--detach: expected nothing to wait for, got --tune, which has to end before cells begin")
-        planned = tune_cells(planned, parse_grid(str(tune)), tune_seeds, place, engine, dry_run)
+        grid = parse_grid(str(tune))
+        if len(asked.get(grid.key, ())) > 1:
+            raise InputError(
+                f"--tune {grid.key}: expected one value of it beside, or none, got several: which is tuned?"
+            )
+        planned = tune_cells(planned, grid, tune_seeds, place, engine, dry_run)
     plan = make_plan(planned, seeds, place)
     if not dry_run:
         ensure_writable(Path(place.output))
@@ -150,6 +157,14 @@ def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{key}: expected true or false, got {value!r}")
     return value
+
+
+def check_free(keys: Sequence[str], cells: Sequence[Cell]) -> None:
+    """Raises InputError where cells of a file set what the command line sets, which would change nothing of them."""
+    for key in keys:
+        if own := [cell.name for cell in cells if key in cell.changes]:
+            option = key.replace("_", "-")
+            raise InputError(f"--{option}: expected a setting that no cell of the file sets itself, but {some(own)} do")
 
 
 def parse_cells(value: object) -> list[Cell] | None:

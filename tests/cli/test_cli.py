@@ -125,6 +125,25 @@ def test_a_config_file_sets_what_the_command_line_leaves(tmp_path: Path) -> None
     assert "unknown setting 'epochz'; did you mean 'epochs'?" in result.output
 
 
+@pytest.mark.parametrize("given", [("--k-blur", 3), ("--likelihood", "focal"), ("--compile",), ("--no-compile",)])
+def test_an_option_that_cells_of_the_file_would_ignore_is_refused(tmp_path: Path, given: tuple[object, ...]) -> None:
+    (tmp_path / "c.toml").write_text(
+        '[[cells]]\nname = "a"\nlikelihood = "tempered"\n[[cells]]\nname = "b"\nk-blur = 2\ncompile = false\n'
+    )
+    result = compare(tmp_path / "runs", "--config", tmp_path / "c.toml", "--dry-run", *given)
+    assert result.exit_code == 2
+    name = str(given[0]).replace("--no-", "--")
+    assert f"{name}: expected a setting that no cell of the file sets itself, but" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_values_of_a_setting_that_is_tuned_are_refused(tmp_path: Path) -> None:
+    rates = ("--learning-rate", 0.1, "--learning-rate", 0.2)
+    result = compare(tmp_path / "runs", "--tune", "learning_rate=0.1,0.3", *rates, "--dry-run")
+    assert result.exit_code == 2
+    assert "--tune learning_rate: expected one value of it beside, or none, got several" in result.output
+
+
 def test_the_config_of_a_run_trains_it_again(compared: Path, tmp_path: Path) -> None:
     folder = compared / "smoothed+log-mean" / "seed-1"
     result = invoke("train", "--config", folder / "config.toml", "--output", tmp_path)
