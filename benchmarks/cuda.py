@@ -87,6 +87,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="[3]")
     parser.add_argument("--steps", type=int, default=200, help="[200]")
     given = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("expected a machine with a CUDA device, got none")
     print(timing.machine())
     print(f"{given.steps} steps, {given.augment}, mollified; milliseconds a step, median of {given.rounds} [min-max]")
     for network, views, batch in CASES:

@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "clipped": {"gradient_clip": 0.5},
     "weights": {"augment": "fcr", "soften": "crop:polynomial", "soften_into": "both"},
     "learned labels": {"online_labels": 0.5},
+    "learned confusions": {"degrade_toward": "online", "validation_fraction": 0.2},
     "dropout": {"network": "all-conv", "precision": "mixed", "average": 0.9},
 }
 
