@@ -63,7 +63,7 @@ def print_profile(run: ResolvedRun, data: TrainingData, steps: int, kernels: int
     """Of one training."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
         seconds = timing.seconds_of(lambda: trained(run, data))
-    events = [event for event in profiled.key_averages() if event.device_type == torch.autograd.DeviceType.CUDA]
+    events = [event for event in profiled.key_averages() if event.device_type.name == "CUDA"]
     busy = sum(event.self_device_time_total for event in events) / 1e6
     launched = sum(event.count for event in events)
     print(

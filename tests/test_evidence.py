@@ -3,7 +3,7 @@
 import csv
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -302,7 +302,7 @@ def test_all_images_are_told_as_they_are() -> None:
 
 def its_runs_say(
     page: str, kept: Path, seeds: list[int], names: Sequence[str], planned: int,
-    of_runs: dict[str, Callable[[Path], float]],
+    of_runs: Mapping[str, Callable[[Path], float]],
 ) -> None:  # fmt: skip
     """What a page of cells beside a reference shows: the reference's figures, then a row a cell."""
     text, [reference, *others] = (EVIDENCE / f"{page}.md").read_text(), names

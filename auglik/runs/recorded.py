@@ -71,8 +71,10 @@ class Recorded:
                 return updated
             self._recording = self._record(learner, run, of_images, of_views)
         self._images.unflatten(0, of_images.shape[:2]).copy_(of_images)
-        for own, value in zip(self._given or (), of_views, strict=True):
-            if own is not None:
+        assert self._given is not None
+        for own, value in zip(self._given, of_views, strict=True):
+            assert (own is None) == (value is None)
+            if own is not None and value is not None:
                 own.copy_(value)
         self._rate.fill_(rate)
         for group in learner.optimizer.param_groups:
@@ -82,9 +84,12 @@ class Recorded:
     def _record(self, learner: Learner, run: ResolvedRun, images: Tensor, given: Given) -> Recording[Updated]:
         assert self._stream is not None
         self._images = torch.empty_like(images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        self._given = Given(*(None if value is None else value.clone() for value in given))
+        self._given = own = Given(
+            decay=given.decay.clone(), labels=given.labels.clone(),
+            weight=None if given.weight is None else given.weight.clone(),
+            log_importance=None if given.log_importance is None else given.log_importance.clone(),
+        )  # fmt: skip
         self._rate = torch.zeros((), device=run.device)
         for group in learner.optimizer.param_groups:
             group["lr"] = self._rate
-        own = self._given
         return Recording(lambda: learn(learner, run, self._images, [own]), self._stream)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.objectives import InputError
 from auglik.system.devices import send
 from auglik.system.splitmix import streams
 from auglik.views.mixing.contract import soft_labels
@@ -52,7 +53,12 @@ class Sent(NamedTuple):
         return Sent(send(np.stack(numbers), device), send(rows, device), layout, on_device)
 
     def at(self, positions: Tensor) -> dict[str, Tensor]:
-        """Of the images at these positions [B]: [K,B,...] each."""
+        """Of the images at these positions [B]: [K,B,...] each. Raises InputError where they are of another device."""
+        if (device := positions.device.type) != self.numbers.device.type:
+            raise InputError(
+                f"expected draws on {device}, where the images are, got draws on {self.numbers.device.type}: draw them"
+                f' with device=torch.device("{device}")'
+            )
         found = dict(zip(("temperature", "decay", "weight"), self.numbers[:, :, positions], strict=False))
         rows = self.rows[:, positions]
         for name, offset, dtype, shape in self.layout:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auglik.objectives import ROLES, InputError
+from auglik.objectives import ROLES
 from auglik.system.array_types import Float64Array
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
@@ -216,21 +216,13 @@ class Pipeline:
         return self.applied({step.name: of_step(step, drawn, {}, slice(None))[0] for step in self.steps})
 
     def render(self, gallery: Gallery, draws: Draws, batch: NDArray[np.int64]) -> Views:
-        """K views of the images `batch` [B] (positions in the gallery).
-
-        Raises InputError for draws that were sent to another kind of device than the gallery's.
-        """
+        """K views of images of the gallery, at `batch` [B]. Raises InputError for draws of another device."""
         device, (K, B) = gallery.pixels.device, (len(draws.role), len(batch))
-        assert draws.device is not None
-        if (drawn_on := draws.device.numbers.device).type != device.type:
-            raise InputError(
-                f"expected draws on {device}, where the gallery's images are, got draws on {drawn_on}: draw them with"
-                f' device=torch.device("{device.type}")'
-            )
         needed = self._needed(draws, batch)
         every = send(needed, device)
         positions = every[:B]
         source, rows = gallery.subset(needed, every)
+        assert draws.device is not None
         drawn = draws.device.at(positions)
         mixed, index = None, rows.repeat(K)
         if self.mixing is not None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from auglik import InputError, load_training, open_dataset, training_pipeline
 from auglik.runs.run import execute
 from auglik.system.devices import send
 from auglik.system.process import process_state
@@ -136,3 +137,16 @@ def test_launches_are_counted_by_part_and_views_of_memory_are_not() -> None:
         torch.ones(2) + 1
     assert record.launches["some"] == {"add": 1, "mul_": 1, "zeros": 1}
     assert record.launched("other") == 1
+
+
+def test_draws_of_another_device_are_refused_in_one_line() -> None:
+    with pretended_cuda():
+        run = tiny.run(device="cuda")
+        data = load_training(run, open_dataset("digits"))
+        pipeline = training_pipeline(run, data.training.gallery.shape, data.classes)
+        draws = pipeline.draw(0, 0, 2, 10, torch.device("cpu"))
+        with pytest.raises(
+            InputError, match="expected draws on cuda, where the images are, got draws on cpu"
+        ) as refused:
+            pipeline.render(data.training.gallery, draws, np.arange(4))
+    assert len(str(refused.value).splitlines()) == 1
