@@ -160,11 +160,11 @@ def take_flag(values: dict[str, object], key: str, default: bool) -> bool:
 
 
 def check_free(keys: Sequence[str], cells: Sequence[Cell]) -> None:
-    """Raises InputError where cells of a file set what the command line sets, which would change nothing of them."""
+    """Raises InputError where the command line sets what every cell of a file sets itself: it would change nothing."""
     for key in keys:
-        if own := [cell.name for cell in cells if key in cell.changes]:
-            option = key.replace("_", "-")
-            raise InputError(f"--{option}: expected a setting that no cell of the file sets itself, but {some(own)} do")
+        if cells and all(key in cell.changes for cell in cells):
+            option, names = key.replace("_", "-"), some([cell.name for cell in cells])
+            raise InputError(f"--{option}: expected a setting that some cell of the file leaves, but {names} set it")
 
 
 def parse_cells(value: object) -> list[Cell] | None:
