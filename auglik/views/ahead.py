@@ -56,10 +56,10 @@ def split(views: Views, parts: int) -> list[Views]:
     if parts == 1:
         return [views]
     size = len(views.positions) // parts
-    return [of(views, slice(start, start + size)) for start in range(0, parts * size, size)]
+    return [some_of(views, slice(start, start + size)) for start in range(0, parts * size, size)]
 
 
-def of(views: Views, some: slice) -> Views:
+def some_of(views: Views, some: slice) -> Views:
     """Of some of the images."""
 
     def cut(values: torch.Tensor | None) -> torch.Tensor | None:
