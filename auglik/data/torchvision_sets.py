@@ -89,7 +89,7 @@ class TorchvisionSource(ABC):
                 raise InputError(f"{self.name}: the download to {self.data_dir} failed ({cause})") from None
             missing = self._missing()
         if missing:
-            ways = "fetch it with --download, or give its folder as --data-dir"
+            ways = "fetch it with --download, which compare and train have, or give its folder as --data-dir"
             raise InputError(f"{self.name}: expected {missing[0]}, got no such file; {ways}")
 
     def _missing(self) -> list[Path]:
@@ -97,7 +97,8 @@ class TorchvisionSource(ABC):
 
     def _damaged(self, path: Path, cause: str) -> InputError:
         return InputError(
-            f"{self.name}: damaged files: {path}: {cause}; delete it and download it again with --download"
+            f"{self.name}: damaged files: {path}: {cause}; delete it and download it again with --download, which"
+            " compare and train have"
         )
 
     def _check_sums(self) -> None:
