@@ -127,12 +127,15 @@ def load_scores(folder: Path) -> list[Score] | None:
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != measured.scores_sha256:
         got = "other content" if content else "no such file"
-        raise InputError(f"{path}: expected the scores that {MEASURED} was written with, got {got}; measure again")
+        raise InputError(
+            f"{path}: expected the scores that {MEASURED} was written with, got {got}; delete {MEASURED} to measure again"
+        )
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]
     except (KeyError, ValueError, TypeError):
         raise InputError(
-            f"{path}: expected the columns {', '.join(ROBUSTNESS_COLUMNS)}, got others; measure again"
+            f"{path}: expected the columns {', '.join(ROBUSTNESS_COLUMNS)}, got others;"
+            f" delete {MEASURED} to measure again"
         ) from None
 
 

@@ -284,7 +284,9 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     assert {score.covered for score in load_scores(tmp_path) or ()} == {None, 0.19}
     lines = (tmp_path / SCORES).read_text().splitlines()
     (tmp_path / SCORES).write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(InputError, match=r"robustness\.csv: expected the scores .* got other content"):
+    with pytest.raises(
+        InputError, match=r"robustness\.csv: expected the scores .* got other content; delete robustness"
+    ):
         load_scores(tmp_path)
     text = "kind,name\nclean,clean\n"
     (tmp_path / SCORES).write_text(text)
@@ -292,8 +294,12 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
     (tmp_path / MEASURED).write_text(
         json.dumps({"identity": "suite", "corruptions": "none", "scores_sha256": checksum})
     )
-    with pytest.raises(InputError, match="expected the columns kind, name, category"):
+    with pytest.raises(
+        InputError, match=r"expected the columns kind, name, category.*delete robustness\.json to measure"
+    ):
         load_scores(tmp_path)
+    (tmp_path / MEASURED).unlink()
+    assert load_scores(tmp_path) is None, "what the advice was for"
     (tmp_path / SCORES).unlink()
     with pytest.raises(InputError, match="got no such file"):
         load_scores(tmp_path)
