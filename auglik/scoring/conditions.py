@@ -128,7 +128,8 @@ def load_scores(folder: Path) -> list[Score] | None:
     if hashlib.sha256(content).hexdigest() != measured.scores_sha256:
         got = "other content" if content else "no such file"
         raise InputError(
-            f"{path}: expected the scores that {MEASURED} was written with, got {got}; delete {MEASURED} to measure again"
+            f"{path}: expected the scores that {MEASURED} was written with, got {got}; delete {MEASURED}"
+            " to measure again"
         )
     try:
         return [_score(row) for row in csv.DictReader(io.StringIO(content.decode()))]

@@ -298,14 +298,14 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Ge
         InputError, match=r"expected the columns kind, name, category.*delete robustness\.json to measure"
     ):
         load_scores(tmp_path)
-    (tmp_path / MEASURED).unlink()
-    assert load_scores(tmp_path) is None, "what the advice was for"
     (tmp_path / SCORES).unlink()
     with pytest.raises(InputError, match="got no such file"):
         load_scores(tmp_path)
     (tmp_path / MEASURED).write_text("{")
     with pytest.raises(InputError, match=r"cannot read .*robustness\.json"):
         load_scores(tmp_path)
+    (tmp_path / MEASURED).unlink()
+    assert load_scores(tmp_path) is None, "what the advice was for"
 
 
 def test_scores_of_earlier_versions_can_be_read_and_are_measured_again(
