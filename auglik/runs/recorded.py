@@ -77,9 +77,10 @@ class Recorded:
             if own is not None and value is not None:
                 own.copy_(value)
         self._rate.fill_(rate)
+        updated = self._recording.replay()
         for group in learner.optimizer.param_groups:
             group["lr"] = rate  # of checkpoints
-        return self._recording.replay()
+        return updated
 
     def _record(self, learner: Learner, run: ResolvedRun, images: Tensor, given: Given) -> Recording[Updated]:
         assert self._stream is not None
@@ -90,6 +91,10 @@ class Recorded:
             log_importance=None if given.log_importance is None else given.log_importance.clone(),
         )  # fmt: skip
         self._rate = torch.zeros((), device=run.device)
-        for group in learner.optimizer.param_groups:
-            group["lr"] = self._rate
-        return Recording(lambda: learn(learner, run, self._images, [own]), self._stream)
+
+        def work() -> Updated:
+            for group in learner.optimizer.param_groups:
+                group["lr"] = self._rate
+            return learn(learner, run, self._images, [own])
+
+        return Recording(work, self._stream)

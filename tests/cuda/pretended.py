@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 
 import auglik.runs.recorded
 from tests.cuda.kernels import lacks_kernel
+from tests.cuda.redone import DeviceError, Redone
 
 _THERE: dict[int, StorageWeakRef] = {}
 _PINNED: dict[int, StorageWeakRef] = {}
@@ -69,10 +70,6 @@ WITHOUT_ORDER = {
     "upsample_linear1d_backward",
 }  # fmt: skip
 """Operations that add in no fixed order on CUDA: torch refuses them where deterministic algorithms are asked for."""
-
-
-class DeviceError(RuntimeError):
-    """What a GPU would have refused."""
 
 
 class Wait(NamedTuple):
@@ -171,13 +168,6 @@ class _Stream:
 
     def wait_stream(self, stream: "_Stream") -> None:
         pass
-
-
-class _Recording:
-    """Does the work anew, where a GPU would repeat what it has recorded."""
-
-    def __init__(self, work: Call, stream: _Stream) -> None:
-        self.replay = work
 
 
 def _is_cuda(device: object) -> bool:
@@ -363,7 +353,7 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
         return submit(self, inside)
 
     patches: list[tuple[object, str, object]] = [
-        (auglik.runs.recorded, "Recording", _Recording),
+        (auglik.runs.recorded, "Recording", Redone),
         (torch.cuda, "Stream", _Stream),
         (torch.cuda, "current_stream", _Stream),
         (torch.cuda, "stream", nullcontext),

@@ -16,7 +16,8 @@ from auglik.system.devices import send
 from auglik.system.process import process_state
 from tests import tiny
 from tests.cuda.guard import cuda, undeclared
-from tests.cuda.pretended import DeviceError, Record, pretended_cuda
+from tests.cuda.pretended import Record, pretended_cuda
+from tests.cuda.redone import DeviceError
 
 DEVICE = torch.device("cuda")
 Fault = Callable[[Tensor], object]

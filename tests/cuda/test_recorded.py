@@ -1,10 +1,13 @@
 """Steps that a GPU repeats from a recording, and views of several steps that are rendered at once."""
 
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import auglik.runs.loop
 import auglik.runs.recorded
@@ -19,6 +22,7 @@ from auglik.views import Views
 from auglik.views.ahead import Ahead
 from tests import tiny
 from tests.cuda.guard import cuda
+from tests.cuda.redone import DeviceError, Redone
 
 STEPS = {"precision": "fp32", "epochs": 3, "mollify": "noise,blur,both", "augment": "fcr,trivial-augment"}
 SETTINGS: dict[str, dict[str, object]] = {
@@ -88,6 +92,58 @@ def test_a_network_from_elsewhere_is_not_recorded() -> None:
         learner = begin(run, load_training(run, open_dataset("digits")))
         learner.network.add_module("counting", Counting())
         assert not can_record(learner, run)
+
+
+pretended = pytest.mark.skipif(torch.cuda.is_available(), reason="what is pretended is for machines without a GPU")
+
+
+@pretended
+def test_a_repeated_recording_gives_the_same_tensors_with_new_values() -> None:
+    x = torch.ones(3)
+    redone = Redone(lambda: (x.add_(1), x.sum()), None)
+    first = redone.replay()
+    second = redone.replay()
+    assert second is first
+    assert [float(value) for value in (first[0][0], first[1])] == [3, 9]  # type: ignore[index]
+
+
+def counted(x: Tensor) -> Callable[[], Tensor]:
+    steps = count(1)
+    return lambda: x * next(steps)
+
+
+def longer(x: Tensor) -> Callable[[], Tensor]:
+    steps = count(1)
+    return lambda: torch.stack([x + 1 for _ in range(next(steps))])
+
+
+def replaced(x: Tensor) -> Callable[[], Tensor]:
+    held = [x]
+
+    def work() -> Tensor:
+        read = held[-1]
+        held.append(read.clone())
+        return read + 1
+
+    return work
+
+
+@pretended
+@pytest.mark.parametrize("decides", [counted, longer, replaced], ids=lambda function: function.__name__)
+def test_what_the_host_decides_anew_in_a_recording_is_found(decides: Callable[[Tensor], Callable[[], Tensor]]) -> None:
+    redone = Redone(decides(torch.ones(3)), None)
+    redone.replay()
+    with pytest.raises(DeviceError, match="recorded step"):
+        redone.replay()
+
+
+@pretended
+def test_a_network_that_counts_on_the_host_is_found_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a part of auglik's own would be, if it did."""
+    steps, forward = count(1), torch.nn.BatchNorm2d.forward
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "forward", lambda self, x: forward(self, x) * (1 + 1 / next(steps)))
+    with cuda(), pytest.raises(DeviceError, match=r"operation \d+ of a recorded step was .* is now"):
+        execute(tiny.job(tmp_path, device="cuda", precision="fp32"))
 
 
 @pytest.mark.parametrize("augment", ["mixup,fcr", "fcr,augmix", "fcr,random-erasing:background=pixel"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from auglik import AGGREGATORS, LIKELIHOODS, Aggregator, Objective, Schedule
 from auglik.confidence import MAPS
@@ -24,6 +25,7 @@ from auglik.views.registry import AUGMENTATIONS
 from tests import tiny
 from tests.cuda.guard import cuda
 from tests.cuda.pretended import Record
+from tests.cuda.redone import Redone
 
 DEVICE = torch.device("cuda")
 K, B, C = 2, 8, 5
@@ -67,6 +69,58 @@ def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
                     objective.loss(leaf, decay, given, weights).backward()
                     negative_share(view_gradients(objective, leaf, decay, given, weights))
     no_wait(record)
+
+
+pretended = pytest.mark.skipif(torch.cuda.is_available(), reason="what is pretended is for machines without a GPU")
+
+
+@pretended
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_objectives_do_the_same_in_every_step(likelihood: str, rng: np.random.Generator) -> None:
+    """Whatever the values: a recording repeats what was launched for the first ones."""
+    shape = (K, B, C + LIKELIHOODS[likelihood].extra_outputs)
+    with cuda():
+        logits = send(np.zeros(shape, np.float32), DEVICE).requires_grad_()
+        decay, labels = send(np.zeros((K, B), np.float32), DEVICE), send(np.zeros(B, np.int64), DEVICE)
+        for aggregator in AGGREGATORS.values():
+            if not aggregator.trains or isinstance(aggregator, DrawsViews):
+                continue
+            objective = Objective(LIKELIHOODS[likelihood], aggregator).to(DEVICE)
+
+            def work(objective: Objective = objective) -> Tensor:
+                logits.grad = None
+                loss = objective.loss(logits, decay, labels)
+                loss.backward()
+                return loss
+
+            redone = Redone(work, None)
+            for scale in (1, 100):
+                with torch.no_grad():
+                    logits.copy_(send(scale * rng.normal(size=shape).astype(np.float32), DEVICE))
+                decay.copy_(send(rng.uniform(size=(K, B)).astype(np.float32), DEVICE))
+                labels.copy_(send(rng.integers(0, C, B), DEVICE))
+                redone.replay()
+
+
+@pretended
+def test_networks_do_the_same_in_every_step(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in networks():
+        monkeypatch.setitem(NETWORKS, name, narrowed(NETWORKS[name]))
+        with cuda():
+            network = build_network(name, 3, C, C, 0).to(DEVICE).to(memory_format=torch.channels_last)
+            images = send(np.zeros((2, 3, 16, 16), np.float32), DEVICE)
+
+            def work(network: nn.Module = network, images: Tensor = images) -> Tensor:
+                network.zero_grad(set_to_none=True)
+                with autocast(DEVICE, "bf16"):
+                    loss = network(images).float().square().sum()
+                loss.backward()
+                return loss
+
+            redone = Redone(work, None)
+            for _ in range(2):
+                images.copy_(send(rng.normal(size=(2, 3, 16, 16)).astype(np.float32), DEVICE))
+                redone.replay()
 
 
 def narrowed(network: Network) -> Network:
