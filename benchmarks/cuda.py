@@ -9,19 +9,14 @@ time that the device is busy, and the costliest kernels.
 
 import argparse
 import statistics
-import tempfile
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from auglik import RunConfig, change, open_dataset, read_facts, resolve
-from auglik.runs.resolve import TrainingData, load_training
+from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.training import train
 from benchmarks import timing
-from benchmarks.training import bare
+from benchmarks.training import bare, ours, prepared
 
 CASES = (
     ("fast-resnet", 1, 512), ("fast-resnet", 4, 128), ("preact-resnet-18", 1, 512), ("preact-resnet-18", 4, 128),
@@ -30,39 +25,10 @@ CASES = (
 """Networks, views of an image, and images in a step."""
 
 
-def run_on_gpu(
-    network: str, views: int, batch: int, steps: int, augment: str, validation: float
-) -> tuple[ResolvedRun, TrainingData]:
-    """An epoch of `steps` steps, and its images on the device."""
-    count, rng = round(steps * batch / (1 - validation)), np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "random.npz"
-        images = rng.integers(256, size=(count, 3, 32, 32), dtype=np.uint8)
-        labels = rng.integers(10, size=count, dtype=np.uint8)
-        np.savez(path, train_images=images, train_labels=labels, test_images=images[:512], test_labels=labels[:512])
-        source = open_dataset(str(path))
-        config = change(
-            RunConfig(),
-            {
-                "dataset": str(path), "train_images": count, "validation_fraction": validation, "epochs": 1,
-                "network": network, "views": views, "augment": augment, "batch_size": batch, "device": "cuda",
-            },
-        )  # fmt: skip
-        run = resolve(config, source, read_facts(source))
-        return run, load_training(run, source)
-
-
-def trained(run: ResolvedRun, data: TrainingData) -> None:
-    """From the initial weights, into a folder that is then removed."""
-    with tempfile.TemporaryDirectory() as folder:
-        train(run, data, "", Path(folder))
-    torch.cuda.synchronize()
-
-
 def print_profile(run: ResolvedRun, data: TrainingData, steps: int, kernels: int) -> None:
     """Of one training."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
-        seconds = timing.seconds_of(lambda: trained(run, data))
+        seconds = timing.seconds_of(lambda: ours(run, data))
     events = [event for event in profiled.key_averages() if event.device_type.name == "CUDA"]
     busy = sum(event.self_device_time_total for event in events) / 1e6
     launched = sum(event.count for event in events)
@@ -94,14 +60,18 @@ def main() -> None:
     for network, views, batch in CASES:
         if given.network and network not in given.network:
             continue
-        run, data = run_on_gpu(network, views, batch, given.steps, given.augment, given.validation)
+        settings = {
+            "device": "cuda", "network": network, "validation_fraction": given.validation, "views": views,
+            "augment": given.augment, "batch_size": batch,
+        }  # fmt: skip
+        run, data = prepared(round(given.steps * batch / (1 - given.validation)), settings)
         timed = {
-            "train": timing.median_of(lambda: trained(run, data), 1, warm_up=1),  # noqa: B023
+            "train": timing.median_of(lambda: ours(run, data), 1, warm_up=1),  # noqa: B023
             "bare": bare(run, data, given.steps),
         }
         if given.compiled:
             compiled = run.change(compile=True)
-            timed["compiled"] = timing.median_of(lambda: trained(compiled, data), 1, warm_up=1)  # noqa: B023
+            timed["compiled"] = timing.median_of(lambda: ours(compiled, data), 1, warm_up=1)  # noqa: B023
         seconds = timing.interleaved(timed, given.rounds)
         shown = "; ".join(
             f"{name} {1e3 * statistics.median(of) / given.steps:.2f}"

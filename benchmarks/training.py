@@ -3,12 +3,12 @@
 Ours is `auglik.runs.training.train`: draws, flips, crops, rotations, TrivialAugment and mollification, the network,
 smoothed + jensen, SGD, meters, checks, validation, log and checkpoint; `--compiled` adds it with `--compile`.
 The bare loop takes as many steps of the same network, memory layout, precision and fused SGD on as many images, which
-are ready: forward, cross-entropy, backward, update. `--network` takes another network, `--device cuda` a GPU, where
-20 steps are too short to be told from their beginning: take `--steps` 400.
+are ready: forward, cross-entropy, backward, update. `--network` takes another network; `benchmarks.cuda` is of a GPU.
 """
 
 import argparse
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,22 @@ GOAL = 1.15
 """Of the bare loop's time, at most."""
 
 
+def prepared(
+    count: int, settings: Mapping[str, object], images: Path | None = None
+) -> tuple[ResolvedRun, TrainingData]:
+    """An epoch of a run on `count` images of the data set `images`, or of CIFAR-10's shape and random."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = images or Path(folder) / "random.npz"
+        if images is None:
+            drawn, labels = (np.random.default_rng(0).integers(most, size=shape, dtype=np.uint8) for most, shape in
+                             ((256, (count, 3, 32, 32)), (10, (count,))))  # fmt: skip
+            np.savez(path, train_images=drawn, train_labels=labels, test_images=drawn[:1], test_labels=labels[:1])
+        source = open_dataset(str(path))
+        config = change(RunConfig(), {"dataset": str(path), "train_images": count, "epochs": 1, **settings})
+        run = resolve(config, source, read_facts(source))
+        return run, load_training(run, source)
+
+
 def ours(run: ResolvedRun, data: TrainingData) -> None:
     """An epoch from the initial weights, into a folder that is then removed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +60,7 @@ def finish(device: torch.device) -> None:
 def bare(run: ResolvedRun, data: TrainingData, steps: int) -> timing.Timed:
     """As many steps on one ready batch of all views."""
     gallery, labels = data.training
-    network = make_network(run, gallery.channels, data.classes).to(run.device)
+    network = make_network(run, gallery.channels, data.classes)
     optimizer = make_optimizer(run, network)
     B, K = run.config.batch_size, run.config.views
     images = gallery.clean(slice(B)).repeat(K, 1, 1, 1).contiguous(memory_format=torch.channels_last)
@@ -67,7 +83,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Training beside its bare network.")
     parser.add_argument("--cifar10", metavar="FILE", type=Path, help="CIFAR-10 as .npz [random images of its shape]")
     parser.add_argument("--network", default="fast-resnet")
-    parser.add_argument("--device", default="cpu", help="[cpu]")
     parser.add_argument("--precision", default="fp32", help="[fp32]")
     parser.add_argument("--views", type=int, default=4, help="K [4]")
     parser.add_argument("--batch", type=int, default=timing.BATCH, help=f"images in a step [{timing.BATCH}]")
@@ -78,33 +93,22 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     count = round(given.steps * given.batch / (1 - VALIDATION))
-    with tempfile.TemporaryDirectory() as folder:
-        path = given.cifar10 or Path(folder) / "random.npz"
-        if given.cifar10 is None:
-            images, labels = (np.random.default_rng(0).integers(most, size=shape, dtype=np.uint8) for most, shape in
-                              ((256, (count, 3, 32, 32)), (10, (count,))))  # fmt: skip
-            np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels)
-        source = open_dataset(str(path))
-        config = change(
-            RunConfig(),
-            {
-                "dataset": str(path), "train_images": count, "validation_fraction": VALIDATION, "epochs": 1,
-                "network": given.network, "views": given.views, "augment": "fcr,trivial-augment",
-                "device": given.device, "precision": given.precision, "batch_size": given.batch,
-            },
-        )  # fmt: skip
-        run = resolve(config, source, read_facts(source))
-        data = load_training(run, source)
-        timed = {
-            "train": timing.median_of(lambda: ours(run, data), 1, warm_up=1),
-            "bare": bare(run, data, given.steps),
-        }
-        rows = [timing.Row("training", "train", "bare", goal=GOAL, costs=True)]
-        if given.compiled:
-            compiled = run.change(compile=True)
-            timed["compiled"] = timing.median_of(lambda: ours(compiled, data), 1, warm_up=1)
-            rows += [timing.Row("compiled", "compiled", "train", costs=True)]
-        seconds = timing.interleaved(timed, given.rounds)
+    settings = {
+        "validation_fraction": VALIDATION, "network": given.network, "views": given.views,
+        "augment": "fcr,trivial-augment", "device": "cpu", "precision": given.precision,
+        "batch_size": given.batch,
+    }  # fmt: skip
+    run, data = prepared(count, settings, given.cifar10)
+    timed = {
+        "train": timing.median_of(lambda: ours(run, data), 1, warm_up=1),
+        "bare": bare(run, data, given.steps),
+    }
+    rows = [timing.Row("training", "train", "bare", goal=GOAL, costs=True)]
+    if given.compiled:
+        compiled = run.change(compile=True)
+        timed["compiled"] = timing.median_of(lambda: ours(compiled, data), 1, warm_up=1)
+        rows += [timing.Row("compiled", "compiled", "train", costs=True)]
+    seconds = timing.interleaved(timed, given.rounds)
     title = f"{given.network}, {given.steps} steps of {given.batch} images, K = {given.views}, {run.precision}"
     timing.print_table(title, rows, timed, seconds)
 

@@ -19,12 +19,12 @@ from auglik.pretraining.runs import PretrainJob
 from auglik.runs.demands import evaluated_at_once
 from auglik.runs.evaluation import evaluate
 from auglik.runs.loop import lengths
-from auglik.runs.recorded import FIRST_STEPS, Recorded, can_record
+from auglik.runs.recorded import FIRST_STEPS, Recorded, updates_of
 from auglik.runs.resolve import TrainingData, load_training, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.run import Job
 from auglik.runs.settings import flatten
-from auglik.runs.step import Batch, Learner, begin, rendered_parts, take_step, update
+from auglik.runs.step import Batch, Learner, begin, rendered_parts, take_step
 from auglik.system.keys import host_generator
 
 FIRST_VIEWS = 16
@@ -212,7 +212,8 @@ def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clo
     order = host_generator(config.seed, "batches", 0).permutation(N)
     seconds, draws = timed(lambda: learner.pipeline.draw(config.seed, 0, K, N, device), clock)
 
-    updates = Recorded() if can_record(learner, run) else update
+    updates = updates_of(learner, run)
+    steps_before = FIRST_STEPS + 1 if isinstance(updates, Recorded) else 0
 
     def taken_of(batch: NDArray[np.int64]) -> float:
         rendered = rendered_parts(learner, data, [Batch(draws, batch)])
@@ -220,7 +221,6 @@ def step_rate(learner: Learner, run: ResolvedRun, data: TrainingData, clock: Clo
 
     def step(images: int) -> float:
         batch = order[:images]
-        steps_before = FIRST_STEPS + 1 if isinstance(updates, Recorded) else 0
         learner.pipeline.announce(data.training.gallery, draws, [batch] * (steps_before + 1))
         for _ in range(steps_before):
             taken_of(batch)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from auglik.objectives.view_counts import DrawsViews
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.step import Given, Learner, Updated, learn, update
+from auglik.runs.step import Given, Learner, Update, Updated, learn, update
 from auglik.system.graphs import Recording
 
 FIRST_STEPS = 3
@@ -34,6 +34,11 @@ def can_record(learner: Learner, run: ResolvedRun) -> bool:
         and not isinstance(objective.aggregator, DrawsViews)
         and all(comes_from(type(part).__module__, OWN) for part in parts)
     )
+
+
+def updates_of(learner: Learner, run: ResolvedRun) -> Update:
+    """A recording of the run's steps where they can be recorded, else `update`."""
+    return Recorded() if can_record(learner, run) else update
 
 
 def comes_from(module: str, packages: tuple[str, ...]) -> bool:

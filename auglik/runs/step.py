@@ -180,34 +180,6 @@ def rendered_parts(learner: Learner, data: TrainingData, parts: list[Batch]) -> 
     return [learner.pipeline.render(data.training.gallery, part.draws, part.images) for part in parts]
 
 
-def take_step(
-    learner: Learner,
-    run: ResolvedRun,
-    data: TrainingData,
-    rendered: list[Views],
-    targets: Tensor | None,
-    rate: float,
-    updates: Update | None = None,
-) -> Taken:
-    """One step at learning rate `rate` on views of images of this process, by their number; one forward sees them all.
-
-    `targets` [C,C] are the soft labels of the classes if they are learned, `updates` what does the same as `update`.
-    """
-    hard_labels = [views.labels(data.training.labels, data.classes) for views in rendered]
-    processes, mine = learner.processes, sum(len(views.positions) for views in rendered)
-    given = []
-    for views, hard in zip(rendered, hard_labels, strict=True):
-        weight = views.weight
-        if weight is not None and run.config.broadcast_weights:
-            weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
-        labels = hard if targets is None else targets[hard]
-        given.append(Given(decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance))
-    images = [views.images for views in rendered]
-    updated = (updates or update)(learner, run, images, given, rate)
-    arguments = [Arguments(logits, *of_views) for logits, of_views in zip(updated.logits, given, strict=True)]
-    return Taken(loss=updated.loss, hard_labels=hard_labels, arguments=arguments, clipped=updated.clipped)
-
-
 def update(learner: Learner, run: ResolvedRun, images: list[Tensor], given: list[Given], rate: float) -> Updated:
     """Forward, backward and a step of the optimizer at learning rate `rate`, on images [K,B,c,H,W] by part."""
     for group in learner.optimizer.param_groups:
@@ -237,3 +209,31 @@ def learn(learner: Learner, run: ResolvedRun, images: Tensor, given: list[Given]
         clipped = nn.utils.clip_grad_norm_(learner.network.parameters(), clip) > clip
     learner.optimizer.step()
     return Updated(logits=logits, loss=processes.mean(loss.detach()), clipped=clipped)
+
+
+def take_step(
+    learner: Learner,
+    run: ResolvedRun,
+    data: TrainingData,
+    rendered: list[Views],
+    targets: Tensor | None,
+    rate: float,
+    updates: Update = update,
+) -> Taken:
+    """One step at learning rate `rate` on views of images of this process, by their number; one forward sees them all.
+
+    `targets` [C,C] are the soft labels of the classes if they are learned, `updates` what does the same as `update`.
+    """
+    hard_labels = [views.labels(data.training.labels, data.classes) for views in rendered]
+    processes, mine = learner.processes, sum(len(views.positions) for views in rendered)
+    given = []
+    for views, hard in zip(rendered, hard_labels, strict=True):
+        weight = views.weight
+        if weight is not None and run.config.broadcast_weights:
+            weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
+        labels = hard if targets is None else targets[hard]
+        given.append(Given(decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance))
+    images = [views.images for views in rendered]
+    updated = updates(learner, run, images, given, rate)
+    arguments = [Arguments(logits, *of_views) for logits, of_views in zip(updated.logits, given, strict=True)]
+    return Taken(loss=updated.loss, hard_labels=hard_labels, arguments=arguments, clipped=updated.clipped)

@@ -24,10 +24,10 @@ from auglik.runs.log import Log
 from auglik.runs.loop import INTERVAL, Loop, NonFiniteLossError, lengths
 from auglik.runs.online_confusions import OnlineConfusions
 from auglik.runs.online_labels import OnlineLabels
-from auglik.runs.recorded import Recorded, can_record
+from auglik.runs.recorded import updates_of
 from auglik.runs.resolve import TrainingData, set_weights
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.step import Learner, begin, parts_of, rendered_parts, take_step, update
+from auglik.runs.step import Learner, begin, parts_of, rendered_parts, take_step
 from auglik.sampling.chain import Chain, Drawn
 from auglik.sampling.langevin import Langevin
 from auglik.scoring.label_entropy import mean_degraded_entropy, mean_label_entropy
@@ -106,7 +106,7 @@ def train(
         confusions.restore(resume.online_labels)
     targets = online.targets() if online is not None else None
     adapted, ahead = Adapted(run, N), Ahead(pipeline, gallery)
-    updates = Recorded() if can_record(learner, run) else update
+    updates = updates_of(learner, run)
     if resume is not None:
         adapted.restore(resume.adapted or {})
     drawn_epoch, draws, counts, own = -1, None, None, np.empty((0, B), np.int64)

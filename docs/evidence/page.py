@@ -89,6 +89,13 @@ def of_labels(cell: str) -> dict[str, Compared]:
     }
 
 
+TOLD: Mapping[str, Shown] = {
+    "clean error of the reference": error("reference"),
+    "its confidence less accuracy": overconfidence("reference"),
+    "clean NLL": clean_nll("reference"),
+    "mollified": mean_nll("reference", scored("mollified_nll")),
+}
+
 PAGES = {
     "what-turns-it": Page(
         figures={"clean error of the reference": error("smoothed")},
@@ -141,10 +148,7 @@ PAGES = {
             "NLL of human labels": nll_difference(measured(HUMAN)),
         },
         told={
-            "clean error of the reference": error("reference"),
-            "its confidence less accuracy": overconfidence("reference"),
-            "clean NLL": clean_nll("reference"),
-            "mollified": mean_nll("reference", scored("mollified_nll")),
+            **TOLD,
             "corrupted": mean_nll("reference", measured(CORRUPTED)),
             "of human labels": mean_nll("reference", measured(HUMAN)),
         },
@@ -238,12 +242,7 @@ PAGES = {
 PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, below=by_length)
 PAGES["all-images"] = PAGES["appendix-c"]._replace(
     last={},
-    told={
-        "clean error of the reference": error("reference"),
-        "its confidence less accuracy": overconfidence("reference"),
-        "clean NLL": clean_nll("reference"),
-        "mollified": mean_nll("reference", scored("mollified_nll")),
-    },
+    told=TOLD,
     kept=of_condition,
     planned=3,
 )

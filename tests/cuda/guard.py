@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 import torch
 
 from tests.cuda.pretended import Record, Wait, pretended_cuda
 
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
+"""Of tests of what is pretended alone."""
 LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "features_of", "predicted"}
 """Functions that go over batches."""
 LOOKS = {

@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 
 import auglik.runs.recorded
 from tests.cuda.kernels import lacks_kernel
-from tests.cuda.redone import DeviceError, Redone
+from tests.cuda.redone import DeviceError, Redone, address
 
 _THERE: dict[int, StorageWeakRef] = {}
 _PINNED: dict[int, StorageWeakRef] = {}
@@ -110,10 +110,10 @@ class Record:
         self.waits[Wait(kind, *_site())] += 1
 
     def has(self, tensor: Tensor) -> bool:
-        return _address(tensor) in _THERE
+        return address(tensor) in _THERE
 
     def is_pinned(self, tensor: Tensor) -> bool:
-        return _address(tensor) in _PINNED
+        return address(tensor) in _PINNED
 
     def put(self, values: object) -> object:
         """Notes that all tensors among `values` are on the device."""
@@ -131,7 +131,7 @@ class Record:
     def host_copy(self, tensor: Tensor) -> Tensor:
         with torch._C.DisableTorchFunction(), torch.utils._python_dispatch._disable_current_modes():
             copied = tensor.clone() if tensor.requires_grad else tensor.detach().clone()
-        _THERE.pop(_address(copied), None)
+        _THERE.pop(address(copied), None)
         return copied
 
 
@@ -141,10 +141,6 @@ def _note(table: dict[int, StorageWeakRef], tensor: Tensor) -> None:
     if len(table) % MOST == 0:
         for address in [address for address, reference in list(table.items()) if reference.expired()]:
             table.pop(address, None)
-
-
-def _address(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
 
 
 def _site() -> tuple[str, tuple[str, ...]]:
@@ -247,7 +243,7 @@ class _Functions(TorchFunctionMode):
         if now:
             return self.record.host_copy(found)
         if then:
-            found = found.clone() if _address(found) == _address(x) else found
+            found = found.clone() if address(found) == address(x) else found
             self.record.put(found)
         return found
 

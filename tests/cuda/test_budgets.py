@@ -4,9 +4,9 @@ Counted for 128 images of CIFAR's shape, K = 1, mollified. A change that lowers 
 """
 
 import pytest
-import torch
 
 from auglik import AGGREGATORS, LIKELIHOODS, Objective
+from tests.cuda.guard import without_gpu
 from tests.cuda.parts import count_rest, count_views
 
 VIEWS = {
@@ -30,7 +30,7 @@ LOSSES = {
 OTHERS = {"forward": 102, "backward": 101, "optimizer": 1, "meters": 2}
 """Of preact-resnet-18 under smoothed + jensen."""
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
+pytestmark = without_gpu
 
 
 @pytest.mark.parametrize("augment", VIEWS)

@@ -15,7 +15,7 @@ from auglik.runs.run import execute
 from auglik.system.devices import send
 from auglik.system.process import process_state
 from tests import tiny
-from tests.cuda.guard import cuda, undeclared
+from tests.cuda.guard import cuda, undeclared, without_gpu
 from tests.cuda.pretended import Record, pretended_cuda
 from tests.cuda.redone import DeviceError
 
@@ -51,7 +51,7 @@ PLACES = {
 }
 """What is called in a step, and with which fault before it."""
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
+pytestmark = without_gpu
 
 
 def run_with(fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Record:

@@ -21,7 +21,7 @@ from auglik.system.process import process_state
 from auglik.views import Views
 from auglik.views.ahead import Ahead
 from tests import tiny
-from tests.cuda.guard import cuda
+from tests.cuda.guard import cuda, without_gpu
 from tests.cuda.redone import DeviceError, Redone
 
 STEPS = {"precision": "fp32", "epochs": 3, "mollify": "noise,blur,both", "augment": "fcr,trivial-augment"}
@@ -42,17 +42,17 @@ def test_a_recorded_run_is_the_run(name: str, tmp_path: Path, monkeypatch: pytes
     """Bit for bit; rates as float32, which a recording reads them in."""
     if "gradient_clip" in SETTINGS[name] and not torch.cuda.is_available():
         pytest.skip("torch groups gradients by device below what is pretended")
-    rate, recording = auglik.runs.loop.learning_rate, vars(auglik.runs.recorded)["Recording"]
+    rate = auglik.runs.loop.learning_rate
     made: list[object] = []
-
-    def record(*arguments: object) -> object:
-        made.append(arguments)
-        return recording(*arguments)
-
     monkeypatch.setattr("auglik.runs.loop.learning_rate", lambda *of: float(np.float32(rate(*of))))
     found = {}
     with cuda():
         recording = vars(auglik.runs.recorded)["Recording"]  # of a pretended device, if this is one
+
+        def record(*arguments: object) -> object:
+            made.append(arguments)
+            return recording(*arguments)
+
         monkeypatch.setattr("auglik.runs.recorded.Recording", record)
         for graphs in (False, True):
             settings = {"device": "cuda", "deterministic": True, "cuda_graphs": graphs, **STEPS, **SETTINGS[name]}
@@ -94,10 +94,7 @@ def test_a_network_from_elsewhere_is_not_recorded() -> None:
         assert not can_record(learner, run)
 
 
-pretended = pytest.mark.skipif(torch.cuda.is_available(), reason="what is pretended is for machines without a GPU")
-
-
-@pretended
+@without_gpu
 def test_a_repeated_recording_gives_the_same_tensors_with_new_values() -> None:
     x = torch.ones(3)
     redone = Redone(lambda: (x.add_(1), x.sum()), None)
@@ -128,7 +125,7 @@ def replaced(x: Tensor) -> Callable[[], Tensor]:
     return work
 
 
-@pretended
+@without_gpu
 @pytest.mark.parametrize("decides", [counted, longer, replaced], ids=lambda function: function.__name__)
 def test_what_the_host_decides_anew_in_a_recording_is_found(decides: Callable[[Tensor], Callable[[], Tensor]]) -> None:
     redone = Redone(decides(torch.ones(3)), None)
@@ -137,7 +134,7 @@ def test_what_the_host_decides_anew_in_a_recording_is_found(decides: Callable[[T
         redone.replay()
 
 
-@pretended
+@without_gpu
 def test_a_network_that_counts_on_the_host_is_found_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a part of auglik's own would be, if it did."""
     steps, forward = count(1), torch.nn.BatchNorm2d.forward

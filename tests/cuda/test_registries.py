@@ -23,7 +23,7 @@ from auglik.views.mixing.contract import MIXINGS
 from auglik.views.pipeline import Step
 from auglik.views.registry import AUGMENTATIONS
 from tests import tiny
-from tests.cuda.guard import cuda
+from tests.cuda.guard import cuda, without_gpu
 from tests.cuda.pretended import Record
 from tests.cuda.redone import Redone
 
@@ -71,10 +71,7 @@ def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
     no_wait(record)
 
 
-pretended = pytest.mark.skipif(torch.cuda.is_available(), reason="what is pretended is for machines without a GPU")
-
-
-@pretended
+@without_gpu
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_objectives_do_the_same_in_every_step(likelihood: str, rng: np.random.Generator) -> None:
     """Whatever the values: a recording repeats what was launched for the first ones."""
@@ -102,7 +99,7 @@ def test_objectives_do_the_same_in_every_step(likelihood: str, rng: np.random.Ge
                 redone.replay()
 
 
-@pretended
+@without_gpu
 def test_networks_do_the_same_in_every_step(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in networks():
         monkeypatch.setitem(NETWORKS, name, narrowed(NETWORKS[name]))
