@@ -13,8 +13,9 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.claim import living_holder
 from auglik.runs.log import share_of_epochs
 from auglik.runs.loop import lengths
-from auglik.runs.results import finished
+from auglik.runs.results import complete, finished
 from auglik.runs.run import CONFIG, ERROR, Job, load_run
+from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.files import write_json
 
 PLANNED = ".planned.json"
@@ -85,7 +86,7 @@ def statuses(output: Path) -> Iterator[Status]:
 def status_of(folder: Path) -> Status:
     """Of one run."""
     try:
-        if finished(folder) is not None:
+        if complete(folder) is not None:
             return Status(folder, "done")
         running = living_holder(folder) if folder.is_dir() else None
         if running is not None:
@@ -93,6 +94,8 @@ def status_of(folder: Path) -> Status:
         if (folder / ERROR).exists():
             said = (folder / ERROR).read_text(encoding="utf-8", errors="replace")
             return Status(folder, "failed", said.partition("\n")[0])
+        if finished(folder) is not None:
+            return Status(folder, "waiting", f"{PREDICTIONS} is gone, so it will be scored again")
         return Status(folder, "waiting", _checkpoint(folder))
     except InputError as error:
         return Status(folder, "failed", str(error))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.records import numbers, read_record
 
 RESULTS = "results.json"
@@ -59,3 +60,10 @@ class Results:
 def finished(folder: Path) -> Results | None:
     """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
     return read_record(Results, folder / RESULTS, AGAIN)
+
+
+def complete(folder: Path) -> Results | None:
+    """The same, but None where its predictions are gone: the run goes on from its checkpoint and is scored anew."""
+    results = finished(folder)
+    gone = results is not None and results.test_digest is not None and not (folder / PREDICTIONS).is_file()
+    return None if gone else results

@@ -36,7 +36,7 @@ from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import TrainingData, load_training, on_device, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
-from auglik.runs.results import RESULTS, Results, finished
+from auglik.runs.results import RESULTS, Results, complete
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.training import train
 from auglik.runs.vacant import check_vacant
@@ -118,7 +118,7 @@ class Job:
 
     def found(self) -> Results | None:
         """The results of a run in the folder, if it is this run."""
-        results = finished(self.folder)
+        results = complete(self.folder)
         return results if results is not None and results.settings == self.settings else None
 
     def share(self) -> float:

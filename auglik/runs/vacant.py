@@ -6,7 +6,7 @@ from pathlib import Path
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.identity import ADDED, MOVABLE
-from auglik.runs.results import RESULTS, finished
+from auglik.runs.results import complete, finished
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
 
@@ -23,7 +23,7 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
         before = {key: SETTINGS[key].default for key in ADDED} | before
         other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
-        if changed or (folder / RESULTS).exists():
+        if changed or complete(folder) is not None:
             what = "; ".join(changed[:4]) or changed_file(folder, config, code)
             raise InputError(f"{folder} holds a run with other settings ({what}): give another --output, or delete it")
     if not resume:

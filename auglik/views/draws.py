@@ -59,8 +59,9 @@ class Sent(NamedTuple):
                 f"expected draws on {device}, where the images are, got draws on {self.numbers.device.type}: draw them"
                 f' with device=torch.device("{device}")'
             )
-        found = dict(zip(("temperature", "decay", "weight"), self.numbers[:, :, positions], strict=False))
-        rows = self.rows[:, positions]
+        numbers = self.numbers.index_select(2, positions).unbind()
+        found = dict(zip(("temperature", "decay", "weight"), numbers, strict=False))
+        rows = self.rows.index_select(1, positions)
         for name, offset, dtype, shape in self.layout:
             size = math.prod(shape) * dtype.itemsize
             found[name] = rows[..., offset : offset + size].view(dtype).view(*rows.shape[:2], *shape)

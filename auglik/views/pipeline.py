@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -230,7 +231,11 @@ class Pipeline:
             mixed = Mixed(mixing["partner"], mixing["share"])
             source = self.mixing.mix(source, rows[:B], {**mixing, "partner": rows[B:]})
             index = torch.arange(B, device=device).repeat(K)
-        host = {name: values[:, batch].reshape(-1, *values.shape[2:]) for name, values in draws.parameters.items()}
+        host = {
+            name: values[:, batch].reshape(-1, *values.shape[2:])
+            for name, values in draws.parameters.items()
+            if not (self._gather and name.startswith(self._of_levels[0].name + "."))
+        }
         flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
         images = self._gathered(source, index, host, flat)
         for item in self.steps:
@@ -256,11 +261,20 @@ class Pipeline:
             return batch
         return np.concatenate([batch, draws.mixing["partner"][batch].astype(np.int64, copy=False)])
 
+    @cached_property
+    def _of_levels(self) -> list[Step]:
+        """The steps whose augmentations are of levels."""
+        return [step for step in self.steps if step.augmentation.domain == "levels"]
+
+    @cached_property
+    def _gather(self) -> tuple[str, ...]:
+        """The parameters of the first of them if it is a gather; its host has no use for them."""
+        first = self._of_levels[0].augmentation if self._of_levels else None
+        return first.gather if isinstance(first, Gathered) else ()
+
     def _gathered(self, gallery: Gallery, index: Tensor, host: Parameters, device: Mapping[str, Tensor]) -> Tensor:
         """Standardized images [V,c,H,W] of the images `index` [V], with all augmentations of their levels."""
-        steps = [step for step in self.steps if step.augmentation.domain == "levels"]
-        gathered = steps[0].augmentation if steps else None
-        gather = gathered.gather if isinstance(gathered, Gathered) else ()
+        steps, gather = self._of_levels, self._gather
         others = steps[1:] if gather else steps
         V = len(index)
         whole = index.device.type != "cpu" or (self.fetch is not fetch and not others)

@@ -108,15 +108,16 @@ def unpacked(values: Tensor, channels: int) -> Tensor:
         return values[:, None]
     if values.device.type != "cpu" and not torch.compiler.is_compiling():  # one launch for ten; slower on a CPU
         return values[..., None].view(torch.uint8)[..., :channels].permute(0, 3, 1, 2).contiguous()
-    return torch.stack([((values >> bits) & 255).to(torch.uint8) for bits in (0, 8, 16)], 1)
+    return torch.stack([(values >> bits).to(torch.uint8) for bits in (0, 8, 16)], 1)
 
 
 def standardized(values: Tensor, channels: int, scale: Tensor, shift: Tensor) -> Tensor:
     """Packed pixels [B,H,W] -> standardized float32 images [B,c,H,W]."""
     if channels == 1 or (values.device.type != "cpu" and not torch.compiler.is_compiling()):
-        planes = unpacked(values, channels)
-    else:
-        planes = torch.stack([(values >> bits) & 255 for bits in (0, 8, 16)], 1)
+        return spread(unpacked(values, channels), scale, shift)
+    planes = torch.empty(len(values), channels, *values.shape[1:], device=values.device)
+    for channel, bits in enumerate((0, 8, 16)):
+        planes[:, channel] = (values >> bits) & 255
     return spread(planes, scale, shift)
 
 

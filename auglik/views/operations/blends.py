@@ -8,8 +8,9 @@ from torch import Tensor
 
 from auglik.views.operations.operation import Operation, columns
 
-RED, GREEN, BLUE = (torch.tensor(share).item() for share in (0.2989, 0.587, 0.114))
-"""What they weigh in gray, the floats nearest to ITU-R 601-2."""
+RED, GREEN, BLUE = 2989, 5870, 1140
+"""What they weigh in gray, in parts of WHOLE (ITU-R 601-2)."""
+WHOLE = 10_000
 
 
 def fused(x: Tensor, y: Tensor | float, z: Tensor) -> Tensor:
@@ -18,11 +19,16 @@ def fused(x: Tensor, y: Tensor | float, z: Tensor) -> Tensor:
 
 
 def gray(images: Tensor) -> Tensor:
-    """Gray levels, whole numbers: [n,c,H,W] -> float32 [n,H,W]."""
-    if images.shape[1] == 1:
-        return images[:, 0].float()
-    red, green, blue = images.unbind(1)
-    return fused(blue, BLUE, fused(green, GREEN, red * RED)).floor()
+    """Gray levels, whole numbers: [n,c,H,W] -> float32 [n,H,W].
+
+    Exact, by a sum of whole numbers below 2^22 that lies half a part from where levels change. In torchvision's floats
+    three of all 2^24 colors come out a level lower.
+    """
+    red, *rest = images.float().unbind(1)
+    if not rest:
+        return red
+    green, blue = rest
+    return ((RED * red + GREEN * green + BLUE * blue + 0.5) / WHOLE).floor()
 
 
 def blend(images: Tensor, coefficients: Tensor) -> Tensor:

@@ -20,8 +20,9 @@ def gathered(images: Tensor, coefficients: Tensor) -> Tensor:
     inside = (column >= 0) & (column < W) & (row >= 0) & (row < H)
     position = torch.where(inside, row * W + column, 0)
     view = torch.arange(n, device=images.device)[:, None, None]
-    words = torch.where(inside, _words(images).flatten(1)[view, position], 0)
-    return torch.stack([((words >> 8 * channel) & 255).to(torch.uint8) for channel in range(c)], 1)
+    # A check of every pixel's place would take as long as all else.
+    words = torch.where(inside, torch.ops.aten._unsafe_index(_words(images).flatten(1), [view, position]), 0)
+    return torch.stack([(words >> 8 * channel).to(torch.uint8) for channel in range(c)], 1)
 
 
 def _words(images: Tensor) -> Tensor:

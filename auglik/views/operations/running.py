@@ -13,7 +13,7 @@ from auglik.views.operations.equalize import flatten_histogram
 from auglik.views.operations.gathering import gathered
 from auglik.views.operations.geometry import bilinear, nearest
 from auglik.views.operations.operation import Kernel
-from auglik.views.operations.sharpness import sharpen, sharpened
+from auglik.views.operations.sharpness import sharpen
 
 
 class Run(Protocol):
@@ -56,7 +56,7 @@ COMPILABLE: dict[Kernel, Kernel] = {
     blend: blend,
     switch: switch,
     stretch: stretch,
-    sharpen: sharpened,
+    sharpen: sharpen,
     mixture: mixture,
 }
 """What each kernel is compiled from."""

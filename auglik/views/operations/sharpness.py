@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from auglik.views.operations.blends import fused
 from auglik.views.operations.operation import Operation, columns
@@ -20,24 +19,9 @@ def sharpen(images: Tensor, coefficients: Tensor) -> Tensor:
     box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     inner = levels[..., 1:-1, 1:-1]
     smooth = ((box + 4 * inner) / 13).round()
-    sharpened = fused(smooth - inner, coefficients[:, 0, None, None, None], inner).clamp(0, 255).to(torch.uint8)
-    middle = torch.cat([images[:, :, 1:-1, :1], sharpened, images[:, :, 1:-1, -1:]], 3)
+    found = fused(smooth - inner, coefficients[:, 0, None, None, None], inner).clamp(0, 255).to(torch.uint8)
+    middle = torch.cat([images[:, :, 1:-1, :1], found, images[:, :, 1:-1, -1:]], 3)
     return torch.cat([images[:, :, :1], middle, images[:, :, -1:]], 2)
-
-
-def sharpened(images: Tensor, coefficients: Tensor) -> Tensor:
-    """`sharpen` in a form for compilers, which make one pass over pixels of it."""
-    H, W = images.shape[2:]
-    if min(H, W) <= 2:
-        return images
-    levels = images.float()
-    framed = pad(levels, (1, 1, 1, 1))
-    box = torch.stack([framed[:, :, y : y + H, x : x + W] for y in range(3) for x in range(3)]).sum(0)
-    smooth = ((box + 4 * levels) / 13).round()
-    found = fused(smooth - levels, coefficients[:, 0, None, None, None], levels).clamp(0, 255).to(torch.uint8)
-    row, column = torch.arange(H, device=images.device)[:, None], torch.arange(W, device=images.device)
-    inner = (row > 0) & (row < H - 1) & (column > 0) & (column < W - 1)
-    return torch.where(inner, found, images)
 
 
 def sharpness(magnitude: Tensor, height: int, width: int) -> Tensor:
