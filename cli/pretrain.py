@@ -45,7 +45,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
     check_folder(Path(place.output), IN_A_RUN)
     job = make_job(
         config, Path(place.output), Path(place.data_dir),
-        threads=1, download=place.download, tensorboard=place.tensorboard,
+        threads=1, download=place.download, tensorboard=place.tensorboard, resume=not restart,
     )  # fmt: skip
     job = replace(job, threads=job.run.shared.threads(place.threads))
     before = finished(job.folder)
@@ -55,9 +55,9 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
     if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
         raise InputError(f"{job.folder} holds this run, interrupted: --resume continues it, --restart starts over")
     try:
-        state = process_state(threads_of(job, restart), job.run.shared.device)
+        state = process_state(threads_of(job), job.run.shared.device)
         with claimed(job.folder), state, stop_on_signals() as stop, bar("pretraining") as progress:
-            results = execute(job, restart=restart, stop=stop, progress=progress)
+            results = execute(job, stop=stop, progress=progress)
     except Interrupted:
         click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
         raise SystemExit(128 + (stop.signal or 0)) from None

@@ -23,7 +23,7 @@ from auglik.experiments.progress import by_work
 from auglik.experiments.status import noted
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
-from auglik.system.files import ensure_writable
+from auglik.system.files import unless_refused
 from auglik.system.stop import StopRequest, stop_on_signals
 
 SEEDS = 5
@@ -60,17 +60,17 @@ def compare(
     failed. Raises KeyboardInterrupt once an interrupted run has written its checkpoint.
     """
     place = Place(output=str(output), data_dir=str(data_dir), download=download, threads=threads, jobs=jobs)
-    ensure_writable(Path(output))
-    shared = {key: _values(key, value, Path(output)) for key, value in (settings or {}).items()}
-    if dataset is not None:
-        if "dataset" in shared:
-            raise InputError("dataset: expected once, got it in `settings` too")
-        shared["dataset"] = [_dataset(dataset, Path(output))]
-    single = {key: values[0] for key, values in shared.items() if len(values) == 1}
-    common = change(RunConfig(), {key: one for key, one in single.items() if key not in ("likelihood", "aggregator")})
-    planned = cells_.plan(common, shared, _cells(cells, Path(output)))
-    planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
-    plan = make_plan(planned, _seeds(seeds), place)
+    with unless_refused(Path(output)):
+        shared = {key: _values(key, value, Path(output)) for key, value in (settings or {}).items()}
+        if dataset is not None:
+            if "dataset" in shared:
+                raise InputError("dataset: expected once, got it in `settings` too")
+            shared["dataset"] = [_dataset(dataset, Path(output))]
+        single = {key: values[0] for key, values in shared.items() if len(values) == 1}
+        everywhere = {key: one for key, one in single.items() if key not in ("likelihood", "aggregator")}
+        planned = cells_.plan(change(RunConfig(), everywhere), shared, _cells(cells, Path(output)))
+        planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
+        plan = make_plan(planned, _seeds(seeds), place)
     engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
     asked = noted(Path(output), plan.jobs, cells_.reference_of(planned, reference))
     with asked, _stopping() as stop, bar("training", quiet or not plan.todo) as tell:

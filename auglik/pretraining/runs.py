@@ -38,6 +38,8 @@ class PretrainJob:
     threads: int = 1
     download: bool = False
     tensorboard: bool = False
+    resume: bool = True
+    """Continue from a checkpoint if there is one; else start over."""
 
     @property
     def config(self) -> PretrainConfig:
@@ -53,6 +55,7 @@ def make_job(
     threads: int = 1,
     download: bool = False,
     tensorboard: bool = False,
+    resume: bool = True,
     facts: Facts | None = None,
 ) -> PretrainJob:
     """The run of these settings in `folder`. Raises InputError if the folder holds a run of others.
@@ -64,14 +67,17 @@ def make_job(
     run = resolve(config, source, facts)
     job = PretrainJob(
         run=run, settings=settings_hash(run, facts.digest), folder=folder, data_dir=data_dir,
-        threads=threads, download=download, tensorboard=tensorboard,
+        threads=threads, download=download, tensorboard=tensorboard, resume=resume,
     )  # fmt: skip
     check_vacant(job)
     return job
 
 
 def check_vacant(job: PretrainJob) -> None:
-    """Raises InputError if the job's folder holds a run of other settings or data, or a damaged file of one."""
+    """Raises InputError if the job's folder holds a run of other settings or data, or a damaged file of one.
+
+    A checkpoint that it will not resume from may be damaged.
+    """
     results, settings = finished(job.folder), job.folder / CONFIG
     before, now = read_toml(settings) if settings.exists() else job.config.flat(), job.config.flat()
     keys = [key for key in {**now, **before} if before.get(key) != now.get(key) and key != "dataset"]
@@ -79,34 +85,33 @@ def check_vacant(job: PretrainJob) -> None:
     if changed or (results is not None and results.settings != job.settings):
         what = "; ".join(changed[:4]) or "its data set has other images"
         raise InputError(f"{job.folder} holds a run of other settings ({what}): give another --output, or delete it")
-    checkpoints.find(job.folder, job.settings)
+    find_checkpoint(job)
 
 
-def find_checkpoint(job: PretrainJob, restart: bool) -> Checkpoint | None:
-    """The checkpoint to continue from, if any. Raises InputError if the folder holds a run with other settings."""
-    return None if restart else checkpoints.find(job.folder, job.settings)
+def find_checkpoint(job: PretrainJob) -> Checkpoint | None:
+    """The checkpoint to continue from, if any. Raises InputError for a damaged one, and one of other settings."""
+    return checkpoints.find(job.folder, job.settings) if job.resume else None
 
 
-def threads_of(job: PretrainJob, restart: bool = False) -> int:
+def threads_of(job: PretrainJob) -> int:
     """The threads to run a job on: those of the checkpoint it continues from, if any, since sums then round alike."""
-    found = find_checkpoint(job, restart)
+    found = find_checkpoint(job)
     return found.threads if found is not None else job.threads
 
 
 def execute(
     job: PretrainJob,
     *,
-    restart: bool = False,
     stop: StopRequest | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> PretrainResults:
-    """Pretrains, probes and writes one run, from its checkpoint if there is one unless `restart` is set.
+    """Pretrains, probes and writes one run, from its checkpoint if there is one and the job resumes.
 
     It runs on the threads that torch has, and records them: a command gives it `threads_of` the job.
     Raises InputError, Interrupted and NonFiniteLossError as `pretrain` does.
     """
     ensure_writable(job.folder)
-    resume = find_checkpoint(job, restart)
+    resume = find_checkpoint(job)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
     data = load_training(run.shared, source)
     write_toml(job.folder / CONFIG, config.flat())

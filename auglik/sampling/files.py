@@ -35,7 +35,7 @@ def load_chain(folder: Path) -> ChainFile | None:
     S, N = found.draw_log_likelihoods.shape
     if not S or not N or found.temperatures.ndim != 2 or found.temperatures.shape[1] != 2:
         raise InputError(f"{path}: expected draws [S,N] and temperatures [n,2], got {[S, N]} and"
-                         f" {list(found.temperatures.shape)}; run it again")  # fmt: skip
+                         f" {list(found.temperatures.shape)}; delete it and run it again")  # fmt: skip
     return found
 
 

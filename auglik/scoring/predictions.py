@@ -90,7 +90,7 @@ def load_predictions(folder: Path) -> Predictions:
         found = Predictions(**kept | {name: str(kept[name]) for name in DIGESTS})  # type: ignore[arg-type]
     except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
         reason = one_line(error)
-        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); run it again") from None
+        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); delete it and run it again") from None
     _check_types(path, found)
     _check_shapes(path, found)
     classes = found.log_probabilities.shape[1]
@@ -98,7 +98,7 @@ def load_predictions(folder: Path) -> Predictions:
         labels = getattr(found, name)
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(
-                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; run it again"
+                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; delete it and run it again"
             )
     return found
 
@@ -122,14 +122,14 @@ def _check_types(path: Path, found: Predictions) -> None:
         kind = "iu" if name.endswith(("labels", "indices")) else "f"
         if array.dtype.kind not in kind:
             expected = "integers" if kind == "iu" else "floating-point numbers"
-            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; run it again")
+            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; delete it and run it again")
 
 
 def _check_shapes(path: Path, found: Predictions) -> None:
     if found.log_probabilities.ndim != 2 or found.log_probabilities.size == 0 or found.validation_labels.ndim != 1:
         raise InputError(
             f"{path}: expected log_probabilities [N,C] and validation_labels [V], got "
-            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; run it again"
+            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; delete it and run it again"
         )
     N, C = found.log_probabilities.shape[:1], found.log_probabilities.shape[1:]
     expected = {

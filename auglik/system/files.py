@@ -61,6 +61,19 @@ def ensure_writable(folder: Path) -> None:
         probe.unlink()
 
 
+@contextmanager
+def unless_refused(folder: Path) -> Iterator[None]:
+    """`folder`, made where it is missing as by `ensure_writable`, and removed if nothing is in it when it is refused."""
+    new = not folder.exists()
+    ensure_writable(folder)
+    try:
+        yield
+    except InputError:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
 def append_line(path: Path, text: str) -> None:
     """Append `text` and a newline to `path`, e.g. a JSON line; a last line that a killed process left torn is dropped.
 

@@ -402,6 +402,13 @@ def test_more_seeds_than_can_be_are_refused_before_they_are_counted() -> None:
         _seeds(2_000_000_000)
 
 
+def test_what_is_refused_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
+    for output, kept in ((tmp_path / "new", False), (tmp_path, True)):
+        with pytest.raises(InputError, match="unknown"):
+            compare(CELLS, dataset="digits", seeds=1, reference="unknown", output=output)
+        assert output.exists() == kept
+
+
 @pytest.mark.parametrize("given", [{"cells": {}}, {"settings": {"views": []}}])
 def test_nothing_to_compare_is_refused(given: dict[str, dict[str, list[int]]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected at least one"):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from auglik.experiments.status import PLANNED, noted, status_of, statuses
 from auglik.runs.checkpoint import NAME, step_of
 from auglik.runs.claim import claimed
 from auglik.runs.run import Job
+from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.stop import StopRequest
 from tests import tiny
 
@@ -75,6 +77,27 @@ def test_a_damaged_checkpoint_is_a_reason(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="damaged"):
         step_of(job.folder)
     assert status_of(job.folder).state == "failed"
+
+
+def test_a_run_whose_predictions_are_gone_is_scored_again_from_its_checkpoint(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, 1)
+    done = attempt(job, StopRequest(), nothing).results
+    predictions = job.folder / PREDICTIONS
+    before = dict(np.load(predictions))
+    predictions.unlink()
+    assert job.found() is None
+    assert status_of(job.folder) == (job.folder, "waiting", "predictions.npz is gone, so it will be scored again")
+    again = attempt(job, tiny.StopAt(1), nothing)  # of the looks at every step it needs none, as all are done
+    assert again.interrupted
+    again = attempt(job, StopRequest(), nothing)
+    assert done is not None
+    assert again.results is not None
+    assert tiny.without_times(again.results) == tiny.without_times(done)
+    assert all(np.array_equal(before[name], values) for name, values in np.load(predictions).items())
+    assert status_of(job.folder).state == "done"
+    other = replace(job, settings="of other images")
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        other.check()
 
 
 def test_watching_ends_with_the_runs(tmp_path: Path) -> None:

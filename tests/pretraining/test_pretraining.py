@@ -395,6 +395,19 @@ def test_the_command_wants_to_know_what_to_do_with_an_interrupted_run(tmp_path: 
     assert results_of(tmp_path) == results_of(finished)
 
 
+def test_a_damaged_checkpoint_is_no_reason_not_to_start_over(tmp_path: Path, finished: Path) -> None:
+    with pytest.raises(Interrupted):
+        execute(job(tmp_path, soften="sa1"), stop=tiny.StopAt(5))
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK")
+    arguments = (*options(), "--soften", "sa1", "--output", tmp_path)
+    refused = invoke(*arguments, "--resume")
+    assert refused.exit_code == 2
+    assert "damaged" in refused.stderr
+    over = invoke(*arguments, "--restart")
+    assert over.exit_code == 0, over.output
+    assert results_of(tmp_path) == results_of(finished)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from auglik import Arrays, evaluate, execute, open_dataset, scores
 from auglik.data import digest, take
 from auglik.data.digits import Digits
+from auglik.objectives import InputError
 from auglik.runs import evaluation
 from auglik.runs.resolve import load_training, on_device
 from auglik.runs.step import make_network
@@ -111,6 +112,23 @@ def test_no_test_image_is_read_before_training_has_ended(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Digits, "test", watched)
     assert execute(job).test_images == 500
+
+
+def test_test_images_of_another_size_are_refused_once_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Digits.test
+
+    def larger(self: Digits) -> Arrays:
+        images, labels = read(self)
+        return Arrays(images.repeat(2, 2).repeat(2, 3), labels)
+
+    monkeypatch.setattr(Digits, "test", larger)
+    job = tiny.job(tmp_path / "run")
+    expected = r"digits \(test\): expected images of \[1, 8, 8\], as in training, got \[1, 16, 16\]"
+    with pytest.raises(InputError, match=expected):
+        execute(job)
+    assert job.found() is None
 
 
 def test_training_learns_what_scoring_sees(tmp_path: Path) -> None:

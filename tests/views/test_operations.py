@@ -19,6 +19,7 @@ from auglik import open_dataset
 from auglik.objectives import InputError
 from auglik.views import OPERATIONS
 from auglik.views.operations import BATCHED, BILINEAR, Grouping, as_is, coefficients_of, compiled, operate
+from auglik.views.operations.blends import gray
 from auglik.views.operations.geometry import nearest
 from auglik.views.operations.running import COMPILABLE
 from tests.levels import among, at_ties, outcomes
@@ -77,6 +78,17 @@ IMAGES: dict[str, Callable[[], Tensor]] = {
     "narrow": narrow,
     **({"cifar": cifar} if "AUGLIK_CIFAR10" in os.environ else {}),
 }
+
+
+def test_gray_is_exact_for_every_color() -> None:
+    """The whole part of 0.2989 R + 0.587 G + 0.114 B; torchvision's floats fall short of it only where that is whole."""
+    level = torch.arange(256, dtype=torch.uint8)
+    for red in range(256):
+        colors = torch.stack(torch.meshgrid(level[red : red + 1], level, level, indexing="ij"), 1)
+        parts = (colors.int() * torch.tensor([2989, 5870, 1140])[:, None, None]).sum(1)
+        found, rounded = gray(colors), F.rgb_to_grayscale(colors)[:, 0].float()
+        assert torch.equal(found, (parts // 10_000).float())
+        assert torch.equal(rounded, torch.where((rounded < found) & (parts % 10_000 == 0), found - 1, found))
 
 
 def sheared(image: Tensor, x: float, y: float, mode: InterpolationMode) -> Tensor:
