@@ -52,6 +52,14 @@ from auglik.system.stop import Interrupted, stop_on_signals
     help="Follow the paper's text or its published code: " + " or ".join(RECIPE_PROTOCOLS),
     panel=Group.COMPARED,
 )
+@click.option(
+    "--cell",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    help="Only this cell and the one that it is compared with; repeatable. [all]",
+    panel=Group.COMPARED,
+)
 @seed_options("[the recipe's]")
 @click.option(
     "--set",
@@ -85,6 +93,7 @@ def reproduce(
     name: str | None,
     scale: str,
     protocol: str,
+    only: tuple[str, ...],
     changes: tuple[str, ...],
     corruptions: bool | None,
     with_report: bool,
@@ -101,7 +110,7 @@ def reproduce(
             recipe = read_recipe(known)
             click.echo(f"{known}\n    {recipe.source}. {recipe.question}")
         return
-    recipe = read_recipe(name)
+    recipe = read_recipe(name).only(only)
     settings, values = recipe.settings(scale, protocol), given(None, command_line)
     seeds = chosen_seeds(values, recipe.scales[scale].seeds)
     engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)

@@ -71,6 +71,12 @@ def image_shape(shape: Sequence[int], where: str) -> tuple[int, int, int, int]:
     return found
 
 
+def check_shape(arrays: Arrays | LazyArrays, shape: tuple[int, int, int], *, where: str) -> None:
+    """Raises InputError for images of another shape [c,H,W] than those that were trained on."""
+    if (got := arrays.images.shape[1:]) != shape:
+        raise InputError(f"{where}: expected images of {list(shape)}, as in training, got {list(got)}")
+
+
 def check_labels(
     labels: NDArray[np.generic], *, where: str, count: int, classes: int | None = None
 ) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ small machine, `code` what the published code did where it differs from the text
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig
 from auglik.runs.settings import SETTINGS, coerced
 from auglik.settings.fields import in_type, settings_of
-from auglik.settings.names import nearest
+from auglik.settings.names import look_up, nearest
 
 RECIPE_SCALES = ("full", "quick")
 RECIPE_PROTOCOLS = ("text", "code")
@@ -58,6 +58,13 @@ class Recipe:
                 raise InputError(f"expected {kind} {' or '.join(known)}, got {value!r}{nearest(value, known)}")
         chosen = {**self.scales[scale].settings, **(self.code if protocol == "code" else {})}
         return {key: list(values) for key, values in chosen.items()}
+
+    def only(self, names: Sequence[str]) -> "Recipe":
+        """With these cells alone and the reference; with all if none is named. Raises InputError for an unknown one."""
+        for name in names:
+            look_up("cell", name, {cell.name: cell for cell in self.cells})
+        kept = tuple(cell for cell in self.cells if not names or cell.name in (*names, self.reference))
+        return replace(self, cells=kept)
 
     def cells_at(self, scale: str) -> tuple[Cell, ...]:
         """The cells, without what the quick scale replaces for all of them."""

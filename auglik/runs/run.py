@@ -21,6 +21,7 @@ from auglik.data import (
     LazyArrays,
     Source,
     absent_classes,
+    check_shape,
     digest,
     first_rows,
     open_dataset,
@@ -48,7 +49,6 @@ from auglik.system.process import process_state
 from auglik.system.processes import ONE, Processes, check_device
 from auglik.system.records import to_json
 from auglik.system.stop import Interrupted, StopRequest
-from auglik.views import Shape
 from auglik.version import __version__
 
 CONFIG = "config.toml"
@@ -165,7 +165,8 @@ def execute(
     digests: dict[str, str] = {}
     tested = absent = None
     if job.scored:
-        test, indices = processes.agreed(lambda: test_images(run, source, data.training.gallery.shape))
+        test, indices = processes.agreed(lambda: test_images(run, source))
+        check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
         split = on_device(test, data.mean, data.std, run.device)
         scored = evaluate(run, trained.network, split, indices, scoring, processes)
         validation = on_validation(run, trained.network, data, processes)
@@ -214,16 +215,9 @@ def execute(
     return results
 
 
-def test_images(
-    run: ResolvedRun, source: Source, shape: Shape | None = None
-) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
-    """The images that a run is scored on, and their positions in the test set; call it once training has ended.
-
-    Raises InputError for images that are not of `shape`, where it is given.
-    """
+def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
+    """The images that a run is scored on, and their positions in the test set; call it once training has ended."""
     test, count = opened(source, "test"), run.config.evaluation.images
-    if shape is not None and (got := test.images.shape[1:]) != shape:
-        raise InputError(f"{source.name} (test): expected images of {list(shape)}, as in training, got {list(got)}")
     if count is None:
         return test, np.arange(len(test.labels))
     indices = first_rows(test.labels, min(count, len(test.labels)), run.config.evaluation.seed)

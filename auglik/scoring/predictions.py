@@ -65,6 +65,7 @@ def part_of(run: Predictions, part: str) -> tuple[Float32Array, NDArray[np.int64
     return rows, np.tile(run.labels, len(rows) // log_p.shape[-2])
 
 
+DAMAGED = "; delete it and run it again"
 DIGESTS = ("test_digest", "evaluation_views_digest")
 
 
@@ -90,7 +91,7 @@ def load_predictions(folder: Path) -> Predictions:
         found = Predictions(**kept | {name: str(kept[name]) for name in DIGESTS})  # type: ignore[arg-type]
     except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
         reason = one_line(error)
-        raise InputError(f"{path}: expected the predictions of a finished run ({reason}); delete it and run it again") from None
+        raise InputError(f"{path}: expected the predictions of a finished run ({reason}){DAMAGED}") from None
     _check_types(path, found)
     _check_shapes(path, found)
     classes = found.log_probabilities.shape[1]
@@ -98,7 +99,7 @@ def load_predictions(folder: Path) -> Predictions:
         labels = getattr(found, name)
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(
-                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}; delete it and run it again"
+                f"{path}: expected {name} in 0..{classes - 1}, got {labels.min()} to {labels.max()}{DAMAGED}"
             )
     return found
 
@@ -122,14 +123,14 @@ def _check_types(path: Path, found: Predictions) -> None:
         kind = "iu" if name.endswith(("labels", "indices")) else "f"
         if array.dtype.kind not in kind:
             expected = "integers" if kind == "iu" else "floating-point numbers"
-            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}; delete it and run it again")
+            raise InputError(f"{path}: expected {name} as {expected}, got {array.dtype}{DAMAGED}")
 
 
 def _check_shapes(path: Path, found: Predictions) -> None:
     if found.log_probabilities.ndim != 2 or found.log_probabilities.size == 0 or found.validation_labels.ndim != 1:
         raise InputError(
             f"{path}: expected log_probabilities [N,C] and validation_labels [V], got "
-            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}; delete it and run it again"
+            f"{list(found.log_probabilities.shape)} and {list(found.validation_labels.shape)}{DAMAGED}"
         )
     N, C = found.log_probabilities.shape[:1], found.log_probabilities.shape[1:]
     expected = {

@@ -63,7 +63,7 @@ def ensure_writable(folder: Path) -> None:
 
 @contextmanager
 def unless_refused(folder: Path) -> Iterator[None]:
-    """`folder`, made where it is missing as by `ensure_writable`, and removed if nothing is in it when it is refused."""
+    """`folder`, made where it is missing as by `ensure_writable`; what is refused then leaves no empty one behind."""
     new = not folder.exists()
     ensure_writable(folder)
     try:

@@ -4,7 +4,8 @@ from auglik.views.augmentation import OPERATIONS, Applied, Augmentation, Drawn, 
 from auglik.views.augmentations.fcr import FlipCropRotate, fetch, levels
 from auglik.views.draws import Draws, Views
 from auglik.views.mollification import Mollification
-from auglik.views.pipeline import Pipeline, Softening, Step
+from auglik.views.pipeline import Pipeline, Softening
+from auglik.views.steps import Step
 from auglik.views.store import Gallery
 
 __all__ = [

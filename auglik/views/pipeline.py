@@ -1,9 +1,8 @@
 """K views of every image of a batch: drawn on the host for a whole epoch, rendered on the device step by step."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +32,7 @@ from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import MOLLIFICATION, Blurred, Mollification, Noised, blurred, mollify, noised
 from auglik.views.operations.running import for_any_number
 from auglik.views.proposal import OF_MOLLIFICATION, Proposal, mollified
+from auglik.views.steps import Step, of_step, stacked
 from auglik.views.store import Gallery, spread
 
 VIEWS_AT_ONCE, PIXELS_AT_ONCE = 256, 2**18
@@ -42,24 +42,6 @@ PROBES = 4096
 """Draws from which the operations of a pipeline are read."""
 
 Gather = Callable[[Gallery, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-
-
-class Step(NamedTuple):
-    """An augmentation with a unique name in its pipeline; the name keys its draws."""
-
-    name: str
-    augmentation: Augmentation
-
-    def generator(self, seed: int, purpose: str, epoch: int, view: int) -> np.random.Generator:
-        # Flip, crop and rotation have the first key that there was, so that results of earlier versions stay valid.
-        key = "augmentation" if self.name == "fcr" else f"augmentation {self.name}"
-        return host_generator(seed, purpose, key, epoch, view)
-
-    def draw(self, seed: int, purpose: str, epoch: int, view: int, count: int, shape: Shape) -> Parameters:
-        """Of one view of each of `count` images [n,...]."""
-        if isinstance(self.augmentation, Enumerated):
-            return self.augmentation.element(view, count)
-        return self.augmentation.draw(self.generator(seed, purpose, epoch, view), count, shape)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,20 +273,3 @@ class Pipeline:
                 images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk)))
             parts.append(self.spread(images, gallery.scale, gallery.shift) if others else images)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def of_step(
-    step: Step, host: Parameters, device: Mapping[str, Tensor], chunk: slice
-) -> tuple[Parameters, Mapping[str, Tensor]]:
-    """The parameters of one step, for some of the views."""
-    prefix = f"{step.name}."
-    return (
-        {name.removeprefix(prefix): values[chunk] for name, values in host.items() if name.startswith(prefix)},
-        {name.removeprefix(prefix): values[chunk] for name, values in device.items() if name.startswith(prefix)},
-    )
-
-
-def stacked(drawn: Sequence[Parameters]) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Parameters of K views [N,...] as [K,N,...]."""
-    for name in drawn[0]:
-        yield name, np.stack([values[name] for values in drawn])

@@ -15,7 +15,8 @@ from auglik.objectives.probes import Probe, expect
 from auglik.views.augmentation import OPERATIONS, Augmentation, Parameters, Shape
 from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification
-from auglik.views.pipeline import Pipeline, Step
+from auglik.views.pipeline import Pipeline
+from auglik.views.steps import Step
 from auglik.views.store import Gallery
 
 Stage = Augmentation | Mixing

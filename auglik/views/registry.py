@@ -16,13 +16,13 @@ from auglik.views.augmentations.random_erasing import RandomErasing
 from auglik.views.augmentations.resized_crop import ResizedCrop
 from auglik.views.augmentations.soft_crop import SoftCrop
 from auglik.views.mixing.contract import MIXINGS, Mixing
-from auglik.views.pipeline import Step
 from auglik.views.policies.augmix import AugMix
 from auglik.views.policies.auto_augment import AutoAugment
 from auglik.views.policies.rand_augment import RandAugment
 from auglik.views.policies.single import Single
 from auglik.views.policies.trivial_augment import TrivialAugmentWide
 from auglik.views.probes import check_stage
+from auglik.views.steps import Step
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fcr": FlipCropRotate(),

@@ -20,8 +20,8 @@ from auglik.views import Gallery, Mollification, Pipeline, Shape
 from auglik.views.augmentation import Augmentation
 from auglik.views.augmentations.common.background import BACKGROUNDS
 from auglik.views.mixing.contract import MIXINGS
-from auglik.views.pipeline import Step
 from auglik.views.registry import AUGMENTATIONS
+from auglik.views.steps import Step
 from tests import tiny
 from tests.cuda.guard import cuda, without_gpu
 from tests.cuda.pretended import Record

@@ -70,6 +70,15 @@ def test_cells_of_the_evidence_differ_in_objective_and_rate_alone() -> None:
     assert int(str(reference["train_images"])) - held_out == 10_000
 
 
+def test_some_cells_are_planned_as_among_all() -> None:
+    recipe = read_recipe("evidence-appendix-c")
+    some = recipe.only(["log-mean", "corrected"])
+    assert [cell.name for cell in some.cells] == ["smoothed", "log-mean", "corrected"]
+    assert all(cell in recipe.cells for cell in some.cells)
+    assert recipe.only([]) == recipe
+    assert [cell.name for cell in recipe.only(["smoothed"]).cells] == ["smoothed"]
+
+
 def test_the_protocol_of_the_code_is_another_one() -> None:
     text, code = (planned("adaptive-trivial-augment", "full", protocol)[0].config for protocol in RECIPE_PROTOCOLS)
     assert (text.compose, code.compose) == ("kept", "published")
@@ -125,6 +134,11 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
     assert "of training and" in output
     assert "scores under corruption and the report not included" in output
     assert not (tmp_path / "none").exists()
+    code, output = run(
+        "appendix-c", "--scale", "quick", "--cell", "log-mean", "--dry-run", "--output", str(tmp_path / "none")
+    )
+    assert code == 0, output
+    assert "2 cells x 2 seeds = 4 runs" in output
 
 
 @pytest.mark.parametrize(
@@ -132,6 +146,7 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
     [
         (["appendix-d"], "unknown recipe 'appendix-d'; did you mean 'appendix-c'"),
         (["appendix-c", "--scale", "quik"], "expected scale full or quick, got 'quik'; did you mean 'quick'"),
+        (["appendix-c", "--cell", "logmean"], "unknown cell 'logmean'; did you mean 'log-mean'"),
         (["appendix-c", "--protocol", "readme"], "expected protocol text or code"),
         (["appendix-c", "--seeds", "3", "--seed", "7"], "expected either seeds (a number or a list) or seed"),
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),

@@ -81,7 +81,7 @@ IMAGES: dict[str, Callable[[], Tensor]] = {
 
 
 def test_gray_is_exact_for_every_color() -> None:
-    """The whole part of 0.2989 R + 0.587 G + 0.114 B; torchvision's floats fall short of it only where that is whole."""
+    """The whole part of 0.2989 R + 0.587 G + 0.114 B; torchvision's floats fall short only where all of it is whole."""
     level = torch.arange(256, dtype=torch.uint8)
     for red in range(256):
         colors = torch.stack(torch.meshgrid(level[red : red + 1], level, level, indexing="ij"), 1)
