@@ -18,7 +18,11 @@ import numpy as np
 import pytest
 import torch
 
+from auglik.system.compiling import keep_apart
+
 sys.dont_write_bytecode = False
+
+keep_apart()  # tests compile too, and under several ATEN_CPU_CAPABILITY
 
 # Small tensors gain nothing from more threads, and sums then do not depend on the machine's number of cores.
 torch.set_num_threads(1)

@@ -17,6 +17,7 @@ from auglik.runs.loop import lengths
 from auglik.runs.resolve import TrainingData, initial_network, training_objective, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.sampling.langevin import Langevin
+from auglik.system.compiling import torch_compile
 from auglik.system.devices import autocast
 from auglik.system.keys import stream_key
 from auglik.system.processes import ONE, Part, Processes
@@ -133,8 +134,8 @@ def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> L
     all_used = processes.count == 1 or uses_all(network, gallery.shape, run.device)
     if not run.config.compile:
         return learner._replace(forward=processes.parallel(network, all_used))
-    compiled = cast(nn.Module, torch.compile(network))
-    forward, loss_of = processes.parallel(compiled, all_used), torch.compile(learner.loss_of)
+    compiled = cast(nn.Module, torch_compile(network))
+    forward, loss_of = processes.parallel(compiled, all_used), torch_compile(learner.loss_of)
     return learner._replace(pipeline=pipeline.compiled(), forward=forward, loss_of=loss_of)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from auglik.objectives import ROLES
 from auglik.system.array_types import Float64Array
+from auglik.system.compiling import torch_compile
 from auglik.system.devices import send
 from auglik.system.keys import host_generator, stream_key
 from auglik.views.augmentation import (
@@ -83,8 +84,8 @@ class Pipeline:
         """The same with its gathers, its policies' operations and its mollification compiled."""
         steps = tuple(Step(name, one.compiled() if isinstance(one, Compilable) else one) for name, one in self.steps)
         return replace(
-            self, steps=steps, fetch=torch.compile(self.fetch), levels=torch.compile(self.levels),
-            spread=torch.compile(self.spread),
+            self, steps=steps, fetch=torch_compile(self.fetch), levels=torch_compile(self.levels),
+            spread=torch_compile(self.spread),
             blurred=for_any_number(self.blurred), noised=for_any_number(self.noised),
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from auglik.system.compiling import torch_compile
 from auglik.views.operations.autocontrast import stretch
 from auglik.views.operations.bits import switch
 from auglik.views.operations.blends import blend, mixture
@@ -39,7 +40,7 @@ def compiled(kernel: Kernel, images: Tensor, coefficients: Tensor) -> Tensor:
 
 def for_any_number(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A function of tensors through torch.compile, once for any length of their first axes."""
-    through = torch.compile(function, dynamic=False)
+    through = torch_compile(function, dynamic=False)
 
     def run(*arguments: Tensor) -> Tensor:
         if min(map(len, arguments)) < 2:  # one view would be compiled anew
