@@ -5,10 +5,11 @@ file; its fields are its parameters.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeGuard
 
 from torch import Tensor
 
+from auglik.objectives.numerics import at_label
 from auglik.objectives.schedule import Schedule
 
 
@@ -20,7 +21,10 @@ class Remark(NamedTuple):
 
 
 class Likelihood(Protocol):
-    """logits [K,B,C] and decay [K,B] -> table [K,B,C]: log p(label = c given view k of image b), for every label c."""
+    """logits [K,B,C] and decay [K,B] -> table [K,B,C]: log p(label = c given view k of image b), for every label c.
+
+    It may be one that `HasColumn`, read by `column_of`.
+    """
 
     formula: ClassVar[str]
     source: ClassVar[str]
@@ -91,6 +95,24 @@ class Aggregator(Protocol):
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         """[K,B,C] -> [B,C]: the log-probabilities, up to normalization, of an image from K views."""
         ...
+
+
+class HasColumn(Likelihood, Protocol):
+    """A likelihood that makes the table's column of every image's label, [K,B,1], without the rest."""
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor) -> Tensor: ...
+
+
+def column_of(likelihood: Likelihood, logits: Tensor, decay: Tensor, labels: Tensor) -> Tensor:
+    """The table's column of every image's label: [K,B,C + extra_outputs], [K,B], [B] -> [K,B,1]."""
+    if has_own_column(likelihood):
+        return likelihood.column(logits, decay, labels)
+    return at_label(likelihood.table(logits, decay), labels)
+
+
+def has_own_column(likelihood: Likelihood) -> TypeGuard[HasColumn]:
+    """Whether its class itself has `column`: one that it inherits is of a table that it may not have."""
+    return "column" in vars(type(likelihood))
 
 
 def folds_label_by_label(aggregator: Aggregator) -> bool:

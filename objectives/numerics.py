@@ -21,6 +21,13 @@ def per_class(values: Tensor) -> Tensor:
     return at_least_float32(values)[..., None]
 
 
+def at_label(values: Tensor, labels: Tensor) -> Tensor:
+    """Of every class the observed one, [K,B,C], [B] -> [K,B,1]; what is the same for all, [K,B,1], is that already."""
+    if values.shape[-1] == 1:
+        return values
+    return values.gather(2, labels.long()[None, :, None].expand(len(values), -1, -1))
+
+
 def log_softmax(logits: Tensor) -> Tensor:
     """log f = log softmax(logits) over the last dimension, in float32 or better."""
     return torch.log_softmax(at_least_float32(logits), dim=-1)
@@ -66,13 +73,13 @@ def logarithmic_means(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tenso
     log_mean = log_f.mean(-1, keepdim=True) if log_g is None else log_g
     f, d = log_f.exp(), log_mean - log_f
     # 1 or 0, between which lerp is exact: uncompiled on a CPU, masks and torch.where take over ten times as long.
-    near = (0.6 - d.detach().abs()).sign().clamp_min(0)
+    near = d.detach().abs().neg_().add_(0.6).sign_().clamp_min_(0)
     # Each branch sees a harmless value where it is not used: an inf or NaN there would reach the other's place.
     small, safe = d.clamp(-0.6, 0.6), torch.add(d, near, alpha=2)
     by_series = f * _second_remainder(small)
-    quotient = (log_mean.exp() - f) / safe
-    means = torch.lerp(quotient, torch.addcmul(f, by_series, small), near)
-    return means, torch.lerp((quotient - f) / safe, by_series, near)
+    quotient = (log_mean.exp() - f).div_(safe)
+    slopes = torch.lerp((quotient - f).div_(safe), by_series, near)
+    return torch.lerp(quotient, torch.addcmul(f, by_series, small), near), slopes
 
 
 def _log_sum_and_slopes(log_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,7 +124,7 @@ class _LogSumOfLogarithmicMeans(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             log_z, own, rest = _log_sum_and_slopes(log_f)
         scale = (gradient * torch.exp(-log_z))[..., None]
-        return torch.addcmul(scale * rest, own, scale)
+        return (own * scale).add_(scale * rest)  # with values of rows, addcmul would go number by number
 
 
 class _LogSumBetween(torch.autograd.Function):

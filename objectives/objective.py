@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
-from auglik.objectives.contracts import Aggregator, Likelihood, folds_label_by_label
+from auglik.objectives.contracts import Aggregator, Likelihood, column_of, folds_label_by_label
 from auglik.objectives.errors import InputError
 
 Part = TypeVar("Part")
@@ -88,12 +88,11 @@ class Objective:
     def _at_label(
         self, logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None
     ) -> Tensor:
-        """The value at the observed label, [B]; of the table no other label is folded where none other counts."""
+        """The value at the observed label, [B]; no other label's is made where none other counts."""
         if labels.ndim == 2 or not folds_label_by_label(self.aggregator):
             return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
         self.check_view_count(len(logits))
-        table = self.likelihood.table(logits, decay)
-        column = table.gather(2, labels.long()[None, :, None].expand(len(table), -1, -1))
+        column = column_of(self.likelihood, logits, decay, labels)
         return self.aggregator.fold(column, weight, log_importance)[:, 0]
 
     def predict(self, logits: Tensor) -> Tensor:

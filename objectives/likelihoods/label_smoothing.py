@@ -36,7 +36,10 @@ class LabelSmoothing:
         return decay + self.epsilon * (1 - decay)
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(log_softmax(logits), self.label_decay(at_least_float32(decay)), self.toward)
+        return self.column(logits, decay)
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
+        return smoothed_table(log_softmax(logits), self.label_decay(at_least_float32(decay)), self.toward, labels)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -6,13 +6,18 @@ from typing import ClassVar
 from torch import Tensor
 
 from auglik.objectives.contracts import Remark
-from auglik.objectives.numerics import degraded, log_softmax, per_class
+from auglik.objectives.numerics import at_label, degraded, log_softmax, per_class
 
 
-def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None) -> Tensor:
-    """(1-gamma) log f_j + gamma sum_c pi_jc log f_c: [K,B,C], [K,B], pi [C,C] or None for uniform -> [K,B,C]."""
-    gamma = per_class(decay)
-    return (1 - gamma) * log_f + gamma * degraded(log_f, toward)
+def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
+    """(1-gamma) log f_j + gamma sum_c pi_jc log f_c: [K,B,C], [K,B], pi [C,C] or None for uniform -> [K,B,C].
+
+    With `labels` [B] the column of the observed label alone, [K,B,1].
+    """
+    gamma, log_g = per_class(decay), degraded(log_f, toward)
+    if labels is not None:
+        log_f, log_g = at_label(log_f, labels), at_label(log_g, labels)
+    return (1 - gamma) * log_f + gamma * log_g
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,10 @@ class Smoothed:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return smoothed_table(log_softmax(logits), decay, self.toward)
+        return self.column(logits, decay)
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
+        return smoothed_table(log_softmax(logits), decay, self.toward, labels)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -42,8 +42,11 @@ class SmoothedNormalized:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return self.column(logits, decay)
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
         log_f = log_softmax(logits)
-        return smoothed_table(log_f, decay, self.toward) - log_normalizer(log_f, self.toward)[..., None]
+        return smoothed_table(log_f, decay, self.toward, labels) - log_normalizer(log_f, self.toward)[..., None]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

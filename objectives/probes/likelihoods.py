@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from auglik.objectives.aggregators.jensen import Jensen
-from auglik.objectives.contracts import Likelihood
+from auglik.objectives.contracts import Likelihood, column_of, has_own_column
 from auglik.objectives.errors import InputError
+from auglik.objectives.numerics import at_label
 from auglik.objectives.objective import Objective
 from auglik.objectives.probes.probing import (
     Probe,
@@ -76,6 +77,20 @@ def depends(likelihood: Likelihood) -> str:
     largest = float(gradient.max())
     expect(largest > 0, "a table of clean views that depends on their logits", "a gradient of zero")
     return f"largest gradient of a clean view {largest:.3g}"
+
+
+def column(likelihood: Likelihood) -> str:
+    if not has_own_column(likelihood):
+        return "none: the table is read"
+    logits, decay = views(likelihood)
+    labels, cotangent = torch.arange(B) % C, drawn(K, B, 1)
+    found, expected = (
+        lambda x: column_of(likelihood, x, decay, labels),
+        lambda x: at_label(likelihood.table(x, decay), labels),
+    )
+    slopes = [gradient_of(one, logits, cotangent) for one in (found, expected)]
+    close(slopes[0], slopes[1], "the gradient of a label's column to be the table's")
+    return close(found(logits), expected(logits), "the column of a label to be the table's")
 
 
 def predictions(likelihood: Likelihood) -> str:
@@ -222,6 +237,7 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
     "uniform logits": uniform,
     "dependence": depends,
     "direction": direction,
+    "column": column,
     "predictions": predictions,
     "permuted views": permuted_views,
     "permuted images": permuted_images,
@@ -239,5 +255,5 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
 
 def check_likelihood(likelihood: Likelihood) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends, predictions, one_view):
+    for probe in (facts, shapes, uniform, depends, column, predictions, one_view):
         probe(likelihood)

@@ -1,6 +1,7 @@
 """Objectives: every likelihood with every aggregator against the twins, labels, views' gradients and refusals."""
 
 import math
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -18,6 +19,8 @@ from auglik.objectives import (
     negative_share,
     view_gradients,
 )
+from auglik.objectives.aggregators.log_mean import LogMean
+from auglik.objectives.likelihoods.smoothed import Smoothed
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS
 from tests.cases import (
     AGGREGATOR_CASES,
@@ -192,6 +195,23 @@ def test_log_likelihood_looks_the_label_up_in_the_fold(
     predicted = objective.predict(views.logits)
     assert predicted.shape == (12, 10)
     torch.testing.assert_close(predicted.exp().sum(1), torch.ones(12).double())
+
+
+@dataclass(frozen=True)
+class TwiceSmoothed(Smoothed):
+    """Its table is another than that whose column it inherits."""
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return 2 * super().table(logits, decay)
+
+
+def test_a_table_of_its_own_is_read_whatever_column_a_class_inherits(generator: torch.Generator) -> None:
+    logits, decay = torch.randn(3, 5, 4, generator=generator), torch.rand(3, 5, generator=generator)
+    labels, both = torch.arange(5) % 4, (Smoothed(), TwiceSmoothed())
+    once, twice = (Objective(one, LogMean()).log_likelihood(logits, decay, labels) for one in both)
+    folded = Objective(TwiceSmoothed(), LogMean()).fold(logits, decay).gather(1, labels[:, None])[:, 0]
+    torch.testing.assert_close(twice, folded)
+    assert not torch.allclose(twice, once)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

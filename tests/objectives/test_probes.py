@@ -189,6 +189,17 @@ def test_what_could_not_be_trained_is_refused_when_it_is_loaded(fault: str) -> N
 
 
 @dataclasses.dataclass(frozen=True)
+class OtherColumn(Smoothed):
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().column(logits, decay if labels is None else 0.9 * decay, labels)
+
+
+def test_a_column_that_is_not_the_tables_is_refused() -> None:
+    with pytest.raises(InputError, match="expected the gradient of a label's column to be the table's"):
+        check_likelihood(OtherColumn())
+
+
+@dataclasses.dataclass(frozen=True)
 class Unnormalized(Smoothed):
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return at_least_float32(logits)

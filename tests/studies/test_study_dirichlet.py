@@ -67,7 +67,7 @@ def test_a_wrong_sign_in_the_tempered_table_is_named(monkeypatch: pytest.MonkeyP
 def test_a_wrong_sign_in_the_smoothed_table_moves_its_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     right = auglik.objectives.likelihoods.smoothed.smoothed_table
 
-    def broken(log_f: Tensor, decay: Tensor, toward: Tensor | None) -> Tensor:
+    def broken(log_f: Tensor, decay: Tensor, toward: Tensor | None, labels: Tensor | None = None) -> Tensor:
         """The true class loses what the others gain, and more."""
         return 2 * (1 - decay[..., None]) * log_f - right(log_f, decay, toward)
 

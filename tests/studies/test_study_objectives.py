@@ -53,7 +53,7 @@ def test_a_wrong_sign_in_a_likelihood_fails_its_claims(monkeypatch: pytest.Monke
 
 
 def test_a_wrong_sign_in_what_likelihoods_share_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(log_f: Tensor, decay: Tensor, toward: Tensor | None) -> Tensor:
+    def broken(log_f: Tensor, decay: Tensor, toward: Tensor | None, labels: Tensor | None = None) -> Tensor:
         return (1 - decay[..., None]) * log_f - decay[..., None] * log_f.mean(-1, keepdim=True)
 
     monkeypatch.setattr(auglik.objectives.likelihoods.smoothed, "smoothed_table", broken)
