@@ -4,6 +4,7 @@ An option that is not given is left out, so that a configuration file can set it
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +37,11 @@ def options(settings: Iterable[Setting], repeatable: bool = False) -> Callable[[
         return command
 
     return add
+
+
+def with_default(settings: Iterable[Setting], key: str, default: str) -> Iterator[Setting]:
+    """The settings, one of them with the default of a command of its own."""
+    return (replace(setting, default=default) if setting.key == key else setting for setting in settings)
 
 
 class Option(click.RichOption):

@@ -6,7 +6,7 @@ from pathlib import Path
 import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_options, given, options, say_config, take
+from auglik.cli.options import config_options, given, options, say_config, take, with_default
 from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
@@ -22,10 +22,13 @@ from auglik.system.paths import IN_A_RUN, check_folder
 from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
 
+PRETRAINED = "results/pretrained"
+"""The default folder: beside the runs of comparisons, whose cells are folders of seeds."""
+
 
 @click.command()
 @options(settings_of(PretrainConfig))
-@options(setting for setting in settings_of(Place) if setting.key not in ("resume", "jobs"))
+@options(with_default((one for one in settings_of(Place) if one.key not in ("resume", "jobs")), "output", PRETRAINED))
 @click.option("--resume", is_flag=True, help="Continue the interrupted run from its checkpoint.", panel=Group.COMMAND)
 @click.option("--restart", is_flag=True, help="Start the interrupted run over.", panel=Group.COMMAND)
 @config_options
@@ -36,6 +39,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
     --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts identical ones.
     """
     values = given(config_file, command_line)
+    values.setdefault("output", PRETRAINED)
     place, config = take(values, Place), take(values, PretrainConfig)
     for key in values:
         known = [setting.key for kind in (Place, PretrainConfig) for setting in settings_of(kind)]

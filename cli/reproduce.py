@@ -7,7 +7,7 @@ import rich_click as click
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import given, options, take
+from auglik.cli.options import given, options, take, with_default
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
 from auglik.cli.progress import bar
 from auglik.cli.robustness import chosen_or, measure
@@ -75,7 +75,7 @@ from auglik.system.stop import Interrupted, stop_on_signals
     help="Also score corrupted test sets [if the paper does].",
     panel=Group.EVALUATION,
 )
-@options(setting for setting in settings_of(Place))
+@options(with_default(settings_of(Place), "output", "results/NAME-SCALE"))
 @engine_options
 @click.option(
     "--report/--no-report",

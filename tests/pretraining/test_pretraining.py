@@ -18,6 +18,7 @@ from torchvision.transforms.v2 import functional
 
 from auglik import InputError, open_dataset
 from auglik.cli.main import auglik
+from auglik.experiments.plan import Place
 from auglik.pretraining import (
     PAIR_WEIGHTS,
     PretrainConfig,
@@ -393,6 +394,13 @@ def test_the_command_wants_to_know_what_to_do_with_an_interrupted_run(tmp_path: 
     resumed = invoke(*arguments, "--resume")
     assert resumed.exit_code == 0, resumed.output
     assert results_of(tmp_path) == results_of(finished)
+
+
+def test_its_default_folder_is_not_that_of_a_comparison() -> None:
+    printed = tomllib.loads(invoke("--print-config").output)["output"]
+    assert printed == "results/pretrained"
+    assert f"[default: {printed}]" in " ".join(invoke("--help").output.split())
+    assert Place.output == "results"
 
 
 def test_a_damaged_checkpoint_is_no_reason_not_to_start_over(tmp_path: Path, finished: Path) -> None:
