@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from auglik import AGGREGATORS, LIKELIHOODS, Objective
 from auglik.views.augmentations.fcr import levels
 from auglik.views.mollification import blurred, noised
-from auglik.views.operations.running import COMPILABLE, COMPILABLE_ELSEWHERE
+from auglik.views.operations.running import COMPILABLE_ELSEWHERE
 from auglik.views.store import spread
 from benchmarks.timing import machine
 from tests.cuda.parts import COMPILED, NETWORK, Rest, Views, count_rest, count_views
@@ -49,10 +49,10 @@ def compiled_functions() -> dict[str, Callable[[], Tensor]]:
     loss = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["jensen"]).loss
     found: dict[str, Callable[[], Tensor]] = {
         source.__name__: partial(torch.compile(source), images, rows)
-        for source in (COMPILABLE | COMPILABLE_ELSEWHERE).values()
+        for source in COMPILABLE_ELSEWHERE.values()
         if source.__name__ != "mixture"
     }
-    mixture = torch.compile(next(source for source in COMPILABLE.values() if source.__name__ == "mixture"))
+    mixture = torch.compile(next(source for source in COMPILABLE_ELSEWHERE.values() if source.__name__ == "mixture"))
     return found | {
         "mixture": partial(mixture, images[:, None].repeat(1, 3, 1, 1, 1), rows),
         "spread": partial(torch.compile(spread), images, t[:3], t[:3]),

@@ -23,7 +23,7 @@ NETWORK = "preact-resnet-18"
 Part = Callable[[str], AbstractContextManager[object]]
 
 COMPILED: Mapping[str, int] = {
-    "fetch": 1, "levels": 2, "spread": 1, "gathered": 2, "blend": 2, "switch": 1, "stretch": 2, "sharpen": 1,
+    "fetch": 1, "levels": 2, "spread": 1, "gathered": 2, "blend": 2, "switch": 1, "stretch": 2, "sharpened": 1,
     "flatten_histogram": 4, "bilinear": 1, "mixture": 1, "blurred": 6, "noised": 1, "loss": 1,
 }  # fmt: skip
 """Kernels that torch.compile makes of a function, products of matrices among them, by its name.

@@ -21,7 +21,8 @@ from auglik.views import OPERATIONS
 from auglik.views.operations import BATCHED, BILINEAR, Grouping, as_is, coefficients_of, compiled, operate
 from auglik.views.operations.blends import gray
 from auglik.views.operations.geometry import nearest
-from auglik.views.operations.running import COMPILABLE
+from auglik.views.operations.running import COMPILABLE, COMPILABLE_ELSEWHERE
+from auglik.views.operations.sharpness import sharpen
 from tests.levels import among, at_ties, outcomes
 
 MODES = {"nearest": BATCHED, "bilinear": BILINEAR}
@@ -177,6 +178,13 @@ def test_gathering_and_sampling_do_the_same(kind: str) -> None:
         allowed = outcomes(name, image, m)
         assert among(one, allowed)
         assert among(other, allowed)
+
+
+@pytest.mark.parametrize("kind", ["digits", "oblong", "narrow"])
+def test_sharpness_for_a_gpus_compiler_is_the_same(kind: str) -> None:
+    images = IMAGES[kind]()
+    coefficients = torch.linspace(-9, 1, len(images))[:, None].expand(-1, 6)
+    assert torch.equal(COMPILABLE_ELSEWHERE[sharpen](images, coefficients), sharpen(images, coefficients))
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="torch.compile needs a C++ compiler")
