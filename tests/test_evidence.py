@@ -53,6 +53,7 @@ COLUMNS: dict[str, dict[str, tuple[str, Nll]]] = {
     },
     "network-or-data": {"log-mean": ("log-mean", clean_nll), "after temperature scaling": ("log-mean", scaled_nll)},
     "cold-posterior": {"T = 0.3 less T = 1": ("T-0.3", clean_nll)},
+    "cold-posterior-natural": {"T = 0.3 less T = 1": ("T-0.3", clean_nll)},
     "soft-labels": {"NLL after temperature scaling": ("soft", scaled_nll), "NLL as it is": ("soft", clean_nll)},
     "views": {"log-mean": ("log-mean", clean_nll), "durbin-koopman": ("corrected", clean_nll)},
 }
