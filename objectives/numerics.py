@@ -21,9 +21,9 @@ def per_class(values: Tensor) -> Tensor:
     return at_least_float32(values)[..., None]
 
 
-def at_label(values: Tensor, labels: Tensor) -> Tensor:
-    """Of every class the observed one, [K,B,C], [B] -> [K,B,1]; what is the same for all, [K,B,1], is that already."""
-    if values.shape[-1] == 1:
+def at_label(values: Tensor, labels: Tensor | None) -> Tensor:
+    """Of every class the observed one, [K,B,C], [B] -> [K,B,1]; all without labels, and what is the same for all."""
+    if labels is None or values.shape[-1] == 1:
         return values
     return values.gather(2, labels.long()[None, :, None].expand(len(values), -1, -1))
 
@@ -124,7 +124,7 @@ class _LogSumOfLogarithmicMeans(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             log_z, own, rest = _log_sum_and_slopes(log_f)
         scale = (gradient * torch.exp(-log_z))[..., None]
-        return (own * scale).add_(scale * rest)  # with values of rows, addcmul would go number by number
+        return torch.addcmul(scale * rest, own, scale)
 
 
 class _LogSumBetween(torch.autograd.Function):

@@ -14,10 +14,8 @@ def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None, l
 
     With `labels` [B] the column of the observed label alone, [K,B,1].
     """
-    gamma, log_g = per_class(decay), degraded(log_f, toward)
-    if labels is not None:
-        log_f, log_g = at_label(log_f, labels), at_label(log_g, labels)
-    return (1 - gamma) * log_f + gamma * log_g
+    gamma = per_class(decay)
+    return (1 - gamma) * at_label(log_f, labels) + gamma * at_label(degraded(log_f, toward), labels)
 
 
 @dataclass(frozen=True)
