@@ -19,7 +19,7 @@ from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
-from auglik.runs.results import RESULTS, Results, finished
+from auglik.runs.results import RESULTS, Results, complete
 from auglik.runs.run import Job
 from auglik.runs.settings import change, flatten
 from auglik.sampling.registry import POINT
@@ -167,9 +167,9 @@ def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
 
 
 def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
-    """The folders of the finished runs below a comparison's folder, with their results."""
+    """The folders of the finished runs below a comparison's folder that are complete, with their results."""
     for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
-        results = finished(path.parent)
+        results = complete(path.parent)
         if results is not None:
             yield path.parent, results
 

@@ -113,6 +113,15 @@ def test_finished_runs_are_not_trained_again(comparison: Comparison) -> None:
     assert load(comparison.folder).verdicts == comparison.verdicts
 
 
+def test_a_run_whose_predictions_are_gone_is_scored_again(comparison: Comparison, tmp_path: Path) -> None:
+    folder = shutil.copytree(comparison.folder, tmp_path / "results")
+    (folder / "mean" / "seed-5" / "predictions.npz").unlink()
+    again = compare(CELLS, "digits", seeds=[3, 5], settings=SMALL, output=folder, jobs=1, quiet=True)
+    scores = [name for name in comparison.runs if name not in ("folder", "train_seconds", "evaluation_seconds")]
+    assert again.runs[scores].equals(comparison.runs[scores])
+    assert again.verdicts == comparison.verdicts
+
+
 def test_objects_are_the_names_that_they_have(tmp_path: Path) -> None:
     cells: dict[str, dict[str, object]] = {
         "named": {"aggregator": "geometric:T=2"},
