@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from auglik import RunConfig, change, open_dataset, read_facts, resolve
+import pytest
+
+from auglik import Arrays, RunConfig, change, open_dataset, read_facts, resolve
+from auglik.data.digits import Digits
 from auglik.pretraining import PretrainConfig, ResolvedPretraining
 from auglik.pretraining import resolve as resolve_pretraining
 from auglik.runs.resolved import ResolvedRun, settings_hash
@@ -88,6 +91,17 @@ def results(**said: object) -> Results:
 def without_times(results: Results) -> Results:
     """All that two runs of the same settings have in common."""
     return replace(results, train_seconds=0.0, evaluation_seconds=0.0)
+
+
+def enlarge_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives digits test images of twice the side of the training images."""
+    read = Digits.test
+
+    def larger(self: Digits) -> Arrays:
+        images, labels = read(self)
+        return Arrays(images.repeat(2, 2).repeat(2, 3), labels)
+
+    monkeypatch.setattr(Digits, "test", larger)
 
 
 class StopAt(StopRequest):

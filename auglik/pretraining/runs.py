@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from auglik.data import absent_classes, digest, open_dataset
+from auglik.data import absent_classes, check_shape, digest, open_dataset
 from auglik.data.source import opened
 from auglik.objectives import InputError
 from auglik.pretraining.config import PretrainConfig, ResolvedPretraining, resolve, settings_hash
@@ -121,6 +121,7 @@ def execute(
     )  # fmt: skip
     began = time.monotonic()
     test = opened(source, "test")
+    check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
     held_out = on_device(test, data.mean, data.std, run.shared.device)
     untrained = make_model(run, data.training.gallery.channels)
     results = PretrainResults(

@@ -61,10 +61,9 @@ class Recipe:
 
     def only(self, names: Sequence[str]) -> "Recipe":
         """With these cells alone and the reference; with all if none is named. Raises InputError for an unknown one."""
-        for name in names:
-            look_up("cell", name, {cell.name: cell for cell in self.cells})
-        kept = tuple(cell for cell in self.cells if not names or cell.name in (*names, self.reference))
-        return replace(self, cells=kept)
+        known = {cell.name: cell for cell in self.cells}
+        kept = {self.reference, *(look_up("cell", name, known).name for name in names)} if names else known.keys()
+        return replace(self, cells=tuple(cell for cell in self.cells if cell.name in kept))
 
     def cells_at(self, scale: str) -> tuple[Cell, ...]:
         """The cells, without what the quick scale replaces for all of them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.identity import ADDED, MOVABLE
-from auglik.runs.results import complete, finished
+from auglik.runs.results import Results, finished
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
 
@@ -23,8 +23,11 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
         before = {key: SETTINGS[key].default for key in ADDED} | before
         other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
-        if changed or complete(folder) is not None:
-            what = "; ".join(changed[:4]) or changed_file(folder, config, code)
+        results = finished(folder)
+        if not changed and results is not None and results.settings != settings:
+            changed = [changed_file(results, config, code)]
+        if changed:
+            what = "; ".join(changed[:4])
             raise InputError(f"{folder} holds a run with other settings ({what}): give another --output, or delete it")
     if not resume:
         return
@@ -35,11 +38,10 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
         raise InputError(f"{error}{edited}") from None
 
 
-def changed_file(folder: Path, config: RunConfig, code: Mapping[str, str] | None) -> str:
+def changed_file(results: Results, config: RunConfig, code: Mapping[str, str] | None) -> str:
     """What has changed where no setting has: files that settings name."""
-    results = finished(folder)
-    before = (results.own_code or {}) if results is not None else {}
-    if results is not None and (edited := [name for name, now in (code or {}).items() if before.get(name) != now]):
+    before = results.own_code or {}
+    if edited := [name for name, now in (code or {}).items() if before.get(name) != now]:
         return f"the code of {', '.join(edited)} was edited since"
     table = " or its confidence table other values" if "table=" in config.soften else ""
     return f"its data set has other images{table}, or another version of auglik wrote it"

@@ -247,13 +247,7 @@ PAGES["all-images"] = PAGES["appendix-c"]._replace(
     planned=3,
 )
 PAGES["cold-posterior-natural"] = PAGES["cold-posterior"]._replace(
-    figures={
-        "clean error at T = 1": error("T-1"),
-        "clean NLL at T = 1": clean_nll("T-1"),
-        "at T = 0.3": clean_nll("T-0.3"),
-        "kinetic T at 0.3": kinetic_temperature("T-0.3"),
-        "cells whose chains fail": failing,
-    }
+    figures={"clean error at T = 1": error("T-1"), **PAGES["cold-posterior"].figures}
 )
 PAGES["mollification-natural"] = PAGES["mollification"]._replace(
     figures={"clean error without": error("reference"), "corrupted error without": mean_wrong("reference", ALL)},

@@ -98,6 +98,9 @@ def test_a_run_whose_predictions_are_gone_is_scored_again_from_its_checkpoint(tm
     other = replace(job, settings="of other images")
     with pytest.raises(InputError, match="holds a run with other settings"):
         other.check()
+    predictions.unlink()
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        replace(other, resume=False).check()
 
 
 def test_watching_ends_with_the_runs(tmp_path: Path) -> None:

@@ -396,6 +396,12 @@ def test_the_command_wants_to_know_what_to_do_with_an_interrupted_run(tmp_path: 
     assert results_of(tmp_path) == results_of(finished)
 
 
+def test_test_images_of_another_size_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.enlarge_test_images(monkeypatch)
+    with pytest.raises(InputError, match=r"expected images of \[1, 8, 8\], as in training, got \[1, 16, 16\]"):
+        execute(job(tmp_path, epochs=1))
+
+
 def test_its_default_folder_is_not_that_of_a_comparison() -> None:
     printed = tomllib.loads(invoke("--print-config").output)["output"]
     assert printed == "results/pretrained"

@@ -117,13 +117,7 @@ def test_no_test_image_is_read_before_training_has_ended(tmp_path: Path, monkeyp
 def test_test_images_of_another_size_are_refused_once_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Digits.test
-
-    def larger(self: Digits) -> Arrays:
-        images, labels = read(self)
-        return Arrays(images.repeat(2, 2).repeat(2, 3), labels)
-
-    monkeypatch.setattr(Digits, "test", larger)
+    tiny.enlarge_test_images(monkeypatch)
     job = tiny.job(tmp_path / "run")
     expected = r"digits \(test\): expected images of \[1, 8, 8\], as in training, got \[1, 16, 16\]"
     with pytest.raises(InputError, match=expected):
