@@ -111,7 +111,7 @@ def config_options(command: Command) -> Command:
     )  # fmt: skip
     read = click.option(
         "--config", "config_file", type=click.Path(path_type=Path), panel=Group.COMMAND,
-        help="TOML file with any options; the command line overrides it.",
+        help="TOML file of settings, as --print-config prints them; the command line overrides it.",
     )  # fmt: skip
     return read(printed(command))
 

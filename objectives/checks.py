@@ -9,6 +9,11 @@ from auglik.objectives.contracts import Likelihood
 from auglik.objectives.errors import InputError
 
 
+def in_float32(parameter: float) -> bool:
+    """Whether a parameter, its inverse, and their products with log-likelihoods are float32s: 1e-30 to 1e30 in size."""
+    return 1e-30 <= abs(parameter) <= 1e30
+
+
 def _shape(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 

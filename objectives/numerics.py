@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from auglik.objectives.errors import InputError
+
 
 def at_least_float32(x: Tensor) -> Tensor:
     """`x` in float32 where it came in half precision, as under autocast; float32 and float64 stay."""
@@ -233,3 +235,53 @@ def gauss_jacobi(count: int, left: float, right: float) -> tuple[Tensor, Tensor]
     jacobi = torch.diag(diagonal) + torch.diag(off, 1) + torch.diag(off, -1)
     eigenvalues, vectors = torch.linalg.eigh(jacobi)
     return (1 + eigenvalues) / 2, vectors[0] ** 2
+
+
+def beta_nodes(alpha: float, beta: float, m: int) -> tuple[Tensor, Tensor]:
+    """Nodes v in [0,1] and weights (summing to one) of t = v^m ~ Beta(alpha, beta); float64 [N].
+
+    64 Gauss-Jacobi nodes for v^(m alpha - 1) (1-v)^(beta-1), times the rest ((1-v^m) / (1-v))^(beta-1), where that is
+    so smooth that its mean is what the Beta function says. Else panels, finer toward both ends, of 16 nodes each: for a
+    narrow law, and where the mass at small v, far from the nodes, may count most. Raises InputError for parameters
+    whose law panels do not resolve either.
+    """
+    log_mass = _log_beta(alpha, beta) - math.log(m)
+    if m * alpha <= 24:
+        v, weight = gauss_jacobi(64, m * alpha - 1, beta - 1)
+        weight = weight * ((1 - v**m) / (1 - v)) ** (beta - 1)
+        if abs(math.log(weight.sum()) + _log_beta(m * alpha, beta) - log_mass) < 1e-11:
+            return v, weight / weight.sum()
+    v, log_weight = _panels(m * alpha - 1, beta - 1, m)
+    if not abs(float(log_weight.logsumexp(0)) - log_mass) < 1e-7:
+        raise InputError(
+            f"expected a temperature's distribution that can be integrated over, got Beta({alpha:g}, {beta:g}) with"
+            f" t = v^{m}: alpha or beta is too large or too near 0, or an exponent k too small"
+        )
+    return v, (log_weight - log_weight.logsumexp(0)).exp()
+
+
+def _panels(left: float, right: float, m: int) -> tuple[Tensor, Tensor]:
+    """Nodes v and log weights of v^left (1-v^m)^right on [0,1]: 64 equal panels, that at 0 and that at 1 halved on."""
+    nodes, weight = gauss_jacobi(16, 0.0, 0.0)
+    ends = 2.0 ** -torch.arange(16, 6, -1, dtype=torch.float64)
+    edges = torch.cat([ends, torch.arange(1, 64, dtype=torch.float64) / 64, 1 - ends.flip(0)])
+    width = edges.diff()[:, None]
+    inner = edges[:-1, None] + width * nodes
+    at_0, weight_0 = gauss_jacobi(16, left, 0.0)
+    to_1, weight_1 = gauss_jacobi(16, right, 0.0)
+    at_0, to_1, end = ends[0] * at_0, ends[0] * to_1, math.log(ends[0])
+    log_v = torch.cat([at_0.log(), inner.log().flatten(), (-to_1).log1p()])
+    log_rest = (-(m * log_v).expm1()).log()  # log(1-v^m)
+    log_weight = torch.cat(
+        [
+            weight_0.log() + (left + 1) * end - math.log(left + 1) + right * log_rest[:16],
+            (weight * width).log().flatten() + left * log_v[16:-16] + right * log_rest[16:-16],
+            weight_1.log() + (right + 1) * end - math.log(right + 1) + left * log_v[-16:]
+            + right * (log_rest[-16:] - to_1.log()),
+        ]
+    )  # fmt: skip
+    return log_v.exp(), log_weight
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

@@ -30,7 +30,7 @@ class Comparison:
 
     def __init__(self, folder: Path, reference: str | None = None, rope: float = ReportSettings.rope) -> None:
         """Reads the runs. Raises InputError if there are none, and for a reference that is not a cell."""
-        self.folder, self._rope = folder, rope
+        self.folder, self._reference, self._rope = folder, reference, rope
         self._collected: Collected = collect(folder, reference)
 
     @property
@@ -97,7 +97,10 @@ class Comparison:
         return calibrate(runs, seed=seed, draws=draws).data
 
     def report(self, path: str | Path | None = None, settings: ReportSettings | None = None) -> Report:
-        """Writes the report into a folder (`report` in the comparison's own). Raises InputError as `write_report`."""
+        """Writes the report into a folder (`report` in the comparison's own), of this reference and `rope` unless
+        `settings` say otherwise. Raises InputError as `write_report`."""
+        if settings is None:
+            settings = ReportSettings(reference=self._reference, rope=self._rope)
         return write_report(self.folder, Path(path) if path is not None else self.folder / "report", settings)
 
     def keep(self, path: str | Path) -> Kept:

@@ -33,7 +33,7 @@ class ConfidenceMap(Protocol):
 
 @runtime_checkable
 class MapOfImages(ConfidenceMap, Protocol):
-    """A `ConfidenceMap` that tells images apart; its `confidence` is the mean over them."""
+    """A `ConfidenceMap` that tells images apart; its `confidence`, of none, is made of their mean figures."""
 
     def check_images(self, digest: str) -> None:
         """Raises InputError unless it is of the training images and labels of that digest."""

@@ -1,6 +1,7 @@
 """Folders of classes, each a folder of image files, as lists of files with labels."""
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,10 @@ from auglik.data.pixel_modes import DECODING_RULE
 from auglik.data.source import one_line
 from auglik.objectives.errors import InputError
 
+UNCOMPRESSED = (".bmp", ".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff")
+"""Formats whose files keep their size when pixels change."""
+BLOCK, BLOCKS = 4096, 16
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Files:
@@ -33,9 +38,9 @@ class Files:
     labels: NDArray[np.int64]
 
     def marks(self, protocol: str) -> list[str]:
-        """Name, size and protocol of each image: files that are edited in place and keep their size go unnoticed."""
+        """Name, size and protocol of each image, and what is in it where editing keeps the size."""
         return [
-            f"{name} {size} {protocol} {DECODING_RULE}"
+            f"{name} {size} {protocol} {DECODING_RULE}{_contents(self.root / name, size)}"
             for name, size in zip(self.names, self.sizes.tolist(), strict=True)
         ]
 
@@ -52,6 +57,20 @@ class Files:
         """The images [N,3,size,size], decoded on demand."""
         read = Decoder(self.root, self.names, fit)
         return LazyArrays(LazyImages(read, np.arange(len(self.names)), (3, size, size), marks), self.labels)
+
+
+def _contents(path: Path, size: int) -> str:
+    """A checksum of a file of a format that is not compressed, of blocks spread over it if it is large."""
+    if path.suffix.lower() not in UNCOMPRESSED:
+        return ""
+    with path.open("rb") as file:
+        if size <= BLOCKS * BLOCK:
+            return f" {zlib.crc32(file.read()):08x}"
+        checksum = 0
+        for place in range(BLOCKS):
+            file.seek(place * (size - BLOCK) // (BLOCKS - 1))
+            checksum = zlib.crc32(file.read(BLOCK), checksum)
+        return f" {checksum:08x}"
 
 
 def class_folders(root: Path) -> list[str]:

@@ -1,14 +1,14 @@
 """What the pixels of an image file mean: every mode that Pillow opens becomes RGB by a rule, or is refused.
 
 - 1, L and P: grey is repeated, palettes are looked up. 16-bit grey (I;16, or I from PNG and PGM): v/257, rounded;
-  16-bit colour: the high byte, which is what Pillow reads.
+  16-bit colour as Pillow reads it: the high byte, of PPM v/257, rounded.
 - Transparent pixels (LA, PA, RGBA and their premultiplied forms, a palette's or a colour's transparency) lie on white:
   (a v + (255 - a) 255)/255, rounded.
 - YCbCr by JPEG's formula, CMYK as Pillow does without a colour profile. Embedded profiles are not applied.
 - The EXIF orientation is applied. Of a camera's MPO the first image is taken, the others being its previews.
-- Refused: int32 and floating-point levels (no range is agreed on), 16-bit grey of another depth, with white at 0 or
-  with a transparent level, LAB (Pillow's conversion is off by up to 22 levels), HSV (no file holds it), animations and
-  files of several pages.
+- Refused: int32 and floating-point levels (no range is agreed on), 16-bit grey of another depth or with white at 0,
+  16 bits with a transparent level or colour, LAB (Pillow's conversion is off by up to 22 levels), HSV (no file holds
+  it), animations and files of several pages.
 """
 
 import struct
@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 
 from auglik.objectives.errors import InputError
 
-DECODING_RULE = 2
+DECODING_RULE = 3
 """Raised when a rule above changes: what was decoded by another one is decoded again, and is another data set."""
 BACKGROUND = (255, 255, 255)
 OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
@@ -28,6 +28,9 @@ TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 """Formats whose 16-bit grey some versions of Pillow open as I, in 0..65535."""
+STEP = {"L;2": 85, "L;4": 17}
+"""From level to level of grey of 2 and 4 bits, by Pillow's name; it leaves the transparent one of a PNG as it is."""
+COLOUR_16 = "RGB;16B"
 UPRIGHT: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,6 +49,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise InputError(f"expected a single image, got {frames} in one {image.format} file (animated, or pages?)")
+    _scale_transparency(image)
     image.load()
     levels, orientation = _converted(image), _orientation(image)
     return levels.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else levels
@@ -61,6 +65,15 @@ def _converted(image: Image.Image) -> Image.Image:
         return _from_16_bits(image)
     cause = "no range of levels is agreed on: save it with 8 or 16 bits" if mode in "IF" else "save it as RGB"
     raise InputError(f"expected an image of 8 or 16 bits, grey or in colour, got mode {mode} ({cause})")
+
+
+def _scale_transparency(image: Image.Image) -> None:
+    """Of a PNG that is not loaded: its transparent level on the scale of the levels that Pillow gives."""
+    raw = str(image.tile[0][3]) if image.format == "PNG" and getattr(image, "tile", ()) else ""
+    if raw in STEP and "transparency" in image.info:
+        image.info["transparency"] *= STEP[raw]
+    if raw == COLOUR_16 and "transparency" in image.info:
+        raise InputError("expected 16-bit colour without a transparent one, got a PNG that has one (save it as 8-bit)")
 
 
 def _orientation(image: Image.Image) -> object:

@@ -155,6 +155,8 @@ def infer_cells(
         own = [runs[cell][s].profile for s in seeds]
         other = [runs[reference][s].profile for s in seeds]
         d = _less(own, other)
+        if seeds and not d:  # none but human labels, which no family is of
+            continue
         if why := _unfit(seeds, [values for targets in d.values() for values in targets.values()]):
             left_out.append(f"{said}no verdict: {why}.")
             continue

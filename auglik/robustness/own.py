@@ -35,6 +35,8 @@ def named(corruptions: CorruptionSet) -> str:
     expect(isinstance(categories, Mapping) and bool(categories), "categories by corruption", f"{categories!r:.60}")
     taken = [name for name in corruptions.categories if name in ("mean", "all", "") or not str(name).isidentifier()]
     expect(not taken, "names of corruptions that are words, none of them mean or all", ", ".join(map(repr, taken)))
+    categories = sorted({str(one) for one in corruptions.categories.values()} & {"mean", "all", ""})
+    expect(not categories, "names of categories, none of them mean or all", ", ".join(map(repr, categories)))
     return ", ".join(f"{name} ({category})" for name, category in corruptions.categories.items())
 
 

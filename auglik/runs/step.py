@@ -103,12 +103,12 @@ def make_network(run: ResolvedRun, channels: int, classes: int) -> nn.Module:
     return initial_network(run, channels, classes).to(run.device).to(memory_format=torch.channels_last)
 
 
-def make_optimizer(run: ResolvedRun, network: nn.Module) -> torch.optim.Optimizer:
-    """The run's optimizer of all parameters, or its sampler."""
+def make_optimizer(run: ResolvedRun, network: nn.Module, images: int) -> torch.optim.Optimizer:
+    """The run's optimizer of all parameters, or its sampler given that many training images."""
     if run.sampler is not None:
         sampling = run.config.sampling
         return Langevin(
-            network.parameters(), sampler=run.sampler, prior=run.prior, images=run.trained_on(),
+            network.parameters(), sampler=run.sampler, prior=run.prior, images=images,
             temperature=sampling.posterior_temperature, likelihood_temperature=sampling.likelihood_temperature,
             key=stream_key(run.config.seed, "sampling"),
         )  # fmt: skip
@@ -125,7 +125,7 @@ def begin(run: ResolvedRun, data: TrainingData, processes: Processes = ONE) -> L
     network, images = make_network(run, gallery.channels, data.classes), lengths(run, len(gallery)).images
     if processes.count > 1:
         processes.agreed(lambda: share_steps(network, run, images, processes))
-    optimizer = make_optimizer(run, network)
+    optimizer = make_optimizer(run, network, len(gallery))
     learner = Learner(
         objective=objective, network=network, optimizer=optimizer, pipeline=pipeline, forward=network,
         loss_of=objective.loss if run.sampler is None else loss_with_prior(run, objective),
@@ -227,11 +227,14 @@ def take_step(
     """
     hard_labels = [views.labels(data.training.labels, data.classes) for views in rendered]
     processes, mine = learner.processes, sum(len(views.positions) for views in rendered)
+    weights = [views.weight for views in rendered if views.weight is not None]
+    if weights and run.config.broadcast_weights:
+        mean = torch.cat([weight.flatten() for weight in weights]).mean()
+        mean = processes.mean(processes.weighted(mean, mine, learner.images))
+        weights = [mean.expand_as(weight) for weight in weights]
     given = []
-    for views, hard in zip(rendered, hard_labels, strict=True):
-        weight = views.weight
-        if weight is not None and run.config.broadcast_weights:
-            weight = processes.mean(processes.weighted(weight.mean(), mine, learner.images)).expand_as(weight)
+    for place, (views, hard) in enumerate(zip(rendered, hard_labels, strict=True)):
+        weight = weights[place] if weights else None
         labels = hard if targets is None else targets[hard]
         given.append(Given(decay=views.decay, labels=labels, weight=weight, log_importance=views.log_importance))
     images = [views.images for views in rendered]

@@ -47,13 +47,18 @@ class Cyclical:
             raise InputError(f"cyclical: expected explore, a share of the steps, in [0,1), got {self.explore}")
 
     def factor(self, step: int, steps: int) -> float:
-        length = -(-steps // self.cycles)
-        return half_cosine(step % length, length)
+        start, end = self._cycle(((step + 1) * self.cycles - 1) // steps, steps)
+        return half_cosine(step - start, end - start)
 
     def stretches(self, steps: int) -> list[range]:
-        length = -(-steps // self.cycles)
-        starts = range(0, steps, length)
-        return [range(start + round(self.explore * length), min(start + length, steps)) for start in starts]
+        if self.cycles > steps:
+            raise InputError(f"cyclical: expected at most one cycle a step, got {self.cycles} in {steps} steps")
+        cycles = (self._cycle(place, steps) for place in range(self.cycles))
+        return [range(start + round(self.explore * (end - start)), end) for start, end in cycles]
+
+    def _cycle(self, place: int, steps: int) -> tuple[int, int]:
+        """Its first step and the first after it: lengths differ by one where steps are no multiple of the cycles."""
+        return place * steps // self.cycles, (place + 1) * steps // self.cycles
 
 
 def draw_steps(stretches: Sequence[range], draws: int) -> list[int]:

@@ -82,10 +82,13 @@ def _inside(words: NDArray[np.uint32]) -> Float64Array:
 def _scrambled(points: NDArray[np.uint32], seed: int, purpose: str, name: str, epoch: int, count: int) -> Float64Array:
     """Points [K,D] for N images, each under a key of its own in each dimension: [K,N,D]."""
     keys = host_generator(seed, purpose, name, epoch).integers(0, 2**32, (2, count, points.shape[1]), np.uint32)
-    words = _reversed(points)[:, None] + keys[0]
-    # Laine & Karras 2011: a bit is flipped by those below it, which are those before it in the reversed word.
-    for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
-        words ^= words * np.uint32(factor)
+    words = np.repeat(_reversed(points)[:, None], count, 1)
+    # A bit is flipped by those below it, which are those before it in the reversed word (Laine & Karras 2011), by the
+    # hash of Vegdahl 2021, "Building a better LK hash": with shorter ones the bits of two views depend on each other.
+    words ^= words * np.uint32(0x3D20ADEA)
+    words = (words + keys[0]) * (keys[0] >> np.uint32(16) | np.uint32(1))
+    words ^= words * np.uint32(0x05526C56)
+    words ^= words * np.uint32(0x53A22864)
     return _inside(_reversed(words) ^ keys[1])
 
 

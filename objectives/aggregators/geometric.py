@@ -1,21 +1,21 @@
 """The product of the views' likelihoods, tempered."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from auglik.objectives.aggregators.jensen import Jensen
+from auglik.objectives.checks import in_float32
 from auglik.objectives.errors import InputError
 
 _MEAN = Jensen()
 
 
 def check_temperature(name: str, temperature: float) -> None:
-    """Raises InputError unless the posterior temperature T is a number > 0."""
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"{name}: expected T > 0, got {temperature}")
+    """Raises InputError unless the posterior temperature T is a number > 0 that float32 divides by."""
+    if not (temperature > 0 and in_float32(temperature)):
+        raise InputError(f"{name}: expected T > 0, got {temperature} (float32 needs 1e-30 to 1e30)")
 
 
 @dataclass(frozen=True)

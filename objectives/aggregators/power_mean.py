@@ -1,6 +1,5 @@
 """The power mean of the views' likelihoods, between jensen and log-mean."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from auglik.objectives.aggregators.log_mean import log_mean_exp
 from auglik.objectives.aggregators.weights import Shares, shares
+from auglik.objectives.checks import in_float32
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32
 
@@ -30,9 +30,10 @@ class PowerMean:
     rho: float = 0.5
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.rho) or self.rho == 0:
+        if not in_float32(self.rho):
             raise InputError(
-                f"power-mean: expected a finite rho other than 0 (its limit there is jensen), got {self.rho}"
+                f"power-mean: expected a finite rho other than 0 (its limit there is jensen), got {self.rho} (float32"
+                " needs 1e-30 to 1e30 in size)"
             )
 
     @property
@@ -48,18 +49,28 @@ class PowerMean:
         return views.times_mean_weight(terms.logsumexp(0) / self.rho)
 
     def _near_jensen(self, values: Tensor, views: Shares) -> Tensor:
-        """The same as m + log1p(sum_k omega_k expm1(rho (l_k - m))) / rho, m the view that exponentiates to most.
+        """The same as m + log1p(sum_k omega_k expm1(rho (l_k - m))) / rho with m = sum_k omega_k l_k, the jensen bound.
 
-        Divided by a small rho, what logsumexp rounds off would be larger than the value. With importance, omega_k
-        e^{i_k} are taken to their sum, whose logarithm over rho is added.
+        Divided by a small rho, what logsumexp rounds off would be larger than the value; it is taken where some
+        |rho (l_k - m)| > 1, so that the value is larger still. With importance, omega_k e^{i_k} are taken to their sum,
+        whose logarithm over rho is added.
         """
-        omega, more = views.omega, torch.zeros_like(values[0])
+        omega, log_omega, more = views.omega, views.log_omega, 0.0
         if views.log_importance is not None:
-            more = (omega * torch.expm1(views.log_importance)).sum(0).log1p()
-            omega = omega * torch.exp(views.log_importance - more)
-        m = (values.amax(0) if self.rho > 0 else values.amin(0)).detach()
-        m = torch.where(m.isfinite(), m, 0.0)
-        return m + ((omega * torch.expm1(self.rho * (values - m))).sum(0).log1p() + more) / self.rho
+            more = self._log_mean(views.log_importance, omega, log_omega)
+            log_omega = log_omega + views.log_importance - more
+            omega = torch.exp(log_omega)
+        counted = torch.as_tensor(omega, device=values.device) > 0
+        known = omega * (counted & values.isfinite())
+        m = ((known * values.masked_fill(~values.isfinite(), 0.0)).sum(0) / known.sum(0).clamp_min(1e-30)).detach()
+        return m + (self._log_mean((self.rho * (values - m)).where(counted, 0.0), omega, log_omega) + more) / self.rho
+
+    @staticmethod
+    def _log_mean(x: Tensor, omega: Tensor | float, log_omega: Tensor | float) -> Tensor:
+        """log sum_k omega_k e^{x_k}, to the last digit of small x: [K,...] -> [...]."""
+        near = (x.abs() <= 1).all(0)
+        small = (omega * torch.expm1(x.where(near, 0.0))).sum(0).log1p()
+        return torch.where(near, small, (log_omega + x.masked_fill(near, 0.0)).logsumexp(0))
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)

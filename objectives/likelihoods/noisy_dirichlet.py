@@ -1,12 +1,12 @@
 """A Dirichlet label as log-normal matched gammas: a Gaussian likelihood on the logits themselves."""
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from auglik.objectives.checks import in_float32
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
@@ -35,8 +35,10 @@ class NoisyDirichlet:
     toward: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.alpha_eps) and self.alpha_eps > 0):
-            raise InputError(f"noisy-dirichlet: expected alpha_eps > 0, got {self.alpha_eps}")
+        if not (self.alpha_eps > 0 and in_float32(self.alpha_eps)):
+            raise InputError(
+                f"noisy-dirichlet: expected alpha_eps > 0, got {self.alpha_eps} (float32 needs 1e-30 to 1e30)"
+            )
 
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay

@@ -20,9 +20,9 @@ def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor, toward: 
     [...,C] -> [...], the measure as nodes gamma_m and weights w_m. For gamma = t alone it is
     log sum_j f_j 1F1(alpha; alpha+beta; d_j), for clean views alone 0.
     """
-    levels, weights = (node.to(log_f) for node in measure)
+    levels, log_weights = measure[0].to(log_f), measure[1].log().to(log_f)  # a float32 has no weights below 1e-45
     d = degraded(log_f, toward) - log_f
-    return (log_f + (d[..., None] * levels + weights.log()).logsumexp(-1)).logsumexp(-1)
+    return (log_f + (d[..., None] * levels + log_weights).logsumexp(-1)).logsumexp(-1)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def test_shares_are_relative() -> None:
     [
         ({"noise": -1.0}, "share of role noise .* got -1.0"),
         ({"clean": math.nan}, "share of role clean .* got nan"),
-        ({"clean": 0.0, "noise": 0.0, "blur": 0.0}, "at least one role"),
+        ({"clean": 0.0, "noise": 0.0, "blur": 0.0}, "sum to a number > 0, got 0"),
         ({"alpha": 0.0}, "alpha must be a number > 0"),
         ({"beta": -2.0}, "beta must be a number > 0"),
         ({"k_noise": math.inf}, "k_noise must be a number > 0"),

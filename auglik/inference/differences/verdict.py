@@ -13,7 +13,8 @@ def verdict(
 ) -> str:
     """Of an outcome that is not unknown. The interval is the cell's own; p allows for the family."""
     mean, lower, upper = effect.mean, effect.lower, effect.upper
-    numbers = f"{mean:+.4f} nats, 95% interval [{lower:+.4f}, {upper:+.4f}]"
+    d = nats_digits(mean, lower, upper)
+    numbers = f"{mean:+.{d}f} nats, 95% interval [{lower:+.{d}f}, {upper:+.{d}f}]"
     allowing = f" after allowing for {family} comparisons" if family > 1 else ""
     better = "better" if mean < 0 else "worse"
     if outcome == "equal":
@@ -59,9 +60,19 @@ def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, image
 
 
 def p_text(p: float) -> str:
-    """`p = 0.012`, or `p < 0.001`; with more digits where 0.050 would not say on which side of it p lies."""
-    digits = 3 if f"{p:.3f}" != f"{FAMILY_WISE:.3f}" else 5
-    return f"p = {p:.{digits}f}" if p >= 0.001 else "p < 0.001"
+    """`p = 0.012`, or `p < 0.001`."""
+    return f"p = {p:.{p_digits(p)}f}" if p >= 0.001 else "p < 0.001"
+
+
+def p_digits(p: float) -> int:
+    """Three, but five where 0.050 would not say on which side of it p lies."""
+    return 3 if f"{p:.3f}" != f"{FAMILY_WISE:.3f}" else 5
+
+
+def nats_digits(*values: float) -> int:
+    """Four, or as many more as it takes to see of each on which side of 0 it lies."""
+    least = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
+    return next((digits for digits in range(4, 9) if round(least, digits)), 9)
 
 
 def _bounds(found: Bounds) -> str:

@@ -12,6 +12,8 @@ from auglik.report.figures.svg import Drawing, fitted, group, line, mark, rect, 
 LEFT, RIGHT = 8.0, WIDTH - 112
 """Intervals are drawn between these; the outcome and the difference in words are to the right."""
 ROW = 38.0
+MOST_PERCENT = 1e6
+"""Where likelihoods change by more, in %, they are told in nats alone."""
 FAR = 4.0
 """Intervals are cut where they are so many times longer than most, or than the greatest difference."""
 
@@ -41,13 +43,14 @@ class Forest:
     rope: float = 0.0
     """Half-width of the region of practical equivalence."""
     likelihood: bool = False
-    """Whether differences are of NLL in nats: a second axis then has the per cent change of the likelihood."""
+    """Whether differences are of NLL in nats: a second axis then has the change of the likelihood in %."""
 
 
 def forest(panel: Forest, label: str) -> Drawing:
     """A mark and an interval for every cell, its name and difference above them."""
     x = _axis(panel)
-    top = 58.0 if panel.likelihood else 38.0
+    likelihood = panel.likelihood and percent(x.low) < MOST_PERCENT
+    top = 58.0 if likelihood else 38.0
     bottom = top + ROW * len(panel.lines)
     parts = [text(0, 13, panel.title, "title"), text(WIDTH, top - 8, panel.unit, "tick", "end")]
     if panel.rope and x.low < panel.rope and x.high > -panel.rope:
@@ -57,7 +60,7 @@ def forest(panel: Forest, label: str) -> Drawing:
         parts += [line([(x.at(tick), top), (x.at(tick), bottom)], "zero" if tick == 0 else "grid")]
         parts.append(text(x.at(tick), bottom + 15, words, "tick", "middle"))
     parts.append(text(LEFT, bottom + 32, panel.axis, "faint"))
-    if panel.likelihood:
+    if likelihood:
         parts += _likelihood(x, top)
     parts += [_row(one, x, top + ROW * place) for place, one in enumerate(panel.lines)]
     return Drawing(label, WIDTH, bottom + 38, "".join(parts))

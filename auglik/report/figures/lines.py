@@ -39,7 +39,10 @@ def lines(panel: Panel, styles: Mapping[str, Style], label: str) -> Drawing:
     """With few points these are marked and have bars of one standard error, with many there are bands."""
     curves = {cell: _thinned(curve) for cell, curve in panel.curves.items()}
     x = covering((x for curve in curves.values() for x in curve.x), LEFT, WIDTH - 10, margin=0.02)
-    y = covering((y for curve in curves.values() for y in curve.y), BOTTOM, TOP, log=panel.log)
+    means = [y for curve in curves.values() for y in curve.y]
+    bounds = [bound for curve in curves.values() for bound in (*curve.lower, *curve.upper)]
+    # On a logarithmic axis a bound that is not positive is infinitely far down.
+    y = covering([*means, *(b for b in bounds if b > 0 or not panel.log)], BOTTOM, TOP, log=panel.log)
     inside = [
         group(_curve(curve, styles[cell], x, y), styles[cell].of, cell)
         for cell, curve in sorted(curves.items(), key=lambda item: styles[item[0]].colour == "black")

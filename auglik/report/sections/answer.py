@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from auglik.inference.corruption import Corrupted
 from auglik.inference.differences.rows import Inference, Primary
+from auglik.inference.differences.verdict import nats_digits, p_digits
 from auglik.report.collect import Collected
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, listed, number, words
 from auglik.report.figures.outcome import OUTCOMES
@@ -97,9 +98,13 @@ def _differences(row: Primary) -> tuple[Shown, ...]:
     if row.effect is None:
         difference, rest = number(row.mean, 4, sign=True), tuple(words("") for _ in range(3))
     else:
-        difference = interval(row.effect.mean, row.effect.lower, row.effect.upper, 4)
+        found = row.effect.mean, row.effect.lower, row.effect.upper
+        difference = interval(*found, nats_digits(*found))
         shares = (row.effect.p_better, row.effect.p_in_rope)
-        rest = number(row.effect.p_adjusted, 3), *(number(100 * share, 1) for share in shares)
+        rest = (
+            number(row.effect.p_adjusted, p_digits(row.effect.p_adjusted)),
+            *(number(100 * share, 1) for share in shares),
+        )
     return difference, student, words(OUTCOMES[row.outcome].word), *rest, count(len(row.seeds)), words(row.reference)
 
 

@@ -82,13 +82,18 @@ def suite_of(cells: Mapping[str, Cell]) -> str | None:
     return suites.most_common(1)[0][0] if suites else None
 
 
+def scores_under(run: Run, suite: str | None) -> tuple[Score, ...]:
+    """The run's scores under the conditions of that identity; none where it was measured under others."""
+    return run.robustness if _suite(run) == suite else ()
+
+
 def measured(cells: Mapping[str, Cell]) -> Measured | None:
     """The runs under the conditions that most were measured under; None if none was measured."""
     runs = [(name, run) for name, cell in cells.items() for run in cell.runs.values()]
     suite = suite_of(cells)
     if suite is None:
         return None
-    kept = [(name, run) for name, run in runs if run.robustness and _suite(run) == suite]
+    kept = [(name, run) for name, run in runs if scores_under(run, suite)]
     found: dict[str, list[Mapping[Condition, Score]]] = {}
     for name, run in kept:
         found.setdefault(name, []).append({score.condition: score for score in run.robustness})

@@ -7,6 +7,7 @@ from importlib import resources
 
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, number, words
+from auglik.report.sections.measured import scores_under, suite_of
 from auglik.report.sections.scores import over_seeds
 from auglik.runs.settings import RunConfig
 from auglik.scoring.conditions import ALL, MEAN, Score
@@ -42,6 +43,8 @@ class Protocol:
     seeds: int | None
     images: Mapping[str, int]
     batch: int | None
+    rotation: float
+    """In degrees, of flip, crop and rotation."""
     soft_objective: str
     """Of mollified or softened cells; others are trained with cross-entropy."""
 
@@ -49,10 +52,15 @@ class Protocol:
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
 PUBLISHED_PROTOCOLS = {
     "heinonen2025": Protocol(
-        epochs=300, seeds=None, images=SMALL, batch=128, soft_objective="cross-entropy with smoothed labels"
+        epochs=300,
+        seeds=None,
+        images=SMALL,
+        batch=128,
+        rotation=15.0,
+        soft_objective="cross-entropy with smoothed labels",
     ),
     "liu2023": Protocol(
-        epochs=500, seeds=3, images=SMALL, batch=None, soft_objective="cross-entropy with softened labels"
+        epochs=500, seeds=3, images=SMALL, batch=None, rotation=0.0, soft_objective="cross-entropy with softened labels"
     ),
 }
 NETWORKS = {
@@ -117,15 +125,20 @@ def augmentation_names(config: RunConfig) -> dict[str, str]:
     found = {}
     if config.soften == "none" and items in HEINONEN:
         found["heinonen2025"] = HEINONEN[items]
-    softened = "soft-crop" in items and config.soften != "none"
     if (
         items in LIU
-        and softened == ("soft-crop" in items)
+        and ("soft-crop" in items) == (config.soften != "none")
         and config.view.mollify == "none"
         and config.view.rotation == 0
     ):
         found["liu2023"] = _regularizer(config.likelihood) or LIU[items] if items == {"fcr"} else LIU[items]
     return found
+
+
+def published_item(item: str) -> str:
+    """An augmentation as Heinonen et al. have it, at torchvision's defaults; Liu et al.'s soft crop as it is."""
+    name = item.partition(":")[0]
+    return {"auto-augment": "auto-augment:policy=imagenet", "soft-crop": item}.get(name, name)
 
 
 def _regularizer(likelihood: str) -> str | None:
@@ -170,7 +183,10 @@ def measured(cell: Cell, figure: Figure) -> list[float]:
             return [100 * expected_calibration_error(run.log_probabilities, run.labels, bins=10) for run in runs]
         name, scale = clean[figure.metric]
         return [scale * value for value in cell.scores(name)]
-    found = [[score for score in run.robustness if _is_split(score, figure.split)] for run in cell.runs.values()]
+    suite = suite_of({cell.name: cell})  # runs under other conditions have no scores
+    found = [
+        [score for score in scores_under(run, suite) if _is_split(score, figure.split)] for run in cell.runs.values()
+    ]
     if not all(found):
         return []
     if figure.metric == "accuracy":
@@ -209,12 +225,18 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"
-    as_theirs = config.likelihood in ("smoothed", *(() if soft else ("categorical",))) and config.aggregator == "jensen"
+    likelihoods = ("smoothed", *(() if soft else ("categorical",)))
+    if figure.augmentation == _regularizer(config.likelihood):  # as its row is called
+        likelihoods = (config.likelihood,)
+    as_theirs = config.likelihood in likelihoods and config.aggregator == "jensen"
+    augmented = [item for item in names(config.view.augment) if item != "none"]
     pairs = [
         ("epochs", config.epochs, theirs.epochs),
         ("training images", images, theirs.images.get(config.dataset, images)),
         ("batch size", config.batch_size, theirs.batch or config.batch_size),
         ("views", config.views, 1),
+        ("rotation in degrees", config.view.rotation if "fcr" in augmented else theirs.rotation, theirs.rotation),
+        *(("augmentation", item, published_item(item)) for item in augmented),
         ("seeds", len(cell.runs), theirs.seeds or f"not stated, ours {len(cell.runs)}"),
         (
             "objective",

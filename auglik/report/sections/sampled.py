@@ -120,7 +120,7 @@ def sentence(path: TemperaturePath, failing: Collection[str], rope: float = ROPE
         return f"{path.name}: no finite clean NLL at any {what}."
     best = min(finite, key=lambda T: finite[T])
     against_1 = _outcomes(path, 1.0, rope).get(best) if 1.0 in path.cells else None
-    told = {T for T, row in _outcomes(path, best, rope).items() if row.outcome == "worse"}
+    told = {T for T, row in _outcomes(path, best, rope).items() if row.outcome == "worse" and T != 1}
     told |= {1.0} if against_1 is not None and against_1.outcome == "better" else set()
     level = [f"{T:g}" for T in path.cells if best != T and T not in told]
     span = f"; not told from it: {listed(level)}" if level else ""

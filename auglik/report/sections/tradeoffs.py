@@ -1,6 +1,5 @@
 """Error against likelihood, and clean images against corrupted and mollified ones (Heinonen et al. 2025, Fig. 6)."""
 
-import math
 from collections.abc import Mapping
 
 from auglik.report.collect import Cell, Collected
@@ -9,7 +8,7 @@ from auglik.report.figures.frame import legend
 from auglik.report.figures.scatter import Dots, Scatter, scatter
 from auglik.report.figures.style import Style
 from auglik.report.run_files import Run
-from auglik.report.sections.measured import by_data, measured
+from auglik.report.sections.measured import by_data, measured, scores_under, suite_of
 from auglik.scoring.columns import ERROR, NLL, Column
 from auglik.scoring.conditions import ALL, MEAN
 
@@ -27,16 +26,16 @@ def tradeoffs(collected: Collected, styles: Mapping[str, Style]) -> Section | No
 
 def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, place: int) -> Figure:
     panels = [
-        _panel(cells, ("clean", NLL), ("clean", ERROR)),
-        _panel(cells, ("clean", NLL), ("mollified", NLL)),
-        _panel(cells, ("clean", ERROR), ("mollified", ERROR)),
+        _panel(cells, ("clean", NLL), ("clean", ERROR), None),
+        _panel(cells, ("clean", NLL), ("mollified", NLL), None),
+        _panel(cells, ("clean", ERROR), ("mollified", ERROR), None),
     ]
     found = measured(cells)
     if found is not None and any(condition[:2] == ("corruption", MEAN) for condition in found.conditions()):
-        kept = {name: cell for name, cell in cells.items() if name in found.cells}
+        suite = suite_of(cells)
         panels += [
-            _panel(kept, ("clean", NLL), ("corrupted", NLL)),
-            _panel(kept, ("clean", ERROR), ("corrupted", ERROR)),
+            _panel(cells, ("clean", NLL), ("corrupted", NLL), suite),
+            _panel(cells, ("clean", ERROR), ("corrupted", ERROR), suite),
         ]
     panels = [panel for panel in panels if panel.cells]
     own = {name: styles[name] for name in cells}
@@ -54,11 +53,12 @@ def _figure(cells: Mapping[str, Cell], styles: Mapping[str, Style], data: str, p
     )
 
 
-def _panel(cells: Mapping[str, Cell], x: tuple[str, Column], y: tuple[str, Column]) -> Scatter:
+def _panel(cells: Mapping[str, Cell], x: tuple[str, Column], y: tuple[str, Column], suite: str | None) -> Scatter:
+    """Of the runs that were measured: what is not a number stays, lest a cell's mean be that of its better runs."""
     found = {}
     for name, cell in cells.items():
-        runs = [(_score(run, *x), _score(run, *y), seed) for seed, run in cell.runs.items()]
-        if kept := [one for one in runs if not any(map(math.isnan, one))]:  # measured
+        runs = [(_score(run, *x, suite), _score(run, *y, suite), seed) for seed, run in cell.runs.items()]
+        if kept := [one for one in runs if None not in one]:
             found[name] = Dots(*zip(*kept, strict=True))
     return Scatter(_title(*x), _title(*y), found, equal=x[1] is y[1])
 
@@ -67,15 +67,12 @@ def _title(part: str, metric: Column) -> str:
     return f"{part.capitalize()} {metric.label}, {metric.unit}"
 
 
-def _score(run: Run, part: str, metric: Column) -> float:
-    """In the metric's units; NaN if it was not measured."""
+def _score(run: Run, part: str, metric: Column, suite: str | None) -> float | None:
+    """In the metric's units; None if it was not measured, under the conditions `suite` if of corrupted images."""
     if part == "corrupted":
-        found = [
-            getattr(score, metric.name)
-            for score in run.robustness
-            if score.condition == ("corruption", MEAN, ALL, None)
-        ]
-        return metric.scale * float(found[0]) if found else float("nan")
+        overall = ("corruption", MEAN, ALL, None)
+        found = [getattr(one, metric.name) for one in scores_under(run, suite) if one.condition == overall]
+        return metric.scale * float(found[0]) if found else None
     return metric.scale * run.results.score(f"{part}_{metric.name}")
 
 
