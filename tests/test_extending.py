@@ -93,6 +93,9 @@ def test_examples_train_in_processes_of_their_own_and_are_remembered_by_their_so
     moved = lab.with_name("moved")
     shutil.copytree(lab, moved)
     assert "2 finished" in compare(moved, "--dry-run")
+    shutil.move(moved / "my_lab", moved / "their_lab")
+    assert "left out" not in run(moved, "report", "results", "--no-calibration")
+    assert "as its code is not found" in (moved / "results" / "report" / "report.html").read_text()
 
     source = (lab / "my_lab" / "folds.py").read_text()
     (lab / "my_lab" / "folds.py").write_text(source.replace("best if weight", "1 * best if weight"))

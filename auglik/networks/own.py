@@ -78,9 +78,23 @@ def build_own(network: Network, channels: int, classes: int, outputs: int) -> nn
     if not isinstance(head, nn.Linear) or head.out_features != classes:
         got = "no such layer" if head is None else str(head)
         raise InputError(f"expected a network whose last layer is head = nn.Linear(features, outputs), got {got}")
+    lazy = [name for name, part in module.named_parameters() if isinstance(part, nn.parameter.UninitializedParameter)]
+    if lazy:
+        raise InputError(f"expected parameters of known shapes, got lazy ones ({', '.join(lazy)})")
     if outputs != classes:
         module.head = nn.Linear(head.in_features, outputs)
     return keyed(module)
+
+
+def check_forward(module: nn.Module, images: torch.Tensor, classes: int) -> None:
+    """Raises InputError unless the network gives logits [B,classes] in training and in evaluation, with a gradient."""
+    with torch.enable_grad():
+        found = module.train()(images.clone())
+    check_outputs(found, len(images), classes)
+    if not found.requires_grad:
+        raise InputError("expected logits with a gradient, got none: is the network's forward in torch.no_grad()?")
+    with torch.no_grad():
+        check_outputs(module.eval()(images.clone()), len(images), classes)
 
 
 def check_outputs(found: object, images: int, classes: int) -> None:

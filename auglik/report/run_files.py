@@ -13,12 +13,12 @@ from auglik.objectives import InputError
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG
+from auglik.runs.saved import saved_settings, unchecked
 from auglik.runs.settings import RunConfig, change
 from auglik.sampling.files import ChainFile, Densities, load_chain, load_densities
 from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
-from auglik.settings.fields import read_toml
 from auglik.system.records import from_json, numbers
 
 SAME_NLL = 1e-4
@@ -67,7 +67,7 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder} is not finished{': it failed, see error.txt' if failed else ''}")
     if results.test_digest is None:
         raise InputError(f"{folder} was not scored on test images")
-    config = _naming(folder / CONFIG, lambda: change(RunConfig(), read_toml(folder / CONFIG)))
+    config = _naming(folder / CONFIG, lambda: _config(folder, results))
     predictions = load_predictions(folder)
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
@@ -76,6 +76,17 @@ def read_run(folder: Path) -> Run:
         chain=load_chain(folder), densities=load_densities(folder), robustness=scores,
         measured=measured, epochs=read_epochs(folder / METRICS_FILE),
     )  # fmt: skip
+
+
+def _config(folder: Path, results: Results) -> RunConfig:
+    """A run's settings, as they stand where they name code that is no longer where it was: a report needs none."""
+    settings = saved_settings(folder / CONFIG)
+    try:
+        return change(RunConfig(), settings)
+    except InputError:
+        if not results.own_code:
+            raise
+        return unchecked(settings)
 
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:

@@ -38,12 +38,12 @@ from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import TrainingData, load_training, on_device, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
 from auglik.runs.results import RESULTS, Results, complete
+from auglik.runs.saved import saved_settings
 from auglik.runs.settings import RunConfig, change, flatten
 from auglik.runs.training import train
 from auglik.runs.vacant import check_vacant
 from auglik.sampling.files import DRAW_LOG_LIKELIHOODS, TEMPERATURES
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
-from auglik.settings.fields import read_toml
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
 from auglik.system.process import process_state
 from auglik.system.processes import ONE, Processes, check_device
@@ -281,7 +281,7 @@ def load_run(folder: Path) -> ResolvedRun:
     """The run in `folder`, finished or not, by its settings. Raises InputError if it holds none."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: expected a run folder with {CONFIG} and a checkpoint in it")
-    return resolved(change(RunConfig(), read_toml(folder / CONFIG)))
+    return resolved(change(RunConfig(), saved_settings(folder / CONFIG)))
 
 
 def versions() -> dict[str, str]:

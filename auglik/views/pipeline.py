@@ -224,7 +224,7 @@ class Pipeline:
         for item in self.steps:
             if item.augmentation.domain == "standardized":
                 starts = flat.get(f"noise.{item.name}")
-                images = item.augmentation.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
+                images = item.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
         role = draws.role[:, batch]
         if role.any():
             starts = drawn.get(f"noise.{MOLLIFICATION}")
@@ -271,6 +271,6 @@ class Pipeline:
                 arguments = (device[f"{steps[0].name}.{name}"][chunk] for name in gather)
                 images = (self.levels if others else self.fetch)(gallery, index[chunk], *arguments)
             for step in others:
-                images = step.augmentation.render(images, Drawn(*of_step(step, host, device, chunk)))
+                images = step.render(images, Drawn(*of_step(step, host, device, chunk)))
             parts.append(self.spread(images, gallery.scale, gallery.shift) if others else images)
         return parts[0] if len(parts) == 1 else torch.cat(parts)

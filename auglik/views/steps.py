@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auglik.objectives import InputError
 from auglik.system.keys import host_generator
-from auglik.views.augmentation import Augmentation, Enumerated, Parameters, Shape
+from auglik.views.augmentation import Augmentation, Drawn, Enumerated, Parameters, Shape
 
 
 class Step(NamedTuple):
@@ -27,6 +28,17 @@ class Step(NamedTuple):
         if isinstance(self.augmentation, Enumerated):
             return self.augmentation.element(view, count)
         return self.augmentation.draw(self.generator(seed, purpose, epoch, view), count, shape)
+
+    def render(self, images: Tensor, drawn: Drawn) -> Tensor:
+        """Views [V,c,H,W], as the images are. Raises InputError where the augmentation gives others."""
+        shape, dtype = images.shape, images.dtype
+        views = self.augmentation.render(images, drawn)
+        if views.shape != shape or views.dtype != dtype:
+            raise InputError(
+                f"{self.name}: expected views {list(shape)} of {dtype}, as the images are, got {list(views.shape)} of"
+                f" {views.dtype}"
+            )
+        return views
 
 
 def of_step(

@@ -184,7 +184,8 @@ def weights(aggregator: Aggregator) -> str:
         said.append("weights are refused")
     else:
         close(aggregator.fold(table, ones), plain, "weights of one to be as none")
-        said.append(close(aggregator.fold(table, 2 * ones), 2 * plain, "weights of two to be twice the value"))
+        twice = "weights of two to be twice the value, or InputError for weights"
+        said.append(close(aggregator.fold(table, 2 * ones), 2 * plain, twice))
     if refused(aggregator, None, 0 * ones):
         said.append("log importance is refused")
     else:
@@ -254,5 +255,5 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
 
 def check_aggregator(aggregator: Aggregator) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends, label_by_label):
+    for probe in (facts, shapes, uniform, depends, label_by_label, weights):
         probe(aggregator)

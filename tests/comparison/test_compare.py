@@ -77,6 +77,13 @@ def test_what_it_says_is_what_the_report_says(comparison: Comparison, tmp_path: 
     assert table.outcome.notna().sum() == 1
 
 
+def test_its_report_has_its_reference_and_region(comparison: Comparison, tmp_path: Path) -> None:
+    assert comparison.references["mean"] == "reference"
+    turned = auglik.load(comparison.folder, reference="mean", rope=1e-6)
+    assert turned.report(tmp_path / "report").sentences[1:] == turned.verdicts
+    assert turned.verdicts != comparison.verdicts
+
+
 def test_runs_are_a_table_of_settings_and_scores(comparison: Comparison) -> None:
     runs = comparison.runs
     assert runs.cell.tolist() == ["reference", "reference", "mean", "mean"]
@@ -286,6 +293,8 @@ class BestViews:
     share: float = 0.5
 
     def fold(self, table, weight=None, log_importance=None):
+        if weight is not None or log_importance is not None:
+            raise auglik.InputError("best-views: expected views of equal weight")
         return kept(table, self.share)
 
     def predictive(self, log_probabilities):

@@ -247,6 +247,26 @@ def test_the_digest_is_of_names_sizes_labels_and_resizing(folder: Path) -> None:
     assert found() not in (before, after)
 
 
+@pytest.mark.parametrize("ending", ["bmp", "ppm", "tif"])
+@pytest.mark.parametrize("side", [8, 400])
+def test_the_digest_notices_pixels_that_are_edited_in_place(tmp_path: Path, ending: str, side: int) -> None:
+    for part in ("train", "test"):
+        for label in ("cat", "dog"):
+            for place in range(2):
+                pixels = np.random.default_rng([place, label == "cat"]).integers(0, 256, (side, side, 3), np.uint8)
+                path = tmp_path / part / label / f"{place}.{ending}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    before, size = read_facts(open_dataset(f"{tmp_path}:size=8")).digest, path.stat().st_size
+    assert read_facts(open_dataset(f"{tmp_path}:size=8")).digest == before
+    edited = tmp_path / "train" / "dog" / f"1.{ending}"
+    with Image.open(edited) as image:
+        inverted = 255 - np.asarray(image)
+    Image.fromarray(inverted).save(edited)
+    assert edited.stat().st_size == size
+    assert read_facts(open_dataset(f"{tmp_path}:size=8")).digest != before
+
+
 def test_imagenet_v2_tests_a_network_of_the_training_folders(tmp_path: Path, folder: Path) -> None:
     second = tmp_path / "imagenetv2"
     for index in (1, 0):

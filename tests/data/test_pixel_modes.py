@@ -6,6 +6,7 @@ import logging
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,38 @@ def test_a_transparent_grey_or_colour_lies_on_white(tmp_path: Path) -> None:
     path = saved(tmp_path, Image.fromarray(GREY), "png", transparency=level)
     assert np.array_equal(read(path), grey(np.where(level == GREY, 255, GREY)))
     refused(saved(tmp_path, Image.fromarray(DEEP), "png", transparency=5), "I;16", "a transparent level")
+
+
+def png(depth: int, colour: int, samples: bytes, width: int, transparent: bytes) -> bytes:
+    """A PNG of one row, of a depth that Pillow does not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"tRNS", transparent) + chunk(b"IDAT", zlib.compress(b"\0" + samples))
+    return b"\x89PNG\r\n\x1a\n" + parts + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("depth", "samples"), [(1, b"\xc0"), (2, b"\x1b"), (4, b"\x01\xf8")])
+def test_of_few_bits_the_transparent_level_is_one_of_theirs(tmp_path: Path, depth: int, samples: bytes) -> None:
+    width = 8 * len(samples) // depth
+    values = [
+        int.from_bytes(samples) >> (8 * len(samples) - depth * (place + 1)) & (2**depth - 1) for place in range(width)
+    ]
+    for level in sorted(set(values)):
+        path = tmp_path / f"{depth}-{level}.png"
+        path.write_bytes(png(depth, 0, samples, width, struct.pack(">H", level)))
+        expected = [255 if value == level else value * 255 // (2**depth - 1) for value in values]
+        assert read(path)[0, :, 0].tolist() == expected
+
+
+def test_a_transparent_colour_of_16_bits_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    path.write_bytes(
+        png(16, 2, struct.pack(">6H", 65535, 0, 0, 4660, 22136, 39612), 2, struct.pack(">3H", 18, 86, 154))
+    )
+    refused(path, "16-bit colour without a transparent one")
 
 
 @pytest.mark.parametrize("mode", ["PA", "La", "RGBa", "RGBX"])

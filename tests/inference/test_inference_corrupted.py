@@ -150,6 +150,12 @@ def test_occlusion_is_judged_without_corruptions() -> None:
         infer_cells(runs, {"worse": "reference"})
 
 
+def test_cells_scored_on_human_labels_alone_are_no_case_of_corruption() -> None:
+    runs = {cell: {seed: UnderCorruption("suite", {}) for seed in range(3)} for cell in ("a", "b")}
+    found = infer_corrupted(runs, {"a": "a", "b": "a"})
+    assert (found.cells, found.left_out) == ([], [])
+
+
 def test_a_run_is_read_by_corruption(tmp_path: Path) -> None:
     scores = reported.robustness_scores(tmp_path, 0.25)
     read = under_corruption(scores, "suite")

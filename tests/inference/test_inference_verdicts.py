@@ -226,6 +226,10 @@ def test_sentences() -> None:
         "a is better than b: -0.0200 nats, 95% interval [-0.0350, -0.0050], p < 0.001, though it may be practically "
         "nothing (±0.01)."
     )
+    slight = replace(effect, mean=-3e-5, lower=-4.2e-5, upper=-2e-6, p_adjusted=0.0496)
+    assert verdict("a", "b", "better", slight, 0.0, 1, None) == (
+        "a is better than b: -0.000030 nats, 95% interval [-0.000042, -0.000002], p = 0.04960."
+    )
     nan = float("nan")
     nothing = Bounds(mean=0.1, standard_error=nan, degrees_of_freedom=nan, lower=nan, upper=nan)
     one = unknown_verdict("a", "b", 0.1, nothing, nothing, 1, 1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from auglik.objectives import ROLES, InputError, Schedule
 
@@ -124,6 +125,7 @@ def test_shares_are_relative() -> None:
         ({"noise": -1.0}, "share of role noise .* got -1.0"),
         ({"clean": math.nan}, "share of role clean .* got nan"),
         ({"clean": 0.0, "noise": 0.0, "blur": 0.0}, "sum to a number > 0, got 0"),
+        ({"clean": 1e308, "noise": 1e308}, "sum to a number > 0, got inf"),
         ({"alpha": 0.0}, "alpha must be a number > 0"),
         ({"beta": -2.0}, "beta must be a number > 0"),
         ({"k_noise": math.inf}, "k_noise must be a number > 0"),
@@ -141,6 +143,36 @@ def test_an_unknown_role_is_refused() -> None:
         Schedule().decay("smear", torch.zeros(1))
 
 
-def test_a_temperature_too_narrow_for_weights_is_refused() -> None:
-    with pytest.raises(InputError, match="alpha and beta of some hundreds at most, got 500 and 500"):
-        Schedule(clean=1, noise=0, blur=1, alpha=500, beta=500, k_blur=0.5).measure()
+@pytest.mark.parametrize(
+    ("alpha", "beta", "k", "role"),
+    [
+        (0.05, 100, 0.25, "both"),
+        (1, 50, 0.25, "blur"),
+        (10, 2, 0.25, "blur"),
+        (20, 20, 1, "noise"),
+        (300, 300, 1, "blur"),
+        (500, 500, 0.5, "noise"),
+        (5, 0.3, 0.25, "both"),
+        (2, 2, 0.1, "blur"),
+    ],
+)
+def test_measure_is_accurate_for_narrow_laws_and_small_exponents(
+    alpha: float, beta: float, k: float, role: str
+) -> None:
+    """Against the trapezoidal rule in x with t = 1/(1+e^(-pi sinh x)), in logarithms."""
+    schedule = Schedule(**ALONE[role], alpha=alpha, beta=beta, k_noise=k, k_blur=k)
+    x = np.arange(-8, 8, 1 / 256)
+    u = math.pi * np.sinh(x)
+    log_t, log_rest = special.log_expit(u), special.log_expit(-u)
+    log_weight = alpha * log_t + beta * log_rest + np.log(math.pi * np.cosh(x) / 256) - special.betaln(alpha, beta)
+    assert special.logsumexp(log_weight) == pytest.approx(0, abs=1e-9)
+    levels = schedule.decay(role, torch.from_numpy(np.exp(log_t))).numpy()
+    for d in (-400.0, -50.0, -3.0, 3.0, 400.0):
+        exact = special.logsumexp(log_weight + d * levels)
+        assert log_mean(schedule, d) == pytest.approx(exact, rel=0, abs=1e-8)
+
+
+@pytest.mark.parametrize(("alpha", "beta", "k"), [(1e7, 1e7, 0.5), (1, 1e-15, 1), (1, 2, 1e-6)])
+def test_a_temperature_that_cannot_be_integrated_over_is_refused(alpha: float, beta: float, k: float) -> None:
+    with pytest.raises(InputError, match="alpha or beta is too large or too near 0, or an exponent k too small"):
+        Schedule(clean=1, noise=0, blur=1, alpha=alpha, beta=beta, k_blur=k).measure()

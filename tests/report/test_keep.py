@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.special import log_softmax
 
 from auglik import load
 from auglik.cli.main import auglik
@@ -15,6 +16,7 @@ from auglik.objectives import InputError
 from auglik.report import ReportSettings, write_report
 from auglik.report.collect import collect
 from auglik.report.keep import keep
+from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import DIGESTS, Predictions
 from tests import reported
 
@@ -54,6 +56,26 @@ def test_what_is_kept_is_read_as_the_comparison_is(compared: Path, kept: Path) -
                 rounded, exact = getattr(same.predictions, name), getattr(run.predictions, name)
                 assert rounded.dtype == exact.dtype
                 np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=2e-3)
+
+
+def test_near_ties_predict_the_same_class(tmp_path: Path) -> None:
+    folder = reported.write_comparison(tmp_path / "compared", seeds=1, cells=("reference", "same"))
+    for run in collect(folder).cells["same"].runs.values():
+        noise = np.random.default_rng(3).normal(size=run.predictions.log_probabilities.shape)
+        near = log_softmax(1e-5 * noise, axis=-1)
+        changed = {name: getattr(run.predictions, name) for name in Predictions._fields}
+        changed["log_probabilities"] = near.astype(np.float32)
+        np.savez(run.folder / "predictions.npz", **changed)
+        results = json.loads((run.folder / "results.json").read_text())
+        (run.folder / "results.json").write_text(
+            json.dumps(results | {"clean_nll": float(nll(near, changed["labels"]))})
+        )
+    keep(folder, tmp_path / "kept")
+    before, after = (collect(place).cells["same"].runs[0].predictions for place in (folder, tmp_path / "kept"))
+    with np.load(tmp_path / "kept/same/seed-0/predictions.npz") as arrays:
+        assert arrays["log_probabilities"].dtype == np.float16
+        assert (arrays["log_probabilities"].argmax(1) == before.log_probabilities.argmax(1)).all()
+    np.testing.assert_allclose(after.log_probabilities, before.log_probabilities, rtol=1.5e-3)
 
 
 def test_its_report_differs_by_the_rounding_alone(compared: Path, kept: Path, tmp_path: Path) -> None:

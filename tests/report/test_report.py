@@ -469,6 +469,54 @@ def test_protocols_differ_in_objective_and_nothing_matches_digits(tmp_path: Path
     assert "Nothing published matches" in nothing.sentences[0]
 
 
+@pytest.mark.parametrize(
+    ("source", "augmentation", "changes", "said"),
+    [
+        ("liu2023", "label-smoothing", {"likelihood": "label-smoothing", "rotation": 0.0}, None),
+        ("liu2023", "baseline", {"likelihood": "categorical", "rotation": 0.0}, None),
+        ("heinonen2025", "FCR", {"rotation": 30.0}, "rotation in degrees: 30.0, theirs 15.0"),
+        (
+            "heinonen2025", "FCR+AutoAug", {"augment": "fcr,auto-augment"},
+            "augmentation: auto-augment, theirs auto-augment:policy=imagenet",
+        ),
+        (
+            "heinonen2025", "FCR+RandAug", {"augment": "fcr,rand-augment:magnitude=12"},
+            "augmentation: rand-augment:magnitude=12, theirs rand-augment",
+        ),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_published_protocol_is_said(
+    tmp_path: Path, source: str, augmentation: str, changes: dict[str, object], said: str | None
+) -> None:
+    settings = {"augment": "fcr", "mollify": "none", "epochs": 500 if source == "liu2023" else 300, **changes}
+    cell = cifar_run(tmp_path, "ours", 0, **settings).cells["ours"]
+    assert augmentation_names(cell.config)[source] == augmentation
+    figure = next(one for one in read_published() if (one.source, one.augmentation) == (source, augmentation))
+    found = [text for text in protocol_differences(cell, figure) if not text.startswith(("training images", "seeds"))]
+    assert found == ([] if said is None else [said])
+
+
+def test_softened_labels_are_not_the_published_hard_ones(tmp_path: Path) -> None:
+    config = cifar_run(tmp_path, "ours", 0, augment="fcr", soften="all:smoothed", rotation=0.0, mollify="none")
+    assert augmentation_names(config.cells["ours"].config) == {}
+
+
+def test_scores_under_other_conditions_are_not_set_beside_the_published(tmp_path: Path) -> None:
+    for seed in range(3):
+        cifar_run(tmp_path, "ours", seed, augment="fcr,trivial-augment")
+        reported.robustness_scores(tmp_path / f"ours/seed-{seed}", 0.0, "another" if seed == 2 else "suite")
+    cell = collect(tmp_path).cells["ours"]
+    figure = next(one for one in read_published() if one.source == "heinonen2025" and one.split == "corrupted")
+    assert measured(cell, figure) == []
+
+
+def test_settings_that_are_not_whole_are_left_out_and_not_the_other_seeds(own: Path) -> None:
+    (own / "same/seed-0/config.toml").write_text("")
+    found = collect(own)
+    assert sorted(found.cells["same"].runs) == [1, 2]
+    assert any("same/seed-0/config.toml: expected all settings of a run" in text for text in found.warnings)
+
+
 def test_every_published_value_is_a_number() -> None:
     figures = read_published()
     assert len(figures) == 879

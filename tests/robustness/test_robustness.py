@@ -33,6 +33,7 @@ from auglik.robustness.arrays import (
 )
 from auglik.robustness.evaluate import measured_before
 from auglik.robustness.human import human_scores, load_human_labels
+from auglik.robustness.own import check_corruptions
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
 from auglik.robustness.scoring import Scoring
 from auglik.robustness.stream import predicted, prefetched
@@ -507,3 +508,22 @@ def test_the_command_says_in_one_line_what_it_cannot_use(runs: Path, tmp_path: P
         assert result.exit_code == 2, message
         assert message in result.output
         assert len(result.output.strip().splitlines()) == 1
+
+
+class Named:
+    """A corruption set of one corruption, in a category of any name."""
+
+    def __init__(self, category: str) -> None:
+        self.categories = {"haze": category}
+
+    def corrupt(
+        self, image: NDArray[np.uint8], corruption: str, severity: int, generator: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        return image // 2
+
+
+@pytest.mark.parametrize("category", ["all", "mean", ""])
+def test_categories_that_mean_something_else_are_refused(category: str) -> None:
+    check_corruptions(Named("weather"))
+    with pytest.raises(InputError, match="names of categories, none of them mean or all"):
+        check_corruptions(Named(category))

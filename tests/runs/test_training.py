@@ -252,6 +252,25 @@ def test_weights_that_are_broadcast_count_for_their_mean_alone(tmp_path: Path) -
     assert len({tuple(weights(run).tolist()) for run in (own, broadcast, none)}) == 3
 
 
+def test_weights_that_are_broadcast_are_the_mean_of_the_step_whatever_its_numbers_of_views() -> None:
+    run = tiny.run(
+        views=4, train_images=70, epochs=1, batch_size=64, augment="fcr,soft-crop", soften="crop:polynomial",
+        soften_into="weight", broadcast_weights=True,
+    )  # fmt: skip
+    data = load_training(run, open_dataset("digits"))
+    counts = np.resize([1, 4, 2], len(data.training.labels))
+    learner = begin(run, data)
+    draws = learner.pipeline.draw(run.config.seed, 0, 4, len(counts), torch.device("cpu"))
+    rendered = rendered_parts(learner, data, parts_of(draws, np.arange(len(counts)), counts))
+    own = torch.cat([views.weight.flatten() for views in rendered if views.weight is not None])
+    assert len(rendered) > 1
+    assert own.std() > 0.01
+    taken = take_step(learner, run, data, rendered, None, 0.0)
+    for part in taken.arguments:
+        assert part.weight is not None
+        torch.testing.assert_close(part.weight, own.mean().expand_as(part.weight))
+
+
 def test_online_labels_start_uniform_and_then_move_the_loss(tmp_path: Path) -> None:
     """In the first epoch they are label smoothing; what the network said moves the second."""
     first = {"mollify": "none", "epochs": 1, "online_labels": 0.9}

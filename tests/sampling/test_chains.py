@@ -8,15 +8,17 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from auglik import InputError, RunConfig, change
+from auglik import InputError, RunConfig, change, load_training, open_dataset
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again
 from auglik.runs.identity import identity_of
 from auglik.runs.results import Results
 from auglik.runs.run import execute, load_run
 from auglik.runs.settings import flatten
+from auglik.runs.step import begin
 from auglik.sampling.diagnostics import Examined, Temperature, disagreement, examine, mixing, temperature
 from auglik.sampling.files import ChainFile, load_chain
+from auglik.sampling.langevin import Langevin
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import load_predictions
 from auglik.system.stop import Interrupted
@@ -47,6 +49,16 @@ def test_a_chain_is_reproducible_and_a_resumed_one_the_same(chain: tuple[Path, R
     assert states[0].draws is not None
     assert states[1].draws is not None
     assert all(torch.equal(states[0].draws[key], states[1].draws[key]) for key in states[0].draws)
+
+
+def test_the_posterior_is_of_the_images_that_are_trained_on() -> None:
+    """Each class keeps an image, so that fewer than half may be held out."""
+    run = tiny.run(**CHAIN | {"train_images": 12, "validation_fraction": 0.5})
+    data = load_training(run, open_dataset("digits"))
+    optimizer = begin(run, data).optimizer
+    assert isinstance(optimizer, Langevin)
+    assert len(data.training.labels) == 10
+    assert optimizer.images == 10
 
 
 def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path, Results]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +82,23 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
     assert "No other temperature has a lower mean" in sentence(swapped, [])
     doubted = sentence(path._replace(cells=cells), [better.name])
     assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
+
+
+def test_whether_the_best_temperature_differs_from_1_is_said_once(
+    collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the family against 1 has it, whatever that against the best one would say."""
+    (path,) = temperature_paths([collected.cells[name] for name in ("warm", "cold")])
+    best = min(path.cells, key=lambda T: float(np.mean(path.cells[T].scores("clean_nll"))))
+    other = next(T for T in path.cells if best != T)
+    cells = {0.5: path.cells[best], 1.0: path.cells[other]}
+    of_best, of_1 = (SimpleNamespace(outcome=outcome, verdict="Said.") for outcome in ("worse", "undecided"))
+    monkeypatch.setattr(
+        "auglik.report.sections.sampled._outcomes",
+        lambda path, reference, rope: dict.fromkeys(path.cells, of_1 if reference == 1.0 else of_best),
+    )
+    said = sentence(path._replace(cells=cells), [])
+    assert "is 0.5 by clean NLL; not told from it: 1; whether it differs from 1 cannot be told" in said
 
 
 def test_of_many_cells_that_fail_only_how_many_is_said_first(collected: Collected) -> None:

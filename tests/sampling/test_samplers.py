@@ -207,14 +207,33 @@ def test_a_resumed_chain_is_the_same_chain() -> None:
 
 
 def test_cyclical_step_sizes_are_those_of_the_paper() -> None:
-    """Zhang et al. 2020: alpha_k = alpha_0 / 2 [cos(pi mod(k-1, ceil(K/M)) / ceil(K/M)) + 1]."""
-    K, M = 103, 4
+    """Zhang et al. 2020: alpha_k = alpha_0 / 2 [cos(pi mod(k-1, ceil(K/M)) / ceil(K/M)) + 1], K a multiple of M."""
+    K, M = 104, 4
     length = math.ceil(K / M)
     expected = [0.5 * (math.cos(math.pi * ((k - 1) % length) / length) + 1) for k in range(1, K + 1)]
     sizes = Cyclical(M, 0.8)
     assert [sizes.factor(step, K) for step in range(K)] == pytest.approx(expected)
     assert sizes.stretches(100) == [range(20, 25), range(45, 50), range(70, 75), range(95, 100)]
     assert draw_steps(sizes.stretches(100), 8) == [22, 25, 47, 50, 72, 75, 97, 100]
+
+
+@pytest.mark.parametrize(("cycles", "steps"), [(4, 103), (20, 1001), (30, 100), (16, 1000), (7, 7)])
+def test_cycles_are_as_many_as_asked_for_and_alike(cycles: int, steps: int) -> None:
+    sizes = Cyclical(cycles, 0.5)
+    factors = [sizes.factor(step, steps) for step in range(steps)]
+    starts = [step for step, factor in enumerate(factors) if factor == 1.0]
+    lengths = np.diff([*starts, steps])
+    assert len(starts) == cycles
+    assert lengths.max() - lengths.min() <= 1
+    if lengths.min() > 1:
+        ends = [step - 1 for step in [*starts[1:], steps]]
+        assert max(factors[end] for end in ends) <= 0.5 * (1 + math.cos(math.pi * (1 - 1 / lengths.min()))) + 1e-12
+        assert draw_steps(sizes.stretches(steps), cycles) == [end + 1 for end in ends]
+
+
+def test_more_cycles_than_steps_are_refused() -> None:
+    with pytest.raises(InputError, match="at most one cycle a step, got 30 in 20 steps"):
+        Cyclical(30).stretches(20)
 
 
 def test_constant_step_sizes_draw_after_their_burn_in() -> None:

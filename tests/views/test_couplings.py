@@ -75,6 +75,17 @@ def test_a_power_of_two_views_fill_all_strata(name: str, views: int) -> None:
     assert (strata == np.arange(views)[:, None, None]).all()
 
 
+@pytest.mark.parametrize("name", ["stratified", "sobol"])
+def test_below_the_first_bit_that_differs_two_views_are_independent(name: str) -> None:
+    """As under Owen's scrambling, by which no mean over two views varies more than that of independent ones."""
+    one, other = (COUPLINGS[name].uniforms(1, "training", 0, 2, 40_000, 1)[..., 0] * 2.0**32).astype(np.uint64)
+    differ = one ^ other
+    assert (differ >> np.uint64(31) == 1).all()
+    for below in range(1, 8):
+        share = float((differ >> np.uint64(31 - below) & np.uint64(1)).mean())
+        assert abs(share - 0.5) < 4 * 0.5 / math.sqrt(40_000)
+
+
 def test_antithetic_pairs_add_to_one() -> None:
     numbers = COUPLINGS["antithetic"].uniforms(0, "training", 0, 5, 50, 2)
     assert numbers[0] + numbers[1] == pytest.approx(np.ones((50, 2)))

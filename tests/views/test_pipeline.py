@@ -1,5 +1,6 @@
 """Pipelines of several augmentations: what they do in turn, what it does to labels and weights, what is refused."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,19 @@ import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from auglik import AGGREGATORS, LIKELIHOODS, InputError, Objective, RunConfig, change, open_dataset
 from auglik.cli.main import auglik
 from auglik.confidence import decay_of, parse_rules
+from auglik.objectives import Schedule
 from auglik.objectives.view_counts import DrawsViews
 from auglik.report.contact_sheet import CHARACTERS, captions, class_names
 from auglik.runs.resolve import TrainingData, load_training, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.label_entropy import mean_label_entropy
-from auglik.views import Draws, Pipeline, Views
+from auglik.views import Draws, Gallery, Mollification, Pipeline, Shape, Step, Views
+from auglik.views.augmentation import Drawn
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -198,3 +202,31 @@ def test_captions_fit_above_their_view_and_mixed_images_name_both_classes() -> N
 def test_what_flip_crop_rotation_left_out_is_not_reported() -> None:
     _, _, pipeline = training(augment="fcr", rotation=0.0)
     assert pipeline.operations() == {"identity", "crop"}  # digits are not flipped
+
+
+@dataclass(frozen=True)
+class InUnits:
+    """An augmentation that takes levels for numbers in [0,1]."""
+
+    domain = "levels"
+    noisy = False
+
+    def check(self, shape: Shape) -> None:
+        pass
+
+    def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> dict[str, np.ndarray]:
+        return {}
+
+    def applied(self, parameters: object, shape: Shape) -> list[object]:
+        return []
+
+    def render(self, images: Tensor, drawn: Drawn) -> Tensor:
+        return images / 255
+
+
+def test_views_of_another_type_than_the_images_are_refused() -> None:
+    gallery = Gallery.pack(np.zeros((2, 1, 8, 8), np.uint8), [0.0], [1.0], torch.device("cpu"))
+    pipeline = Pipeline(gallery.shape, (Step("own", InUnits()),), Mollification(Schedule(noise=0, blur=0)))
+    draws = pipeline.draw(0, 0, 1, 2, torch.device("cpu"))
+    with pytest.raises(InputError, match=r"own: expected views \[2, 1, 8, 8\] of torch.uint8, .* of torch.float32"):
+        pipeline.render(gallery, draws, np.arange(2))

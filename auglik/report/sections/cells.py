@@ -30,9 +30,17 @@ class Tried:
 def cells(collected: Collected) -> Section:
     """Objectives and views of all cells; remarks on them; the tuning table if there is one."""
     tuning = read_tuning(collected.folder)
-    said = [f"{name}: {text}." for name, cell in collected.cells.items() for text in remarks(cell.config)]
+    said = [f"{name}: {text}." for name, cell in collected.cells.items() for text in _remarks(cell)]
     items = [_objectives(collected), _views(collected)] + ([_tuning(tuning)] if tuning else [])
     return Section("cells", "Cells", tuple(said), tuple(items))
+
+
+def _remarks(cell: Cell) -> list[str]:
+    """Those on its objective and views, or that there are none as a user's own code has moved since."""
+    try:
+        return remarks(cell.config)
+    except InputError as error:
+        return [f"no remarks on it, as its code is not found ({error})"]
 
 
 def read_tuning(folder: Path) -> list[Tried]:

@@ -1,0 +1,62 @@
+"""Networks of a user's own: what would fail only later in a run is refused in one line before it."""
+
+from pathlib import Path
+
+import pytest
+
+from auglik.networks import check_images
+from auglik.objectives import InputError
+
+CODE = """
+import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self, channels, outputs):
+        super().__init__()
+        self.head = nn.Linear(channels * 64, outputs)
+
+    def forward(self, images):
+        return self.head(images.flatten(1))
+
+
+class Several(Plain):
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits if self.training else (logits, images)
+
+
+class Detached(Plain):
+    def forward(self, images):
+        with torch.no_grad():
+            return super().forward(images)
+
+
+class Lazy(nn.Module):
+    def __init__(self, channels, outputs):
+        super().__init__()
+        self.body = nn.LazyLinear(16)
+        self.head = nn.Linear(16, outputs)
+
+    def forward(self, images):
+        return self.head(self.body(images.flatten(1)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Several", "expected floating logits [B,C] = [2, 2], got tuple"),
+        ("Detached", "expected logits with a gradient, got none"),
+        ("Lazy", "expected parameters of known shapes, got lazy ones (body.weight, body.bias)"),
+    ],
+)
+def test_networks_that_fail_after_their_first_forward(tmp_path: Path, name: str, said: str) -> None:
+    path = tmp_path / "nets.py"
+    path.write_text(CODE)
+    check_images(f"{path}:Plain", 1, 8, 8, 4)
+    with pytest.raises(InputError) as refusal:
+        check_images(f"{path}:{name}", 1, 8, 8, 4)
+    assert said in str(refusal.value)
+    assert f"{path}:{name}" in str(refusal.value)
