@@ -32,7 +32,7 @@ class Step:
         self.labels = torch.arange(self.count) % 10
         self.objective, self.pipeline = RUN.objective, RUN.training_views.pipeline(self.gallery.shape)
         self.network = make_network(RUN, 3, 10)
-        self.optimizer = make_optimizer(RUN, self.network)
+        self.optimizer = make_optimizer(RUN, self.network, self.count)
         self.loss_sum, self.negative_sum, self.last_loss = torch.zeros(3, dtype=torch.float64).unbind()
         self.draws = self.pipeline.draw(0, 0, CONFIG.views, self.count, timing.CPU)
         self.following = timing.batches(self.count)

@@ -61,7 +61,7 @@ def bare(run: ResolvedRun, data: TrainingData, steps: int) -> timing.Timed:
     """As many steps on one ready batch of all views."""
     gallery, labels = data.training
     network = make_network(run, gallery.channels, data.classes)
-    optimizer = make_optimizer(run, network)
+    optimizer = make_optimizer(run, network, len(gallery))
     B, K = run.config.batch_size, run.config.views
     images = gallery.clean(slice(B)).repeat(K, 1, 1, 1).contiguous(memory_format=torch.channels_last)
     targets = labels[:B].repeat(K)

@@ -17,6 +17,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile
 
 from auglik.objectives.errors import InputError
 
@@ -28,7 +29,7 @@ TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 SIXTEEN_BITS_AS_I = ("PNG", "PPM")
 """Formats whose 16-bit grey some versions of Pillow open as I, in 0..65535."""
-STEP = {"L;2": 85, "L;4": 17}
+STEP: dict[object, int] = {"L;2": 85, "L;4": 17}
 """From level to level of grey of 2 and 4 bits, by Pillow's name; it leaves the transparent one of a PNG as it is."""
 COLOUR_16 = "RGB;16B"
 UPRIGHT: dict[object, Image.Transpose] = {
@@ -69,10 +70,12 @@ def _converted(image: Image.Image) -> Image.Image:
 
 def _scale_transparency(image: Image.Image) -> None:
     """Of a PNG that is not loaded: its transparent level on the scale of the levels that Pillow gives."""
-    raw = str(image.tile[0][3]) if image.format == "PNG" and getattr(image, "tile", ()) else ""
-    if raw in STEP and "transparency" in image.info:
+    if not isinstance(image, PngImageFile) or "transparency" not in image.info or not image.tile:
+        return
+    raw = image.tile[0][3]
+    if raw in STEP:
         image.info["transparency"] *= STEP[raw]
-    if raw == COLOUR_16 and "transparency" in image.info:
+    if raw == COLOUR_16:
         raise InputError("expected 16-bit colour without a transparent one, got a PNG that has one (save it as 8-bit)")
 
 

@@ -156,7 +156,7 @@ def _arrays(predictions: Predictions, floats: type[np.floating]) -> dict[str, ND
     return arrays
 
 
-def _raise_predicted(rounded: NDArray[np.floating], array: NDArray[np.floating]) -> None:
+def _raise_predicted(rounded: NDArray[np.generic], array: NDArray[np.generic]) -> None:
     """Raises the predicted class [...,C] to the next number where it was rounded to the same as an earlier one."""
     predicted = array.argmax(-1)[..., None]
     highest = np.take_along_axis(rounded, predicted, -1)

@@ -55,7 +55,8 @@ class PowerMean:
         |rho (l_k - m)| > 1, so that the value is larger still. With importance, omega_k e^{i_k} are taken to their sum,
         whose logarithm over rho is added.
         """
-        omega, log_omega, more = views.omega, views.log_omega, 0.0
+        omega, log_omega = views.omega, views.log_omega
+        more = torch.zeros_like(values[0])
         if views.log_importance is not None:
             more = self._log_mean(views.log_importance, omega, log_omega)
             log_omega = log_omega + views.log_importance - more

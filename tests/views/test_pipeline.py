@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from auglik.runs.resolve import TrainingData, load_training, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.label_entropy import mean_label_entropy
 from auglik.views import Draws, Gallery, Mollification, Pipeline, Shape, Step, Views
-from auglik.views.augmentation import Drawn
+from auglik.views.augmentation import Applied, Drawn, Parameters
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -208,16 +209,16 @@ def test_what_flip_crop_rotation_left_out_is_not_reported() -> None:
 class InUnits:
     """An augmentation that takes levels for numbers in [0,1]."""
 
-    domain = "levels"
-    noisy = False
+    domain: ClassVar[Literal["levels"]] = "levels"
+    noisy: ClassVar[bool] = False
 
     def check(self, shape: Shape) -> None:
         pass
 
-    def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> dict[str, np.ndarray]:
+    def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
         return {}
 
-    def applied(self, parameters: object, shape: Shape) -> list[object]:
+    def applied(self, parameters: Parameters, shape: Shape) -> list[Applied]:
         return []
 
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
