@@ -1,10 +1,10 @@
 """Do the intervals of the calibration error hold the truth as often as they say?
 
-Test sets are drawn from worlds of known error (calibration_worlds.py), and counted is how often `ece_interval` holds
-it: for calibrated networks, whose error is 0; for overconfident, timid and otherwise wrong ones; for one network and
-for several that are judged on the same images. Beside it the bias of the debiased and of the plug-in estimates.
-Unless quick, the models of curve and line as well, where logit accuracy = T logit confidence holds exactly: two
-classes.
+Test sets are drawn from worlds of known error (worlds.py), and counted is how often `ece_interval` holds it: for
+calibrated networks, whose error is 0; for overconfident, timid and otherwise wrong ones; for one network and for
+several that are judged on the same images; limit by limit for timid ones that are hardly ever wrong. Beside it the
+bias of the debiased and of the plug-in estimates. Unless quick, the models of curve and line as well, where logit
+accuracy = T logit confidence holds exactly: two classes.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from auglik.inference.calibration import errors, interval
 from auglik.inference.calibration.bins import Outcomes, count, equal_width
 from auglik.studies.calibration.figures import coverage_figure
 from auglik.studies.calibration.models import model_claims
-from auglik.studies.calibration.worlds import BINS, WORLDS, World, answers, true_error
+from auglik.studies.calibration.worlds import BINS, TIMID, WORLDS, World, answers, true_error
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most
 from auglik.system.keys import host_generator
 
@@ -27,6 +27,7 @@ SIZES = ((200, 3), (500, 1), (2000, 5), (10000, 1))
 QUICK_WORLDS = ("calibrated", "T = 0.67", "T = 0.9", "overconfident above .9 only")
 QUICK_SIZES = ((500, 5), (5000, 1))
 FEW_IMAGES = ((1, 1), (20, 1))
+TIMID_SIZES = ((100, 1), (200, 3))
 LEVEL, LEAST, MOST = 0.95, 0.93, 0.97
 ERRORS = 3.5
 """Standard errors that a share may be off."""
@@ -122,6 +123,16 @@ def few_claims(found: xarray.Dataset) -> list[Claim]:
     return share("1 or 20 images: share of intervals that hold the error", covers(found), LEVEL)
 
 
+def timid_claims(found: xarray.Dataset) -> list[Claim]:
+    """Of few errors, for which each limit has a law of its own."""
+    claims = []
+    for name in dict.fromkeys(found["world"].values.tolist()):
+        mine = found["world"] == name
+        for limit, held in (("lower", found["lower"] <= found["truth"]), ("upper", found["upper"] >= found["truth"])):
+            claims += share(f"{name}: share of {limit} limits on their side of the error", held[mine], (1 + LEVEL) / 2)
+    return claims
+
+
 def all_measured(conditions: Sequence[Condition], repeats: int, context: Context, part: float) -> xarray.Dataset:
     """Over conditions; `part` is this measurement's share of the study."""
     population = 300_000 if context.quick else 1_000_000
@@ -162,8 +173,11 @@ def calibration(context: Context) -> Findings:
     few = [Condition(world, *size) for world, size in product(worlds, FEW_IMAGES)]
     found = all_measured(conditions, repeats, context, 0.7)
     found_few = all_measured(few, repeats, context, 0.0)
-    claims = [*interval_claims(found), *few_claims(found_few), *estimate_claims(found)]
+    timid = [Condition(world, *size) for world, size in product(TIMID, TIMID_SIZES)]
+    found_timid = all_measured(timid, 60 if context.quick else 200, context, 0.0)
+    claims = [*interval_claims(found), *few_claims(found_few), *timid_claims(found_timid), *estimate_claims(found)]
     if not context.quick:
         claims += model_claims(context.seed)
-    data = xarray.DataTree.from_dict({"intervals": found, "few": found_few})
-    return Findings(claims, data, {"calibration-coverage": coverage_figure(found, covers(found))}, remarks_on(found))
+    data = xarray.DataTree.from_dict({"intervals": found, "few": found_few, "timid": found_timid})
+    figures = {"calibration-coverage": coverage_figure(found, covers(found))}
+    return Findings(claims, data, figures, [*remarks_on(found), *remarks_on(found_timid)])

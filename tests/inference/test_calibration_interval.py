@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from auglik.inference.calibration import interval
 from auglik.inference.calibration.bins import Outcomes, equal_width
@@ -32,14 +32,72 @@ def many_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interval, "DRAWS", 40_000)
 
 
+def mid_p(right: int, images: int) -> tuple[float, float]:
+    """Limits of the accuracy beyond which what was seen counts half (Lancaster 1961)."""
+
+    def excess(p: float, least: int) -> float:
+        return float(stats.binom.sf(least, images, p) + stats.binom.pmf(least, images, p) / 2) - 0.025
+
+    wrong = images - right
+    return (
+        float(optimize.brentq(excess, 1e-9, right / images, (right,))),
+        1 - float(optimize.brentq(excess, 1e-9, wrong / images, (wrong,))),
+    )
+
+
 @pytest.mark.usefixtures("many_draws")
-@pytest.mark.parametrize(("confidence", "right", "images"), [(0.95, 320, 400), (0.6, 360, 400), (0.99, 60, 80)])
-def test_in_one_bin_it_is_wilsons_interval_of_the_accuracy(confidence: float, right: int, images: int) -> None:
-    exact = stats.binomtest(right, images).proportion_ci(method="wilson")  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("confidence", "right", "images"),
+    [(0.95, 320, 400), (0.6, 360, 400), (0.99, 60, 80), (0.7, 190, 200), (0.999, 94, 100)],
+)
+def test_in_one_bin_it_is_wilsons_interval_of_the_accuracy_or_the_mid_p_one_where_that_is_longer(
+    confidence: float, right: int, images: int
+) -> None:
+    wilson = stats.binomtest(right, images).proportion_ci(method="wilson")  # type: ignore[attr-defined]
+    lower, upper = mid_p(right, images)
+    exact = min(wilson.low, lower), max(wilson.high, upper)
     gaps = sorted(abs(limit - confidence) for limit in exact)
     found = of(alike(confidence, right, images))
     # the 2.5% point of 40,000 draws: standard error 0.0134 standard deviations, which are 0.255 of the interval
-    assert found == pytest.approx(gaps, abs=5 * 0.0134 * 0.255 * (gaps[1] - gaps[0]))
+    assert found == pytest.approx(gaps, abs=5 * 0.0134 * 0.255 * (wilson.high - wilson.low))
+
+
+@pytest.mark.usefixtures("many_draws")
+def test_without_an_error_the_bins_that_images_fell_into_say_nothing_of_the_accuracy() -> None:
+    spread, one = of(answers(np.linspace(0.5, 0.7, 100), np.ones(100))), of(alike(0.6, 100, 100))
+    assert one.lower < 1 - 0.6 - 0.036  # the accuracy may be .964 (Clopper and Pearson)
+    assert spread.lower == pytest.approx(one.lower, abs=0.02)
+    several = of(*[answers(np.linspace(0.5, 0.7, 100), np.ones(100))] * 3)
+    assert several.lower == pytest.approx(spread.lower, abs=0.005)
+
+
+def test_answers_that_are_all_alike_leave_a_doubt() -> None:
+    found = of(alike(1.0, 0, 50))
+    assert found.lower == pytest.approx(0.025 ** (1 / 50), abs=0.01)
+    assert found.upper == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "networks", "accuracy", "low", "high"),
+    [(100, 1, 0.99, 0.5, 0.7), (50, 1, 0.97, 0.4, 0.6), (200, 3, 0.99, 0.5, 0.9), (300, 1, 0.98, 0.6, 0.9)],
+)
+def test_timid_networks_that_are_hardly_ever_wrong_are_not_held_for_worse(
+    images: int, networks: int, accuracy: float, low: float, high: float
+) -> None:
+    generator, error, repeats = np.random.default_rng(5), accuracy - (low + high) / 2, 200
+    found = []
+    for _ in range(repeats):
+        right = generator.random(images) < accuracy
+        found.append(of(*[answers(generator.uniform(low, high, images), right) for _ in range(networks)]))
+    tolerance = 3.5 * np.sqrt(0.025 * 0.975 / repeats)
+    assert np.mean([one.lower > error for one in found]) < 0.025 + tolerance
+    assert np.mean([one.upper < error for one in found]) < 0.025 + tolerance
+
+
+def test_the_same_answers_have_the_same_interval() -> None:
+    generator = np.random.default_rng(6)
+    runs = [answers(generator.uniform(0.3, 1, 400), generator.random(400) < 0.7) for _ in range(3)]
+    assert of(*runs) == of(*runs)
 
 
 @pytest.mark.usefixtures("many_draws")

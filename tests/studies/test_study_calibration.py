@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from auglik.inference.calibration import errors, interval
-from auglik.inference.calibration.interval import Gaps
+from auglik.inference.calibration.gaps import Gaps
 from auglik.studies.calibration import study
 from auglik.studies.calibration import worlds as calibration_worlds
-from auglik.studies.calibration.worlds import WORLDS, answers, evidence, true_error
+from auglik.studies.calibration.worlds import TIMID, WORLDS, answers, evidence, true_error
 from auglik.studies.study import Context, Findings
 
 CONTEXT = Context(True, 0, None, lambda share: None)
@@ -22,6 +22,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "QUICK_WORLDS", ("calibrated", "T = 0.67"))
     monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5), (5000, 1)))
     monkeypatch.setattr(study, "FEW_IMAGES", ((20, 1),))
+    monkeypatch.setattr(study, "TIMID_SIZES", ((100, 1),))
 
 
 def failing(findings: Findings) -> list[str]:
@@ -34,7 +35,7 @@ def test_the_study_holds() -> None:
     assert failing(findings) == []
     assert set(findings.figures) == {"calibration-coverage"}
     assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
-    assert len(findings.remarks) == 4
+    assert len(findings.remarks) == 4 + 2
 
 
 @pytest.mark.usefixtures("short")
@@ -60,10 +61,26 @@ def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch
 
     def independent(*arguments: object) -> Gaps:
         found = measured(*arguments)  # type: ignore[arg-type]
-        return found._replace(root=np.eye(found.gap.size))
+        return found._replace(answers=np.eye(found.gap.size))
 
     monkeypatch.setattr(interval, "gaps", independent)
     assert "calibrated: share of intervals whose lower limit is 0" in failing(study.calibration(CONTEXT))
+
+
+@pytest.mark.usefixtures("short")
+def test_answers_whose_noise_cancels_over_the_bins_fail_the_claim_on_few_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = interval.gaps
+
+    def canceling(*arguments: object) -> Gaps:
+        found = measured(*arguments)  # type: ignore[arg-type]
+        alike = np.sqrt(found.share / found.share.sum())
+        return found._replace(answers=found.answers @ (np.eye(alike.size) - np.outer(alike, alike)))
+
+    monkeypatch.setattr(interval, "gaps", canceling)
+    name = "confidence .5 to .7, accuracy .99: share of lower limits on their side of the error"
+    assert name in failing(study.calibration(CONTEXT))
 
 
 def test_the_worlds_are_what_they_are_called() -> None:
@@ -77,3 +94,5 @@ def test_the_worlds_are_what_they_are_called() -> None:
     assert 0.1 < np.asarray(np.corrcoef(right))[0, 1] < 0.9
     assert (z.argmax(-1) == labels).mean() == pytest.approx(seen.correct.mean(), abs=0.005)
     assert answers(NAMES["calibrated, accuracy .97"], 1, 50_000, rng).correct.mean() == pytest.approx(0.973, abs=0.003)
+    for world, accuracy in zip(TIMID, (0.974, 0.991), strict=True):
+        assert answers(world, 1, 50_000, rng).correct.mean() == pytest.approx(accuracy, abs=0.003)

@@ -4,33 +4,32 @@ What it is about. For network s of S and the fixed bin b, theta_sb = E[(correct 
 expectation over images. The cell's error is t = 1/S sum_sb |theta_sb|: the mean of the networks' binned ECE.
 
 How. Test inversion: t is refused where the debiased estimate is outside the central part of what it would be for
-networks of error t. Estimated gaps are theta plus normal noise: its variance is that of answers whose accuracy is off
-by theta (as in Wilson's interval for a proportion), its correlations are the residuals' image by image, as the
-networks are judged on the same images. Many theta have error t; each limit takes a kind that is hard on it. The lower
-one takes sparse ones, the gaps cut by a garrote (Breiman 1995), the upper one dense ones, a multiple of the gaps,
-each enlarged by its standard error. This is hybrid resampling (Chuang and Lai 2000). At t = 0 nothing is left to
-choose: the lower limit is 0 unless a test of calibration at 2.5% refuses it.
+networks of error t. Estimated gaps are theta plus noise, of images that fall into other bins and of other answers (see
+gaps.py); its covariance is that of networks whose expected gaps are theta, as in Wilson's interval for a proportion.
+Answers are normal, or skewed as those of few errors are, whichever makes the interval longer. Many theta have error t;
+each limit takes a kind that is hard on it. The lower one takes sparse ones, the gaps cut by a garrote (Breiman 1995),
+the upper one dense ones, a multiple of the gaps, each enlarged by its standard error. This is hybrid resampling (Chuang
+and Lai 2000). At t = 0 nothing is left to choose: the lower limit is 0 unless a test of calibration at 2.5% refuses it.
 
 Where it ends. An estimate below the median of calibrated networks counts as that median, lest luck make an upper
-limit of 0. Fewer than FEW_ERRORS errors a network are too few for a normal law: then the upper limit is Clopper and
-Pearson's of the error rate plus the mean of 1 - confidence, which no ECE exceeds; the lower one is 0 unless more were
-expected. Likewise where hardly any answer is right.
+limit of 0. Fewer than FEW_ERRORS errors a network are too few for the upper limit: then it is Clopper and Pearson's of
+the error rate plus the mean of 1 - confidence, which no ECE exceeds; the lower one is 0 unless more were expected.
+Likewise where hardly any answer is right.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse, special
+from scipy import optimize, special
 
 from auglik.inference.calibration.bins import Outcomes
 from auglik.inference.calibration.errors import fissioned
+from auglik.inference.calibration.gaps import Gaps, gaps, skewed
 from auglik.system.array_types import Float64Array
 
 DRAWS = 500
 FEW_ERRORS = 5.0
-LEAST_VARIANCE = 1e-9
-"""Of an image's answer: confidences of exactly 1 are rounded ones."""
 
 
 class ErrorInterval(NamedTuple):
@@ -41,74 +40,28 @@ class ErrorInterval(NamedTuple):
     upper: float
 
 
-class Gaps(NamedTuple):
-    """What S networks said of the same N images, in the D pairs of a network and a bin that hold any."""
-
-    networks: int
-    images: int
-    gap: Float64Array
-    """Sum of correct - confidence over N [D]."""
-    confidence: Float64Array
-    """Mean [D]."""
-    calibrated_variance: Float64Array
-    """Mean over all N of confidence (1 - confidence), in the bin [D]."""
-    least_variance: Float64Array
-    """Of confidence alone, in the bin, per image of all N [D]."""
-    root: Float64Array
-    """Of the correlations of the gaps [D,D]."""
-
-    def variance(self, theta: Float64Array) -> Float64Array:
-        """Of an image's part in each gap, were the expected gaps theta [D]."""
-        variance = self.calibrated_variance + theta * (1 - 2 * self.confidence) - np.square(theta)
-        return np.maximum(variance, self.least_variance)
-
-
 def ece_interval(
     runs: Sequence[Outcomes], edges: Float64Array, generator: np.random.Generator, level: float = 0.95
 ) -> ErrorInterval:
     """Of the mean of the runs' binned ECE; each has the same N images in the same order, bins have inner `edges`."""
     found, tail = gaps(runs, edges), (1 - level) / 2
-    noise = generator.standard_normal((DRAWS, found.gap.size)) @ found.root.T
+    places, answers = generator.standard_normal((2, DRAWS, found.gap.size))
+    places, answers = places @ found.places / np.sqrt(found.images) / found.share, answers @ found.answers
     scale = np.sqrt(found.calibrated_variance / found.images)
 
-    def estimates(theta: Float64Array) -> Float64Array:
-        drawn = theta + noise * np.sqrt(found.variance(theta) / found.images)
+    def estimates(theta: Float64Array, longer: int) -> Float64Array:
+        """Draws whose skewness is kept where it lengthens the tail of greater (1) or smaller (-1) errors [DRAWS]."""
+        deviation, skewness = found.moments(theta)
+        side = longer * np.copysign(1, found.gap)
+        drawn = theta + places * theta + skewed(answers, side * np.maximum(side * skewness, 0)) * deviation
         return np.asarray(fissioned(drawn, scale).sum(-1) / found.networks)
 
     estimate = float(fissioned(found.gap, scale).sum() / found.networks)
-    lower = _lower(found, scale, lambda theta: float(np.quantile(estimates(theta), 1 - tail)) - estimate)
-    least = max(estimate, float(np.median(estimates(np.zeros_like(scale)))))
-    upper = _upper(found, scale, lambda theta: float(np.quantile(estimates(theta), tail)) - least)
+    lower = _lower(found, scale, lambda theta: float(np.quantile(estimates(theta, 1), 1 - tail)) - estimate)
+    least = max(estimate, float(np.median(estimates(np.zeros_like(scale), 0))))
+    upper = _upper(found, scale, lambda theta: float(np.quantile(estimates(theta, -1), tail)) - least)
     lower, upper = _few(runs, lower, upper, tail)
     return ErrorInterval(lower, min(max(lower, upper), 1.0))
-
-
-def gaps(runs: Sequence[Outcomes], edges: Float64Array) -> Gaps:
-    """The gaps of the runs, and how they would vary over test sets."""
-    confidence, correct = (np.stack(column) for column in ([r.confidence for r in runs], [r.correct for r in runs]))
-    (S, N), bins = confidence.shape, edges.size + 1
-    confidence = np.minimum(confidence, 1)  # float32 probabilities may exceed 1 by a rounding
-    residual = correct - confidence
-    place = np.searchsorted(edges, confidence, side="left") + bins * np.arange(S)[:, None]
-    images, gap, mean, spread, square = (
-        np.bincount(place.ravel(), None if part is None else part.ravel(), S * bins) / N
-        for part in (None, residual, confidence, confidence * (1 - confidence), confidence**2)
-    )
-    parts = sparse.csr_array((residual.T.ravel(), place.T.ravel(), np.arange(0, N * S + 1, S)), shape=(N, S * bins))
-    seen = images > 0
-    covariance = ((parts.T @ parts).toarray() / N - np.outer(gap, gap))[np.ix_(seen, seen)]
-    deviation = np.sqrt(np.maximum(np.diag(covariance), LEAST_VARIANCE / N))
-    values, axes = np.linalg.eigh(covariance / np.outer(deviation, deviation))
-    share = images[seen]
-    return Gaps(
-        networks=S,
-        images=N,
-        gap=gap[seen],
-        confidence=mean[seen] / share,
-        calibrated_variance=np.maximum(spread[seen], LEAST_VARIANCE * share),
-        least_variance=np.maximum(square[seen] - mean[seen] ** 2 / share, LEAST_VARIANCE * share),
-        root=axes * np.sqrt(np.maximum(values, 0)),
-    )
 
 
 def _lower(found: Gaps, scale: Float64Array, excess: Callable[[Float64Array], float]) -> float:
