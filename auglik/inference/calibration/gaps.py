@@ -1,14 +1,14 @@
 """The gaps of networks' confidences, and the noise that they would have were the expected ones others.
 
 The part of an image in gap (s, b) is its residual, correct - confidence, if network s puts it in bin b, and else 0.
-Were the expected gaps theta, those of an image in bin b d = theta / share, its parts would vary in two ways.
+Were the expected gaps theta, and d = theta / share those of an image in its bin, the parts would vary in two ways.
 
 Places: it falls into another bin. The covariance of this is d_b d_c (p_bc - p_b p_c), p_bc the share of images in both:
 none for two bins of one network, many for bins of two.
 
 Answers: it is right or wrong. In bin b this has the variance p_b (mean of confidence (1 - confidence) + d (1 - 2 mean
 confidence) - d^2), as the accuracy is off by d. Answers of a network in different bins never meet in an image. Those
-of two networks do, with the correlation of their residuals inside bins, as over the images of both bins.
+of two networks do, with one correlation for the two: that of their residuals, less what their places explain.
 
 The covariance of the parts that were seen would not do: if no answer is wrong it only says which bins the images fell
 into, and as an image in one bin is in no other, noise nearly cancels in the sum over bins.
@@ -90,8 +90,8 @@ def gaps(runs: Sequence[Outcomes], edges: Float64Array) -> Gaps:
     share, gap, total = mean(np.ones_like(confidence)), mean(residual), mean(confidence)
     inside = sparse.csr_array((np.ones(S * N), place.T.ravel(), np.arange(0, N * S + 1, S)), shape=(N, found.size))
     joint, network = (inside.T @ inside).toarray() / N, found // bins
-    within = residual - (gap / share)[place]
-    alike = _alike(within, np.sqrt(mean(within**2) / share)[place])
+    expected = (gap / share)[place]
+    alike = _alike(residual, expected, np.sqrt(mean((residual - expected) ** 2) / share)[place])
     return Gaps(
         networks=S,
         images=N,
@@ -112,9 +112,13 @@ def skewed(normal: Float64Array, skewness: Float64Array) -> Float64Array:
     return 2 * part * (3 + grown * (3 + grown))
 
 
-def _alike(within: Float64Array, deviation: Float64Array) -> Float64Array:
-    """Correlations of the answers of networks to an image [S,S], of residuals in bins and their deviations [S,N]."""
-    return np.clip((within @ within.T + SHARED_ERRORS) / (deviation @ deviation.T + SHARED_ERRORS), 0, 1)
+def _alike(residual: Float64Array, expected: Float64Array, deviation: Float64Array) -> Float64Array:
+    """Correlations of the answers of networks to an image [S,S], of residuals, their means and deviations [S,N].
+
+    What is expected of one network may go with the answers of another, which counts here too.
+    """
+    together = residual @ residual.T - expected @ expected.T
+    return np.clip((together + SHARED_ERRORS) / (deviation @ deviation.T + SHARED_ERRORS), 0, 1)
 
 
 def _root(covariance: Float64Array) -> Float64Array:
