@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ def accept(value: object) -> Network:
         )
     if not callable(value):
         raise InputError(f"expected a network: a class or function (channels, outputs), got {value!r:.60}")
-    fields: list[tuple[str, type, object]] = []
+    fields: list[tuple[str, Any, object]] = []
     parameters = list(inspect.signature(value).parameters.values())
     if len(parameters) < 2:
         raise InputError("expected a network that takes channels and outputs, got fewer parameters")
@@ -42,7 +42,8 @@ def accept(value: object) -> Network:
             if item.kind is not item.POSITIONAL_OR_KEYWORD or default is not item.empty:
                 raise InputError(f"expected a network that takes channels and outputs first, got {item}")
         elif isinstance(default, int | float | str):
-            fields.append((item.name, type(default), dataclasses.field(default=default)))
+            said = type(default) if item.annotation is item.empty else item.annotation
+            fields.append((item.name, said, dataclasses.field(default=default)))
         elif default is item.empty and item.kind is not item.VAR_KEYWORD:
             raise InputError(f"expected a default for every parameter after the first two, got none for {item.name}")
     facts = {name: getattr(value, name, default) for name, default in FACTS.items()}

@@ -10,7 +10,8 @@ default settings. The literal dict that maps names to instances is passed in.
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from auglik.objectives.errors import InputError
@@ -45,8 +46,15 @@ def parameters(entry: object) -> dict[str, Value]:
     """The fields of a registered dataclass instance that are numbers, tuples of numbers or text, by name."""
     if not dataclasses.is_dataclass(entry):
         return {}
-    values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    values = {field.name: _of_type(field.type, getattr(entry, field.name)) for field in dataclasses.fields(entry)}
     return {key: value for key, value in values.items() if isinstance(value, int | float | str) or is_numbers(value)}
+
+
+def _of_type(annotation: object, value: T) -> T | float:
+    """`value`, an integer as a float where the annotation says so."""
+    said = set(re.findall(r"\w+", annotation.__name__ if isinstance(annotation, type) else str(annotation)))
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and "float" in said and "int" not in said else value  # type: ignore[arg-type]
 
 
 def is_numbers(value: object) -> bool:
@@ -75,28 +83,42 @@ def read_values(kind: str, text: str, rest: str, known: Mapping[str, Value]) -> 
         if key not in known:
             hint = nearest(key, known) if known else f"; {name} has none"
             raise InputError(f"{kind} {text!r}: unknown parameter {key!r}{hint}")
-        changes[key] = _like(known[key], value, f"{kind} {text!r}: expected {{}} for {key}, got {value!r}")
+        changes[key] = _like(known[key], value, partial(_refusal, f"{kind} {text!r}", key, value))
     return changes
 
 
-def _like(default: Value, value: str, refusal: str) -> Value:
+def _like(default: Value, value: str, refuse: Callable[..., InputError]) -> Value:
     """`value` in the type of `default`."""
     if isinstance(default, tuple):
         try:
             return tuple(map(float, value.split("/")))
         except ValueError:
-            raise InputError(refusal.format("numbers separated by slashes")) from None
+            raise refuse("numbers separated by slashes") from None
     if isinstance(default, bool):
         if value.lower() not in ("true", "false"):
-            raise InputError(refusal.format("true or false"))
+            raise refuse("true or false")
         return value.lower() == "true"
     try:
         read = type(default)(value)
     except ValueError:
-        raise InputError(refusal.format("a number")) from None
+        if _is_number(value):
+            raise refuse("a whole number", f", as its default is {default} and not {default}.0") from None
+        raise refuse("a number") from None
     if isinstance(read, int) and abs(read) > LARGEST:
-        raise InputError(refusal.format(f"a whole number up to {LARGEST:,}"))
+        raise refuse(f"a whole number up to {LARGEST:,}")
     return read
+
+
+def _refusal(where: str, key: str, value: str, what: str, why: str = "") -> InputError:
+    return InputError(f"{where}: expected {what} for {key}{why}, got {value!r}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def canonical(kind: str, text: str, registry: Mapping[str, T]) -> str:

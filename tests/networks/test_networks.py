@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from auglik.networks import NETWORKS, PreactResnet, build_network, check_images, initialize
 from auglik.networks.fast_resnet import WhiteningStem, dct_matrix
 from auglik.networks.layers import GridMaxima
+from auglik.networks.own import accept
 from auglik.objectives.errors import InputError
+from auglik.settings.names import parse
 from auglik.system.devices import send
 from tests.cuda.guard import cuda
 
@@ -202,13 +204,25 @@ def test_whitening_stem_is_a_linear_map_split_by_sign_with_unit_variance(channel
         ("small-cnn:width=0", "expected a width of at least 1 channel, got 0"),
         ("fast-resnet:width=-3", "expected a width of at least 1 channel, got -3"),
         ("small-cnn:depth=3", "unknown parameter 'depth'"),
-        ("small-cnn:width=2.5", "expected a number for width"),
+        ("small-cnn:width=2.5", "expected a whole number for width, as its default is"),
     ],
 )
 def test_bad_names_are_refused_in_one_line(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         build_network(name, 1, 10, 10, seed=0)
     assert "\n" not in str(caught.value)
+
+
+def test_an_own_networks_annotation_says_whether_a_parameter_takes_fractions() -> None:
+    def untyped(channels: int, outputs: int, p=0) -> nn.Module:  # type: ignore[no-untyped-def]
+        return nn.Linear(channels, outputs)
+
+    def typed(channels: int, outputs: int, p: float = 0) -> nn.Module:
+        return nn.Linear(channels, outputs)
+
+    assert parse("network", "typed:p=0.5", {"typed": accept(typed)}).p == 0.5  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=r"expected a whole number for p, as its default is 0 and not 0.0, got '0.5'"):
+        parse("network", "untyped:p=0.5", {"untyped": accept(untyped)})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Names with parameters: what they name, their canonical form, and what is refused."""
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,24 @@ def test_parameters_replace_defaults() -> None:
 )
 def test_equal_settings_have_one_canonical_name(text: str, expected: str) -> None:
     assert canonical("aggregator", text, AGGREGATORS) == expected
+
+
+@dataclass(frozen=True)
+class Typed:
+    """An integer is the default of a float in one of them."""
+
+    x: float = 1
+    y: "float | None" = 2
+    n: int = 3
+
+
+def test_a_float_whose_default_is_an_integer_takes_fractions() -> None:
+    assert parse("test", "typed:x=0.5,y=2.5", {"typed": Typed()}) == Typed(x=0.5, y=2.5)
+    assert canonical("test", "typed:x=1.0,y=2,n=4", {"typed": Typed()}) == "typed:n=4"
+    with pytest.raises(InputError, match=r"expected a whole number for n, as its default is 3 and not 3.0, got '0.5'"):
+        parse("test", "typed:n=0.5", {"typed": Typed()})
+    with pytest.raises(InputError, match=r"expected a number for n, got '\{0\}'"):
+        parse("test", "typed:n={0}", {"typed": Typed()})
 
 
 @given(T=st.floats(1e-6, 1e6))

@@ -232,7 +232,7 @@ def test_squares_larger_than_the_image_are_refused(name: str) -> None:
         ("random-erasing:min_ratio=0", "expected 0 < min_ratio <= max_ratio"),
         ("random-erasing:background=grey", "expected one of constant, pixel, zero, got 'grey'"),
         ("cutout:size=0", "expected pixels >= 1, got 0"),
-        ("cutout:size=4.5", "expected a number for size"),
+        ("cutout:size=4.5", "expected a whole number for size, as its default is"),
         ("cutout:background=grey", "expected one of"),
         ("patch-noise:sigma=-1", "expected a deviation > 0"),
         ("patch-noise:size=0", "expected pixels >= 1"),
