@@ -32,6 +32,11 @@ class Objective:
     likelihood: Likelihood
     aggregator: Aggregator
 
+    def __post_init__(self) -> None:
+        """Raises InputError for names, classes and parts in the other's place."""
+        _check_part(self.likelihood, "a likelihood", "table", "LIKELIHOODS")
+        _check_part(self.aggregator, "an aggregator", "fold", "AGGREGATORS")
+
     def to(self, device: torch.device) -> "Objective":
         """The same, the tensors that its parts hold on `device`: a step that has to send them there waits for it."""
         return Objective(_on(self.likelihood, device), _on(self.aggregator, device))
@@ -122,6 +127,15 @@ class Objective:
                 f"{name} is for studies and evaluation: as a training objective it is unbounded above when views"
                 " disagree; train with durbin-koopman or log-mean"
             )
+
+
+def _check_part(part: object, kind: str, member: str, registry: str) -> None:
+    if isinstance(part, str):
+        raise InputError(f"expected {kind}, got its name: give {registry}[{part!r}]")
+    if isinstance(part, type):
+        raise InputError(f"expected {kind}, got the class {part.__name__}: give an instance, {part.__name__}()")
+    if not hasattr(part, member):
+        raise InputError(f"expected {kind}, which has {member!r}, got {part!r:.60}")
 
 
 def _on(part: Part, device: torch.device) -> Part:

@@ -467,3 +467,22 @@ def test_the_loss_refuses_soft_labels_of_a_likelihood_that_takes_none() -> None:
     objective = Objective(LIKELIHOODS["dirichlet"], AGGREGATORS["log-mean"])
     with pytest.raises(InputError, match="takes labels"):
         objective.loss(torch.zeros(2, 3, 5), torch.zeros(2, 3), torch.full((3, 5), 0.2))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "aggregator", "said"),
+    [
+        ("smoothed", AGGREGATORS["jensen"], "expected a likelihood, got its name: give LIKELIHOODS['smoothed']"),
+        (LIKELIHOODS["smoothed"], "jensen", "expected an aggregator, got its name: give AGGREGATORS['jensen']"),
+        (
+            LIKELIHOODS["smoothed"],
+            LogMean,
+            "expected an aggregator, got the class LogMean: give an instance, LogMean()",
+        ),
+        (AGGREGATORS["jensen"], LIKELIHOODS["smoothed"], "expected a likelihood, which has 'table', got Jensen()"),
+    ],
+)
+def test_what_is_no_objective_is_refused_where_it_is_made(likelihood: object, aggregator: object, said: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        Objective(likelihood, aggregator)  # type: ignore[arg-type]
+    assert str(refusal.value) == said
