@@ -188,8 +188,18 @@ class Views:
     mixed: Mixed | None
 
     def labels(self, labels: Tensor, classes: int) -> Tensor:
-        """Of the images, from those of the gallery [N]: [B], or [B,C] where images were mixed."""
-        own = labels[self.positions]
-        if self.mixed is None:
-            return own
-        return soft_labels(own, labels[self.mixed.partners], self.mixed.share, classes)
+        """Of the images, from those of the gallery [N]: [B], or [B,C] where images were mixed.
+
+        Raises InputError, on a CPU, for labels that end before the gallery does.
+        """
+        try:
+            own = labels[self.positions]
+            if self.mixed is None:
+                return own
+            partners = labels[self.mixed.partners]
+        except IndexError:
+            used = self.positions if self.mixed is None else torch.cat([self.positions, self.mixed.partners])
+            raise InputError(
+                f"expected the labels of the whole gallery, at least {int(used.max()) + 1}, got {len(labels)}"
+            ) from None
+        return soft_labels(own, partners, self.mixed.share, classes)

@@ -129,6 +129,14 @@ def test_mixed_images_have_mixed_labels() -> None:
     np.testing.assert_allclose(entropy, torch.special.entr(everyone).sum(1).mean(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("augment", ["fcr", "mixup"])
+def test_labels_are_those_of_the_whole_gallery(augment: str) -> None:
+    _, data, pipeline = training(augment=augment)
+    views = rendered(data, pipeline, np.arange(8))
+    with pytest.raises(InputError, match=r"expected the labels of the whole gallery, .*, got 7"):
+        views.labels(data.training.labels[:7], 10)
+
+
 @pytest.mark.parametrize("aggregator", [name for name, entry in AGGREGATORS.items() if entry.trains])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_every_objective_takes_what_pipelines_make(likelihood: str, aggregator: str) -> None:
