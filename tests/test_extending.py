@@ -118,6 +118,14 @@ def test_an_objective_with_a_fault_fails_and_what_cannot_be_imported_is_one_line
     said = run(lab, "train", *SETTINGS, "--likelihood", "faulty.py:Capped", status=2)
     assert "expected a value that depends on its input" in said
     assert len(said.strip().splitlines()) == 1
+    (lab / "faulty.py").write_text(
+        source.replace(
+            ") -> Tensor:  # [K,B,C], [K,B]", ") -> Tensor:\n        assert logits.shape[1] < 20, 'too many'\n  #"
+        )
+    )
+    said = run(lab, "train", *SETTINGS, "--likelihood", "faulty.py:Capped", status=2)
+    line = (lab / "faulty.py").read_text().partition("assert")[0].count("\n") + 1
+    assert said.splitlines()[-1] == f"auglik: {lab}/faulty.py:{line}: AssertionError: too many"
     (lab / "faulty.py").write_text(source.replace("Tensor", "Tensr"))
     said = run(lab, "check", "faulty.py:Capped", status=2)
     assert "faulty.py:6: ImportError" in said

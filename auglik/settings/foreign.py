@@ -247,6 +247,16 @@ def line_of(error: BaseException, root: Path) -> str:
     return f"{places[-1].filename}:{places[-1].lineno}: {what}" if places else what
 
 
+def place_in_own_code(error: BaseException) -> str:
+    """`file:line: ` of the innermost line of foreign code that an error passed, of whichever setting; else nothing."""
+    names, place = {source.partition(".")[0] for source in _IMPORTED}, ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        own = str(frame.f_globals.get("__name__")).partition(".")[0] in names
+        if own or isinstance(frame.f_globals.get("__loader__"), _Uncached):
+            place = f"{frame.f_code.co_filename}:{line}: " if frame.f_code.co_filename[0] != "<" else place
+    return place
+
+
 @contextlib.contextmanager
 def said_of(code: Code) -> Iterator[None]:
     """Turns errors into a one-line InputError that names the code, with file and line unless it was an InputError."""

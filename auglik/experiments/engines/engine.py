@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol
 from auglik.experiments.engines.task import R, R_co, Task
 from auglik.objectives import InputError
 from auglik.runs.claim import ClaimedError, claimed, holder
+from auglik.settings.foreign import place_in_own_code
 from auglik.system.files import StorageError
 from auglik.system.processes import ONE
 from auglik.system.stop import Interrupted, StopRequest
@@ -94,7 +95,8 @@ def failure(error: Exception) -> tuple[str, str | None, bool]:
     """The error, details and fatal of the outcome of a task that ended with `error`, which is being handled."""
     if isinstance(error, InputError):
         return str(error), None, isinstance(error, StorageError)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}", traceback.format_exc(), False
+    said = f"{place_in_own_code(error)}{type(error).__name__}: {' '.join(str(error).split())}"
+    return said, traceback.format_exc(), False
 
 
 def failed(outcome: Outcome[R]) -> Outcome[R]:
