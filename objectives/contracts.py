@@ -74,7 +74,7 @@ class Aggregator(Protocol):
 
     @property
     def likelihood_power(self) -> float:
-        """The power of its likelihood that weights a view in the gradient: 1 in a mean of likelihoods.
+        """Power of its likelihood that weights a view in the gradient: 1 in a mean of likelihoods, inf in a maximum.
 
         At 0, in a mean of log-likelihoods, constants of a view that are the same for all labels move nothing.
         """

@@ -9,7 +9,7 @@ from auglik.optimization.adamw import AdamW
 from auglik.optimization.contract import Optimizer, RateSchedule
 from auglik.optimization.schedules import SCHEDULES
 from auglik.optimization.sgd import Sgd
-from auglik.settings.names import canonical, parse
+from auglik.settings.names import canonical, nearest, parse
 
 OPTIMIZERS: dict[str, Optimizer] = {"sgd": Sgd(), "adamw": AdamW()}
 TORCH = "torch"
@@ -23,6 +23,8 @@ def find_optimizer(text: str) -> Optimizer:
     of_torch = {key.lower(): key for key in torch_optimizers.classes()}
     if library not in OPTIMIZERS and library.lower() in of_torch and library.lower() not in OPTIMIZERS:
         raise InputError(f"unknown optimizer {library!r}; did you mean 'torch:{of_torch[library.lower()]}'?")
+    if library not in OPTIMIZERS and (known := nearest(library, OPTIMIZERS)).startswith("; known"):
+        raise InputError(f"unknown optimizer {library!r}{known}, and torch:NAME for a class of torch.optim")
     return parse("optimizer", text, OPTIMIZERS)
 
 

@@ -99,6 +99,7 @@ def test_the_number_of_a_cuda_device_is_not_part_of_the_hash() -> None:
         ({"momentum": 1.0}, "momentum: expected a number in [0,1), got 1.0"),
         ({"nesterov": True, "momentum": 0.0}, "nesterov: expected a momentum > 0, got 0"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam'; did you mean 'torch:Adam'?"),
+        ({"optimizer": "own_opt.py"}, "known: adamw, sgd, and torch:NAME for a class of torch.optim"),
         ({"optimizer": "adamv"}, "unknown optimizer 'adamv'; did you mean 'adamw'?"),
         ({"optimizer": "torch:Radm"}, "unknown optimizer 'torch:Radm'; did you mean 'torch:RAdam'?"),
         ({"optimizer": "torch:"}, "unknown optimizer 'torch:'; known: ASGD, Adadelta, Adafactor, "),
