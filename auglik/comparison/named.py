@@ -139,7 +139,7 @@ def _source(key: str, made: object, output: Path) -> str:
     if "<locals>" in name or "." in name:
         raise InputError(f"{key}: expected {name} at the top level of a module, where it can be imported from")
     if module == "__main__":
-        return str(kept_code(name, output))
+        return str(kept_code(name, made, output))
     file = Path(inspect.getfile(made))  # type: ignore[arg-type]
     alone = "." not in module and file.name != "__init__.py" and "site-packages" not in file.parts
     return str(file) if alone and module in sys.modules else module

@@ -113,6 +113,11 @@ def _is_installed(root: Path) -> bool:
     )
 
 
+def is_installed_file(file: Path) -> bool:
+    """Whether it lies in one of Python's own folders, or below it."""
+    return any(_is_installed(folder) for folder in file.parents)
+
+
 def _stamp(file: Path) -> tuple[int, int]:
     found = file.stat()
     return found.st_mtime_ns, found.st_size
