@@ -58,6 +58,14 @@ def test_examples_are_short_and_of_every_kind() -> None:
     assert max(code.count("\n") for code in EXAMPLES.values()) < 40
 
 
+def test_an_aggregator_of_two_documents_has_one_likelihood_power() -> None:
+    objectives = (Path(__file__).parent.parent / "docs" / "OBJECTIVES.md").read_text()
+    powers = [
+        re.search(r"class BestViews:.*?likelihood_power: .*? = (\S+)", text, re.DOTALL) for text in (TEXT, objectives)
+    ]
+    assert [power and power[1] for power in powers] == ["math.inf"] * 2
+
+
 def test_every_example_passes_its_probes(lab: Path) -> None:
     said = run(lab, "check", *NAMES, "my_lab/losses.py:Capped:cap=5")
     assert "FAILED" not in said
