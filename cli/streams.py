@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TextIO, cast
 
 import click
@@ -13,12 +14,19 @@ READER_LEFT = 128 + 13
 """The exit status that shells give to a program ended by SIGPIPE."""
 
 
+def open_streams() -> None:
+    """From now on what is told on a standard stream that the shell has closed is told to nobody."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+
+
 def closed(status: int) -> int:
     """`status` once all output is flushed; READER_LEFT if nobody reads it, 2 and a line if it cannot be written.
 
     The rest is discarded, so that the interpreter does not complain on exit.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed them
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:

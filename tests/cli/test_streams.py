@@ -1,6 +1,7 @@
 """What becomes of a command whose reader leaves, or whose standard output cannot be written."""
 
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,7 @@ import click
 import pytest
 
 from auglik.cli.streams import READER_LEFT, one_line_warnings, whoever_reads
+from tests.tiny import options
 
 
 def without_a_reader(*arguments: str, stderr_too: bool = False) -> subprocess.CompletedProcess[bytes]:
@@ -47,6 +49,22 @@ def test_a_full_disk_behind_standard_output_is_one_line() -> None:
     assert ended.returncode == 2
     assert ended.stderr.count(b"\n") == 1
     assert b"No space left" in ended.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell closes streams so on POSIX")
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["train", "compare --seeds 1 --likelihood smoothed --aggregator jensen"])
+def test_work_goes_on_where_streams_are_closed(tmp_path: Path, command: str, redirections: str) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m auglik {command} {shlex.join(options(epochs=1))} --output {tmp_path} {redirections}",
+        shell=True,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert b"Traceback" not in ended.stderr
+    assert list(tmp_path.glob("*/seed-0/results.json"))
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
