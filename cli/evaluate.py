@@ -12,9 +12,11 @@ from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.experiments.engines.together import Together, together
 from auglik.objectives import InputError
+from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again, threads_of_finished
 from auglik.runs.evaluation import Evaluation
 from auglik.runs.resolved import ResolvedRun, resolved
+from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, load_run
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
@@ -105,11 +107,16 @@ def target_of(output: Path, folder: Path) -> Path:
 
 
 def check_targets(targets: Sequence[Path]) -> None:
-    """Raises InputError if scores cannot be written, or two runs' scores would go to the same folder."""
+    """Raises InputError if scores cannot be written, two runs' would go to one folder, or a run has its files there."""
     for target in targets:
         if targets.count(target) > 1:
             raise InputError(f"--output: expected runs of different cells or seeds, got several for {target}")
         check_folder(target, IN_A_RUN)
+        if held := [name for name in (CONFIG, RESULTS, checkpoints.NAME) if (target / name).exists()]:
+            raise InputError(
+                f"--output: expected a folder apart from runs, whose predictions stay, but {target} holds {held[0]} of"
+                " a run: give another --output"
+            )
 
 
 def in_order(folders: Sequence[Path]) -> list[Path]:

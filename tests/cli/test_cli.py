@@ -170,6 +170,24 @@ def test_evaluate_repeats_the_scores_and_leaves_the_run_as_it_is(compared: Path,
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_evaluate_writes_into_no_run(compared: Path, tmp_path: Path) -> None:
+    folder = compared / "smoothed+log-mean" / "seed-0"
+    before = (folder / "predictions.npz").read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(compared)
+    for output in (compared, link):
+        refused = invoke("evaluate", folder, "--output", output, "--evaluation-images", 50)
+        assert_refused(refused)
+        assert "holds config.toml of a run: give another --output" in refused.output
+    assert (folder / "predictions.npz").read_bytes() == before
+    assert not (folder / "evaluation.json").exists()
+    for images in (50, 40):  # its own earlier output is written over
+        again = invoke("evaluate", folder, "--output", tmp_path / "other", "--evaluation-images", images)
+        assert again.exit_code == 0, again.output
+    said = json.loads((tmp_path / "other" / "smoothed+log-mean" / "seed-0" / "evaluation.json").read_text())
+    assert said["evaluation_images"] == 40
+
+
 def digits_as(path: Path, test_images: slice, shift: int = 0, classes: int = 10) -> Path:
     """Digits as a file, with some of the test images, all labels `shift` classes on."""
     source = open_dataset("digits")
