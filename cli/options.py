@@ -135,6 +135,12 @@ def take(values: dict[str, object], config: type[C]) -> C:
     return config(**{key: in_type(fields[key], values.pop(key)) for key in list(values) if key in fields})
 
 
+def check_one_way(resume: bool, restart: bool) -> None:
+    """Raises InputError where an interrupted run is to go on from its checkpoint and to lose it."""
+    if resume and restart:
+        raise InputError("expected either --resume, which goes on from the checkpoint, or --restart, got both")
+
+
 def run_config(values: Mapping[str, object]) -> RunConfig:
     """The settings of one run. Raises InputError for unknown names and for several values."""
     for key, value in values.items():

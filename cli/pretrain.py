@@ -6,7 +6,7 @@ from pathlib import Path
 import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_options, given, options, say_config, take, with_default
+from auglik.cli.options import check_one_way, config_options, given, options, say_config, take, with_default
 from auglik.cli.progress import bar
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
@@ -38,6 +38,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
 
     --soften weights a pair by the overlap of its crops: sa1 trusts overlapping crops, sa2 distrusts identical ones.
     """
+    check_one_way(resume, restart)
     values = given(config_file, command_line)
     values.setdefault("output", PRETRAINED)
     place, config = take(values, Place), take(values, PretrainConfig)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
-from auglik.cli.options import config_options, given, options, run_config, say_config, take
+from auglik.cli.options import check_one_way, config_options, given, options, run_config, say_config, take
 from auglik.cli.progress import shown
 from auglik.data import absent_line
 from auglik.experiments.cells import Cell, folder_name, plan
@@ -36,11 +36,12 @@ from auglik.system.stop import stop_on_signals
 def train(config_file: Path | None, print_config: bool, resume: bool, restart: bool, **command_line: object) -> None:
     """Trains and scores one run, in OUTPUT/LIKELIHOOD+AGGREGATOR/seed-N/."""
     with together() as engine:
-        _train(engine, given(config_file, command_line) | {"resume": not restart}, print_config, resume, restart)
+        check_one_way(resume, restart)
+        _train(engine, given(config_file, command_line), print_config, resume, restart)
 
 
 def _train(engine: Together, values: dict[str, object], print_config: bool, resume: bool, restart: bool) -> None:
-    place = take(values, Place)
+    place = replace(take(values, Place), resume=not restart)
     config = run_config(values)
     if print_config:
         return say_config(asdict(place), flatten(config))
