@@ -109,6 +109,8 @@ def read_state(content: bytes, path: str) -> dict[str, Tensor]:
 
 
 def _content(path: str) -> bytes:
+    if not path:
+        raise InputError("weights: expected a file, got an empty name")
     try:
         return Path(path).read_bytes()
     except OSError as error:

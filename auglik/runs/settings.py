@@ -23,7 +23,7 @@ from auglik.runs.adaptive_settings import AdaptiveConfig
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.registry import OF_SAMPLING
 from auglik.sampling.settings import SamplingConfig
-from auglik.settings.fields import Scalar, Setting, check_choices, expect, in_type, option, settings_of
+from auglik.settings.fields import PREFIXES, Scalar, Setting, check_choices, expect, in_type, option, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
@@ -150,7 +150,8 @@ class RunConfig:
         expect(self.epochs is None or self.epochs >= 1, "epochs", "an integer >= 1", self.epochs)
         expect(self.batch_size >= 1, "batch_size", "an integer >= 1", self.batch_size)
         expect(0 <= self.online_labels <= 1, "online_labels", "a share in [0,1]", self.online_labels)
-        expect(self.seed >= 0 and self.split_seed >= 0, "seed", "an integer >= 0", min(self.seed, self.split_seed))
+        expect(self.seed >= 0, "seed", "an integer >= 0", self.seed)
+        expect(self.split_seed >= 0, "split_seed", "an integer >= 0", self.split_seed)
         if self.budget == "views" and self.batch_size % self.views:
             raise InputError(
                 f"budget views: expected a batch size divisible by {self.views} views, got {self.batch_size}:"
@@ -250,12 +251,17 @@ def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
 
 
 def _nested(config: type[C], flat: Mapping[str, object], path: tuple[str, ...] = ()) -> C:
-    """The dataclass of the settings at and below `path`, from all settings by flat name."""
+    """The dataclass of the settings at and below `path`, from all settings by flat name, which its errors name."""
     values = {setting.path[-1]: flat[key] for key, setting in SETTINGS.items() if setting.path[:-1] == path}
     for item in fields(config):  # type: ignore[arg-type]
         if item.name not in values:
             values[item.name] = _nested(typing.cast(type, item.type), flat, (*path, item.name))
-    return config(**values)
+    try:
+        return config(**values)
+    except InputError as error:
+        if (prefix := "".join(PREFIXES[name] for name in path)) and str(error).partition(" ")[0].rstrip(":") in values:
+            raise InputError(f"{prefix}{error}") from None
+        raise
 
 
 def coerced(key: str, value: object) -> Scalar:

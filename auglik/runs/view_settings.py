@@ -8,6 +8,7 @@ from auglik.settings.groups import Group
 from auglik.settings.names import nearest
 from auglik.views import FlipCropRotate, Step
 from auglik.views.augmentation import Enumerated
+from auglik.views.augmentations.fcr import LARGEST_PADDING
 from auglik.views.mixing.contract import MIXINGS, Mixing
 from auglik.views.registry import AUGMENTATIONS, read_augmentations
 
@@ -37,7 +38,9 @@ class ViewConfig:
     def __post_init__(self) -> None:
         check_choices(self)
         expect(self.flip is None or 0 <= self.flip <= 1, "flip", "a probability in [0,1]", self.flip)
-        expect(self.crop_padding is None or self.crop_padding >= 0, "crop_padding", "pixels >= 0", self.crop_padding)
+        padding = self.crop_padding
+        within = padding is None or 0 <= padding <= LARGEST_PADDING
+        expect(within, "crop_padding", f"pixels in 0..{LARGEST_PADDING}", padding)
         expect(0 <= self.rotation <= 180, "rotation", "degrees in [0,180]", self.rotation)
         self.schedule()
         self.augmentations()

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from auglik.cli.main import auglik
+from tests import tiny
 
 
 def invoke(*arguments: object) -> Result:
@@ -35,3 +36,24 @@ def test_resume_in_a_file_is_of_its_type_and_gives_way_to_the_command_line(tmp_p
         file.write_text(f"resume = {said}")
         for option in ("--resume", "--restart"):
             assert invoke(command, "--config", file, option, "--print-config").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--crop-padding", 3_000_000_000, "crop_padding: expected pixels in 0..4096, got 3000000000"),
+        ("--evaluation-crop-padding", 3_000_000_000, "evaluation_crop_padding: expected pixels in 0..4096, got 3"),
+        ("--evaluation-crop-padding", -1, "auglik: evaluation_crop_padding: expected pixels in 0..4096, got -1"),
+        ("--evaluation-flip", 2, "auglik: evaluation_flip: expected a probability in [0,1], got 2.0"),
+        ("--evaluation-mollify", "nose", "auglik: evaluation_mollify: unknown role 'nose'"),
+        ("--evaluation-k-blur", -1, "auglik: evaluation_k_blur must be a number > 0, got -1.0"),
+        ("--evaluation-views", 1, "auglik: evaluation_views: expected an integer >= 2, got 1"),
+        ("--flip", 2, "auglik: flip: expected a probability in [0,1], got 2.0"),
+        ("--split-seed", -1, "auglik: split_seed: expected an integer >= 0, got -1"),
+        ("--seed", -1, "auglik: seed: expected an integer >= 0, got -1"),
+        ("--weights", "", "auglik: weights: expected a file, got an empty name"),
+    ],
+)
+def test_the_line_names_the_setting_that_was_given(tmp_path: Path, option: str, value: object, said: str) -> None:
+    assert said in refusal("train", *tiny.options(), option, value, "--output", tmp_path / "runs")
+    assert not list(tmp_path.iterdir())

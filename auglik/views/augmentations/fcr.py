@@ -18,6 +18,9 @@ from auglik.objectives import InputError
 from auglik.views.augmentation import OPERATIONS, Applied, Drawn, Parameters, Shape
 from auglik.views.store import Gallery, packed, standardized, unpacked
 
+LARGEST_PADDING = 4096
+"""Pixels: far more than any image needs, few enough for offsets of 32 bits."""
+
 
 @dataclass(frozen=True)
 class FlipCropRotate:
@@ -37,8 +40,8 @@ class FlipCropRotate:
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
             raise InputError(f"flip: expected a probability in [0,1], got {self.flip}")
-        if self.padding < 0:
-            raise InputError(f"crop padding: expected pixels >= 0, got {self.padding}")
+        if not 0 <= self.padding <= LARGEST_PADDING:
+            raise InputError(f"crop padding: expected pixels in 0..{LARGEST_PADDING}, got {self.padding}")
         if not (math.isfinite(self.degrees) and 0 <= self.degrees <= 180):
             raise InputError(f"rotation: expected degrees in [0,180], got {self.degrees}")
 
