@@ -194,7 +194,7 @@ def test_compiled_views_equal_eager_ones() -> None:
         (-0.1, 4, 15.0, r"flip: expected a probability in \[0,1\], got -0.1"),
         (1.1, 4, 15.0, r"flip: expected a probability in \[0,1\], got 1.1"),
         (math.nan, 4, 15.0, r"flip: expected a probability in \[0,1\], got nan"),
-        (0.5, -1, 15.0, "crop padding: expected pixels >= 0, got -1"),
+        (0.5, -1, 15.0, "crop padding: expected pixels in 0..4096, got -1"),
         (0.5, 4, -1.0, r"rotation: expected degrees in \[0,180\], got -1"),
         (0.5, 4, 181.0, r"rotation: expected degrees in \[0,180\], got 181"),
         (0.5, 4, math.inf, r"rotation: expected degrees in \[0,180\], got inf"),
