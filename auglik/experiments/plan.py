@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +32,7 @@ from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, cards
 from auglik.system.files import write_json
 from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
-from auglik.system.records import to_json
+from auglik.system.records import OtherRecordError, to_json
 from auglik.system.stop import StopRequest
 
 
@@ -167,9 +168,14 @@ def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
 
 
 def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
-    """The folders of the finished runs below a comparison's folder that are complete, with their results."""
+    """The folders of the finished runs below a comparison's folder that are complete, with their results.
+
+    Runs of pretraining are passed over.
+    """
     for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
-        results = complete(path.parent)
+        results = None
+        with suppress(OtherRecordError):
+            results = complete(path.parent)
         if results is not None:
             yield path.parent, results
 

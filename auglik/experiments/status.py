@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from auglik.runs.results import complete, finished
 from auglik.runs.run import CONFIG, ERROR, Job, load_run
 from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.files import write_json
+from auglik.system.records import OtherRecordError
 
 PLANNED = ".planned.json"
 """Which runs were asked for in a comparison's folder, begun or not; and the latest's cells with their references."""
@@ -76,15 +77,16 @@ def _read(output: Path) -> dict[str, object]:
 
 
 def statuses(output: Path) -> Iterator[Status]:
-    """Every run below a comparison's folder, those of its tuning first."""
+    """Every run below a comparison's folder, those of its tuning first; runs of pretraining are passed over."""
     for root in (output / TUNING_FOLDER, output):
         begun = [path.relative_to(root).as_posix() for path in sorted(root.glob("*/seed-*")) if path.is_dir()]
         for name in dict.fromkeys([*_planned(root), *begun]):
-            yield status_of(root / name)
+            with suppress(OtherRecordError):
+                yield status_of(root / name)
 
 
 def status_of(folder: Path) -> Status:
-    """Of one run."""
+    """Of one run. Raises OtherRecordError for one of pretraining."""
     try:
         if complete(folder) is not None:
             return Status(folder, "done")
@@ -97,6 +99,8 @@ def status_of(folder: Path) -> Status:
         if finished(folder) is not None:
             return Status(folder, "waiting", f"{PREDICTIONS} is gone, so it will be scored again")
         return Status(folder, "waiting", _checkpoint(folder))
+    except OtherRecordError:
+        raise
     except InputError as error:
         return Status(folder, "failed", str(error))
 

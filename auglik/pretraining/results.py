@@ -42,5 +42,9 @@ class PretrainResults:
 
 
 def finished(folder: Path) -> PretrainResults | None:
-    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
-    return read_record(PretrainResults, folder / RESULTS, AGAIN)
+    """The results of the finished run in `folder`, or None.
+
+    Raises InputError for a damaged results.json, OtherRecordError for that of training.
+    """
+    others = {"cell": "a finished training run: give pretraining another --output"}
+    return read_record(PretrainResults, folder / RESULTS, AGAIN, others)

@@ -58,8 +58,12 @@ class Results:
 
 
 def finished(folder: Path) -> Results | None:
-    """The results of the finished run in `folder`, or None. Raises InputError for a damaged results.json."""
-    return read_record(Results, folder / RESULTS, AGAIN)
+    """The results of the finished run in `folder`, or None.
+
+    Raises InputError for a damaged results.json, OtherRecordError for that of pretraining.
+    """
+    others = {"soften": "a finished pretraining run: give training another --output"}
+    return read_record(Results, folder / RESULTS, AGAIN, others)
 
 
 def complete(folder: Path) -> Results | None:

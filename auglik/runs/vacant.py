@@ -18,17 +18,19 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
     checkpoint that no run will `resume` from may be damaged.
     """
     folder = path.parent
+    results, changed = finished(folder), list[str]()
     if path.exists():
         before, now = read_toml(path), flatten(config)
         before = {key: SETTINGS[key].default for key in ADDED} | before
         other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
         changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
-        results = finished(folder)
         if not changed and results is not None and results.settings != settings:
             changed = [changed_file(results, config, code)]
-        if changed:
-            what = "; ".join(changed[:4])
-            raise InputError(f"{folder} holds a run with other settings ({what}): give another --output, or delete it")
+    elif results is not None and results.settings != settings:
+        changed = [f"{path.name}, which says them, is gone"]
+    if changed:
+        what = "; ".join(changed[:4])
+        raise InputError(f"{folder} holds a run with other settings ({what}): give another --output, or delete it")
     if not resume:
         return
     try:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dataclasses import Field
 
 
+class OtherRecordError(InputError):
+    """A file holds a sound record of another kind."""
+
+
 class Record(Protocol):
     """A dataclass."""
 
@@ -30,6 +34,8 @@ KINDS: dict[object, str] = {
     Mapping[str, str]: "texts by name",
 }
 """The types of fields; each may be None too, which is left out of the file."""
+
+NO_OTHERS: Mapping[str, str] = types.MappingProxyType({})
 
 
 def numbers(prefix: str = "", *names: str) -> Mapping[str, float]:
@@ -80,14 +86,21 @@ def from_json(kind: type[R], said: object, where: str, cure: str = "") -> R:
     return kind(**found)
 
 
-def read_record(kind: type[R], path: Path, cure: str) -> R | None:
-    """The record in a file, or None if there is none. Raises InputError for a damaged or foreign one."""
+def read_record(kind: type[R], path: Path, cure: str, others: Mapping[str, str] = NO_OTHERS) -> R | None:
+    """The record in a file, or None if there is none. Raises InputError for a damaged or foreign one.
+
+    `others` says what it is instead by the first field of records of other kinds, for which it raises OtherRecordError.
+    """
     if not path.exists():
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; {cure}") from None
+    if isinstance(said, dict) and fields(kind)[0].name not in said:
+        for name, other in others.items():
+            if name in said:
+                raise OtherRecordError(f"{path.parent} holds {other}")
     return from_json(kind, said, str(path), f"; {cure}")
 
 

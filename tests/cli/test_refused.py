@@ -57,3 +57,38 @@ def test_resume_in_a_file_is_of_its_type_and_gives_way_to_the_command_line(tmp_p
 def test_the_line_names_the_setting_that_was_given(tmp_path: Path, option: str, value: object, said: str) -> None:
     assert said in refusal("train", *tiny.options(), option, value, "--output", tmp_path / "runs")
     assert not list(tmp_path.iterdir())
+
+
+QUICK_PRETRAINING = ("--train-images", 100, "--epochs", 1, "--network", "small-cnn:width=4", "--device", "cpu")
+
+
+def test_training_and_pretraining_know_each_others_runs(tmp_path: Path) -> None:
+    train = ("train", *tiny.options(epochs=1), "--output", tmp_path)
+    assert invoke(*train).exit_code == 0
+    trained, pretrained = tmp_path / "smoothed+jensen" / "seed-0", tmp_path / "simsiam" / "seed-0"
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    said = refusal("pretrain", *QUICK_PRETRAINING, "--output", trained)
+    assert said == f"auglik: {trained} holds a finished training run: give pretraining another --output"
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+    assert invoke("pretrain", *QUICK_PRETRAINING, "--output", pretrained).exit_code == 0
+    assert "already holds this run, finished" in invoke(*train).output  # beside one of pretraining
+    assert invoke("status", tmp_path).output.splitlines() == ["1 run: 1 done, 0 running, 0 waiting, 0 failed"]
+    trained.rename(tmp_path / "kept")
+    for gone in ("nothing", "config.toml", "checkpoint.pt"):
+        (pretrained / gone).unlink(missing_ok=True)
+        pretrained.rename(trained)
+        said = refusal(*train)
+        trained.rename(pretrained)
+        assert said == f"auglik: {trained} holds a finished pretraining run: give training another --output"
+
+
+def test_a_finished_run_whose_settings_are_gone_is_not_trained_over(tmp_path: Path) -> None:
+    train = ("train", *tiny.options(epochs=1), "--output", tmp_path)
+    assert invoke(*train).exit_code == 0
+    folder = tmp_path / "smoothed+jensen" / "seed-0"
+    for name in ("config.toml", "checkpoint.pt"):
+        (folder / name).unlink()
+    results = (folder / "results.json").read_bytes()
+    assert "holds a run with other settings (config.toml, which says them, is gone)" in refusal(*train, "--views", 3)
+    assert (folder / "results.json").read_bytes() == results

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from auglik.objectives import InputError
-from auglik.system.records import from_json, numbers, read_record, to_json
+from auglik.system.records import OtherRecordError, from_json, numbers, read_record, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,12 @@ def test_a_file_is_a_record_or_none_or_refused(tmp_path: Path) -> None:
     path.write_text("[1, 2]")
     with pytest.raises(InputError, match=r"walk.json: expected an object with name, got \[1, 2\]; walk again$"):
         read_record(Walk, path, "walk again")
+    others = {"flight": "a flight"}
+    path.write_text(json.dumps({"flight": 1}))
+    with pytest.raises(OtherRecordError, match=r" holds a flight$"):
+        read_record(Walk, path, "walk again", others)
+    path.write_text(json.dumps({**SAID, "flight": 1}))
+    assert read_record(Walk, path, "walk again", others) is not None
     path.write_text('{"name": ')
     with pytest.raises(InputError, match=r"^cannot read .*walk.json: .*; walk again$"):
         read_record(Walk, path, "walk again")
