@@ -212,9 +212,11 @@ def parse_changes(texts: tuple[str, ...], known: Mapping[str, Setting] = SETTING
             raise InputError(f"--set: expected SETTING=VALUE, got {text!r}")
         kind = look_up("setting", key, known).type
         try:
-            found[key] = BOOLEANS[value.lower()] if kind is bool else kind(value)
+            typed = BOOLEANS[value.lower()] if kind is bool else kind(value)
         except (ValueError, KeyError):
             raise InputError(f"--set {text}: expected {kind.__name__}, got {value!r}") from None
+        if found.setdefault(key, typed) != typed:
+            raise InputError(f"--set {key}: expected one value, got {found[key]} and {typed}")
     return found
 
 

@@ -6,7 +6,7 @@ import tomllib
 import types
 import typing
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,9 +112,22 @@ def in_type(setting: Setting, value: object) -> Scalar:
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """A TOML file as a mapping; hyphens in names become underscores. Raises InputError if it cannot be read."""
+    """A TOML file as a mapping; hyphens in names become underscores. Raises InputError if it cannot be so read."""
     try:
         data = tomllib.loads(read_text(path))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from None
-    return {key.replace("-", "_"): value for key, value in data.items()}
+    return underscored(data, str(path))
+
+
+def underscored(table: Mapping[str, object], where: str) -> dict[str, object]:
+    """A table with underscores for the hyphens in names. Raises InputError for one that is there in two spellings."""
+    found: dict[str, object] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name in found:
+            raise InputError(
+                f"{where}: expected {name} once, got it with hyphens and with underscores: which is meant?"
+            )
+        found[name] = value
+    return found

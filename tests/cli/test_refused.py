@@ -92,3 +92,57 @@ def test_a_finished_run_whose_settings_are_gone_is_not_trained_over(tmp_path: Pa
     results = (folder / "results.json").read_bytes()
     assert "holds a run with other settings (config.toml, which says them, is gone)" in refusal(*train, "--views", 3)
     assert (folder / "results.json").read_bytes() == results
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "weight-decay = 0.1\nweight_decay = 0.2",
+            "settings.toml: expected weight_decay once, got it with hyphens and",
+        ),
+        (
+            '[[cells]]\nname = "a"\nweight_decay = 0.1\nweight-decay = 0.1',
+            "cell a: expected weight_decay once, got it with hyphens and with underscores: which is meant?",
+        ),
+        (
+            '[engine]\nname = "local"\nprocesses-per-run = 1\nprocesses_per_run = 2',
+            "engine: expected processes_per_run once",
+        ),
+    ],
+)
+def test_a_name_in_two_spellings_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    assert said in refusal("compare", "--config", tmp_path / "settings.toml", "--print-config")
+
+
+def test_a_setting_that_is_changed_twice_is_refused(tmp_path: Path) -> None:
+    recipe = ("reproduce", "mollification-table-1", "--scale", "quick", "--dry-run", "--output", tmp_path / "runs")
+    said = refusal(*recipe, "--set", "weight-decay=0.1", "--set", "weight_decay=0.2")
+    assert said.endswith("--set weight_decay: expected one value, got 0.1 and 0.2")
+    said = refusal(*recipe, "--engine-options", "processes-per-run=1", "--engine-options", "processes_per_run=2")
+    assert said.endswith("--engine-options processes_per_run: expected one value, got '1' and '2'")
+    said = refusal(*recipe, "--set", "weights=")
+    assert said.endswith("weights: expected a file, got an empty name")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("confidence", "--folds", 3), "--folds: only works with --by class, image or learned, and without"),
+        (("confidence", "--by", "pair", "--folds", 2, "--output", "x.npz"), "--folds: only works with --by class"),
+        (
+            ("confidence", "--by", "class", "--run", "run", "--trained-on", "--folds", 3, "--output", "x.npz"),
+            "--folds: only works with --by class, image or learned, and without --trained-on",
+        ),
+        (("compare", "--tune-seeds", 3), "tune_seeds: only works with --tune SETTING=VALUE,VALUE,..., got none"),
+        (("confusions", "run", "--dataset", "nosuch"), "--dataset: only works with FILE.npy of people's answers"),
+        (("confusions", "run", "--dataset", ""), "--dataset: only works with FILE.npy of people's answers"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refusal(*arguments)
+    assert not list(tmp_path.iterdir())

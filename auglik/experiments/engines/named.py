@@ -8,7 +8,7 @@ from auglik.experiments.engines.local import Local
 from auglik.experiments.engines.ray import Ray
 from auglik.experiments.engines.slurm import Slurm
 from auglik.objectives import InputError
-from auglik.settings.fields import Scalar, in_type, settings_of
+from auglik.settings.fields import Scalar, in_type, settings_of, underscored
 from auglik.settings.names import look_up, nearest
 
 ENGINES: dict[str, type[Local] | type[Ray] | type[Slurm]] = {"local": Local, "ray": Ray, "slurm": Slurm}
@@ -53,18 +53,21 @@ def choose(table: object, name: str | None, texts: Sequence[str]) -> Chosen:
     if table is not None and not isinstance(table, str | Mapping):
         raise InputError(f"engine: expected an [engine] table with a name, or a name, got {table!r}")
     of_file = dict(table) if isinstance(table, Mapping) else {"name": table or "local"}
-    of_file = {str(key).replace("-", "_"): value for key, value in of_file.items()}
+    of_file = underscored(of_file, "engine")
     file_name = of_file.pop("name", None) or name or "local"
     if not isinstance(file_name, str):
         raise InputError(f"engine: expected a name, got {file_name!r}")
     chosen = name or file_name
     settings = {setting.key: setting for setting in settings_of(look_up("engine", chosen, ENGINES))}
     given: dict[str, object] = dict(of_file) if chosen == file_name else {}
+    told: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.replace("-", "_")
         if not equals:
             raise InputError(f"--engine-options: expected KEY=VALUE, got {text!r}")
+        if told.setdefault(key, value) != value:
+            raise InputError(f"--engine-options {key}: expected one value, got {told[key]!r} and {value!r}")
         kind = settings[key].type if key in settings else str
         try:
             given[key] = BOOLEANS[value.lower()] if kind is bool else kind(value)
