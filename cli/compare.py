@@ -21,7 +21,7 @@ from auglik.experiments.tuning import FIRST_SEED, parse_grid
 from auglik.objectives import InputError
 from auglik.report import ReportSettings
 from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
-from auglik.settings.fields import settings_of
+from auglik.settings.fields import settings_of, underscored
 from auglik.settings.groups import Group
 from auglik.system.files import ensure_writable
 
@@ -78,6 +78,8 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     seeds = chosen_seeds(values, range(DEFAULT_SEEDS))
     reference, fail_fast = values.pop("reference", None), take_flag(values, "fail_fast", False)
     dry_run, with_report = take_flag(values, "dry_run", False), take_flag(values, "with_report", True)
+    if "tune_seeds" in values and values.get("tune") is None:
+        raise InputError("tune_seeds: only works with --tune SETTING=VALUE,VALUE,..., got none")
     tune, tune_count = values.pop("tune", None), values.pop("tune_seeds", TUNE_SEEDS)
     if not isinstance(tune_count, int) or isinstance(tune_count, bool) or not 1 <= tune_count <= MOST_RUNS:
         raise InputError(f"tune_seeds: expected an integer in 1..{MOST_RUNS}, got {tune_count!r}")
@@ -175,5 +177,5 @@ def parse_cells(value: object) -> list[Cell] | None:
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in value
     ):
         raise InputError("cells: expected [[cells]] tables, each with a name")
-    cells = [{key.replace("-", "_"): setting for key, setting in item.items()} for item in value]
+    cells = [underscored(item, f"cell {item['name']}") for item in value]
     return [Cell(str(cell.pop("name")), cell) for cell in cells]

@@ -8,6 +8,7 @@ import torch
 
 from auglik.cli.crossfitting import (
     BY,
+    FOLDS,
     LEARNED,
     OPERATION,
     PAIR,
@@ -101,9 +102,8 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     "--folds",
     metavar="N",
     type=click.IntRange(2, 20),
-    default=2,
-    show_default=True,
-    help="By class, image, learned: parts of the images; networks trained on the other parts say a part's confidence.",
+    help="By class, image, learned: parts of the images; networks trained on the other parts say a part's confidence."
+    f"  [default: {FOLDS}]",
     panel=Group.MEASURED,
 )
 @click.option(
@@ -137,7 +137,7 @@ def confidence(
     points: int,
     images: int | None,
     by: str,
-    folds: int,
+    folds: int | None,
     trained_on: bool,
     data_dir: Path,
     download: bool,
@@ -163,7 +163,7 @@ def confidence(
     """
     look_up("measure", measured, {name: name for name in MEASURES})
     check_files([output])
-    check_crossfitting(by, output, measured == ACCURACY, run, images, trained_on)
+    check_crossfitting(by, output, measured == ACCURACY, run, images, folds, trained_on)
     if measured == ACCURACY and run is None:
         check_folder(reference_beside(output), IN_A_RUN)
     values = given(config_file, command_line)
@@ -177,7 +177,9 @@ def confidence(
     probes = choose_probes(operations, facts, points, asked.split_seed)
     if by not in (OPERATION, PAIR):
         ensure_writable(output.parent)
-        whole = Crossfit(by=by, folds=folds, probes=probes, images=images, data_dir=data_dir, threads=threads)
+        whole = Crossfit(
+            by=by, folds=folds or FOLDS, probes=probes, images=images, data_dir=data_dir, threads=threads
+        )  # fmt: skip
         if finished is not None and run is not None:
             return of_run(whole, finished, run, source, facts, output)
         writes = write_learned if by == LEARNED else write

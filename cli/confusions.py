@@ -18,17 +18,18 @@ from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 
 LARGEST_SHOWN = 5
+DATASET = "cifar10"
 
 
 @click.command()
 @click.argument("source", metavar="RUN|FILE.npy", type=click.Path(path_type=Path))
-@click.option("--dataset", default="cifar10", show_default=True, help="Whose test images people saw.", panel=Group.DATA)
+@click.option("--dataset", help=f"Whose test images people saw.  [default: {DATASET}]", panel=Group.DATA)
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("confusions.csv"), show_default=True, panel=Group.MACHINE
 )
 @data_dir_option
 @one_line_errors
-def confusions(source: Path, dataset: str, output: Path, data_dir: Path) -> None:
+def confusions(source: Path, dataset: str | None, output: Path, data_dir: Path) -> None:
     """Writes what a label may degrade toward, for --degrade-toward FILE: for each class, what it is taken for.
 
     RUN is the folder of a finished run: its mean predictions of its validation images, which it was not trained on.
@@ -37,9 +38,14 @@ def confusions(source: Path, dataset: str, output: Path, data_dir: Path) -> None
     """
     if output.suffix != ".csv":
         raise InputError(f"output: expected a .csv file, got {output}")
+    of_answers = source.suffix == ".npy"
+    if dataset is not None and not of_answers:
+        raise InputError(
+            f"--dataset: only works with FILE.npy of people's answers, got the run {source}, which has one"
+        )
     check_files([output])
     ensure_writable(output.parent)
-    found = of_people(source, dataset, data_dir) if source.suffix == ".npy" else of_run(source, data_dir)
+    found = of_people(source, dataset or DATASET, data_dir) if of_answers else of_run(source, data_dir)
     write_distributions(output, found)
     names, off = found.class_names or (), found.pi.clone().fill_diagonal_(0).numpy()
     for place in np.argsort(-off, axis=None)[:LARGEST_SHOWN]:

@@ -31,6 +31,7 @@ from auglik.runs.settings import RunConfig
 from auglik.system.process import process_state
 
 OPERATION, PAIR, CLASS, IMAGE, LEARNED = BY = ("operation", "pair", "class", "image", "learned")
+FOLDS = 2
 
 Train = Callable[[Job, Source], None]
 
@@ -56,11 +57,13 @@ class Crossfit(NamedTuple):
 
 
 def check_crossfitting(
-    by: str, output: Path, accurate: bool, run: Path | None, images: int | None, trained_on: bool
+    by: str, output: Path, accurate: bool, run: Path | None, images: int | None, folds: int | None, trained_on: bool
 ) -> None:
-    """Raises InputError for options that contradict each other."""
+    """Raises InputError for options that contradict each other, and for those that would do nothing."""
     if trained_on and (run is None or by in (OPERATION, PAIR)):
         raise InputError("--trained-on: only works with --run and --by class or image")
+    if folds is not None and (trained_on or by in (OPERATION, PAIR)):
+        raise InputError("--folds: only works with --by class, image or learned, and without --trained-on")
     if by == OPERATION:
         return
     if output.suffix != ".npz":
