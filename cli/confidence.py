@@ -22,6 +22,7 @@ from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.learning import write_learned
 from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
 from auglik.cli.pairs import write_pairs
+from auglik.cli.paths import PATH
 from auglik.cli.progress import bar
 from auglik.confidence.table import Table, write_table
 from auglik.confidence_tables.measuring import accuracy, measure, similarity
@@ -63,7 +64,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 @click.option(
     "--run",
     "run",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Measure the network of this finished run.",
     panel=Group.MEASURED,
 )
@@ -113,9 +114,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
     panel=Group.MEASURED,
 )
 @options(setting for setting in SETTINGS.values() if not setting.key.startswith("evaluation_"))
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("confidence.json"), show_default=True, panel=Group.MACHINE
-)
+@click.option("--output", type=PATH, default=Path("confidence.json"), show_default=True, panel=Group.MACHINE)
 @data_dir_option
 @click.option("--download", is_flag=True, help="Download a data set that is missing.", panel=Group.MACHINE)
 @click.option(

@@ -7,6 +7,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import data_dir_option
+from auglik.cli.paths import PATH, check_suffix
 from auglik.confidence.distributions import Distributions, class_means, write_distributions
 from auglik.data import open_dataset
 from auglik.objectives import InputError
@@ -22,11 +23,9 @@ DATASET = "cifar10"
 
 
 @click.command()
-@click.argument("source", metavar="RUN|FILE.npy", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|FILE.npy", type=PATH)
 @click.option("--dataset", help=f"Whose test images people saw.  [default: {DATASET}]", panel=Group.DATA)
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("confusions.csv"), show_default=True, panel=Group.MACHINE
-)
+@click.option("--output", type=PATH, default=Path("confusions.csv"), show_default=True, panel=Group.MACHINE)
 @data_dir_option
 @one_line_errors
 def confusions(source: Path, dataset: str | None, output: Path, data_dir: Path) -> None:
@@ -36,8 +35,7 @@ def confusions(source: Path, dataset: str | None, output: Path, data_dir: Path) 
     FILE.npy holds distributions [N,C] of people's answers about the N test images of --dataset, e.g. CIFAR-10H.
     Each class keeps 1/C of its own label, so that none falls below chance; the rest is shared as the class is confused.
     """
-    if output.suffix != ".csv":
-        raise InputError(f"output: expected a .csv file, got {output}")
+    check_suffix("output", output, ".csv")
     of_answers = source.suffix == ".npy"
     if dataset is not None and not of_answers:
         raise InputError(

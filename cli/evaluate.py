@@ -8,6 +8,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import data_dir_option, options
+from auglik.cli.paths import PATH
 from auglik.cli.train import summarize
 from auglik.experiments.differences import order_of
 from auglik.experiments.engines.together import Together, together
@@ -31,7 +32,7 @@ EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=PATH)
 @click.option(
     "--dataset",
     help="Score on the test images of another data set with the same classes and channels,"
@@ -43,7 +44,7 @@ EVALUATION = [key for key in SETTINGS if key.startswith("evaluation_")]
 @click.option("--device", help="Device to score on [the run's].", panel=Group.MACHINE)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder for evaluation.json and predictions.npz of each run.",
     panel=Group.MACHINE,
 )

@@ -5,12 +5,13 @@ from pathlib import Path
 import rich_click as click
 
 from auglik.cli.errors import one_line_errors
+from auglik.cli.paths import PATH
 from auglik.cli.progress import bar
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.argument("output", metavar="OUTPUT", type=PATH)
 @one_line_errors
 def keep(folder: Path, output: Path) -> None:
     """Keeps what a report needs of the finished runs below DIR, in OUTPUT: small enough to be committed or sent.

@@ -12,6 +12,7 @@ import rich_click as click
 import tomli_w
 from rich_click import RichContext, RichHelpFormatter
 
+from auglik.cli.paths import PATH
 from auglik.objectives import InputError
 from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, in_type, read_toml, settings_of
@@ -98,7 +99,7 @@ def completer(names: Iterable[str]) -> Completer | None:
 
 
 data_dir_option = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
+    "--data-dir", type=PATH, default=Path("data"), show_default=True,
     help="Folder of the data sets.", panel=Group.MACHINE,
 )  # fmt: skip
 
@@ -110,7 +111,7 @@ def config_options(command: Command) -> Command:
         panel=Group.COMMAND,
     )  # fmt: skip
     read = click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), panel=Group.COMMAND,
+        "--config", "config_file", type=PATH, panel=Group.COMMAND,
         help="TOML file of settings, as --print-config prints them; the command line overrides it.",
     )  # fmt: skip
     return read(printed(command))

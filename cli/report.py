@@ -6,6 +6,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import options, take
+from auglik.cli.paths import PATH
 from auglik.cli.progress import bar
 from auglik.report import Report, ReportSettings, write_report
 from auglik.report.write import CSV, FIGURES, LATEX, MARKDOWN, PAGE
@@ -17,11 +18,11 @@ REPORT_FOLDER = "report"
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @options(settings_of(ReportSettings))
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help=f"Folder for the report [DIR/{REPORT_FOLDER}].",
     panel=Group.MACHINE,
 )

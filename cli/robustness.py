@@ -1,6 +1,7 @@
 """`auglik robustness`: finished runs under corruptions, occlusion and mollification, and against human labels."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import rich_click as click
@@ -9,6 +10,7 @@ from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
 from auglik.cli.evaluate import in_order
 from auglik.cli.options import data_dir_option, options, take
+from auglik.cli.paths import PATH
 from auglik.cli.progress import bar, shown
 from auglik.cli.streams import whoever_reads
 from auglik.experiments.differences import plural
@@ -22,7 +24,7 @@ from auglik.robustness.evaluate import read_run
 from auglik.robustness.scoring import Scoring
 from auglik.runs.again import threads_of_finished
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.results import RESULTS
+from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
 from auglik.scoring.conditions import ALL, SCORES
@@ -30,11 +32,12 @@ from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
+from auglik.system.records import OtherRecordError
 from auglik.system.stop import stop_on_signals
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @options(settings_of(RobustnessConfig))
 @data_dir_option
 @click.option("--device", help="Device to score on [the runs'].", panel=Group.MACHINE)
@@ -123,17 +126,29 @@ def finished_runs(folder: Path) -> list[Path]:
 
     Raises InputError if there is none.
     """
-    places = (CONFIG, f"*/{CONFIG}", f"*/*/{CONFIG}")
-    found = in_order(sorted((path.parent for place in places for path in folder.glob(place)), key=by_seed))
-    for run in found:
-        if not (run / RESULTS).is_file():
-            click.echo(f"left out: {run} is not finished", err=True)
-    runs = [run for run in found if (run / RESULTS).is_file()]
+    places = [f"{below}{name}" for below in ("", "*/", "*/*/") for name in (CONFIG, RESULTS)]
+    found = in_order(sorted({path.parent for place in places for path in folder.glob(place)}, key=by_seed))
+    lacking = {run: why for run in found if (why := why_left_out(run))}
+    for run, why in lacking.items():
+        click.echo(f"left out: {run} {why}", err=True)
+    runs = [run for run in found if run not in lacking]
     if not runs:
         check_local(folder)
-        got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished"
+        got = "no such folder" if not folder.is_dir() else f"{len(found)} runs, none of them finished and whole"
         raise InputError(f"{folder}: expected the output of `auglik compare`, <cell>/seed-<n>/ below it, got {got}")
     return runs
+
+
+def why_left_out(run: Path) -> str | None:
+    """What keeps a run from being scored; None for one that can be, or is damaged."""
+    if not (run / RESULTS).is_file():
+        return "is not finished"
+    with suppress(InputError):
+        try:
+            finished(run)
+        except OtherRecordError:
+            return "is of pretraining"
+    return None if (run / CONFIG).is_file() else f"has no {CONFIG}, which says its settings"
 
 
 def by_seed(run: Path) -> tuple[Path, int, str]:

@@ -9,6 +9,7 @@ import rich_click as click
 
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_options, given, options, run_config, say_config, take
+from auglik.cli.paths import PATH, check_suffix
 from auglik.cli.plans import report_failure, say_time
 from auglik.cli.progress import shown
 from auglik.experiments.cells import MOST_RUNS, Cell, folder_name, plan
@@ -42,7 +43,7 @@ CHAINS = 4
 @options(setting for setting in SETTINGS.values() if setting.key != "seed")
 @options(settings_of(Place))
 @click.option(
-    "--prior-predictive", "picture", metavar="PNG", type=click.Path(path_type=Path, dir_okay=False),
+    "--prior-predictive", "picture", metavar="PNG", type=PATH,
     help="Sample the prior alone, as many networks as draws and chains, and draw what they predict; run nothing.",
     panel=Group.COMMAND,
 )  # fmt: skip
@@ -113,6 +114,7 @@ def draw_prior(config: RunConfig, place: Place, networks: int, picture: Path) ->
     from auglik.report.contact_sheet import save  # here, as matplotlib takes long to load
     from auglik.report.prior_picture import prior_picture
 
+    check_suffix("prior_predictive", picture, ".png")
     check_files([picture])
     source = open_source(config, Path(place.data_dir), place.download)
     run = resolve(config, source, read_facts(source))

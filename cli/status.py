@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from auglik.cli.errors import one_line_errors
+from auglik.cli.paths import PATH
 from auglik.objectives import InputError
 from auglik.settings.groups import Group
 from auglik.system.paths import check_local
@@ -17,7 +18,7 @@ LONGEST = 86_400
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--watch", is_flag=True, help="Go on saying it until no run is running or waiting.", panel=Group.COMMAND)
 @click.option(
     "--every",

@@ -6,6 +6,7 @@ import rich_click as click
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
+from auglik.cli.paths import PATH
 from auglik.cli.progress import shown
 from auglik.objectives import InputError
 from auglik.settings.groups import Group
@@ -49,9 +50,7 @@ NAMES = (
 @click.option(
     "--data", help="A data set for the studies of real images, besides digits: a name or a path.", panel=Group.MEASURED
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("verify"), show_default=True, panel=Group.MACHINE
-)
+@click.option("--output", type=PATH, default=Path("verify"), show_default=True, panel=Group.MACHINE)
 @click.option(
     "--jobs",
     metavar="N",

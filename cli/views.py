@@ -7,6 +7,7 @@ import rich_click as click
 
 from auglik.cli.errors import one_line_errors
 from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
+from auglik.cli.paths import PATH, check_suffix
 from auglik.data import open_dataset
 from auglik.objectives import InputError
 from auglik.runs.resolve import load_training, read_facts, resolve, training_pipeline
@@ -46,9 +47,7 @@ MOST_VIEWS = 100
     help="Epoch whose views are shown.",
     panel=Group.VIEWS,
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True, panel=Group.MACHINE
-)
+@click.option("--output", type=PATH, default=Path("views.png"), show_default=True, panel=Group.MACHINE)
 @data_dir_option
 @config_options
 @one_line_errors
@@ -72,6 +71,7 @@ def views(
         return say_config({key: value for key, value in flatten(asked).items() if key in SHEET_SETTINGS})
     if asked.views > MOST_VIEWS:
         raise InputError(f"views: expected at most {MOST_VIEWS} per sheet, got {asked.views:,}")
+    check_suffix("output", output, ".png")
     check_files([output])
     source = open_dataset(asked.dataset, data_dir)
     run = resolve(asked, source, read_facts(source))

@@ -55,9 +55,9 @@ class Place:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= MOST_THREADS:
                 raise InputError(f"{name}: expected an integer in 1..{MOST_THREADS}, got {value}")
-        if not self.output:
-            raise InputError("output: expected a folder name, got an empty one")
-        for path in (self.output, self.data_dir):
+        for name in ("output", "data_dir"):
+            if not (path := getattr(self, name)):
+                raise InputError(f"{name}: expected a folder name, got an empty one")
             check_local(path)
 
 

@@ -1,5 +1,6 @@
 """What the command line refuses before anything is written: options that contradict each other, or would do nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -145,4 +146,48 @@ def test_options_that_would_do_nothing_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert said in refusal(*arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("views",), "output: expected a .png file, got runs.csv"),
+        (("sample", "--prior-predictive", "runs.csv"), "prior_predictive: expected a .png file, got runs.csv"),
+        (("confusions", "run", "--output", "runs.txt"), "output: expected a .csv file, got runs.txt"),
+    ],
+    ids=lambda value: value[0],
+)
+def test_a_file_of_another_kind_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs.csv").write_text("a table")
+    output = ("--output", "runs.csv") if arguments == ("views",) else ()
+    assert said in refusal(*arguments, *output)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("runs.csv", "a table")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *((command, "--output", "") for command in ("views", "confidence", "train", "pretrain", "compare")),
+        ("verify", "objectives", "--quick", "--output", ""),
+        ("train", "--print-config", "--data-dir", ""),
+        ("train", "--config", ""),
+        ("report", "folder", "--output", ""),
+        ("evaluate", "folder", "--output", ""),
+        ("confusions", "folder", "--output", ""),
+        *((command, "") for command in ("report", "status", "robustness", "evaluate")),
+        ("keep", "folder", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_name_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = invoke(*arguments)  # a usage error is one line in a process of its own
+    assert refused.exit_code == 2, refused.output
+    assert re.search("expected a (folder )?name, got an empty one", refused.output)
     assert not list(tmp_path.iterdir())

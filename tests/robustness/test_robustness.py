@@ -404,12 +404,18 @@ def test_the_command_scores_finished_runs_and_names_the_others(runs: Path, digit
     shutil.copytree(runs, output)
     (output / "sink" / "seed-1").mkdir()
     shutil.copy(output / "sink" / "seed-0" / "config.toml", output / "sink" / "seed-1")
+    shutil.copytree(output / "sink" / "seed-0", output / "sink" / "seed-2")
+    (output / "sink" / "seed-2" / "config.toml").unlink()
+    (output / "simsiam" / "seed-0").mkdir(parents=True)
+    (output / "simsiam" / "seed-0" / "results.json").write_text('{"soften": "none"}')
     labels = open_dataset("digits").test().labels
     np.save(tmp_path / "people.npy", 0.9 * np.eye(10)[labels] + 0.01)
     options = ["--corruptions", digits_c, "--human-labels", tmp_path / "people.npy", "--severities", "1,5"]
     result = invoke(output, "--data-dir", tmp_path, *options)
     assert result.exit_code == 0, result.output
     assert f"left out: {output / 'sink' / 'seed-1'} is not finished" in result.output
+    assert f"left out: {output / 'sink' / 'seed-2'} has no config.toml, which says its settings" in result.output
+    assert f"left out: {output / 'simsiam' / 'seed-0'} is of pretraining" in result.output
     assert "wrote robustness.csv into 3 run folders" in result.output
     for title in (
         "Clean test images",
