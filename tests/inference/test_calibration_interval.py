@@ -36,7 +36,7 @@ def mid_p(right: int, images: int) -> tuple[float, float]:
     """Limits of the accuracy beyond which what was seen counts half (Lancaster 1961)."""
 
     def excess(p: float, least: int) -> float:
-        return float(stats.binom.sf(least, images, p) + stats.binom.pmf(least, images, p) / 2) - 0.025
+        return float(stats.binom.sf(least, images, p) + stats.binom.pmf(least, images, p) / 2) - 0.025  # type: ignore[attr-defined]
 
     wrong = images - right
     return (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auglik.inference.calibration import errors, interval
-from auglik.inference.calibration.gaps import Gaps
+from auglik.inference.calibration.gaps import Gaps, gaps
 from auglik.studies.calibration import study
 from auglik.studies.calibration import worlds as calibration_worlds
 from auglik.studies.calibration.worlds import TIMID, WORLDS, answers, evidence, true_error
@@ -57,7 +57,7 @@ def test_intervals_that_never_reach_0_fail_the_claim_on_calibrated_networks(monk
 def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration_worlds, "SHARED", 1.0)  # five copies of one network
     assert failing(study.calibration(CONTEXT)) == []
-    measured = interval.gaps
+    measured = gaps
 
     def independent(*arguments: object) -> Gaps:
         found = measured(*arguments)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_networks_taken_as_judged_on_images_of_their_own_fail_claims(monkeypatch
 def test_answers_whose_noise_cancels_over_the_bins_fail_the_claim_on_few_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    measured = interval.gaps
+    measured = gaps
 
     def canceling(*arguments: object) -> Gaps:
         found = measured(*arguments)  # type: ignore[arg-type]
