@@ -84,6 +84,8 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
     if not isinstance(tune_count, int) or isinstance(tune_count, bool) or not 1 <= tune_count <= MOST_RUNS:
         raise InputError(f"tune_seeds: expected an integer in 1..{MOST_RUNS}, got {tune_count!r}")
     tune_seeds = range(FIRST_SEED, FIRST_SEED + tune_count)
+    if tune is not None and (both := sorted({*tune_seeds} & {*seeds})):
+        raise InputError(f"seeds: expected others than those of tuning, from {FIRST_SEED} on, got {both[0]}")
     own_cells = parse_cells(values.pop("cells", None))
     check_free([key for key in SETTINGS if command_line.get(key) not in (None, ())], own_cells or ())
     asked = factors(

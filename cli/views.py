@@ -71,8 +71,8 @@ def views(
         return say_config({key: value for key, value in flatten(asked).items() if key in SHEET_SETTINGS})
     if asked.views > MOST_VIEWS:
         raise InputError(f"views: expected at most {MOST_VIEWS} per sheet, got {asked.views:,}")
-    check_suffix("output", output, ".png")
     check_files([output])
+    check_suffix("output", output, ".png")
     source = open_dataset(asked.dataset, data_dir)
     run = resolve(asked, source, read_facts(source))
     data = load_training(run, source)

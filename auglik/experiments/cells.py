@@ -116,7 +116,8 @@ def folder_name(name: str) -> str:
 def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     """For every cell the cell that it is compared with: the reference `name` (else the first) on the same data set.
 
-    Raises InputError for an unknown name.
+    And with the same network, if other cells have that too: they are not compared across networks. Raises InputError
+    for an unknown name.
     """
     bases = {cell.name: cell.base for cell in cells}
     if name is not None and name not in bases and name not in bases.values():
@@ -124,12 +125,17 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     candidates = cells if name is None else [cell for cell in cells if name in (cell.name, cell.base)]
     base = candidates[0].base
     same_base = [*candidates[:1], *(cell for cell in cells if cell.base == base)]
-    return {
-        cell.name: next(
-            (other.name for other in same_base if other.config.dataset == cell.config.dataset), candidates[0].name
-        )
-        for cell in cells
-    }
+    places = {_place(cell) for cell in cells if cell.base != base}
+    found = {}
+    for cell in cells:
+        on_data = [other for other in same_base if other.config.dataset == cell.config.dataset]
+        beside = [other for other in on_data if _place(other) == _place(cell)] if _place(cell) in places else []
+        found[cell.name] = [*beside, *on_data, candidates[0]][0].name
+    return found
+
+
+def _place(cell: Planned) -> tuple[str, str]:
+    return cell.config.dataset, cell.config.network
 
 
 def in_order(cells: Sequence[Planned], references: Mapping[str, str]) -> list[Planned]:

@@ -23,6 +23,9 @@ TUNING_FOLDER, TUNING_CSV = "tuning", "tuning.csv"
 FIRST_SEED = 10_000
 """Tuning seeds start here, where no comparison is likely to reach."""
 
+UNTUNED = ("seed", "split_seed", "validation_fraction", "train_images")
+"""They decide which images and draws a value is judged by."""
+
 
 class Grid(NamedTuple):
     """The values that every cell chooses from."""
@@ -39,8 +42,10 @@ def parse_grid(text: str) -> Grid:
         raise InputError(f"tune: expected SETTING=VALUE,VALUE,..., e.g. learning_rate=0.003,0.01,0.03, got {text!r}")
     if key not in SETTINGS:
         raise InputError(f"tune: unknown setting {name!r}{nearest(key, SETTINGS)}")
-    if SETTINGS[key].type not in (int, float) or key == "seed" or key.startswith("evaluation_"):
-        raise InputError(f"tune: expected a numeric setting of training, got {name!r}")
+    if SETTINGS[key].type not in (int, float) or key in UNTUNED or key.startswith("evaluation_"):
+        raise InputError(
+            f"tune: expected a numeric setting of training, got {name!r}: it would decide what values are judged by"
+        )
     try:
         values = [float(coerced(key, SETTINGS[key].type(value))) for value in rest.split(",")]  # type: ignore[arg-type]
     except ValueError:

@@ -49,7 +49,7 @@ def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities
     gallery, labels = data.training
     N, K = len(labels), run.config.views
     objective = training_objective(run, data.classes)
-    pipeline = training_pipeline(run, gallery.shape, data.classes)
+    pipeline = training_pipeline(run, gallery.shape, data.classes, data.rows)
     drawn = pipeline.draw(run.config.evaluation.seed, 0, K, N, run.device, purpose="leave one out")
     size = evaluated_at_once(gallery.height, gallery.width)
     batches = [np.arange(start, min(start + size, N)) for start in range(0, N, size)]

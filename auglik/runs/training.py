@@ -185,10 +185,13 @@ def train(
                 labels = {name: values for state in learned for name, values in state.items()}
                 loop.save(done, labels, adapted.state())
             loop.check_stop(done)
+    last_epoch = loop.last_epoch
     if chain is not None:
         scored = Drawn(network, chain.draws)
+        log_p = of_validation(predictor(run, scored), data, processes)  # of the draws, which is what is scored
+        last_epoch = {**last_epoch, **validation_scores(log_p, data.validation.labels)}
     return Trained(
-        network=scored, digests=loop.digests, last_epoch=loop.last_epoch, train_seconds=loop.seconds(),
+        network=scored, digests=loop.digests, last_epoch=last_epoch, train_seconds=loop.seconds(),
         temperatures=chain.measured() if chain is not None else None,
     )  # fmt: skip
 

@@ -191,3 +191,10 @@ def test_an_empty_name_is_no_folder(
     assert refused.exit_code == 2, refused.output
     assert re.search("expected a (folder )?name, got an empty one", refused.output)
     assert not list(tmp_path.iterdir())
+
+
+def test_seeds_that_tuning_takes_are_refused(tmp_path: Path) -> None:
+    grid = "--tune", "learning_rate=0.01,0.1"
+    said = refusal("compare", *tiny.options(output=tmp_path / "out"), "--seed", "0", "--seed", "10001", *grid)
+    assert said.endswith("seeds: expected others than those of tuning, from 10000 on, got 10001")
+    assert list(tmp_path.iterdir()) == []

@@ -28,7 +28,7 @@ class Mean:
     s: float = 1.0
 
     def fold(self, table: {annotation}, weight=None, log_importance=None):
-        return {used} * table.mean(0)
+        return {used} * Jensen().fold(table, weight, log_importance)
 
     def predictive(self, log_probabilities):
         return Jensen().predictive(log_probabilities)

@@ -105,6 +105,22 @@ def test_cells_are_compared_on_their_own_data_set() -> None:
     assert set(reference_of(plan(RunConfig(), {}), "log-mean").values()) == {"log-mean"}
 
 
+def test_cells_are_compared_with_their_own_network_where_several_have_it() -> None:
+    both = {"network": ["resnet-18", "resnet-34"]}
+    cells = plan(RunConfig(), {"likelihood": ["smoothed", "sink"], **both})
+    assert reference_of(cells, None) == {
+        f"{likelihood}+jensen+network={network}": f"smoothed+jensen+network={network}"
+        for likelihood in ("smoothed", "sink")
+        for network in both["network"]
+    }
+    alone = plan(
+        RunConfig(), {"likelihood": ["smoothed"], "aggregator": ["jensen"], **both}
+    )  # then the networks are what is compared
+    assert set(reference_of(alone, None).values()) == {alone[0].name}
+    one = [Cell("plain", {}), Cell("other", {"likelihood": "sink", "network": "resnet-34"})]
+    assert set(reference_of(plan(RunConfig(), {}, one), None).values()) == {"plain"}
+
+
 def test_folder_names_hold_no_separator() -> None:
     assert folder_name("a+dataset=/tmp/x y.npz") == "a+dataset=-tmp-x-y.npz"
     assert folder_name("smoothed+geometric:T=2") == "smoothed+geometric:T=2"

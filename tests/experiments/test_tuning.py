@@ -53,6 +53,9 @@ def test_every_cell_is_tried_under_every_value_and_takes_the_best() -> None:
         ("learning_rate=0.1,x", "expected comma-separated numbers"),
         ("likelihood=smoothed,tempered", "expected a numeric setting of training"),
         ("seed=1,2", "expected a numeric setting of training"),
+        ("split_seed=1,2", "it would decide what values are judged by"),
+        ("validation_fraction=0.1,0.5", "it would decide what values are judged by"),
+        ("train_images=100,200", "it would decide what values are judged by"),
         ("evaluation_views=4,8", "expected a numeric setting of training"),
     ],
 )

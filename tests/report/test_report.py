@@ -47,6 +47,7 @@ from auglik.system.files import write_csv
 from tests import reported, tiny
 
 QUICK = ReportSettings(calibration=False)
+THIRD = "0.333 of views clean"
 
 
 @pytest.fixture(scope="module")
@@ -474,6 +475,33 @@ def test_protocols_differ_in_objective_and_nothing_matches_digits(tmp_path: Path
     [
         ("liu2023", "label-smoothing", {"likelihood": "label-smoothing", "rotation": 0.0}, None),
         ("liu2023", "baseline", {"likelihood": "categorical", "rotation": 0.0}, None),
+        (
+            "liu2023", "online-label-smoothing",
+            {"likelihood": "categorical", "rotation": 0.0, "online_labels": 0.5}, None,
+        ),
+        (
+            "liu2023", "soft-augmentation",
+            {"augment": "fcr,soft-crop:sigma=0.5", "soften": "crop:polynomial:k=2", "rotation": 0.0},
+            "augmentation: soft-crop:sigma=0.5, theirs soft-crop",
+        ),
+        (
+            "liu2023", "soft-augmentation",
+            {"augment": "fcr,soft-crop", "soften": "crop:polynomial:k=3", "rotation": 0.0},
+            "soften: crop:polynomial:k=3, theirs crop:polynomial:k=2",
+        ),
+        (
+            "liu2023", "soft-augmentation",
+            {"augment": "fcr,soft-crop", "soften": "crop:polynomial:k=2", "soften_into": "weight", "rotation": 0.0},
+            "soften into: weight, theirs target",
+        ),
+        (
+            "heinonen2025", "FCR", {"mollify": "noise,blur", "k_blur": 2.0},
+            f"mollification: Beta(1,2), k 1 and 2, {THIRD}, theirs Beta(1,2), k 1 and 1, {THIRD}",
+        ),
+        (
+            "heinonen2025", "FCR", {"mollify": "noise,blur", "beta": 9.0},
+            f"mollification: Beta(1,9), k 1 and 1, {THIRD}, theirs Beta(1,2), k 1 and 1, {THIRD}",
+        ),
         ("heinonen2025", "FCR", {"rotation": 30.0}, "rotation in degrees: 30.0, theirs 15.0"),
         (
             "heinonen2025", "FCR+AutoAug", {"augment": "fcr,auto-augment"},

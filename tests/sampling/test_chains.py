@@ -51,6 +51,13 @@ def test_a_chain_is_reproducible_and_a_resumed_one_the_same(chain: tuple[Path, R
     assert all(torch.equal(states[0].draws[key], states[1].draws[key]) for key in states[0].draws)
 
 
+def test_a_chain_is_tuned_by_what_it_is_scored_on(chain: tuple[Path, Results]) -> None:
+    folder, results = chain
+    predictions = load_predictions(folder)
+    of_draws = nll(predictions.validation_log_probabilities, predictions.validation_labels)
+    assert results.last_epoch["validation_nll"] == pytest.approx(of_draws, rel=1e-6)
+
+
 def test_the_posterior_is_of_the_images_that_are_trained_on() -> None:
     """Each class keeps an image, so that fewer than half may be held out."""
     run = tiny.run(**CHAIN | {"train_images": 12, "validation_fraction": 0.5})

@@ -129,6 +129,15 @@ def test_densities_are_those_of_a_training_step(tmp_path: Path) -> None:
         assert found.log_prior[place] == pytest.approx(-(weights**2).sum() / 0.5 + float(most), rel=1e-4)
 
 
+def test_views_of_images_that_are_told_apart_know_which_they_are(tmp_path: Path) -> None:
+    job = tiny.job(tmp_path / "run", **CHAIN)
+    results = execute(job)
+    data = load_training(job.run, open_dataset("digits"))
+    with mock.patch("auglik.runs.densities.training_pipeline", wraps=training_pipeline) as made:
+        densities(job.folder, results.settings, job.run, data)
+    assert made.call_args.args[3] is data.rows
+
+
 def test_the_command_says_it_and_the_report_first_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = mock.Mock(side_effect=load_training)
     monkeypatch.setattr("auglik.cli.sample.load_training", counted)

@@ -10,6 +10,7 @@ from auglik.report.content import Row, Section, Shown, Table, number, words
 from auglik.report.sections.measured import scores_under, suite_of
 from auglik.report.sections.scores import over_seeds
 from auglik.runs.settings import RunConfig
+from auglik.runs.view_settings import ViewConfig
 from auglik.scoring.conditions import ALL, MEAN, Score
 from auglik.scoring.intervals import summary
 from auglik.scoring.metrics import expected_calibration_error
@@ -131,19 +132,21 @@ def augmentation_names(config: RunConfig) -> dict[str, str]:
         and config.view.mollify == "none"
         and config.view.rotation == 0
     ):
-        found["liu2023"] = _regularizer(config.likelihood) or LIU[items] if items == {"fcr"} else LIU[items]
+        found["liu2023"] = _regularizer(config) or LIU[items] if items == {"fcr"} else LIU[items]
     return found
 
 
 def published_item(item: str) -> str:
-    """An augmentation as Heinonen et al. have it, at torchvision's defaults; Liu et al.'s soft crop as it is."""
+    """An augmentation as the papers have it."""
     name = item.partition(":")[0]
-    return {"auto-augment": "auto-augment:policy=imagenet", "soft-crop": item}.get(name, name)
+    return {"auto-augment": "auto-augment:policy=imagenet", "cutout": "cutout:size=8"}.get(name, name)
 
 
-def _regularizer(likelihood: str) -> str | None:
-    """What Liu et al. 2023, Table 1, calls a likelihood that regularizes."""
-    name, _, parameters = likelihood.partition(":")
+def _regularizer(config: RunConfig) -> str | None:
+    """What Liu et al. 2023, Table 1, calls an objective that regularizes."""
+    if config.online_labels < 1:
+        return "online-label-smoothing"
+    name, _, parameters = config.likelihood.partition(":")
     if name == "focal":
         return f"focal-{parameters.rpartition('=')[2] or '2'}"
     return name if name == "label-smoothing" else None
@@ -226,7 +229,7 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"
     likelihoods = ("smoothed", *(() if soft else ("categorical",)))
-    if figure.augmentation == _regularizer(config.likelihood):  # as its row is called
+    if figure.augmentation == _regularizer(config):  # as its row is called
         likelihoods = (config.likelihood,)
     as_theirs = config.likelihood in likelihoods and config.aggregator == "jensen"
     augmented = [item for item in names(config.view.augment) if item != "none"]
@@ -237,6 +240,8 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
         ("views", config.views, 1),
         ("rotation in degrees", config.view.rotation if "fcr" in augmented else theirs.rotation, theirs.rotation),
         *(("augmentation", item, published_item(item)) for item in augmented),
+        *softened_by(config),
+        ("mollification", mollified_by(config.view), mollified_by(ViewConfig(mollify=config.view.mollify))),
         ("seeds", len(cell.runs), theirs.seeds or f"not stated, ours {len(cell.runs)}"),
         (
             "objective",
@@ -251,6 +256,24 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
         suite = next(iter(cell.runs.values())).measured
         said.append(f"corruptions: {suite.corruptions if suite else None}")
     return said or ["as published"]
+
+
+def mollified_by(view: ViewConfig) -> str:
+    """The schedule of mollified views; empty without any."""
+    schedule = view.schedule()
+    if not (clean := schedule.shares()[0]) < 1:
+        return ""
+    law = f"Beta({schedule.alpha:g},{schedule.beta:g})"
+    return f"{law}, k {schedule.k_noise:g} and {schedule.k_blur:g}, {clean:.3g} of views clean"
+
+
+def softened_by(config: RunConfig) -> list[tuple[str, str, str]]:
+    """How labels are softened, ours and Liu et al.'s."""
+    if config.soften == "none":
+        return []
+    theirs = ("crop:polynomial:k=2", "crop:polynomial")
+    rule = theirs[0] if config.soften in theirs else config.soften
+    return [("soften", rule, theirs[0]), ("soften into", config.soften_into, "target")]
 
 
 def _ours(collected: Collected) -> str:
