@@ -134,7 +134,7 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     return found
 
 
-def _place(cell: Planned) -> tuple[str, str]:
+def _place(cell: Planned) -> tuple[str, str | None]:
     return cell.config.dataset, cell.config.network
 
 
