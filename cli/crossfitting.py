@@ -19,6 +19,7 @@ from auglik.confidence_tables.crossfitting import (
     strengths_of,
     whole_table,
 )
+from auglik.confidence_tables.learning import FEWEST
 from auglik.confidence_tables.measuring import accuracy, scores
 from auglik.confidence_tables.probes import Probe
 from auglik.confidence_tables.reference import Reference, held_out, load_reference, reference_job
@@ -32,6 +33,8 @@ from auglik.system.process import process_state
 
 OPERATION, PAIR, CLASS, IMAGE, LEARNED = BY = ("operation", "pair", "class", "image", "learned")
 FOLDS = 2
+VALIDATION = {CLASS: 1, IMAGE: 0, LEARNED: FEWEST}
+"""The fewest validation images that a fold needs: an image's own table has no use for them."""
 
 Train = Callable[[Job, Source], None]
 
@@ -84,6 +87,8 @@ def check_crossfitting(
         )
     if by == IMAGE and images is not None:
         raise InputError("--images with --by image: every training image needs its own figures")
+    if by == LEARNED and images is not None and images < FEWEST:
+        raise InputError(f"--images with --by learned: expected at least {FEWEST} to learn from, got {images}")
 
 
 class Folds(NamedTuple):
@@ -107,28 +112,35 @@ def crossfit(
     asked: Crossfit, config: RunConfig, source: Source, facts: Facts, output: Path, references: Path, train: Train,
     write: Write,
 ) -> None:  # fmt: skip
-    """Trains a network for each fold on the others, below `references`, and writes. Raises InputError."""
+    """Trains a network for each fold on the others, below `references`, and writes.
+
+    Raises InputError, before the first is trained for settings that no fold or table can be made with.
+    """
     labels = source.train().labels
     fold = folds_of(labels, asked.folds, config.split_seed)
-    fitted = []
+    planned = []
     for number in range(asked.folds):
         part = PartSource(source, np.flatnonzero(fold != number))
         of_part = read_facts(part)
         run = resolve(config, part, of_part)
+        held_out(run, part, VALIDATION[asked.by])
+        planned.append((part, of_part, run))
+    fitted = []
+    for number, (part, of_part, run) in enumerate(planned):
         folder, threads = references / f"fold-{number}", run.threads(asked.threads)
         job = reference_job(run, of_part, folder, asked.data_dir, threads)
         with process_state(threads_of(job), run.device, compiles=config.compile):
             train(job, part)
-            fitted.append(fitted_in(folder, run, part, of_part))
+            fitted.append(fitted_in(asked.by, folder, run, part, of_part))
     write(asked, Folds(
         source=source, facts=facts, fold=fold, fitted=fitted, seed=config.split_seed,
         whose=f"networks of {asked.folds} folds",
     ), output)  # fmt: skip
 
 
-def fitted_in(folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> Fitted:
+def fitted_in(by: str, folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> Fitted:
     """The network in `folder`, which was given the training images of `source`. Raises InputError."""
-    validation = held_out(run, source)
+    validation = held_out(run, source, VALIDATION[by])
     count = run.train_images - len(validation.labels)
     return Fitted(load_reference(folder, run, facts, count), run.device, validation)
 
@@ -136,7 +148,7 @@ def fitted_in(folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> F
 def of_run(asked: Crossfit, run: ResolvedRun, folder: Path, source: Source, facts: Facts, output: Path) -> None:
     """Writes the table of a finished run, which was trained on the images that the table is of. Raises InputError."""
     with process_state(run.threads(asked.threads), run.device, compiles=run.config.compile):
-        fitted = fitted_in(folder, run, source, facts)
+        fitted = fitted_in(asked.by, folder, run, source, facts)
         fold = np.zeros(len(source.train().labels), np.int64)
         folds = Folds(
             source=source, facts=facts, fold=fold, fitted=[fitted], seed=run.config.split_seed,

@@ -29,6 +29,8 @@ PRECISIONS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Of the normal priors of loadings, embeddings and weights; one is chosen. That of the curves is 0.1."""
 PARTS = 3
 """Of the images, each left out once to choose among these."""
+FEWEST = 2 * PARTS
+"""Of the images that are learned from."""
 CLIP = 1e-6
 """Nearest that a probability may come to 0 or 1 in the log score."""
 
@@ -66,8 +68,8 @@ class Outcomes(NamedTuple):
 
 def learn(seen: Outcomes, classes: int, seed: int) -> Fit:
     """The estimator of one network's outcomes. Raises InputError for fewer images than are left out at a time."""
-    if len(seen.labels) < 2 * PARTS:
-        raise InputError(f"learned: expected at least {2 * PARTS} validation images, got {len(seen.labels)}")
+    if len(seen.labels) < FEWEST:
+        raise InputError(f"learned: expected at least {FEWEST} validation images, got {len(seen.labels)}")
     part = host_generator(seed, "confidence learned").permutation(len(seen.labels)) % PARTS
     scores = [
         sum(_left_out(seen, np.flatnonzero(part == one), classes, precision, seed) for one in range(PARTS))

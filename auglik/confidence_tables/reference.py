@@ -28,12 +28,17 @@ class Reference(NamedTuple):
     std: list[float]
 
 
-def held_out(run: ResolvedRun, source: Source) -> Arrays:
-    """The validation images of a run. Raises InputError if they leave none."""
+def held_out(run: ResolvedRun, source: Source, fewest: int = 1) -> Arrays:
+    """The validation images of a run. Raises InputError if they are fewer than `fewest`."""
     arrays = first(source.train(), run.train_images, run.config.split_seed)
     _, validation = split_validation(arrays, run.config.validation_fraction, run.config.split_seed)
-    if not len(validation.labels):
+    if fewest and not len(validation.labels):
         raise InputError("validation_fraction: expected a share > 0, got 0: a table is measured on validation images")
+    if len(validation.labels) < fewest:
+        raise InputError(
+            f"validation_fraction: expected at least {fewest} validation images, got {len(validation.labels)}"
+            f" ({run.config.validation_fraction:g} of {len(arrays.labels)} images)"
+        )
     return validation
 
 

@@ -257,3 +257,33 @@ def test_contradictions_are_refused_in_one_line(
     assert says in result.output
     assert result.output.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("by", "changes", "says"),
+    [
+        ("class", {"validation_fraction": 0}, "validation_fraction: expected a share > 0, got 0"),
+        ("learned", {"validation_fraction": 0}, "validation_fraction: expected a share > 0, got 0"),
+        (
+            "learned", {"train_images": 60, "validation_fraction": 0.05},
+            "validation_fraction: expected at least 6 validation images, got 3 (0.05 of 60 images)",
+        ),
+        ("learned", {"images": 5}, "--images with --by learned: expected at least 6 to learn from, got 5"),
+    ],
+)  # fmt: skip
+def test_too_few_validation_images_are_refused_before_a_network_is_trained(
+    by: str, changes: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    result = invoke("confidence", "--by", by, "--output", tmp_path / "a.npz", *of_reference(**changes))
+    assert result.exit_code == 2, result.output
+    assert says in result.output
+    assert result.output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_by_image_needs_no_validation_images(tmp_path: Path) -> None:
+    output = tmp_path / "table.npz"
+    common = ("--by", "image", "--points", 2, "--operations", "flip", "--output", output)
+    result = invoke("confidence", *common, *of_reference(validation_fraction=0, epochs=1))
+    assert result.exit_code == 0, result.output
+    assert len(parse_image_table(output.read_bytes(), "table").group) == len(open_dataset("digits").train().labels)
