@@ -146,7 +146,8 @@ def reproduce(
     with whoever_reads():
         ended = run_comparison(planned, plan, place, engine, recipe.reference, fail_fast=False)
         if corrupted and ended.any_finished:
-            score_corruptions(Path(place.output), Path(place.data_dir), scale, engine)
+            conditions = {} if corruptions else recipe.scales[scale].robustness
+            score_corruptions(Path(place.output), Path(place.data_dir), scale, conditions, engine)
         if with_report and ended.any_finished:
             title = f"{recipe.title} ({scale} scale)"
             report_on(Path(place.output), ReportSettings(against="published", data_dir=place.data_dir, title=title))
@@ -230,8 +231,13 @@ def introduce(recipe: Recipe, scale: str, protocol: str) -> None:
         click.echo(f"protocol {protocol}: the published code has {shown}, and --protocol code follows it")
 
 
-def score_corruptions(output: Path, data_dir: Path, scale: str, engine: Chosen) -> None:
-    """Scores the finished runs as `auglik robustness` does, at the quick scale on few images and severities."""
+def score_corruptions(
+    output: Path, data_dir: Path, scale: str, conditions: Mapping[str, object], engine: Chosen
+) -> None:
+    """Scores the finished runs as `auglik robustness` does, at the quick scale on few images and severities.
+
+    `conditions` are settings of it.
+    """
     quick: dict[str, object] = {"images": 50, "severities": "3"} if scale == "quick" else {}
     with together() as alone:
-        measure(output, data_dir, take(quick, RobustnessConfig), None, chosen_or(alone, engine))
+        measure(output, data_dir, take({**conditions, **quick}, RobustnessConfig), None, chosen_or(alone, engine))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from auglik.experiments.cells import Cell
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig
+from auglik.robustness import RobustnessConfig
 from auglik.runs.settings import SETTINGS, coerced
 from auglik.settings.fields import in_type, settings_of
 from auglik.settings.names import look_up, nearest
@@ -30,7 +31,9 @@ class Scale(NamedTuple):
     settings: Values
     seeds: tuple[int, ...]
     corruptions: bool
-    """Whether the corrupted test sets belong to what is published."""
+    """Whether scores under corruption or occlusion belong to what is published."""
+    robustness: Mapping[str, object]
+    """Which of them, as settings of `auglik robustness`; all where there are none."""
     note: str
     """What it leaves out of the experiment."""
 
@@ -153,8 +156,10 @@ ReadSettings = Callable[[Mapping[str, object]], dict[str, list[object]]]
 def _scale(table: Mapping[str, object], read: ReadSettings) -> Scale:
     rest = dict(table)
     seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
+    robustness = _of(RobustnessConfig, rest.pop("robustness", {}))  # type: ignore[arg-type]
     numbers = seeds if isinstance(seeds, list) else range(int(str(seeds)))
-    return Scale(read(rest), tuple(numbers), bool(corruptions), str(note))
+    conditions = {key: value for key, (value,) in robustness.items()}
+    return Scale(read(rest), tuple(numbers), bool(corruptions), conditions, str(note))
 
 
 def _supervised(table: Mapping[str, object]) -> dict[str, list[object]]:
@@ -165,7 +170,11 @@ def _supervised(table: Mapping[str, object]) -> dict[str, list[object]]:
 
 
 def _pretraining(table: Mapping[str, object]) -> dict[str, list[object]]:
-    known = {setting.key: setting for setting in settings_of(PretrainConfig)}
+    return _of(PretrainConfig, table)
+
+
+def _of(config: type, table: Mapping[str, object]) -> dict[str, list[object]]:
+    known = {setting.key: setting for setting in settings_of(config)}
     for key in table:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{nearest(key, known)}")

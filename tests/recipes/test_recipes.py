@@ -13,6 +13,7 @@ from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, parse_recipe, read_recipe, recipe_names
 from auglik.runs.settings import flatten
+from auglik.scoring.conditions import load_scores
 
 NAMES = recipe_names()
 PRETRAINING = [name for name in NAMES if read_recipe(name).pretrains]
@@ -106,6 +107,9 @@ BROKEN = {
     "cells": 'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nepochs=1\n',
     "unknown setting 'epoch'": (
         'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nepoch=1\n[[cells]]\nname="r"\n'
+    ),
+    "unknown setting 'occluded'": (
+        'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nrobustness={occluded=true}\n[[cells]]\nname="r"\n'
     ),
     "unknown reference": 'title="a"\nsource="b"\nquestion="c"\nreference="x"\n[full]\nepochs=1\n[[cells]]\nname="r"\n',
     "expected title": "[[[",
@@ -206,3 +210,17 @@ def test_a_recipe_runs_to_its_end(tmp_path: Path) -> None:
     assert code == 0, text
     with (output / "runs.csv").open() as file:
         assert [row["cell"] for row in csv.DictReader(file)] == ["hard", "hard-crop", "soft-crop"]
+
+
+def test_occlusion_is_scored_where_the_paper_is_about_it(tmp_path: Path) -> None:
+    """And no corruption, which the paper lacks."""
+    output = tmp_path / "results"
+    arguments = ["--set", "train_images=100", "--set", "epochs=1", "--set", "evaluation_images=40", "--seeds", "1"]
+    code, text = run(
+        "soft-augmentation-occlusion", "--scale", "quick", *arguments, "--no-report", "--jobs", "1",
+        "--output", str(output),
+    )  # fmt: skip
+    assert code == 0, text
+    scores = load_scores(output / "baseline/seed-0")
+    assert {0.2, 0.8} <= {score.severity for score in scores if score.kind == "occlusion"}
+    assert {score.kind for score in scores} == {"clean", "occlusion"}

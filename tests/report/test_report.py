@@ -21,6 +21,7 @@ from auglik.data import open_dataset
 from auglik.inference.calibration import results as calibration_results
 from auglik.inference.convergence import Diagnostics
 from auglik.objectives import InputError
+from auglik.recipes import read_recipe
 from auglik.report import ReportSettings, write_report
 from auglik.report import build as building
 from auglik.report.collect import Collected, collect
@@ -522,6 +523,24 @@ def test_what_differs_from_the_published_protocol_is_said(
     figure = next(one for one in read_published() if (one.source, one.augmentation) == (source, augmentation))
     found = [text for text in protocol_differences(cell, figure) if not text.startswith(("training images", "seeds"))]
     assert found == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize(("cell", "accuracy"), [("baseline", 3.42), ("soft-augmentation+rand-augment", 18.98)])
+def test_the_recipe_of_occlusion_stands_beside_its_published_figures(
+    tmp_path: Path, cell: str, accuracy: float
+) -> None:
+    recipe = read_recipe("soft-augmentation-occlusion")
+    common = {key: values[0] for key, values in recipe.settings("full", "text").items()}
+    [changes] = [one.changes for one in recipe.cells if one.name == cell]
+    cifar_run(tmp_path, "ours", 0, **{**common, **changes})
+    reported.robustness_scores(tmp_path / "ours/seed-0", 0.0)
+    [table] = published(collect(tmp_path)).items
+    assert isinstance(table, Table)
+    rows = {row.name: row for row in table.rows}
+    assert rows.keys() == {f"ours: liu2023 {text}" for text in ("figure5, occluded_80 accuracy", "table2, clean error")}
+    row = rows["ours: liu2023 figure5, occluded_80 accuracy"]
+    assert row.entries[0].numbers[0][1] == accuracy
+    assert row.entries[2].numbers[0][1] == pytest.approx(100 * (1 - 0.1 - 0.4) - accuracy)
 
 
 def test_softened_labels_are_not_the_published_hard_ones(tmp_path: Path) -> None:
