@@ -25,6 +25,7 @@ from auglik.pretraining.differences import PRETRAINING_CSV, compared, jobs_of, w
 from auglik.pretraining.results import finished
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
+from auglik.report.sections.published import NETWORKS, read_published
 from auglik.robustness import RobustnessConfig
 from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError, lengths
@@ -80,9 +81,8 @@ from auglik.system.stop import Interrupted, stop_on_signals
 @click.option(
     "--report/--no-report",
     "with_report",
-    default=True,
-    show_default=True,
-    help="Write a report at the end.",
+    default=None,
+    help="Write a report at the end.  [default: report]",
     panel=Group.COMMAND,
 )
 @click.option(
@@ -96,11 +96,13 @@ def reproduce(
     only: tuple[str, ...],
     changes: tuple[str, ...],
     corruptions: bool | None,
-    with_report: bool,
+    with_report: bool | None,
     dry_run: bool,
     **command_line: object,
 ) -> None:
     """Runs an experiment by name and reports it next to the published figures; without NAME, lists all.
+
+    Where a recipe pretrains without labels, a table takes the report's place.
 
     `--scale quick` uses small networks and few images instead of the published ones: it shows that a recipe runs, but
     nothing about the paper.
@@ -115,19 +117,12 @@ def reproduce(
     seeds = chosen_seeds(values, recipe.scales[scale].seeds)
     engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
     if recipe.pretrains:
-        if not engine.is_local:
-            raise InputError(f"{name}: expected the engine local, which pretraining runs on, got {engine.name}")
-        pretraining = {setting.key: setting for setting in settings_of(PretrainConfig)}
-        changed = {key: [value] for key, value in parse_changes(changes, pretraining).items()}
+        check_pretraining(name, engine, place, corruptions, with_report)
+    settings |= {key: [value] for key, value in overrides(recipe, scale, changes).items()}
+    if recipe.pretrains:
         introduce(recipe, scale, protocol)
-        return pretrain_cells(recipe, scale, settings | changed, seeds, place, dry_run)
-    overriding = parse_changes(changes)
-    for key in overriding:
-        if own := [cell.name for cell in recipe.cells_at(scale) if key in cell.changes]:
-            raise InputError(f"--set {key}: expected a setting that no cell sets itself, but {some(own)} do")
-    if "seed" in overriding:
-        raise InputError("--set seed: expected --seed or --seeds, which say the runs' seeds")
-    settings |= {key: [value] for key, value in overriding.items()}
+        return pretrain_cells(recipe, settings, seeds, place, dry_run)
+    with_report = with_report is not False
     single = {key: chosen[0] for key, chosen in settings.items() if len(chosen) == 1}
     several = {key: chosen for key, chosen in settings.items() if len(chosen) > 1}
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
@@ -155,9 +150,37 @@ def reproduce(
         raise SystemExit(1)
 
 
+def overrides(recipe: Recipe, scale: str, changes: tuple[str, ...]) -> dict[str, object]:
+    """What --set says for all cells. Raises InputError for what is no setting, and for what would have no effect."""
+    known = {setting.key: setting for setting in settings_of(PretrainConfig)} if recipe.pretrains else SETTINGS
+    found = parse_changes(changes, known)
+    for key in found:
+        if own := [cell.name for cell in recipe.cells_at(scale) if key in cell.changes]:
+            raise InputError(f"--set {key}: expected a setting that no cell sets itself, but {some(own)} do")
+    if "seed" in found:
+        raise InputError("--set seed: expected --seed or --seeds, which say the runs' seeds")
+    return found
+
+
+def check_pretraining(
+    name: str, engine: Chosen, place: Place, corruptions: bool | None, with_report: bool | None
+) -> None:
+    """Raises InputError for options that have no effect on a recipe that pretrains."""
+    if not engine.is_local:
+        raise InputError(f"{name}: expected the engine local, which pretraining runs on, got {engine.name}")
+    asked = {
+        "--engine-options": not engine.is_default, "--jobs": place.jobs is not None,
+        "--corruptions": corruptions is True, "--report": with_report is True,
+    }  # fmt: skip
+    if idle := [option for option, was_given in asked.items() if was_given]:
+        raise InputError(
+            f"{name}: expected no {', '.join(idle)}, got {'it' if len(idle) == 1 else 'them'}: pretraining runs one"
+            " after another, probes features on clean test images and prints a table"
+        )
+
+
 def pretrain_cells(
     recipe: Recipe,
-    scale: str,
     settings: Values,
     seeds: Sequence[int],
     place: Place,
@@ -168,7 +191,10 @@ def pretrain_cells(
     data_dir = Path(place.data_dir)
     datasets = [str(name) for name in settings["dataset"]]
     facts = {name: read_facts(open_dataset(name, data_dir, place.download)) for name in datasets}
-    jobs = jobs_of(settings, recipe.cells, seeds, output, data_dir, threads, facts)
+    jobs = jobs_of(
+        settings, recipe.cells, seeds, output, data_dir, threads, facts,
+        tensorboard=place.tensorboard, resume=place.resume,
+    )  # fmt: skip
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
     click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
@@ -197,7 +223,26 @@ def pretrain_cells(
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
             shown += f", {mean:+.2f} [{lower:+.2f}, {upper:+.2f}] against {recipe.reference}"
         click.echo(f"  {row.dataset:<10} {row.cell:<10} {row.metric.replace('_', ' '):<16} {shown}")
+    ours = {key[:2]: str(job.config.network) for key, job in jobs.items()}
+    for text in published_errors(ours):
+        click.echo(f"  {text}")
     click.echo(f"wrote {output / PRETRAINING_CSV}")
+
+
+def published_errors(ours: Mapping[tuple[str, str], str]) -> list[str]:
+    """What Liu et al. 2023, Table 4, has for the networks of (data set, cell); a line that says so where it is none."""
+    known = {
+        (one.dataset, one.augmentation, NETWORKS[one.network.removeprefix("SimSiam-")]): one.value
+        for one in read_published()
+        if (one.source, one.table) == ("liu2023", "table4")
+    }
+    found = [
+        f"{dataset:<10} {cell:<10} published error  {known[dataset, cell, network]}%"
+        for (dataset, cell), network in ours.items()
+        if (dataset, cell, network) in known
+    ]
+    got = dict.fromkeys(f"{dataset}, {network}" for (dataset, _), network in ours.items())
+    return found or [f"nothing published matches: {'; '.join(got)}"]
 
 
 BOOLEANS = {"true": True, "false": False}

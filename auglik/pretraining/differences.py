@@ -35,6 +35,9 @@ def jobs_of(
     data_dir: Path,
     threads: int,
     facts: Mapping[str, Facts],
+    *,
+    tensorboard: bool = False,
+    resume: bool = True,
 ) -> dict[tuple[str, str, int], PretrainJob]:
     """The runs by data set, cell and seed, each in `output/<cell>[+dataset=...]/seed-<n>`; `facts` by data set.
 
@@ -46,7 +49,10 @@ def jobs_of(
         name = folder_name(cell.name + (f"+dataset={dataset}" if len(facts) > 1 else ""))
         config = replace(PretrainConfig(), **{**common, **cell.changes, "dataset": dataset, "seed": seed})  # type: ignore[arg-type]
         folder = output / name / f"seed-{seed}"
-        jobs[dataset, cell.name, seed] = make_job(config, folder, data_dir, threads=threads, facts=facts[dataset])
+        jobs[dataset, cell.name, seed] = make_job(
+            config, folder, data_dir,
+            threads=threads, tensorboard=tensorboard, resume=resume, facts=facts[dataset],
+        )  # fmt: skip
     return jobs
 
 

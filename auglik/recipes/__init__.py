@@ -158,8 +158,10 @@ def _scale(table: Mapping[str, object], read: ReadSettings) -> Scale:
     seeds, corruptions, note = rest.pop("seeds", 1), rest.pop("corruptions", False), rest.pop("note", "")
     robustness = _of(RobustnessConfig, rest.pop("robustness", {}))  # type: ignore[arg-type]
     numbers = seeds if isinstance(seeds, list) else range(int(str(seeds)))
-    conditions = {key: value for key, (value,) in robustness.items()}
-    return Scale(read(rest), tuple(numbers), bool(corruptions), conditions, str(note))
+    return Scale(
+        settings=read(rest), seeds=tuple(numbers), corruptions=bool(corruptions),
+        robustness={key: value for key, (value,) in robustness.items()}, note=str(note),
+    )  # fmt: skip
 
 
 def _supervised(table: Mapping[str, object]) -> dict[str, list[object]]:

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 from auglik import InputError, RunConfig, change
 from auglik.cli.main import auglik
+from auglik.cli.reproduce import published_errors
 from auglik.experiments import cells
 from auglik.networks import find_network
+from auglik.pretraining.runs import PretrainJob
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, parse_recipe, read_recipe, recipe_names
 from auglik.runs.settings import flatten
 from auglik.scoring.conditions import load_scores
@@ -161,6 +163,13 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-c", "--set", "compile=yes"], "expected bool, got 'yes'"),
         (["soft-augmentation-table-4", "--scale", "quik"], "expected scale full or quick"),
         (["soft-augmentation-table-4", "--set", "projektion=8"], "unknown setting 'projektion'; did you mean"),
+        (
+            ["soft-augmentation-table-4", "--set", "soften=none"],
+            "--set soften: expected a setting that no cell sets itself, but baseline",
+        ),
+        (["soft-augmentation-table-4", "--set", "seed=9"], "expected --seed or --seeds"),
+        (["soft-augmentation-table-4", "--corruptions"], "soft-augmentation-table-4: expected no --corruptions, got"),
+        (["soft-augmentation-table-4", "--report", "--jobs", "2"], "expected no --jobs, --report, got them: pretrain"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
@@ -190,6 +199,34 @@ def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
         assert float(row["mean"]) == pytest.approx(sum(values) / 2)
     code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
     assert "6 runs, 6 finished" in text
+    assert "nothing published matches: digits, small-cnn:width=8" in text
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_pretraining_is_carried_out_as_the_command_says(
+    resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logged for TensorBoard, and from its checkpoint or not."""
+    found: list[tuple[bool, bool]] = []
+
+    def note(job: PretrainJob, **_: object) -> None:
+        found.append((job.tensorboard, job.resume))
+
+    monkeypatch.setattr("auglik.cli.reproduce.execute", note)
+    monkeypatch.setattr("auglik.cli.reproduce.write_rows", lambda *_: None)
+    arguments = ["--scale", "quick", "--seeds", "1", "--tensorboard", *(() if resume else ("--no-resume",))]
+    code, text = run("soft-augmentation-table-4", *arguments, "--output", str(tmp_path), "--no-report")
+    assert code == 0, text
+    assert found == [(True, resume)] * 3
+
+
+def test_published_errors_of_pretraining_are_of_the_same_network() -> None:
+    cells = {("cifar10", "baseline"): "resnet-18", ("cifar100", "SA#2"): "resnet-18", ("cifar10", "SA#1"): "resnet-50"}
+    found = published_errors(cells)
+    assert [line.split() for line in found] == [
+        ["cifar10", "baseline", "published", "error", "9.87±0.03%"],
+        ["cifar100", "SA#2", "published", "error", "37.39±0.06%"],
+    ]
 
 
 def test_a_recipe_runs_to_its_end(tmp_path: Path) -> None:
@@ -222,5 +259,6 @@ def test_occlusion_is_scored_where_the_paper_is_about_it(tmp_path: Path) -> None
     )  # fmt: skip
     assert code == 0, text
     scores = load_scores(output / "baseline/seed-0")
+    assert scores is not None
     assert {0.2, 0.8} <= {score.severity for score in scores if score.kind == "occlusion"}
     assert {score.kind for score in scores} == {"clean", "occlusion"}
