@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from auglik.report.collect import Cell, Collected
@@ -68,12 +68,13 @@ NETWORKS = {
     "preact_resnet50": "preact-resnet-50",
     "ResNet-18": "resnet-18",
     "ResNet-50": "resnet-50",
-    "ResNet-50 (ImageNet)": "torchvision:resnet50",
-    "ResNet-101 (ImageNet)": "torchvision:resnet101",
     "WideResNet-28": "wide-resnet-28-10",
     "PyramidNet + ShakeDrop": "pyramidnet-272",
     "EfficientNet-B0": "efficientnet-b0",
 }
+NETWORKS_OF_IMAGENET = {"ResNet-50": "torchvision:resnet50", "ResNet-101": "torchvision:resnet101"}
+DATASETS = {"imagenet-1k": "imagenet"}
+"""The names here of published data sets that are called otherwise."""
 HEINONEN = {
     frozenset(): "none",
     frozenset({"fcr"}): "FCR",
@@ -168,14 +169,19 @@ def _of_cell(cell: Cell) -> list[Row]:
     for figure in read_published():
         matches = (
             called.get(figure.source) == figure.augmentation
-            and NETWORKS.get(figure.network) == config.network
-            and figure.dataset == config.dataset
+            and network_of(figure) == config.network
+            and DATASETS.get(figure.dataset, figure.dataset) == config.dataset
             and (figure.source != "heinonen2025" or figure.mollification == mollification_name(config, figure.table))
         )
         values = measured(cell, figure) if matches else []
         if values:
             rows.append(_row(cell, figure, values))
     return rows
+
+
+def network_of(figure: Figure) -> str | None:
+    """The name here of a figure's network: for images of CIFAR's size ResNets have another stem than for ImageNet's."""
+    return (NETWORKS_OF_IMAGENET if figure.dataset in DATASETS else NETWORKS).get(figure.network)
 
 
 def measured(cell: Cell, figure: Figure) -> list[float]:
@@ -226,6 +232,8 @@ def _row(cell: Cell, figure: Figure, values: list[float]) -> Row:
 def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     """What our runs did otherwise, one item each; `as published` where nothing that is known differs."""
     config, theirs = cell.config, PUBLISHED_PROTOCOLS[figure.source]
+    if figure.dataset in DATASETS:
+        theirs = replace(theirs, epochs=270, seeds=None)
     images = cell.first.training_images
     soft = config.view.mollify != "none" or config.soften != "none"
     objective = theirs.soft_objective if soft else "cross-entropy"
