@@ -24,5 +24,5 @@ PATH = NamedPath(path_type=Path)
 
 def check_suffix(option: str, path: Path, suffix: str) -> None:
     """Raises InputError for a file of another kind than the one that is written, such as a table in its place."""
-    if path.suffix != suffix:
+    if path.suffix.lower() != suffix:
         raise InputError(f"{option}: expected a {suffix} file, got {path}")

@@ -243,21 +243,26 @@ def beta_nodes(alpha: float, beta: float, m: int) -> tuple[Tensor, Tensor]:
     64 Gauss-Jacobi nodes for v^(m alpha - 1) (1-v)^(beta-1), times the rest ((1-v^m) / (1-v))^(beta-1), where that is
     so smooth that its mean is what the Beta function says. Else panels, finer toward both ends, of 16 nodes each: for a
     narrow law, and where the mass at small v, far from the nodes, may count most. Raises InputError for parameters
-    whose law panels do not resolve either.
+    whose law neither resolves.
     """
-    log_mass = _log_beta(alpha, beta) - math.log(m)
-    if m * alpha <= 24:
-        v, weight = gauss_jacobi(64, m * alpha - 1, beta - 1)
-        weight = weight * ((1 - v**m) / (1 - v)) ** (beta - 1)
-        if abs(math.log(weight.sum()) + _log_beta(m * alpha, beta) - log_mass) < 1e-11:
+    left, right = m * alpha - 1, beta - 1
+    if left > -1 and right > -1:  # as numbers next to 0 do not leave it
+        log_mass = _log_beta(alpha, beta) - math.log(m)
+        v, weight = gauss_jacobi(64, left, right)
+        weight = weight * ((1 - v**m) / (1 - v)) ** right
+        rounding = 1e-15 * math.lgamma(m * alpha + beta + 2)
+        off = abs(float(weight.sum().log()) + _log_beta(m * alpha, beta) - log_mass)
+        resolved = off < 1e-11 + rounding
+        if not resolved or m * alpha > 24:
+            at, log_weight = _panels(left, right, m)
+            if abs(float(log_weight.logsumexp(0)) - log_mass) < 1e-7:
+                return at, (log_weight - log_weight.logsumexp(0)).exp()
+        if resolved:
             return v, weight / weight.sum()
-    v, log_weight = _panels(m * alpha - 1, beta - 1, m)
-    if not abs(float(log_weight.logsumexp(0)) - log_mass) < 1e-7:
-        raise InputError(
-            f"expected a temperature's distribution that can be integrated over, got Beta({alpha:g}, {beta:g}) with"
-            f" t = v^{m}: alpha or beta is too large or too near 0, or an exponent k too small"
-        )
-    return v, (log_weight - log_weight.logsumexp(0)).exp()
+    raise InputError(
+        f"expected a temperature's distribution that can be integrated over, got Beta({alpha:g}, {beta:g}) with"
+        f" t = v^{m}: alpha or beta is too large or too near 0, or an exponent k too small"
+    )
 
 
 def _panels(left: float, right: float, m: int) -> tuple[Tensor, Tensor]:

@@ -62,7 +62,8 @@ def text_of(key: str, value: object, output: Path) -> Scalar:
     if not dataclasses.is_dataclass(value):
         raise InputError(f"{key}: expected a class, a function or an instance of a frozen dataclass, got {value!r:.60}")
     default = registry.parse(head)
-    _check_all_named(key, value, default, set(parameters(value)) & set(parameters(default)))
+    derived = {item.name for item in dataclasses.fields(value) if not item.init}
+    _check_all_named(key, value, default, (set(parameters(value)) & set(parameters(default))) | derived)
     text = registry.canonical(_with_parameters(head, value, default))
     _check_all_named(key, value, registry.parse(text), set())
     return text

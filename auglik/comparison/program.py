@@ -70,7 +70,7 @@ def kept_code(name: str, made: object, output: Path) -> Path:
     needed = program.needed(name)
     if name not in needed:
         raise InputError(f"{name}: expected its source in the program, got none: put it into a module and import it")
-    waiting = [*needed]
+    waiting, read = [*needed], {*needed}
     while waiting:  # what only annotations name is kept where it can be: they may be read
         for one in program.names(waiting.pop())[1] - needed:
             with suppress(InputError):
@@ -80,7 +80,7 @@ def kept_code(name: str, made: object, output: Path) -> Path:
     kept = {program.definitions[one].place: program.definitions[one].text for one in needed}
     content = "\n\n".join([*dict.fromkeys(program.future), *(kept[place] for place in sorted(kept))]) + "\n"
     path = output / CODE_FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
-    _check_unchanged(name, made, needed, content)
+    _check_unchanged(name, made, read, content)
     if not path.exists():
         ensure_writable(path.parent)
         atomic_write(path, partial(_write, content))
@@ -93,7 +93,12 @@ def _read() -> _Program:
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             program.future.append(text)
             continue
-        for one in _bound(statement):
+        stored, imported = _bound(statement), _imported(statement)
+        for one in stored | imported:
+            known = program.definitions.get(one)
+            again = one not in stored and not isinstance(statement, ast.Import | ast.ImportFrom)
+            if again and known and isinstance(known.statement, ast.Import | ast.ImportFrom):
+                continue  # imported in a branch once more: _check_unchanged sees whether it is another module
             program.definitions.pop(one, None)
             program.computed.discard(one)
             if isinstance(statement, Definition) and _is_definition(statement):
@@ -205,9 +210,7 @@ def _is_definition(statement: ast.stmt) -> bool:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement of the top level defines."""
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
+    """The names that a statement of the top level defines, but for imports."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return {statement.name}
     if isinstance(statement, ast.AnnAssign) and statement.value is None:
@@ -218,9 +221,15 @@ def _bound(statement: ast.stmt) -> set[str]:
             found.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= _bound(node)
     return found
+
+
+def _imported(statement: ast.stmt) -> set[str]:
+    """The names that a statement of the top level imports, itself or in one of its branches."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        return set()
+    imports = (node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
 
 
 def _names(statement: ast.stmt, deferred: bool) -> tuple[set[str], set[str]]:
@@ -228,8 +237,13 @@ def _names(statement: ast.stmt, deferred: bool) -> tuple[set[str], set[str]]:
     noted = [note for node in ast.walk(statement) for note in _annotations(node)]
     unread = {id(node) for note in noted for node in ast.walk(note)} if deferred else set()
     names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and id(node) not in unread}
-    others = set[str]()
+    others, literal = set[str](), set[int]()
     for node in (node for note in noted for node in ast.walk(note)):
+        if isinstance(node, ast.Subscript) and "Literal" in (
+            getattr(node.value, "id", None), getattr(node.value, "attr", None),
+        ):  # fmt: skip
+            literal |= {id(one) for one in ast.walk(node.slice)}
+    for node in (node for note in noted for node in ast.walk(note) if id(node) not in literal):
         if isinstance(node, ast.Name):
             others.add(node.id)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

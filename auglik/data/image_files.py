@@ -63,14 +63,17 @@ def _contents(path: Path, size: int) -> str:
     """A checksum of a file of a format that is not compressed, of blocks spread over it if it is large."""
     if path.suffix.lower() not in UNCOMPRESSED:
         return ""
-    with path.open("rb") as file:
-        if size <= BLOCKS * BLOCK:
-            return f" {zlib.crc32(file.read()):08x}"
-        checksum = 0
-        for place in range(BLOCKS):
-            file.seek(place * (size - BLOCK) // (BLOCKS - 1))
-            checksum = zlib.crc32(file.read(BLOCK), checksum)
-        return f" {checksum:08x}"
+    try:
+        with path.open("rb") as file:
+            if size <= BLOCKS * BLOCK:
+                return f" {zlib.crc32(file.read()):08x}"
+            checksum = 0
+            for place in range(BLOCKS):
+                file.seek(place * (size - BLOCK) // (BLOCKS - 1))
+                checksum = zlib.crc32(file.read(BLOCK), checksum)
+            return f" {checksum:08x}"
+    except OSError as error:
+        raise InputError(f"{path}: expected an image ({one_line(error)})") from None
 
 
 def class_folders(root: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -116,8 +117,8 @@ def folder_name(name: str) -> str:
 def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     """For every cell the cell that it is compared with: the reference `name` (else the first) on the same data set.
 
-    And with the same network, if other cells have that too: they are not compared across networks. Raises InputError
-    for an unknown name.
+    And with the same network, unless each network has one cell, so that networks are what is compared. Raises
+    InputError for an unknown name.
     """
     bases = {cell.name: cell.base for cell in cells}
     if name is not None and name not in bases and name not in bases.values():
@@ -125,12 +126,12 @@ def reference_of(cells: Sequence[Planned], name: str | None) -> dict[str, str]:
     candidates = cells if name is None else [cell for cell in cells if name in (cell.name, cell.base)]
     base = candidates[0].base
     same_base = [*candidates[:1], *(cell for cell in cells if cell.base == base)]
-    places = {_place(cell) for cell in cells if cell.base != base}
+    several = {dataset for (dataset, _), count in Counter(map(_place, cells)).items() if count > 1}
     found = {}
     for cell in cells:
         on_data = [other for other in same_base if other.config.dataset == cell.config.dataset]
-        beside = [other for other in on_data if _place(other) == _place(cell)] if _place(cell) in places else []
-        found[cell.name] = [*beside, *on_data, candidates[0]][0].name
+        beside = [other for other in on_data if _place(other) == _place(cell)]
+        found[cell.name] = [*(beside if cell.config.dataset in several else []), *on_data, candidates[0]][0].name
     return found
 
 

@@ -89,13 +89,15 @@ def build_own(network: Network, channels: int, classes: int, outputs: int) -> nn
 
 def check_forward(module: nn.Module, images: torch.Tensor, classes: int) -> None:
     """Raises InputError unless the network gives logits [B,classes] in training and in evaluation, with a gradient."""
+    module.train()  # which may return nothing, where a network keeps parts of it at rest
     with torch.enable_grad():
-        found = module.train()(images.clone())
+        found = module(images.clone())
     check_outputs(found, len(images), classes)
     if not found.requires_grad:
         raise InputError("expected logits with a gradient, got none: is the network's forward in torch.no_grad()?")
+    module.eval()
     with torch.no_grad():
-        check_outputs(module.eval()(images.clone()), len(images), classes)
+        check_outputs(module(images.clone()), len(images), classes)
 
 
 def check_outputs(found: object, images: int, classes: int) -> None:

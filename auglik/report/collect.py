@@ -17,6 +17,7 @@ from auglik.scoring.predictions import Predictions
 from auglik.settings.fields import Scalar
 from auglik.settings.names import nearest
 from auglik.system.paths import check_local
+from auglik.system.records import OtherRecordError
 
 
 class Cell(NamedTuple):
@@ -77,8 +78,12 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
         try:
             run = read_run(place)
             runs.setdefault(place.parent.name, []).append(run)
+        except OtherRecordError:
+            continue  # of pretraining, which is no cell
         except InputError as error:
             warnings.append(f"left out: {error}")
+    if not runs and not warnings:
+        raise InputError(f"{folder}: expected runs of `auglik compare`, got runs of pretraining alone")
     if not runs:
         raise InputError(
             f"{folder}: expected at least one finished run, got {len(found)} unfinished ones: {warnings[0]}"

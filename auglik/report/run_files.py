@@ -19,6 +19,7 @@ from auglik.sampling.files import ChainFile, Densities, load_chain, load_densiti
 from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
+from auglik.settings.foreign import MissingCodeError
 from auglik.system.records import from_json, numbers
 
 SAME_NLL = 1e-4
@@ -67,7 +68,7 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder} is not finished{': it failed, see error.txt' if failed else ''}")
     if results.test_digest is None:
         raise InputError(f"{folder} was not scored on test images")
-    config = _naming(folder / CONFIG, lambda: _config(folder, results))
+    config = _naming(folder / CONFIG, lambda: _config(folder))
     predictions = load_predictions(folder)
     _check_one_run(folder, config, results, predictions)
     scores, measured = tuple(load_scores(folder) or ()), load_measured(folder)
@@ -78,14 +79,12 @@ def read_run(folder: Path) -> Run:
     )  # fmt: skip
 
 
-def _config(folder: Path, results: Results) -> RunConfig:
+def _config(folder: Path) -> RunConfig:
     """A run's settings, as they stand where they name code that is no longer where it was: a report needs none."""
     settings = saved_settings(folder / CONFIG)
     try:
         return change(RunConfig(), settings)
-    except InputError:
-        if not results.own_code:
-            raise
+    except MissingCodeError:
         return unchecked(settings)
 
 

@@ -30,7 +30,7 @@ class Results:
     absent_classes: tuple[str, ...] | None = None
     """Classes that the test images lack."""
     last_epoch: Mapping[str, float] = numbers("last_epoch_")
-    """The last line of metrics.jsonl."""
+    """The last line of metrics.jsonl; of a chain its validation scores are those of all draws."""
     train_seconds: float
     evaluation_seconds: float
     steps: int

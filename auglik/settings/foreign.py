@@ -29,6 +29,10 @@ IMPORT_PATH = re.compile(r"([^:,]+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)
 """Source, name and parameters; after the colon of a built-in name comes a parameter, which has a `=`."""
 
 
+class MissingCodeError(InputError):
+    """A user's own code that is not where it was, or cannot be imported."""
+
+
 class Code(NamedTuple):
     """What an import path means."""
 
@@ -66,14 +70,16 @@ def load(source: str, name: str) -> Code:
         file = Path(os.path.abspath(source))  # noqa: PTH100 - a link's neighbours are those beside it
         source = str(file)
         if not file.is_file():
-            raise InputError(f"{source}:{name}: expected a Python file, got a path that does not exist")
+            raise MissingCodeError(f"{source}:{name}: expected a Python file, got a path that does not exist")
         imported = _imported_file(file)
     else:
         imported = _imported_module(source)
     text = f"{source}:{name}"
     if (key := (text, imported.stamp)) not in _CODE:
         if not hasattr(imported.module, name):
-            raise InputError(f"{text}: no such name in {imported.module.__file__}{nearest(name, _public(imported))}")
+            raise MissingCodeError(
+                f"{text}: no such name in {imported.module.__file__}{nearest(name, _public(imported))}"
+            )
         value = getattr(imported.module, name)
         file = Path(str(imported.module.__file__))
         files = {file: imported.root}
@@ -168,7 +174,9 @@ def _imported_module(source: str) -> _Imported:
             " the path of the file, path/to/file.py:Name, or work in another folder"
         )
     if elsewhere is None and here is None:
-        raise InputError(f"{source}: expected a module that is installed or in the working folder, found no {top}")
+        raise MissingCodeError(
+            f"{source}: expected a module that is installed or in the working folder, found no {top}"
+        )
     local = _local_modules(folder) if here is not None else contextlib.nullcontext()
     with _one_line(source, folder if here is not None else Path(_place(elsewhere)).parent), local:
         module = importlib.import_module(source)
@@ -240,7 +248,7 @@ def _one_line(source: str, root: Path) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        raise InputError(f"{source}: cannot be imported: {line_of(error, root)}") from None
+        raise MissingCodeError(f"{source}: cannot be imported: {line_of(error, root)}") from None
 
 
 def line_of(error: BaseException, root: Path) -> str:

@@ -52,26 +52,31 @@ class PowerMean:
         """The same as m + log1p(sum_k omega_k expm1(rho (l_k - m))) / rho with m = sum_k omega_k l_k, the jensen bound.
 
         Divided by a small rho, what logsumexp rounds off would be larger than the value; it is taken where some
-        |rho (l_k - m)| > 1, so that the value is larger still. With importance, omega_k e^{i_k} are taken to their sum,
-        whose logarithm over rho is added.
+        |rho (l_k - m)| > 1: there values themselves are rounded off by more. With importance, omega_k e^{i_k} are taken
+        to their sum, whose logarithm over rho is added.
         """
         omega, log_omega = views.omega, views.log_omega
         more = torch.zeros_like(values[0])
         if views.log_importance is not None:
-            more = self._log_mean(views.log_importance, omega, log_omega)
+            more = _log_mean(views.log_importance, omega, log_omega)
             log_omega = log_omega + views.log_importance - more
             omega = torch.exp(log_omega)
-        counted = torch.as_tensor(omega, device=values.device) > 0
-        known = omega * (counted & values.isfinite())
+        if isinstance(omega, Tensor):
+            values = values.where(omega > 0, 0.0)  # of a view that does not count, whatever it is
+        known = omega * values.isfinite()
         m = ((known * values.masked_fill(~values.isfinite(), 0.0)).sum(0) / known.sum(0).clamp_min(1e-30)).detach()
-        return m + (self._log_mean((self.rho * (values - m)).where(counted, 0.0), omega, log_omega) + more) / self.rho
-
-    @staticmethod
-    def _log_mean(x: Tensor, omega: Tensor | float, log_omega: Tensor | float) -> Tensor:
-        """log sum_k omega_k e^{x_k}, to the last digit of small x: [K,...] -> [...]."""
+        x = self.rho * (values - m)
+        x = x.where(omega > 0, 0.0) if isinstance(omega, Tensor) else x
         near = (x.abs() <= 1).all(0)
-        small = (omega * torch.expm1(x.where(near, 0.0))).sum(0).log1p()
-        return torch.where(near, small, (log_omega + x.masked_fill(near, 0.0)).logsumexp(0))
+        small = m + (omega * torch.expm1(x.where(near, 0.0))).sum(0).log1p() / self.rho
+        return torch.where(near, small, (log_omega + self.rho * values).logsumexp(0) / self.rho) + more / self.rho
 
     def predictive(self, log_probabilities: Tensor) -> Tensor:
         return log_mean_exp(log_probabilities)
+
+
+def _log_mean(x: Tensor, omega: Tensor | float, log_omega: Tensor | float) -> Tensor:
+    """log sum_k omega_k e^{x_k}, to the last digit of small x: [K,...] -> [...]."""
+    near = (x.abs() <= 1).all(0)
+    small = (omega * torch.expm1(x.where(near, 0.0))).sum(0).log1p()
+    return torch.where(near, small, (log_omega + x).logsumexp(0))

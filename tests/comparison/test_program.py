@@ -83,6 +83,17 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         ("from functools import lru_cache\n@lru_cache\ndef one():\n    return 1.0", "one()", "one()"),
         ("import torch\nclass Grid:\n    at = torch.linspace(0, 1, 3)", "float(Grid.at[2])", "torch.manual_seed(0)"),
         ("W = 1.0\nX: float", "W", "W: float"),
+        ("import math", "math.pi", "if True:\n    import math\n    print(math.e)"),
+        ("from enum import Enum\nclass Mode(Enum):\n    A = 1\nW = {Mode.A: 1.0}", "W[Mode.A]", ""),
+        ("def f():\n    return 1.0\nW = {f: 1.0}\nX = {f}", "W[f] * len(X)", ""),
+        ("import logging\nclass Log:\n    log = logging.getLogger(__name__)", "(1.0 if Log.log else 0.0)", ""),
+        ("class P:\n    __slots__ = ('x',)\nclass Q:\n    p = P()\n    p.x = [1.0]", "Q.p.x[0]", ""),
+        (
+            "from functools import wraps\ndef counted(f):\n    @wraps(f)\n    def g(*a):\n        g.calls += 1\n"
+            "        return f(*a)\n    g.calls = 0\n    return g\n@counted\ndef one():\n    return 1.0",
+            "one()",
+            "one()",
+        ),
     ],
 )
 def test_what_a_program_leaves_as_it_is_can_be_kept(before: str, used: str, after: str, program: Program) -> None:

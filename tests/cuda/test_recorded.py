@@ -28,6 +28,7 @@ STEPS = {"precision": "fp32", "epochs": 3, "mollify": "noise,blur,both", "augmen
 SETTINGS: dict[str, dict[str, object]] = {
     "log-mean": {"aggregator": "log-mean", "views": 4},
     "normalized": {"likelihood": "smoothed-normalized", "aggregator": "durbin-koopman"},
+    "near jensen": {"aggregator": "power-mean:rho=0.05", "views": 4},
     "soft labels": {"augment": "mixup,fcr"},
     "clipped": {"gradient_clip": 0.5},
     "weights": {"augment": "fcr", "soften": "crop:polynomial", "soften_into": "both"},

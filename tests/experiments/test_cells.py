@@ -117,6 +117,9 @@ def test_cells_are_compared_with_their_own_network_where_several_have_it() -> No
         RunConfig(), {"likelihood": ["smoothed"], "aggregator": ["jensen"], **both}
     )  # then the networks are what is compared
     assert set(reference_of(alone, None).values()) == {alone[0].name}
+    views = plan(RunConfig(), {"likelihood": ["smoothed"], "aggregator": ["jensen"], "views": [2, 4], **both})
+    of = reference_of(views, None)
+    assert all(name.split("network=")[1].split("+")[0] in other for name, other in of.items())
     one = [Cell("plain", {}), Cell("other", {"likelihood": "sink", "network": "resnet-34"})]
     assert set(reference_of(plan(RunConfig(), {}, one), None).values()) == {"plain"}
 

@@ -21,6 +21,11 @@ class Plain(nn.Module):
         return self.head(images.flatten(1))
 
 
+class AtRest(Plain):
+    def train(self, mode=True):
+        super().train(mode)
+
+
 class Several(Plain):
     def forward(self, images):
         logits = super().forward(images)
@@ -55,7 +60,8 @@ class Lazy(nn.Module):
 def test_networks_that_fail_after_their_first_forward(tmp_path: Path, name: str, said: str) -> None:
     path = tmp_path / "nets.py"
     path.write_text(CODE)
-    check_images(f"{path}:Plain", 1, 8, 8, 4)
+    for fine in ("Plain", "AtRest"):
+        check_images(f"{path}:{fine}", 1, 8, 8, 4)
     with pytest.raises(InputError) as refusal:
         check_images(f"{path}:{name}", 1, 8, 8, 4)
     assert said in str(refusal.value)

@@ -123,6 +123,15 @@ def test_power_mean_near_jensen_counts_views_that_stand_out_as_little_as_they_we
         assert torch.autograd.grad(value.sum(), table)[0].isfinite().all()
 
 
+@pytest.mark.parametrize("rho", [0.05, 0.09, -0.05])
+@pytest.mark.parametrize("low", [1e2, 1e4, 1e8, 1e20])
+def test_power_mean_near_jensen_is_exact_beside_a_view_that_is_far_off(low: float, rho: float) -> None:
+    values = torch.tensor([-1.0] * 7 + [-low])
+    with mpmath.workdps(60):
+        exact = float(mpmath.log(mpmath.fsum(mpmath.exp(rho * mpmath.mpf(float(v))) for v in values) / 8) / rho)
+    assert float(PowerMean(rho).fold(values[:, None, None])) == pytest.approx(exact, rel=2e-6)
+
+
 @pytest.mark.parametrize(
     "made", [lambda v: Geometric(T=v), lambda v: GeometricNormalized(T=v), lambda v: PowerMean(rho=v)]
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.report.figures.frame import WIDTH, Axes, framed
-from auglik.report.figures.scale import Scale, covering
+from auglik.report.figures.scale import LEAST_SHARE, Scale, covering
 from auglik.report.figures.style import Style
 from auglik.report.figures.svg import Drawing, Point, area, group, line, mark
 
@@ -41,8 +41,9 @@ def lines(panel: Panel, styles: Mapping[str, Style], label: str) -> Drawing:
     x = covering((x for curve in curves.values() for x in curve.x), LEFT, WIDTH - 10, margin=0.02)
     means = [y for curve in curves.values() for y in curve.y]
     bounds = [bound for curve in curves.values() for bound in (*curve.lower, *curve.upper)]
-    # On a logarithmic axis a bound that is not positive is infinitely far down.
-    y = covering([*means, *(b for b in bounds if b > 0 or not panel.log)], BOTTOM, TOP, log=panel.log)
+    # On a logarithmic axis a bound next to 0 or below it is too far down to be shown.
+    least = LEAST_SHARE * max((mean for mean in means if math.isfinite(mean)), default=0.0)
+    y = covering([*means, *(b for b in bounds if b > least or not panel.log)], BOTTOM, TOP, log=panel.log)
     inside = [
         group(_curve(curve, styles[cell], x, y), styles[cell].of, cell)
         for cell, curve in sorted(curves.items(), key=lambda item: styles[item[0]].colour == "black")
