@@ -174,9 +174,7 @@ def test_measure_is_accurate_for_narrow_laws_and_small_exponents(
         assert log_mean(schedule, d) == pytest.approx(exact, rel=0, abs=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("alpha", "beta", "k"), [(1e7, 1e7, 0.5), (1, 1e-15, 1), (1, 1e-17, 1), (1e-20, 1e-10, 1)]
-)
+@pytest.mark.parametrize(("alpha", "beta", "k"), [(1e7, 1e7, 0.5), (1, 1e-15, 1), (1, 1e-17, 1), (1e-20, 1e-10, 1)])
 def test_a_temperature_that_cannot_be_integrated_over_is_refused(alpha: float, beta: float, k: float) -> None:
     with pytest.raises(InputError, match="alpha or beta is too large or too near 0, or an exponent k too small"):
         Schedule(clean=1, noise=0, blur=1, alpha=alpha, beta=beta, k_blur=k).measure()
