@@ -25,7 +25,6 @@ from auglik.pretraining.differences import PRETRAINING_CSV, compared, jobs_of, w
 from auglik.pretraining.results import finished
 from auglik.recipes import RECIPE_PROTOCOLS, RECIPE_SCALES, Recipe, Values, read_recipe, recipe_names
 from auglik.report import ReportSettings
-from auglik.report.sections.published import NETWORKS, read_published
 from auglik.robustness import RobustnessConfig
 from auglik.runs.claim import claimed
 from auglik.runs.loop import NonFiniteLossError, lengths
@@ -231,6 +230,8 @@ def pretrain_cells(
 
 def published_errors(ours: Mapping[tuple[str, str], str]) -> list[str]:
     """What Liu et al. 2023, Table 4, has for the networks of (data set, cell); a line that says so where it is none."""
+    from auglik.report.sections.published import NETWORKS, read_published  # here, as it brings JAX and matplotlib
+
     known = {
         (one.dataset, one.augmentation, NETWORKS[one.network.removeprefix("SimSiam-")]): one.value
         for one in read_published()
