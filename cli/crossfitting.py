@@ -123,24 +123,22 @@ def crossfit(
         part = PartSource(source, np.flatnonzero(fold != number))
         of_part = read_facts(part)
         run = resolve(config, part, of_part)
-        held_out(run, part, VALIDATION[asked.by])
-        planned.append((part, of_part, run))
+        planned.append((part, of_part, run, held_out(run, part, VALIDATION[asked.by])))
     fitted = []
-    for number, (part, of_part, run) in enumerate(planned):
+    for number, (part, of_part, run, validation) in enumerate(planned):
         folder, threads = references / f"fold-{number}", run.threads(asked.threads)
         job = reference_job(run, of_part, folder, asked.data_dir, threads)
         with process_state(threads_of(job), run.device, compiles=config.compile):
             train(job, part)
-            fitted.append(fitted_in(asked.by, folder, run, part, of_part))
+            fitted.append(fitted_in(folder, run, of_part, validation))
     write(asked, Folds(
         source=source, facts=facts, fold=fold, fitted=fitted, seed=config.split_seed,
         whose=f"networks of {asked.folds} folds",
     ), output)  # fmt: skip
 
 
-def fitted_in(by: str, folder: Path, run: ResolvedRun, source: Source, facts: Facts) -> Fitted:
-    """The network in `folder`, which was given the training images of `source`. Raises InputError."""
-    validation = held_out(run, source, VALIDATION[by])
+def fitted_in(folder: Path, run: ResolvedRun, facts: Facts, validation: Arrays) -> Fitted:
+    """The network in `folder`, from whose training images these were held out. Raises InputError."""
     count = run.train_images - len(validation.labels)
     return Fitted(load_reference(folder, run, facts, count), run.device, validation)
 
@@ -148,7 +146,7 @@ def fitted_in(by: str, folder: Path, run: ResolvedRun, source: Source, facts: Fa
 def of_run(asked: Crossfit, run: ResolvedRun, folder: Path, source: Source, facts: Facts, output: Path) -> None:
     """Writes the table of a finished run, which was trained on the images that the table is of. Raises InputError."""
     with process_state(run.threads(asked.threads), run.device, compiles=run.config.compile):
-        fitted = fitted_in(asked.by, folder, run, source, facts)
+        fitted = fitted_in(folder, run, facts, held_out(run, source, VALIDATION[asked.by]))
         fold = np.zeros(len(source.train().labels), np.int64)
         folds = Folds(
             source=source, facts=facts, fold=fold, fitted=[fitted], seed=run.config.split_seed,

@@ -97,8 +97,10 @@ class Comparison:
         return calibrate(runs, seed=seed, draws=draws).data
 
     def report(self, path: str | Path | None = None, settings: ReportSettings | None = None) -> Report:
-        """Writes the report into a folder (`report` in the comparison's own), of this reference and `rope` unless
-        `settings` say otherwise. Raises InputError as `write_report`."""
+        """Writes the report into a folder (`report` in the comparison's own). Raises InputError as `write_report`.
+
+        Its reference and `rope` are the comparison's, unless there are `settings`.
+        """
         if settings is None:
             settings = ReportSettings(reference=self._reference, rope=self._rope)
         return write_report(self.folder, Path(path) if path is not None else self.folder / "report", settings)

@@ -4,7 +4,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,8 +40,8 @@ class Files:
     def marks(self, protocol: str) -> list[str]:
         """Name, size and protocol of each image, and what is in it where editing keeps the size."""
         return [
-            f"{name} {size} {protocol} {DECODING_RULE}{_contents(self.root / name, size)}"
-            for name, size in zip(self.names, self.sizes.tolist(), strict=True)
+            f"{name} {size} {protocol} {DECODING_RULE}{_contents(self.root / name, size, changed)}"
+            for name, size, changed in zip(self.names, self.sizes.tolist(), self.times.tolist(), strict=True)
         ]
 
     def stems(self) -> list[str]:
@@ -59,19 +59,23 @@ class Files:
         return LazyArrays(LazyImages(read, np.arange(len(self.names)), (3, size, size), marks), self.labels)
 
 
-def _contents(path: Path, size: int) -> str:
-    """A checksum of a file of a format that is not compressed, of blocks spread over it if it is large."""
-    if path.suffix.lower() not in UNCOMPRESSED:
-        return ""
+def _contents(path: Path, size: int, changed: int) -> str:
+    """A checksum of a file of a format that is not compressed; nothing of another one."""
+    return f" {_checksum(path, size, changed):08x}" if path.suffix.lower() in UNCOMPRESSED else ""
+
+
+@lru_cache(maxsize=2**20)  # a process opens its data set several times
+def _checksum(path: Path, size: int, changed: int) -> int:
+    """Of a file as it was last `changed`: of blocks spread over it if it is large."""
     try:
         with path.open("rb") as file:
             if size <= BLOCKS * BLOCK:
-                return f" {zlib.crc32(file.read()):08x}"
+                return zlib.crc32(file.read())
             checksum = 0
             for place in range(BLOCKS):
                 file.seek(place * (size - BLOCK) // (BLOCKS - 1))
                 checksum = zlib.crc32(file.read(BLOCK), checksum)
-            return f" {checksum:08x}"
+            return checksum
     except OSError as error:
         raise InputError(f"{path}: expected an image ({one_line(error)})") from None
 

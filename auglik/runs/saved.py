@@ -1,19 +1,14 @@
 """The settings of a run, as its folder has them."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar, cast
 
 from auglik.objectives import InputError
-from auglik.runs.settings import SETTINGS, RunConfig, flatten
-from auglik.settings.fields import in_type, read_toml
-from auglik.settings.names import nearest
+from auglik.runs.settings import SETTINGS, RunConfig, flatten, nested, typed
+from auglik.settings.fields import read_toml
 
 ALWAYS = ("dataset", "train_images", "likelihood", "aggregator", "network", "flip", "epochs", "learning_rate")
 """Settings that every version has saved."""
-
-C = TypeVar("C")
 
 
 def saved_settings(path: Path) -> dict[str, object]:
@@ -30,19 +25,13 @@ def unchecked(saved: Mapping[str, object]) -> RunConfig:
 
     Raises InputError for an unknown name, and for a value of the wrong type.
     """
-    flat: dict[str, object] = {**flatten(RunConfig())}
-    for key, value in saved.items():
-        if key not in SETTINGS:
-            raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
-        flat[key] = in_type(SETTINGS[key], value)
-    return _made(RunConfig, flat, ())
+    flat = flatten(RunConfig()) | {key: typed(key, value) for key, value in saved.items()}
+    return nested(RunConfig, flat, _as_they_stand)
 
 
-def _made(config: type[C], flat: Mapping[str, object], path: tuple[str, ...]) -> C:
-    """The dataclass of the settings at and below `path`, its own checks left out."""
-    own = {setting.path[-1]: flat[key] for key, setting in SETTINGS.items() if setting.path[:-1] == path}
-    made = object.__new__(config)
-    for item in fields(config):  # type: ignore[arg-type]
-        value = own[item.name] if item.name in own else _made(cast(type, item.type), flat, (*path, item.name))
-        object.__setattr__(made, item.name, value)
+def _as_they_stand(config: type, values: dict[str, object], _: tuple[str, ...]) -> object:
+    """The dataclass with these values, its own checks left out."""
+    made: object = object.__new__(config)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
     return made

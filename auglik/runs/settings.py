@@ -31,6 +31,8 @@ from auglik.views.couplings import COUPLINGS, INDEPENDENT
 from auglik.views.registry import canonical_augmentations
 
 C = TypeVar("C")
+Make = Callable[[type, dict[str, object], tuple[str, ...]], object]
+"""Of a dataclass, its values by field and its path in the settings: an instance."""
 
 SOFTENED = ("target", "weight", "both")
 
@@ -247,15 +249,20 @@ def change(config: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     flat: dict[str, object] = {**flatten(config)}
     for key, value in changes.items():
         flat[key] = coerced(key, value)
-    return _nested(RunConfig, flat)
+    return nested(RunConfig, flat, _checked)
 
 
-def _nested(config: type[C], flat: Mapping[str, object], path: tuple[str, ...] = ()) -> C:
-    """The dataclass of the settings at and below `path`, from all settings by flat name, which its errors name."""
+def nested(config: type[C], flat: Mapping[str, object], make: Make, path: tuple[str, ...] = ()) -> C:
+    """The dataclass of the settings at and below `path`, from all settings by flat name."""
     values = {setting.path[-1]: flat[key] for key, setting in SETTINGS.items() if setting.path[:-1] == path}
     for item in fields(config):  # type: ignore[arg-type]
         if item.name not in values:
-            values[item.name] = _nested(typing.cast(type, item.type), flat, (*path, item.name))
+            values[item.name] = nested(typing.cast(type, item.type), flat, make, (*path, item.name))
+    return typing.cast(C, make(config, values, path))
+
+
+def _checked(config: type, values: dict[str, object], path: tuple[str, ...]) -> object:
+    """What the dataclass makes of them; its errors name settings by their flat names."""
     try:
         return config(**values)
     except InputError as error:
@@ -266,10 +273,15 @@ def _nested(config: type[C], flat: Mapping[str, object], path: tuple[str, ...] =
 
 def coerced(key: str, value: object) -> Scalar:
     """`value` in the setting's own type, names in their canonical form. Raises InputError as `change` does."""
+    value = typed(key, value)
+    return CANONICAL[key](value) if key in CANONICAL and isinstance(value, str) else value
+
+
+def typed(key: str, value: object) -> Scalar:
+    """`value` in the setting's own type. Raises InputError for an unknown name, and for a value of another type."""
     if key not in SETTINGS:
         raise InputError(f"unknown setting {key!r}{nearest(key, SETTINGS)}")
-    typed = in_type(SETTINGS[key], value)
-    return CANONICAL[key](typed) if key in CANONICAL and isinstance(typed, str) else typed
+    return in_type(SETTINGS[key], value)
 
 
 CANONICAL: dict[str, Callable[[str], str]] = {

@@ -61,12 +61,11 @@ class PowerMean:
             more = _log_mean(views.log_importance, omega, log_omega)
             log_omega = log_omega + views.log_importance - more
             omega = torch.exp(log_omega)
-        if isinstance(omega, Tensor):
-            values = values.where(omega > 0, 0.0)  # of a view that does not count, whatever it is
         known = omega * values.isfinite()
         m = ((known * values.masked_fill(~values.isfinite(), 0.0)).sum(0) / known.sum(0).clamp_min(1e-30)).detach()
+        if isinstance(omega, Tensor):
+            values = values.where(omega > 0, m)  # of a view that does not count, whatever it is
         x = self.rho * (values - m)
-        x = x.where(omega > 0, 0.0) if isinstance(omega, Tensor) else x
         near = (x.abs() <= 1).all(0)
         small = m + (omega * torch.expm1(x.where(near, 0.0))).sum(0).log1p() / self.rho
         return torch.where(near, small, (log_omega + self.rho * values).logsumexp(0) / self.rho) + more / self.rho

@@ -58,11 +58,13 @@ class Gaps(NamedTuple):
         the former says that the accuracy is another; or answers alone are, if the variance is greater then.
         """
         sign = np.copysign(1, self.gap)
-        by_answers = LEAST_VARIANCE + np.square(self.answers @ (sign * np.sqrt(self._variance(theta)))).sum()
+        alone = self._variance(theta)
+        by_answers = LEAST_VARIANCE + np.square(self.answers @ (sign * np.sqrt(alone))).sum()
         by_places = np.square(self.places @ (sign * theta / self.share)).sum()
         partly = self.gap + by_answers / (by_answers + by_places) * (theta - self.gap)
-        taken = np.where(self._variance(theta) > self._variance(partly), theta, partly)
-        variance, right = self._variance(taken), np.clip(self.confidence + taken / self.share, 0, 1)
+        shared = self._variance(partly)
+        taken, variance = np.where(alone > shared, theta, partly), np.maximum(alone, shared)
+        right = np.clip(self.confidence + taken / self.share, 0, 1)
         third = self.share * right * (1 - right) * (1 - 2 * right)
         skewness = np.clip(third / variance**1.5 / np.sqrt(self.images), -MOST_SKEWED, MOST_SKEWED)
         return np.sqrt(variance / self.images), skewness

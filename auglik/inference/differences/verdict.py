@@ -71,8 +71,12 @@ def p_digits(p: float) -> int:
 
 def nats_digits(*values: float) -> int:
     """Four, or as many more as it takes to see of each on which side of 0 it lies."""
-    least = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
-    return next((digits for digits in range(4, 9) if round(least, digits)), 9)
+    return digits_of(min((abs(value) for value in values if value and math.isfinite(value)), default=1.0), 4)
+
+
+def digits_of(value: float, fewest: int) -> int:
+    """As many as it takes to see that a value above 0 is that, at least `fewest`, at most 9."""
+    return next((digits for digits in range(fewest, 9) if round(value, digits) > 0), 9)
 
 
 def _bounds(found: Bounds) -> str:

@@ -9,6 +9,7 @@ from auglik.inference.calibration.results import Band, CellCalibration, Curve
 from auglik.inference.calibration.storage import REPORTED
 from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import diagnose
+from auglik.inference.differences.verdict import digits_of
 from auglik.report.content import (
     Datum,
     Details,
@@ -157,7 +158,7 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
 
 def _digits(lower: float) -> int:
     """Two of a percentage; as many more as a bound above 0 needs to be shown as that."""
-    return next((digits for digits in range(2, 9) if lower <= 0 or round(100 * lower, digits) > 0), 9)
+    return digits_of(100 * lower, 2) if lower > 0 else 2
 
 
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:
