@@ -52,20 +52,30 @@ class Sent(NamedTuple):
         on_device = {name: send(values, device) for name, values in mixing.items()}
         return Sent(send(np.stack(numbers), device), send(rows, device), layout, on_device)
 
-    def at(self, positions: Tensor) -> dict[str, Tensor]:
-        """Of the images at these positions [B]: [K,B,...] each. Raises InputError where they are of another device."""
+    def at(self, positions: Tensor) -> "Fetched":
+        """Of the images at these positions [B]. Raises InputError where they are of another device."""
         if (device := positions.device.type) != self.numbers.device.type:
             raise InputError(
                 f"expected draws on {device}, where the images are, got draws on {self.numbers.device.type}: draw them"
                 f' with device=torch.device("{device}")'
             )
-        numbers = self.numbers.index_select(2, positions).unbind()
-        found = dict(zip(("temperature", "decay", "weight"), numbers, strict=False))
-        rows = self.rows.index_select(1, positions)
+        temperature, decay, *weight = self.numbers.index_select(2, positions).unbind()
+        rows = self.rows.index_select(1, positions).flatten(0, 1)
+        kinds = {dtype: rows.view(dtype) for dtype in {dtype for _, _, dtype, _ in self.layout}}
+        found: dict[str, Tensor] = {}
         for name, offset, dtype, shape in self.layout:
-            size = math.prod(shape) * dtype.itemsize
-            found[name] = rows[..., offset : offset + size].view(dtype).view(*rows.shape[:2], *shape)
-        return found
+            values, start = kinds[dtype], offset // dtype.itemsize
+            found[name] = values[:, start : start + math.prod(shape)].unflatten(1, shape) if shape else values[:, start]
+        return Fetched(temperature, decay, weight[0] if weight else None, found)
+
+
+class Fetched(NamedTuple):
+    """What K views of B images read on the device: temperature, decay and weight [K,B], the rest [K B,...] by name."""
+
+    temperature: Tensor
+    decay: Tensor
+    weight: Tensor | None
+    parameters: dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

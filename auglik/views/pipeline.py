@@ -208,7 +208,7 @@ class Pipeline:
         source, rows = gallery.subset(needed, every)
         assert draws.device is not None
         drawn = draws.device.at(positions)
-        mixed, index = None, rows.repeat(K)
+        mixed, index = None, rows if K == 1 else rows.repeat(K)
         if self.mixing is not None:
             mixing = {name: values[positions] for name, values in draws.device.mixing.items()}
             mixed = Mixed(mixing["partner"], mixing["share"])
@@ -219,7 +219,7 @@ class Pipeline:
             for name, values in draws.parameters.items()
             if not (self._gather and name.startswith(self._of_levels[0].name + "."))
         }
-        flat = {name: values.flatten(0, 1) for name, values in drawn.items()}
+        flat = drawn.parameters
         images = self._gathered(source, index, host, flat)
         for item in self.steps:
             if item.augmentation.domain == "standardized":
@@ -227,11 +227,13 @@ class Pipeline:
                 images = item.render(images, Drawn(*of_step(item, host, flat, slice(None)), starts))
         role = draws.role[:, batch]
         if role.any():
-            starts = drawn.get(f"noise.{MOLLIFICATION}")
-            mollify(images, role, drawn["temperature"], starts, self.blurred, self.noised)
+            starts = flat.get(f"noise.{MOLLIFICATION}")
+            mollify(images, role, drawn.temperature, starts, self.blurred, self.noised)
+        log_importance = flat.get(LOG_IMPORTANCE)
         return Views(
-            images=images.unflatten(0, (K, B)), decay=drawn["decay"], weight=drawn.get("weight"),
-            log_importance=drawn.get(LOG_IMPORTANCE), positions=positions, mixed=mixed,
+            images=images.unflatten(0, (K, B)), decay=drawn.decay, weight=drawn.weight,
+            log_importance=None if log_importance is None else log_importance.view(K, B), positions=positions,
+            mixed=mixed,
         )  # fmt: skip
 
     def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:

@@ -105,8 +105,8 @@ def test_a_proposal_moves_roles_and_temperatures_alone() -> None:
     assert moved.log_importance is not None
     np.testing.assert_array_equal(some.log_importance, moved.log_importance[:, [5, 2]])
     assert moved.device is not None
-    on_device = moved.device.at(torch.tensor([5, 2]))["log importance"]
-    np.testing.assert_array_equal(on_device.numpy(), some.log_importance)
+    on_device = moved.device.at(torch.tensor([5, 2])).parameters["log importance"]
+    np.testing.assert_array_equal(on_device.numpy().reshape(some.log_importance.shape), some.log_importance)
 
 
 def test_a_proposal_follows_what_views_counted_for() -> None:
