@@ -14,8 +14,8 @@ from tests.cuda.pretended import Record, Wait, pretended_cuda
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
 """Of tests of what is pretended alone."""
-LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "features_of", "predicted"}
-"""Functions that go over batches."""
+LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "features_of", "predicted", "_chunks"}
+"""Functions that go over batches, the last ahead of the loop in a thread of its own."""
 LOOKS = {
     "begin", "make_model", "Loop.__init__", "OnlineLabels.begin", "OnlineLabels.restore",  # before the first step
     "Loop.bad_step", "Loop.mean", "Loop.save", "label_statistics", "validation_scores",
