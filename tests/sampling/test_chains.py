@@ -21,6 +21,7 @@ from auglik.sampling.files import ChainFile, load_chain
 from auglik.sampling.langevin import Langevin
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import load_predictions
+from auglik.system.array_types import Float64Array
 from auglik.system.stop import Interrupted
 from tests import tiny
 
@@ -156,7 +157,55 @@ def test_good_chains_pass_and_others_are_said_to_fail() -> None:
     cold = list(drawn(4, 200, 30, T=0.1).failures().values())
     assert cold[0].startswith("kinetic temperature 1 ± ")
     assert "against T = 0.1" in cold[1]
-    assert drawn(4, 7, 30).failures()["R-hat"].startswith("7 draws are too few to say")
+    assert drawn(4, 9, 30).failures()["R-hat"].startswith("9 draws are too few to say whether it mixes (at least 10)")
+
+
+def still(chains: int, draws: int, apart: float) -> Float64Array:
+    """Log-probabilities of 40 images that no draw moves, of chains `apart` from each other."""
+    values = np.random.default_rng(0).normal(-2, 0.3, 40) + apart * np.arange(chains)[:, None]
+    return np.repeat(values[:, None], draws, 1)
+
+
+def said_of(values: Float64Array) -> dict[str, str]:
+    files = [ChainFile(one.astype("f"), np.ones((20, 2), np.float32)) for one in values]
+    return {name: text for name, text in examine(1.0, files, []).failures().items() if "temperature" not in name}
+
+
+@pytest.mark.parametrize("chains", [1, 2])
+def test_chains_that_no_draw_moves_are_not_said_to_be_short(chains: int) -> None:
+    assert said_of(still(chains, 20, 0.0)) == {"R-hat": "no draw moves: R-hat cannot be measured"}
+
+
+def test_chains_that_stand_still_apart_have_not_mixed() -> None:
+    """Their R-hat is infinite; of one chain, whose halves they are, too."""
+    apart = still(2, 20, 1.0)
+    some = np.random.default_rng(1).normal(-2, 0.3, (2, 20, 40))
+    some[:, :, :4] = apart[:, :, :4]  # a tenth of the images
+    for values in (apart, some, apart.reshape(1, 40, 40)):
+        assert said_of(values)["R-hat"] == "R-hat inf in function space, over 1.1: chains have not mixed"
+
+
+def test_draws_that_predict_no_numbers_are_said_to() -> None:
+    values = np.random.default_rng(1).normal(-2, 0.3, (2, 20, 40))
+    values[1, 10:] = np.nan
+    assert said_of(values)["R-hat"] == "a draw predicts no numbers: R-hat cannot be measured"
+
+
+def test_an_image_that_halves_of_chains_leave_out_moves_nothing() -> None:
+    values = np.random.default_rng(1).normal(-2, 0.3, (2, 11, 3))
+    values[:, :, 0] = -1.0
+    values[0, 5, 0] = -2.0  # in the middle draw alone
+    assert mixing(values)[0].shape == (2,)
+
+
+@pytest.mark.parametrize("draws", [10, 11])
+def test_the_effective_sample_size_depends_on_the_fewest_draws(draws: int) -> None:
+    """Independent draws have more than a walk; of fewer, ArviZ has the same number for both."""
+    steps = np.random.default_rng(1).normal(size=(4, draws, 40))
+    _, independent = mixing(steps)
+    _, walk = mixing(np.cumsum(steps, 1))
+    assert np.median(independent) > 2 * np.median(walk)
+    assert mixing(steps[:, :9])[1].size == 0
 
 
 def test_a_temperature_may_be_off_by_its_error_and_a_tenth() -> None:
