@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from auglik import InputError, RunConfig, change, load_training, open_dataset
@@ -79,6 +80,33 @@ def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path
     assert results.scores["clean_nll"] == pytest.approx(nll(predictions.log_probabilities, predictions.labels))
     assert results.scores["clean_nll"] <= -found.draw_log_likelihoods.mean()  # Jensen
     assert np.ptp(found.draw_log_likelihoods, axis=0).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("temperatures", None, "expected the draws of a chain (KeyError: 'temperatures is not a file in"),
+        ("draw_log_likelihoods", np.zeros(60, "f"), "expected draws [S,60] and temperatures [n,2], got [60] and"),
+        ("draw_log_likelihoods", np.zeros((4, 30), "f"), "expected draws [S,60] and temperatures [n,2], got [4, 30]"),
+        ("temperatures", np.zeros((9, 1), "f"), "expected draws [S,60] and temperatures [n,2], got [4, 60] and [9, 1]"),
+        ("draw_log_likelihoods", np.full((4, 60), "x"), "expected draw_log_likelihoods as floating-point numbers, got"),
+        ("temperatures", np.zeros((9, 2), int), "expected temperatures as floating-point numbers, got int64"),
+    ],
+)
+def test_a_damaged_chain_is_said_in_a_line(
+    name: str, array: NDArray[np.generic] | None, message: str, chain: tuple[Path, Results], tmp_path: Path
+) -> None:
+    arrays = dict(np.load(chain[0] / "predictions.npz"))
+    del arrays[name]
+    np.savez(tmp_path / "predictions.npz", **arrays, **({name: array} if array is not None else {}))
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'predictions.npz'}: {message}")):
+        load_chain(tmp_path)
+
+
+def test_a_chain_whose_bytes_are_damaged_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "predictions.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=re.escape("predictions.npz: expected the draws of a chain (")):
+        load_chain(tmp_path)
 
 
 def test_it_is_scored_again_as_it_was(chain: tuple[Path, Results]) -> None:
