@@ -76,6 +76,8 @@ def sample(
     count = CHAINS if count is None else count
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_RUNS:
         raise InputError(f"chains: expected an integer in 1..{MOST_RUNS}, got {count!r}")
+    if picture is None and config.seed:  # 0 is what --print-config says
+        raise InputError(f"seed: expected none, as chains take the seeds 0 to N-1, got {config.seed}; give chains")
     if print_config:
         return say_config({"chains": count}, asdict(place), flatten(config))
     if picture is not None:

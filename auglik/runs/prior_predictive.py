@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from auglik.objectives import InputError
 from auglik.runs.evaluation import Predict, clean_log_probabilities, host, predictor
 from auglik.runs.resolve import Split, TrainingData, initial_network
 from auglik.runs.resolved import ResolvedRun
@@ -51,10 +52,13 @@ class PriorPredictive:
 def prior_predictive(
     run: ResolvedRun, data: TrainingData, test: Split, networks: int, progress: Progress = lambda share: None
 ) -> PriorPredictive:
-    """That many networks, all of whose parameters are drawn from the run's prior, keyed by its seed."""
+    """That many networks, all of whose parameters are drawn from the run's prior, keyed by its seed.
+
+    Raises InputError if some of them overflow.
+    """
     network = initial_network(run, test.gallery.shape.channels, data.classes).to(run.device)
     predict = predictor(run, network)
-    largest, shares, left_out = [], [], list[float]()
+    largest, shares, left_out, overflown = [], [], list[float](), 0
     for place in range(networks):
         generator = host_generator(run.config.seed, "prior predictive", place)
         with torch.no_grad():
@@ -64,8 +68,15 @@ def prior_predictive(
         log_p = host(clean_log_probabilities(predict, test.gallery))
         largest.append(np.exp(log_p.max(1)))
         shares.append(np.bincount(log_p.argmax(1), minlength=data.classes) / len(log_p))
-        left_out += _factor(run, predict, data)
+        factor = _factor(run, predict, data)
+        left_out += factor
+        overflown += not np.isfinite([*largest[-1], *factor]).all()
         progress((place + 1) / networks)
+    if overflown:
+        raise InputError(
+            f"prior: expected networks that predict numbers, got {overflown} of {networks} that overflow; a smaller"
+            " scale or lighter tails cure it"
+        )
     return PriorPredictive(
         largest=np.stack(largest), shares=np.stack(shares), left_out=np.array(left_out) if left_out else None
     )

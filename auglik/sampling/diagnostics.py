@@ -26,8 +26,8 @@ TOLERANCE = 0.1
 MOST_R_HAT, LEAST_ESS = 1.1, 10.0
 """For all but TAIL of the images; the effective sample size is of each chain, as Gelman et al. 2013 (BDA3) ask for."""
 TAIL = 0.05
-FEWEST = 8
-"""Draws of a chain without which neither can be measured."""
+FEWEST = 10
+"""Draws of a chain without which neither can be measured: ArviZ's effective sample size is a constant of fewer."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Examined:
     kinetic: Temperature
     configurational: Temperature
     r_hat: float
-    """The quantile 1 - TAIL over test images; NaN of too few draws."""
+    """The quantile 1 - TAIL over test images; NaN of too few draws, of such as never move, and of NaN."""
     ess: float
     """The quantile TAIL, of all chains together."""
     disagreement: float
@@ -85,8 +85,11 @@ class Examined:
         """Why the draws are not of the posterior, a clause by what was measured; none if nothing was found."""
         parts = (self.kinetic, self.configurational)
         found = {f"{part.name} temperature": text for part in parts if (text := part.failure(self.T)) is not None}
-        if math.isnan(self.r_hat):
+        if self.draws < FEWEST:
             found["R-hat"] = f"{self.draws} draws are too few to say whether it mixes (at least {FEWEST})"
+        elif math.isnan(self.r_hat):
+            why = "a draw predicts no numbers" if math.isnan(self.member_nll) else "no draw moves"
+            found["R-hat"] = f"{why}: R-hat cannot be measured"
         elif self.r_hat > MOST_R_HAT:
             found["R-hat"] = f"R-hat {self.r_hat:.3f} in function space, over {MOST_R_HAT:g}: chains have not mixed"
         if self.ess < LEAST_ESS * self.chains:
@@ -107,7 +110,7 @@ def examine(T: float, chains: Sequence[ChainFile], predicted: Sequence[Float32Ar
         draws=draws,
         kinetic=temperature("kinetic", chains, 0),
         configurational=temperature("configurational", chains, 1),
-        r_hat=float(np.quantile(r_hat, 1 - TAIL)) if r_hat.size else math.nan,
+        r_hat=float(np.quantile(r_hat, 1 - TAIL, method="higher")) if r_hat.size else math.nan,  # may be infinite
         ess=float(np.quantile(ess, TAIL)) if ess.size else math.nan,
         disagreement=disagreement(predicted),
         member_nll=-float(together.mean()),
@@ -136,18 +139,22 @@ def temperature(name: str, chains: Sequence[ChainFile], column: int) -> Temperat
 
 
 def mixing(log_likelihoods: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """R-hat and bulk effective sample size of every image whose value moves: [chain,draw,N]; none of too few draws."""
+    """R-hat and bulk effective sample size of every image whose value moves: [chain,draw,N]; none of too few draws.
+
+    An image that moves only in the middle draw, which halves of chains leave out, does not; NaN moves.
+    """
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
-    moving = log_likelihoods[:, :, np.ptp(log_likelihoods, axis=(0, 1)) > 0]
-    if moving.shape[1] < FEWEST:
+    moving = log_likelihoods[:, :, np.ptp(log_likelihoods, axis=(0, 1)) != 0]
+    if moving.shape[1] < FEWEST or not moving.size:
         return np.empty(0), np.empty(0)
     chains, draws, images = moving.shape
     halves = moving[:, : draws // 2 * 2].reshape(2, -1, images) if chains == 1 else moving  # R-hat asks for two
-    return (
-        np.atleast_1d(array_stats.rhat(halves, chain_axis=0, draw_axis=1)),
-        np.atleast_1d(array_stats.ess(moving, chain_axis=0, draw_axis=1, method="bulk")),
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # of chains that stand still, each at its own value
+        r_hat = np.atleast_1d(array_stats.rhat(halves, chain_axis=0, draw_axis=1))
+        ess = np.atleast_1d(array_stats.ess(moving, chain_axis=0, draw_axis=1, method="bulk"))
+    measured = ~np.isnan(r_hat) | np.isnan(moving).any((0, 1))
+    return r_hat[measured], ess[measured]
 
 
 def disagreement(predicted: Sequence[NDArray[np.floating]]) -> float:

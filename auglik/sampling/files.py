@@ -7,7 +7,7 @@ import numpy as np
 
 from auglik.data.source import one_line
 from auglik.objectives import InputError
-from auglik.scoring.predictions import PREDICTIONS
+from auglik.scoring.predictions import DAMAGED, PREDICTIONS
 from auglik.system.array_types import Float32Array, Float64Array
 from auglik.system.files import write_compressed_npz
 
@@ -28,14 +28,20 @@ class ChainFile(NamedTuple):
 def load_chain(folder: Path) -> ChainFile | None:
     """The chain of the finished run in `folder`; None if it sampled nothing. Raises InputError for a damaged one."""
     path = folder / PREDICTIONS
-    with np.load(path, allow_pickle=False) as archive:
-        if DRAW_LOG_LIKELIHOODS not in archive:
-            return None
-        found = ChainFile(archive[DRAW_LOG_LIKELIHOODS], archive[TEMPERATURES])
-    S, N = found.draw_log_likelihoods.shape
-    if not S or not N or found.temperatures.ndim != 2 or found.temperatures.shape[1] != 2:
-        raise InputError(f"{path}: expected draws [S,N] and temperatures [n,2], got {[S, N]} and"
-                         f" {list(found.temperatures.shape)}; delete it and run it again")  # fmt: skip
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if DRAW_LOG_LIKELIHOODS not in archive:
+                return None
+            found, N = ChainFile(archive[DRAW_LOG_LIKELIHOODS], archive[TEMPERATURES]), len(archive["labels"])
+    except Exception as error:  # NumPy, zipfile and zlib fail in many ways on damaged bytes
+        raise InputError(f"{path}: expected the draws of a chain ({one_line(error)}){DAMAGED}") from None
+    draws, temperatures = (values.shape for values in found)
+    if len(draws) != 2 or not draws[0] or draws[1] != N or len(temperatures) != 2 or temperatures[1] != 2:
+        raise InputError(f"{path}: expected draws [S,{N}] and temperatures [n,2], got {list(draws)} and"
+                         f" {list(temperatures)}{DAMAGED}")  # fmt: skip
+    for name, values in found._asdict().items():
+        if values.dtype.kind != "f":
+            raise InputError(f"{path}: expected {name} as floating-point numbers, got {values.dtype}{DAMAGED}")
     return found
 
 

@@ -20,6 +20,8 @@ FEWEST = 25
 """Draws of all chains, without which there is no tail to fit."""
 MOST_K = 0.7
 """Pareto's k beyond which no number of draws helps (Vehtari et al. 2024)."""
+MOST_FIFTH = 225
+"""Draws up to which the tail is a fifth of them; of more, 3 sqrt(S) (Vehtari et al. 2024)."""
 POWERS = (0.99, 1.01)
 SENSITIVE = 0.05
 """Kallioinen et al.'s bound."""
@@ -38,7 +40,7 @@ class LeftOut:
     optimism: float
     """The mean log-predictive of an image that is not, less that."""
     k: Float64Array
-    """Pareto's k of every image [N]."""
+    """Pareto's k of every image [N]; infinite where its weights have no tail that could be fitted."""
     prior: float
     """Power-scaling sensitivity of the mean log-probability of clean test labels: to the prior,"""
     likelihood: float
@@ -63,14 +65,22 @@ class LeftOut:
         return float(np.mean(~(self.k <= k)))
 
     def failures(self) -> list[str]:
-        """Why leaving out is not to be trusted, a clause; none if nothing was found."""
-        if not (share := self.over(self.most_k)):
-            return []
-        also = f" (over {MOST_K:g} for {self.over(MOST_K):.1%})" if self.most_k < MOST_K else ""
-        return [
-            f"PSIS-LOO is not reliable: Pareto k over {self.most_k:.2f} for {share:.1%} of the training images{also}:"
-            f" {self.draws} draws do not say what the posterior is without them, and it is too optimistic"
-        ]
+        """Why leaving out and power scaling are not to be trusted, in clauses; none if nothing was found."""
+        found = []
+        if not math.isfinite(self.elpd):
+            found.append("PSIS-LOO cannot be measured: a draw's log-probability of a training image is not finite")
+        elif share := self.over(self.most_k):
+            also = f" (over {MOST_K:g} for {self.over(MOST_K):.1%})" if self.most_k < MOST_K else ""
+            found.append(
+                f"PSIS-LOO is not reliable: Pareto k over {self.most_k:.2f} for {share:.1%} of the training"
+                f" images{also}: {self.draws} draws do not say what the posterior is without them, and it is too"
+                " optimistic"
+            )
+        if not math.isfinite(self.prior + self.likelihood):
+            found.append(
+                "power-scaling sensitivity cannot be measured: a draw's densities or predictions are not finite"
+            )
+        return found
 
 
 def leave_out(
@@ -80,14 +90,12 @@ def leave_out(
 
     Raises InputError as `check_draws` does.
     """
-    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-
     draws = min(len(chain.log_prior) for chain in chains)
     check_draws(draws * len(chains))
     log_p = np.concatenate([chain.log_likelihood[:draws] for chain in chains])
     log_prior = np.stack([chain.log_prior[:draws] for chain in chains]) / T
     log_likelihood = np.stack([chain.log_likelihood[:draws].sum(1) for chain in chains]) / (T * likelihood_temperature)
-    log_weight, k = array_stats.psislw(log_p.T / (T * likelihood_temperature), axis=-1)
+    log_weight, k = smoothed(-log_p.T / (T * likelihood_temperature))
     left_out = logsumexp(log_weight + log_p.T, axis=-1)
     whole = logsumexp(log_p, axis=0) - math.log(len(log_p))
     moved = np.stack([file.draw_log_likelihoods[:draws].mean(1, dtype=np.float64) for file in files])
@@ -96,7 +104,7 @@ def leave_out(
         elpd=float(left_out.mean()),
         error=float(left_out.std(ddof=1) / math.sqrt(len(left_out))),
         optimism=float((whole - left_out).mean()),
-        k=np.asarray(k),
+        k=k,
         prior=_sensitivity(moved, log_prior),
         likelihood=_sensitivity(moved, log_likelihood),
     )
@@ -108,14 +116,38 @@ def check_draws(draws: int) -> None:
         raise InputError(f"draws: expected at least {FEWEST} of all chains where images are left out, got {draws}")
 
 
-def _sensitivity(values: Float64Array, component: Float64Array) -> float:
-    """To a power of a part of the density, of values [chain,draw]; 0 for values that are all the same.
+def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Pareto-smoothed log-weights that sum to one [N,S], and Pareto's k [N].
 
-    So near to a power of 1, weights need no smoothing.
+    ArviZ exponentiates a tail, and where its lower quarter underflows or is tied, the fit returns its prior. There, as
+    in R's loo, weights are plain and k is infinite; minus infinite where all weights are the same.
     """
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
+    with np.errstate(invalid="ignore"):  # of infinite ones, whose weights are NaN
+        log_ratios = log_ratios - log_ratios.max(-1, keepdims=True)
+    S = log_ratios.shape[-1]
+    tail = int(3 * math.sqrt(S) if S > MOST_FIFTH else S / 5)
+    largest = np.exp(np.sort(log_ratios, -1)[:, -tail - 1 :])
+    fits = largest[:, int(tail / 4 + 0.5)] - largest[:, 0] > np.finfo(np.float64).tiny
+    log_weights = log_ratios - logsumexp(log_ratios, -1, keepdims=True)
+    k = np.where(np.ptp(log_ratios, -1) == 0, -math.inf, math.inf)
+    if fits.any():
+        log_weights[fits], k[fits] = array_stats.psislw(-log_ratios[fits], axis=-1)
+    return log_weights, k
+
+
+def _sensitivity(values: Float64Array, component: Float64Array) -> float:
+    """To a power of a part of the density, of values [chain,draw]; 0 for values that are all the same.
+
+    So near to a power of 1, weights need no smoothing. NaN if a number is not finite.
+    """
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
+    if not (np.isfinite(values).all() and np.isfinite(component).all()):
+        return math.nan
     if np.ptp(values) == 0:
         return 0.0
-    lower, upper = (np.exp((power - 1) * (component - component.mean())) for power in POWERS)
+    exponents = [(power - 1) * component for power in POWERS]
+    lower, upper = (np.exp(exponent - exponent.max()) for exponent in exponents)
     return float(array_stats.power_scale_sense(values, lower, upper, *POWERS, chain_axis=0, draw_axis=1))

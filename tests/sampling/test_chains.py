@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from auglik import InputError, RunConfig, change, load_training, open_dataset
@@ -21,6 +22,7 @@ from auglik.sampling.files import ChainFile, load_chain
 from auglik.sampling.langevin import Langevin
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import load_predictions
+from auglik.system.array_types import Float64Array
 from auglik.system.stop import Interrupted
 from tests import tiny
 
@@ -78,6 +80,33 @@ def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path
     assert results.scores["clean_nll"] == pytest.approx(nll(predictions.log_probabilities, predictions.labels))
     assert results.scores["clean_nll"] <= -found.draw_log_likelihoods.mean()  # Jensen
     assert np.ptp(found.draw_log_likelihoods, axis=0).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("temperatures", None, "expected the draws of a chain (KeyError: 'temperatures is not a file in"),
+        ("draw_log_likelihoods", np.zeros(60, "f"), "expected draws [S,60] and temperatures [n,2], got [60] and"),
+        ("draw_log_likelihoods", np.zeros((4, 30), "f"), "expected draws [S,60] and temperatures [n,2], got [4, 30]"),
+        ("temperatures", np.zeros((9, 1), "f"), "expected draws [S,60] and temperatures [n,2], got [4, 60] and [9, 1]"),
+        ("draw_log_likelihoods", np.full((4, 60), "x"), "expected draw_log_likelihoods as floating-point numbers, got"),
+        ("temperatures", np.zeros((9, 2), int), "expected temperatures as floating-point numbers, got int64"),
+    ],
+)
+def test_a_damaged_chain_is_said_in_a_line(
+    name: str, array: NDArray[np.generic] | None, message: str, chain: tuple[Path, Results], tmp_path: Path
+) -> None:
+    arrays = dict(np.load(chain[0] / "predictions.npz"))
+    del arrays[name]
+    np.savez(tmp_path / "predictions.npz", **arrays, **({name: array} if array is not None else {}))
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'predictions.npz'}: {message}")):
+        load_chain(tmp_path)
+
+
+def test_a_chain_whose_bytes_are_damaged_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "predictions.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=re.escape("predictions.npz: expected the draws of a chain (")):
+        load_chain(tmp_path)
 
 
 def test_it_is_scored_again_as_it_was(chain: tuple[Path, Results]) -> None:
@@ -156,7 +185,55 @@ def test_good_chains_pass_and_others_are_said_to_fail() -> None:
     cold = list(drawn(4, 200, 30, T=0.1).failures().values())
     assert cold[0].startswith("kinetic temperature 1 ± ")
     assert "against T = 0.1" in cold[1]
-    assert drawn(4, 7, 30).failures()["R-hat"].startswith("7 draws are too few to say")
+    assert drawn(4, 9, 30).failures()["R-hat"].startswith("9 draws are too few to say whether it mixes (at least 10)")
+
+
+def still(chains: int, draws: int, apart: float) -> Float64Array:
+    """Log-probabilities of 40 images that no draw moves, of chains `apart` from each other."""
+    values = np.random.default_rng(0).normal(-2, 0.3, 40) + apart * np.arange(chains)[:, None]
+    return np.repeat(values[:, None], draws, 1)
+
+
+def said_of(values: Float64Array) -> dict[str, str]:
+    files = [ChainFile(one.astype("f"), np.ones((20, 2), np.float32)) for one in values]
+    return {name: text for name, text in examine(1.0, files, []).failures().items() if "temperature" not in name}
+
+
+@pytest.mark.parametrize("chains", [1, 2])
+def test_chains_that_no_draw_moves_are_not_said_to_be_short(chains: int) -> None:
+    assert said_of(still(chains, 20, 0.0)) == {"R-hat": "no draw moves: R-hat cannot be measured"}
+
+
+def test_chains_that_stand_still_apart_have_not_mixed() -> None:
+    """Their R-hat is infinite; of one chain, whose halves they are, too."""
+    apart = still(2, 20, 1.0)
+    some = np.random.default_rng(1).normal(-2, 0.3, (2, 20, 40))
+    some[:, :, :4] = apart[:, :, :4]  # a tenth of the images
+    for values in (apart, some, apart.reshape(1, 40, 40)):
+        assert said_of(values)["R-hat"] == "R-hat inf in function space, over 1.1: chains have not mixed"
+
+
+def test_draws_that_predict_no_numbers_are_said_to() -> None:
+    values = np.random.default_rng(1).normal(-2, 0.3, (2, 20, 40))
+    values[1, 10:] = np.nan
+    assert said_of(values)["R-hat"] == "a draw predicts no numbers: R-hat cannot be measured"
+
+
+def test_an_image_that_halves_of_chains_leave_out_moves_nothing() -> None:
+    values = np.random.default_rng(1).normal(-2, 0.3, (2, 11, 3))
+    values[:, :, 0] = -1.0
+    values[0, 5, 0] = -2.0  # in the middle draw alone
+    assert mixing(values)[0].shape == (2,)
+
+
+@pytest.mark.parametrize("draws", [10, 11])
+def test_the_effective_sample_size_depends_on_the_fewest_draws(draws: int) -> None:
+    """Independent draws have more than a walk; of fewer, ArviZ has the same number for both."""
+    steps = np.random.default_rng(1).normal(size=(4, draws, 40))
+    _, independent = mixing(steps)
+    _, walk = mixing(np.cumsum(steps, 1))
+    assert np.median(independent) > 2 * np.median(walk)
+    assert mixing(steps[:, :9])[1].size == 0
 
 
 def test_a_temperature_may_be_off_by_its_error_and_a_tenth() -> None:

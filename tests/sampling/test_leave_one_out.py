@@ -9,6 +9,7 @@ import pytest
 import torch
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from click.testing import CliRunner
+from scipy.special import logsumexp
 from scipy.stats import norm  # type: ignore[attr-defined]
 
 from auglik import InputError, open_dataset
@@ -96,6 +97,71 @@ def test_images_that_decide_alone_fail() -> None:
     assert found.failures()[0].startswith(
         "PSIS-LOO is not reliable: Pareto k over 0.44 for 100.0% of the training images (over 0.7 for 100.0%): 60 draws"
     )
+
+
+def of_log_p(log_p: Float64Array, T: float = 1.0, tested: Float64Array | None = None) -> LeftOut:
+    """One chain of draws [S,N], whose prior is a tenth of its likelihood, and what it says of test images [S,M]."""
+    tested = log_p[:, :5] if tested is None else tested
+    file = ChainFile(tested.astype("f"), np.ones((1, 2), np.float32))
+    return leave_out([Densities(log_p, log_p.sum(1) / 10)], [file], T=T, likelihood_temperature=1.0)
+
+
+def drawn(draws: int) -> Float64Array:
+    return np.random.default_rng(0).normal(-2, 0.5, (draws, N))
+
+
+@pytest.mark.parametrize("draws", [80, 300])
+def test_weights_whose_tail_underflows_are_plain_and_not_reliable(draws: int) -> None:
+    log_p = drawn(draws)
+    found = of_log_p(log_p, 1e-4)
+    assert np.isposinf(found.k).all()
+    assert found.elpd == pytest.approx(float((logsumexp(log_p * (1 - 1e4), 0) - logsumexp(-log_p * 1e4, 0)).mean()))
+    assert "for 100.0% of the training images" in found.failures()[0]
+
+
+@pytest.mark.parametrize("T", 10.0 ** np.arange(-5, 1, 0.5))
+def test_weights_of_hardly_a_draw_are_never_called_reliable(T: float) -> None:
+    log_p = drawn(80)
+    weights = np.exp(-log_p / T - logsumexp(-log_p / T, 0))
+    found = of_log_p(log_p, T)
+    assert (found.k[1 / (weights**2).sum(0) < 1.5] > 0.7).all()
+    assert np.isfinite(found.elpd)
+
+
+@pytest.mark.parametrize(("other", "k"), [(0.0, -np.inf), (-1e-3, np.inf)])
+def test_an_image_that_draws_are_sure_of_is_weighed_without_a_tail(other: float, k: float) -> None:
+    """In all draws, so that no weight differs, and in all but one, so that there is no tail to fit."""
+    log_p = drawn(80)
+    log_p[:, 0] = 0.0
+    log_p[7, 0] = other
+    found, rest = of_log_p(log_p), of_log_p(log_p[:, 1:], tested=log_p[:, :5])
+    assert found.k[0] == k
+    np.testing.assert_array_equal(found.k[1:], rest.k)
+    of_image = logsumexp(np.zeros(80)) - logsumexp(-log_p[:, 0])
+    assert found.elpd == pytest.approx((of_image + rest.elpd * (N - 1)) / N)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_numbers_that_are_missing_fail(value: float) -> None:
+    log_p = drawn(80)
+    log_p[3, 2] = value
+    found = of_log_p(log_p)
+    assert found.failures()[0].startswith("PSIS-LOO cannot be measured: ")
+    tested = of_log_p(drawn(80), tested=log_p).failures()
+    assert tested[-1].startswith("power-scaling sensitivity cannot be measured: ")
+
+
+def test_power_scaling_takes_densities_that_differ_by_any_number_of_nats() -> None:
+    """ArviZ's own weights are normalized before they are exponentiated."""
+    log_p = drawn(80)
+    log_p += np.linspace(0, 1, 80)[:, None]
+    found = of_log_p(log_p, 1e-6)
+    values = log_p[:, :5].astype("f").mean(1, dtype=np.float64)[None]
+    exponents = [(power - 1) * log_p.sum(1)[None] / 1e-6 for power in (0.99, 1.01)]
+    weights = [np.exp(one - logsumexp(one)) for one in exponents]
+    exact = array_stats.power_scale_sense(values, *weights, 0.99, 1.01, chain_axis=0, draw_axis=1)
+    assert found.likelihood == pytest.approx(float(exact))
+    assert found.likelihood > 1
 
 
 def test_power_scaling_is_felt_from_what_moves_the_posterior() -> None:

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 from scipy.special import softmax
 
-from auglik import open_dataset
+from auglik import InputError, open_dataset
 from auglik.cli.main import auglik
 from auglik.runs.prior_predictive import PriorPredictive, prior_predictive
 from auglik.runs.resolve import Split, TrainingData, initial_network, load_training, on_device
@@ -67,6 +67,27 @@ def test_the_command_draws_it_and_runs_nothing(tmp_path: Path) -> None:
     assert found.output.startswith("4 networks of the prior on 60 test images: the likeliest class has probability ")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert not output.exists()
+
+
+@pytest.mark.parametrize("text", ["student-t:df=0.1", "gaussian:scale=1e18"])
+def test_networks_that_overflow_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"prior: expected networks that predict numbers, got [23] of 3 that overflow"):
+        predicted(prior=text)
+
+
+def test_the_seed_of_a_file_is_that_of_the_prior_s_networks_and_none_of_chains(tmp_path: Path) -> None:
+    file, found = tmp_path / "settings.toml", []
+    for seed in (0, 3):
+        file.write_text(f"seed = {seed}")
+        options = tiny.options(**CHAIN | {"output": tmp_path / "out", "draws": 2})
+        command = ["sample", *options, "--config", str(file), "--chains", "1"]
+        drawn = CliRunner().invoke(auglik, [*command, "--prior-predictive", str(tmp_path / "prior.png")])
+        assert drawn.exit_code == 0, drawn.output
+        found.append(drawn.output)
+        assert CliRunner().invoke(auglik, [*command, "--print-config"]).exit_code == (2 if seed else 0)
+    refused = CliRunner().invoke(auglik, command)
+    assert refused.output.endswith("seed: expected none, as chains take the seeds 0 to N-1, got 3; give chains\n")
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize("text", ["gaussian:scale=0.01", "gaussian:scale=100"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from auglik import change
 from auglik.cli.main import auglik
 from auglik.report.collect import Collected, collect
 from auglik.report.keep import keep
@@ -57,6 +58,20 @@ def test_scores_are_drawn_against_temperature_and_said_to_differ_or_not(collecte
     assert float(np.mean(collected.cells["warm"].scores("clean_nll"))) in drawn
     assert "warm: the best posterior temperature of 0.1 and 1 is " in section.sentences[1]
     assert sampled(collected, {}, {}, 0.005) is None
+
+
+def test_paths_are_told_apart_by_the_factors_after_the_temperature(collected: Collected) -> None:
+    cells = []
+    for rate in (0.05, 0.1):
+        for T, name in ((1.0, "warm"), (0.1, "cold")):
+            cell = collected.cells[name]
+            runs = {
+                seed: replace(run, config=change(run.config, {"learning_rate": rate}))
+                for seed, run in cell.runs.items()
+            }
+            cells.append(cell._replace(name=f"smoothed+posterior_temperature={T}+learning_rate={rate}", runs=runs))
+    names = [path.name for path in temperature_paths(cells)]
+    assert names == ["smoothed+learning_rate=0.05", "smoothed+learning_rate=0.1"]
 
 
 def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collected) -> None:

@@ -1,6 +1,7 @@
 """Samplers against posteriors that are known, priors against SciPy, step sizes against their definitions."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -269,6 +270,15 @@ def test_bad_names_are_refused_in_one_line(find, text: str, message: str) -> Non
     with pytest.raises(InputError, match=message) as caught:
         find(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("scale", ["1e300", "1e20", "1e-20", "1e-300"])
+def test_a_scale_whose_square_leaves_float32_is_refused(name: str, scale: str) -> None:
+    said = re.escape(f"{name}: expected scale in 5.4e-20..1.8e+19, whose square float32 divides by, got {scale[:2]}")
+    with pytest.raises(InputError, match=said):
+        find_prior(f"{name}:scale={scale}")
+    assert math.isfinite(find_prior(f"{name}:scale=1e19").slope(torch.ones(1)))
 
 
 def test_sgld_is_a_gradient_step_and_noise() -> None:

@@ -1,6 +1,7 @@
 """Cells that sampled a posterior: whether their chains can be relied on, and scores against temperature."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -104,7 +105,8 @@ def temperature_paths(cells: Sequence[Cell]) -> list[TemperaturePath]:
             if len(group) > 1:
                 ordered = dict(sorted(group.items()))
                 plain = group.get(1.0, next(iter(ordered.values())))
-                found.append(TemperaturePath(plain.name.partition(f"+{setting}=")[0], setting, ordered))
+                name = re.sub(rf"\+{setting}=[^+]*", "", plain.name, count=1)
+                found.append(TemperaturePath(name, setting, ordered))
     return found
 
 

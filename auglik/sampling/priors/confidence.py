@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from auglik.sampling.priors.checks import check_positive
+from auglik.sampling.priors.checks import check_positive, check_scale
 from auglik.sampling.priors.gaussian import Gaussian
 from auglik.system.array_types import Float64Array
 
@@ -22,7 +22,8 @@ class Confidence:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive("confidence", T=self.T, scale=self.scale)
+        check_positive("confidence", T=self.T)
+        check_scale("confidence", self.scale)
 
     def log_density(self, weights: Tensor) -> Tensor:
         return Gaussian(self.scale).log_density(weights)

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from auglik.objectives import InputError
-from auglik.sampling.priors.checks import check_positive
+from auglik.sampling.priors.checks import check_positive, check_scale
 from auglik.sampling.priors.gaussian import Gaussian
 from auglik.system.array_types import Float64Array
 
@@ -25,7 +25,8 @@ class Dirclip:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive("dirclip", alpha=self.alpha, scale=self.scale)
+        check_positive("dirclip", alpha=self.alpha)
+        check_scale("dirclip", self.scale)
         if not -math.inf < self.clip < 0:
             raise InputError(f"dirclip: expected clip, the least log-probability, < 0, got {self.clip}")
 

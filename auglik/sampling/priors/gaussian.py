@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from auglik.sampling.priors.checks import check_positive
+from auglik.sampling.priors.checks import check_scale
 from auglik.system.array_types import Float64Array
 
 
@@ -16,7 +16,7 @@ class Gaussian:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive("gaussian", scale=self.scale)
+        check_scale("gaussian", self.scale)
 
     def log_density(self, weights: Tensor) -> Tensor:
         return -(weights**2) / (2 * self.scale**2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from auglik.sampling.priors.checks import check_positive
+from auglik.sampling.priors.checks import check_positive, check_scale
 from auglik.system.array_types import Float64Array
 
 
@@ -17,7 +17,8 @@ class StudentT:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive("student-t", df=self.df, scale=self.scale)
+        check_positive("student-t", df=self.df)
+        check_scale("student-t", self.scale)
 
     def log_density(self, weights: Tensor) -> Tensor:
         return -(self.df + 1) / 2 * (weights**2 / (self.df * self.scale**2)).log1p()
