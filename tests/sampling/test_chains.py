@@ -23,6 +23,7 @@ from auglik.sampling.langevin import Langevin
 from auglik.scoring.metrics import nll
 from auglik.scoring.predictions import load_predictions
 from auglik.system.array_types import Float64Array
+from auglik.system.files import write_compressed_npz
 from auglik.system.stop import Interrupted
 from tests import tiny
 
@@ -96,9 +97,9 @@ def test_the_predictive_is_the_mean_of_the_draws_probabilities(chain: tuple[Path
 def test_a_damaged_chain_is_said_in_a_line(
     name: str, array: NDArray[np.generic] | None, message: str, chain: tuple[Path, Results], tmp_path: Path
 ) -> None:
-    arrays = dict(np.load(chain[0] / "predictions.npz"))
+    arrays: dict[str, NDArray[np.generic]] = dict(np.load(chain[0] / "predictions.npz"))
     del arrays[name]
-    np.savez(tmp_path / "predictions.npz", **arrays, **({name: array} if array is not None else {}))
+    write_compressed_npz(tmp_path / "predictions.npz", **arrays, **({name: array} if array is not None else {}))
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'predictions.npz'}: {message}")):
         load_chain(tmp_path)
 

@@ -158,8 +158,8 @@ def test_power_scaling_takes_densities_that_differ_by_any_number_of_nats() -> No
     found = of_log_p(log_p, 1e-6)
     values = log_p[:, :5].astype("f").mean(1, dtype=np.float64)[None]
     exponents = [(power - 1) * log_p.sum(1)[None] / 1e-6 for power in (0.99, 1.01)]
-    weights = [np.exp(one - logsumexp(one)) for one in exponents]
-    exact = array_stats.power_scale_sense(values, *weights, 0.99, 1.01, chain_axis=0, draw_axis=1)
+    lower, upper = (np.exp(one - logsumexp(one)) for one in exponents)
+    exact = array_stats.power_scale_sense(values, lower, upper, 0.99, 1.01, chain_axis=0, draw_axis=1)
     assert found.likelihood == pytest.approx(float(exact))
     assert found.likelihood > 1
 
