@@ -22,6 +22,8 @@ MOST_K = 0.7
 """Pareto's k beyond which no number of draws helps (Vehtari et al. 2024)."""
 MOST_FIFTH = 225
 """Draws up to which the tail is a fifth of them; of more, 3 sqrt(S) (Vehtari et al. 2024)."""
+EVEN = 2.0
+"""Times their mean that weights may be where no tail can be fitted."""
 POWERS = (0.99, 1.01)
 SENSITIVE = 0.05
 """Kallioinen et al.'s bound."""
@@ -120,7 +122,8 @@ def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Pareto-smoothed log-weights that sum to one [N,S], and Pareto's k [N].
 
     ArviZ exponentiates a tail, and where its lower quarter underflows or is tied, the fit returns its prior. There, as
-    in R's loo, weights are plain and k is infinite; minus infinite where all weights are the same.
+    in R's loo, weights are plain and k is infinite; minus infinite where none is over EVEN times their mean, which asks
+    for no tail: of images, say, to which most draws give probability 1.
     """
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
@@ -131,7 +134,7 @@ def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     largest = np.exp(np.sort(log_ratios, -1)[:, -tail - 1 :])
     fits = largest[:, int(tail / 4 + 0.5)] - largest[:, 0] > np.finfo(np.float64).tiny
     log_weights = log_ratios - logsumexp(log_ratios, -1, keepdims=True)
-    k = np.where(np.ptp(log_ratios, -1) == 0, -math.inf, math.inf)
+    k = np.where(log_weights.max(-1) <= math.log(EVEN / S), -math.inf, math.inf)
     if fits.any():
         log_weights[fits], k[fits] = array_stats.psislw(-log_ratios[fits], axis=-1)
     return log_weights, k
