@@ -18,7 +18,7 @@ from auglik.report.collect import Collected, collect
 from auglik.report.run_files import Run, check_nll
 from auglik.runs.identity import MOVABLE
 from auglik.runs.log import METRICS_FILE
-from auglik.runs.results import RESULTS
+from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG
 from auglik.runs.settings import flatten
 from auglik.sampling.files import DENSITIES
@@ -50,8 +50,8 @@ def keep(folder: Path, output: Path, progress: Progress = lambda share: None) ->
     Data sets and weights that runs name by an absolute path are named by its last part, unless two of them end alike.
     Log-probabilities are kept in float16, each off by 0.05%, and by 0.15% where two round to one, lest another class be
     predicted; but as they are where that would move an NLL by more than a report allows.
-    Raises InputError as `collect` does, for `output` in `folder` or around it, for a run there of other settings, and
-    if it cannot write.
+    Raises InputError as `collect` does, for `output` in `folder` or around it, for another run that has a name there,
+    of other settings or of the same ones trained anew, and if it cannot write.
     """
     inner, outer = output.resolve(), folder.resolve()
     if inner == outer or outer in inner.parents or inner in outer.parents:
@@ -119,7 +119,12 @@ def _keep_table(table: Path, output: Path, shorter: Mapping[str, str]) -> None:
 def _keep_run(run: Run, output: Path, shorter: Mapping[str, str]) -> None:
     kept = (output / RESULTS).is_file()
     if kept and not _same(run.folder / RESULTS, output / RESULTS):
-        raise InputError(f"{output}: expected no run, or {run.folder} kept before, got another run of that name")
+        before = finished(output)
+        anew = before is not None and before.settings == run.results.settings
+        raise InputError(
+            f"{output}: expected no run, or {run.folder} kept before, got another run of that name, of"
+            f" {'the same settings, trained anew' if anew else 'other settings'}: keep it in another folder"
+        )
     output.mkdir(parents=True, exist_ok=True)
     settings = read_toml(run.folder / CONFIG)
     moved = {key: shorter[value] for key in MOVABLE if isinstance(value := settings.get(key), str) and value in shorter}

@@ -1,7 +1,8 @@
 """Corruptions made by imagecorruptions-imaug, for data sets without a published -C set, and the folder that keeps them.
 
 They are those of ImageNet-C, at its severities, so they are stronger on small images than the published CIFAR-10-C;
-the folder's name, `<data set>-c-auglik-<digest>`, is that of no published set.
+but elastic_transform has the library's own constants and, unlike ImageNet-C's, no affine step. The folder's name,
+`<data set>-c-auglik-<digest>`, is that of no published set.
 """
 
 import contextlib

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from figures import CORRUPTED, differences, error, measured, nats, over_seeds, overconfidence, points, scored
-from kept import of_cells
+from kept import HERE, of_cells
 from scipy import stats
 
 from auglik.report.collect import Collected
@@ -50,7 +50,10 @@ def first_order(kept: Mapping[str, Collected]) -> list[str]:
 
 
 def by_length(kept: Mapping[str, Collected]) -> list[str]:
-    """Every cell after 16 epochs, and its difference less that after 4, by Welch's interval."""
+    """Every cell after 16 epochs, and its difference less that after 4, by Welch's interval.
+
+    The runs of 4 epochs lie beside those of 16; where these are repeated alone, they are the committed ones.
+    """
     columns = {
         "clean NLL": scored("clean_nll"),
         "mollified NLL": scored("mollified_nll"),
@@ -58,8 +61,9 @@ def by_length(kept: Mapping[str, Collected]) -> list[str]:
     }
     head = ["cell", "clean error", "confidence less accuracy", *columns, "16 epochs less 4"]
     lines = ["", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    short = of_cells("appendix-c")
-    for cell, one in of_cells("appendix-c-long").items():
+    root = next(iter(kept.values())).folder.parents[1]
+    short = of_cells("appendix-c", root if (root / "appendix-c" / "kept").exists() else HERE)
+    for cell, one in of_cells("appendix-c-long", root).items():
         lengths = [differences(of, scored("clean_nll")) for of in (one, short[cell])]
         of_columns = [nats(over_seeds(one, measure)) for measure in columns.values()]
         entries = [f"`{cell}`", error("cell")(one), overconfidence("cell")(one), *of_columns, nats(welch(*lengths))]

@@ -6,6 +6,7 @@ python docs/evidence/page.py PAGE ...
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from below import by_length, first_order, tolerance
@@ -34,7 +35,7 @@ from figures import (
     wrong_under,
     wrong_where,
 )
-from kept import HERE, mollified, of_cells, of_claims, of_condition, of_conditions, of_pairs, own
+from kept import HERE, conditions_of, mollified, of_cells, of_claims, of_condition, of_conditions, of_pairs, own
 
 from auglik.inference.differences.infer import decided, paired_differences
 from auglik.inference.differences.rows import Primary
@@ -47,7 +48,7 @@ from auglik.scoring.conditions import ALL
 from auglik.scoring.intervals import Interval
 from auglik.scoring.predictions import Predictions
 
-TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end -->\n)", re.DOTALL)
+TABLE = re.compile(r"(<!-- table -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
 
 
 class Compared(NamedTuple):
@@ -66,7 +67,7 @@ class Page(NamedTuple):
     rope: float
     picture: str
     reference: str = "smoothed"
-    kept: Callable[[str], Mapping[str, Collected]] = own
+    kept: Callable[[str, Path], Mapping[str, Collected]] = own
     first: str = "condition"
     """The head of the first column."""
     judged: Mapping[str, Callable[[Run], float]] = {}
@@ -76,7 +77,9 @@ class Page(NamedTuple):
     told: Mapping[str, Shown] = {}
     """Figures of the reference, above the table."""
     planned: int = 0
-    """Seeds; with fewer, no outcome is told."""
+    """Seeds."""
+    enough: int = 0
+    """Of these; with fewer, no outcome is told."""
     below: Callable[[Mapping[str, Collected]], list[str]] = lambda kept: []
     """The lines of a table of its own."""
 
@@ -158,6 +161,7 @@ PAGES = {
         kept=of_cells,
         first="cell",
         planned=5,
+        enough=5,
     ),
     "mollification": Page(
         figures={
@@ -239,12 +243,13 @@ PAGES = {
 }
 
 
-PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, below=by_length)
+PAGES["appendix-c-long"] = PAGES["appendix-c"]._replace(kept=of_claims, planned=3, enough=3, below=by_length)
 PAGES["all-images"] = PAGES["appendix-c"]._replace(
     last={},
     told=TOLD,
     kept=of_condition,
-    planned=3,
+    planned=4,
+    enough=3,
 )
 PAGES["cold-posterior-natural"] = PAGES["cold-posterior"]._replace(
     figures={"clean error at T = 1": error("T-1"), **PAGES["cold-posterior"].figures}
@@ -271,6 +276,7 @@ PAGES["mollification-settings"] = PAGES["mollification"]._replace(
     kept=of_condition,
     first="cell",
     planned=10,
+    enough=10,
 )
 PAGES["soft-labels-natural"] = PAGES["soft-labels"]._replace(
     figures={"clean error of hard": error("reference"), "of soft": error("cell")},
@@ -293,18 +299,45 @@ def main() -> None:
 
 
 def write(name: str, page: Page) -> None:
-    kept = page.kept(name)
-    rows = {column: primary(kept, page, compared) for column, compared in page.columns.items()}
-    path = HERE / f"{name}.md"
-    text, found = TABLE.subn(lambda match: match[1] + table(name, kept, page, rows) + match[2], path.read_text())
+    path, kept = HERE / f"{name}.md", page.kept(name, HERE)
+    rows = differences_of(kept, page)
+    text, found = TABLE.subn(lambda match: match[1] + table(name, kept, page, rows) + match[3], path.read_text())
     assert found == 1, f"{path} has no place for the table"
     path.write_text(text)
-    if fewest(kept) < page.planned:
-        return
+    if fewest(kept) >= page.enough:
+        draw(kept, page, rows, HERE / name)
+
+
+def write_repeated(name: str, root: Path) -> Path:
+    """The table of what is kept in `root`, then the committed one, into a page there, with a picture.
+
+    Of a part of the conditions neither words, a picture nor a second table are made, as families are of all.
+    """
+    page, kept = PAGES[name], PAGES[name].kept(name, root)
+    if not all((root / name / "kept" / one).exists() for one in conditions_of(name)):
+        page = page._replace(enough=sys.maxsize, below=lambda kept: [])
+    rows, text = differences_of(kept, page), ""
+    if fewest(kept) >= page.enough:
+        draw(kept, page, rows, root / name)
+        text = "" if page.planned else pictured(name, page)
+    committed = TABLE.search((HERE / f"{name}.md").read_text())
+    assert committed is not None, f"{name}.md has no table"
+    own, other = text + table(name, kept, page, rows), re.sub(r"!\[.*\n\n", "", committed[2])
+    path = root / f"{name}.md"
+    path.write_text(f"# {name}, repeated\n\n{own}\n## As committed\n\n{other}")
+    return path
+
+
+def differences_of(kept: Mapping[str, Collected], page: Page) -> dict[str, dict[str, Primary]]:
+    """By column and row."""
+    return {column: primary(kept, page, compared) for column, compared in page.columns.items()}
+
+
+def draw(kept: Mapping[str, Collected], page: Page, rows: Mapping[str, Mapping[str, Primary]], folder: Path) -> None:
     panels = [panel(column, rows[column], page.rope) for column, compared in page.columns.items() if compared.drawn]
     panels = [panel_of_points(column, judged(kept, measure)) for column, measure in page.judged.items()] + panels
-    (HERE / name).mkdir(exist_ok=True)
-    (HERE / name / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
+    folder.mkdir(exist_ok=True)
+    (folder / "forest.svg").write_text(svg_file([forest(one, one.title) for one in panels], page.picture, 2))
 
 
 def primary(kept: Mapping[str, Collected], page: Page, compared: Compared) -> dict[str, Primary]:
@@ -330,8 +363,8 @@ def table(name: str, kept: Mapping[str, Collected], page: Page, rows: Mapping[st
         entries = [
             condition if page.kept is mollified else f"`{condition}`",
             *figures,
-            *(f"{points(of_row[condition][0])} {of_row[condition][1]}" for of_row in over.values()),
-            *(difference(of_column[condition], page.planned) for of_column in rows.values()),
+            *(difference_in_points(*of_row[condition], page.enough) for of_row in over.values()),
+            *(difference(of_column[condition], page) for of_column in rows.values()),
             *(shown(one) for shown in page.last.values()),
         ]
         lines.append("| " + " | ".join(entries) + " |")
@@ -345,8 +378,13 @@ def told(name: str, kept: Mapping[str, Collected], page: Page) -> list[str]:
     first = next(iter(kept.values()))
     seeds = first.cells[page.reference].runs
     figures = "; ".join(f"{figure} {shown(first)}" for figure, shown in page.told.items())
-    picture = [f"![{page.picture}]({name}/forest.svg)", ""] if fewest(kept) >= page.planned else []
-    return [*picture, f"{len(seeds)} of {page.planned} seeds ({', '.join(map(str, seeds))}); {figures}.", ""]
+    of = f"{page.planned} seeds" if page.enough == page.planned else f"{page.planned} planned seeds"
+    said = [f"{len(seeds)} of {of} ({', '.join(map(str, seeds))}); {figures}.", ""]
+    return [pictured(name, page), *said] if fewest(kept) >= page.enough else said
+
+
+def pictured(name: str, page: Page) -> str:
+    return f"![{page.picture}]({name}/forest.svg)\n"
 
 
 def fewest(kept: Mapping[str, Collected]) -> int:
@@ -354,11 +392,15 @@ def fewest(kept: Mapping[str, Collected]) -> int:
     return min(len(cell.runs) for one in kept.values() for cell in one.cells.values())
 
 
-def difference(row: Primary, planned: int) -> str:
-    """With its outcome if as many seeds as planned are in."""
+def difference_in_points(found: Interval, outcome: str, enough: int) -> str:
+    return points(found) + (f" {outcome}" if found.n >= enough else "")
+
+
+def difference(row: Primary, page: Page) -> str:
+    """With its outcome if enough seeds are in."""
     if row.effect is None:
-        return "the same" if row.mean == 0 else f"{row.mean:+.3f}" if planned else "unknown"
-    outcome = f" {row.outcome}" if len(row.seeds) >= planned else ""
+        return "the same" if row.mean == 0 else f"{row.mean:+.3f}" if page.planned else "unknown"
+    outcome = f" {row.outcome}" if len(row.seeds) >= page.enough else ""
     return f"{row.mean:+.3f} [{row.effect.lower:+.3f}, {row.effect.upper:+.3f}]{outcome}"
 
 

@@ -1,10 +1,11 @@
-"""Runs a page of evidence and keeps what its report needs in its kept/.
+"""Repeats a page of evidence, and writes its own figures beside the committed ones.
 
     python docs/evidence/repeat.py PAGE FOLDER [CONDITION | SEED ...]
 
 PAGE is the name of a folder here, e.g. what-turns-it: a page has conditions, each an `auglik compare`, or blocks, each
-one seed of a recipe. FOLDER takes the runs, and holds the data sets whose names end in .npz but for the noisy ones, and
-human labels. What is finished there is not run again, what was begun is continued.
+one seed of a recipe. FOLDER holds the data sets whose names end in .npz but for the noisy ones, and human labels. It
+takes the runs in PAGE/runs, what a report needs of them in PAGE/kept, and PAGE.md with both tables; what is committed
+stays as it is. What is finished there is not run again, what was begun is continued.
 """
 
 import subprocess
@@ -13,10 +14,11 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+from kept import HERE
+from page import PAGES, write_repeated
 
 from auglik import open_dataset
 
-HERE = Path(__file__).parent
 NOISY = "noisy-"
 WRONG = 0.2
 """The share of training labels that are replaced by another class in noisy-NAME.npz."""
@@ -24,41 +26,49 @@ WRONG = 0.2
 
 def main() -> None:
     page, folder, *chosen = sys.argv[1:]
-    output = Path(folder)
-    output.mkdir(parents=True, exist_ok=True)
+    pages = [name for name in PAGES if name != "known"]  # made of other pages' runs
+    if page not in pages:
+        sys.exit(f"expected a page, one of {', '.join(pages)}, got {page}")
+    root = Path(folder)
+    (root / page).mkdir(parents=True, exist_ok=True)
     if (HERE / page / "blocks.toml").exists():
-        blocks(page, output, [int(seed) for seed in chosen])
+        blocks(page, root, [int(seed) for seed in chosen])
     else:
-        conditions(page, output, chosen)
+        conditions(page, root, chosen)
+    print(f"{write_repeated(page, root)}: the table of these runs, and the committed one")
 
 
-def conditions(page: str, output: Path, chosen: list[str]) -> None:
+def conditions(page: str, root: Path, chosen: list[str]) -> None:
     """Scored on corrupted images too, where the page says how."""
     of = tomllib.loads((HERE / page / "conditions.toml").read_text())
     every, robustness = of["conditions"], of.get("robustness")
+    if unknown := [name for name in chosen if name not in every]:
+        sys.exit(f"expected conditions of {page}, of {', '.join(every)}, got {', '.join(unknown)}")
     for name in chosen or every:
-        options = [at(output, option) if option.endswith(".npz") else option for option in every[name]]
-        auglik("compare", "--config", HERE / page / "cells.toml", *options, "--no-report", "--output", output / name)
+        runs = root / page / "runs" / name
+        options = [at(root, option) if option.endswith(".npz") else option for option in every[name]]
+        auglik("compare", "--config", HERE / page / "cells.toml", *options, "--no-report", "--output", runs)
         if robustness is not None:
-            auglik("robustness", output / name, *robustness, "--data-dir", output)
-        auglik("keep", output / name, HERE / page / "kept" / name)
+            auglik("robustness", runs, *robustness, "--data-dir", root)
+        auglik("keep", runs, root / page / "kept" / name)
 
 
-def blocks(page: str, output: Path, chosen: list[int]) -> None:
+def blocks(page: str, root: Path, chosen: list[int]) -> None:
     """Each with the seeds that the folder has already, so that its tables are of all of them."""
-    of, runs = tomllib.loads((HERE / page / "blocks.toml").read_text()), output / page
+    of, runs = tomllib.loads((HERE / page / "blocks.toml").read_text()), root / page / "runs"
     for seed in chosen or of["seeds"]:
         seeds = sorted({seed, *(int(path.parent.name[5:]) for path in runs.glob("*/seed-*/results.json"))})
         named = [text for one in seeds for text in ("--seed", one)]
-        common = [*named, "--set", f"dataset={output / of['dataset']}", *of["options"], "--threads", 1, "--jobs", 2]
+        common = [*named, "--set", f"dataset={root / of['dataset']}", *of["options"], "--threads", 1, "--jobs", 2]
         auglik("reproduce", of["recipe"], *common, "--no-corruptions", "--no-report", "--output", runs)
-        human = output / of["human_labels"]
-        auglik("robustness", runs, *of["robustness"], "--human-labels", human, "--data-dir", output)
-        auglik("keep", runs, HERE / page / "kept")
+        human = root / of["human_labels"]
+        auglik("robustness", runs, *of["robustness"], "--human-labels", human, "--data-dir", root)
+        auglik("keep", runs, root / page / "kept")
 
 
 def auglik(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "auglik", *map(str, arguments)], check=True)
+    if code := subprocess.run([sys.executable, "-m", "auglik", *map(str, arguments)]).returncode:
+        sys.exit(code)
 
 
 def at(folder: Path, name: str) -> Path:

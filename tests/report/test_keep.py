@@ -165,14 +165,17 @@ def rename_data(config: Path, name: str) -> None:
     assert config.read_text() != before
 
 
-def test_another_run_of_that_name_is_refused_and_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "of"), [({}, "the same settings, trained anew"), ({"epochs": 77}, "other settings")]
+)
+def test_another_run_of_that_name_is_refused_and_left(changes: dict[str, object], of: str, tmp_path: Path) -> None:
     one = reported.write_comparison(tmp_path / "one", seeds=1)
     other = tmp_path / "other"
     for cell, gain in reported.GAINS.items():
-        reported.write_run(other, cell, 0, gain, images=3)
+        reported.write_run(other, cell, 0, gain, images=3, settings=reported.config(cell, 0, **changes))
     keep(one, tmp_path / "kept")
     before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
-    with pytest.raises(InputError, match=r"expected no run, or .* kept before, got another run of that name"):
+    with pytest.raises(InputError, match=f"expected no run, or .* kept before, got another run of that name, of {of}"):
         keep(other, tmp_path / "kept")
     assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()} == before
 
