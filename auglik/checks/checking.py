@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from auglik.networks.probes import NETWORK_PROBES, Probed
 from auglik.objectives import InputError
 from auglik.objectives.probes import AGGREGATOR_PROBES, LIKELIHOOD_PROBES, Finding, Probe, findings
 from auglik.robustness.own import CORRUPTION_NAMES, CORRUPTION_PROBES
-from auglik.settings.foreign import IMPORT_PATH, Code
+from auglik.settings.foreign import IMPORT_PATH, Code, said_of
 from auglik.settings.names import nearest
 from auglik.settings.objectives import AGGREGATOR_NAMES, LIKELIHOOD_NAMES
 from auglik.settings.registry import SIGNS, Registry, value_named
@@ -63,7 +64,8 @@ def check(text: str, kind: str | None, shape: Shape, data_dir: Path) -> Checked:
 
     def found() -> Iterator[Finding]:
         try:
-            probed = _object(kind, text, shape, data_dir)
+            with nullcontext() if code is None else said_of(code):
+                probed = _object(kind, text, shape, data_dir)
         except InputError as error:
             yield Finding("contract", False, str(error))
             return

@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -100,12 +100,22 @@ def _dataset(dataset: str | Path | Source | Images, output: Path) -> object:
 def _cells(cells: Mapping[str, Settings] | Sequence[Cell] | None, output: Path) -> list[Cell] | None:
     if cells is None:
         return None
-    named = [Cell(name, changes) for name, changes in cells.items()] if isinstance(cells, Mapping) else list(cells)
-    return [Cell(name, {key: text_of(key, value, output) for key, value in changes.items()}) for name, changes in named]
+    given: object = cells.items() if isinstance(cells, Mapping) else cells
+    found = list[Cell]()
+    for one in given if isinstance(given, Iterable) and not isinstance(given, str) else [given]:
+        match one:
+            case (str(name), Mapping() as changes):
+                found.append(Cell(name, {key: text_of(key, value, output) for key, value in changes.items()}))
+            case _:
+                raise InputError(f"cells: expected settings by cell name, {{'name': {{...}}}}, got {one!r:.60}")
+    return found
 
 
 def _values(key: str, value: object, output: Path) -> list[object]:
-    return [text_of(key, one, output) for one in (value if isinstance(value, list | tuple) else [value])]
+    given = [*value] if isinstance(value, list | tuple) else [value]
+    if key == "seed":
+        raise InputError(f"seed: expected none in settings: give seeds={given!r:.60}")
+    return [text_of(key, one, output) for one in given]
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:

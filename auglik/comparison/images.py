@@ -2,7 +2,7 @@
 
 import hashlib
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from auglik.data import Npz, digest
-from auglik.data.arrays import Arrays, check_arrays
+from auglik.data.arrays import Arrays, check_arrays, image_shape
 from auglik.data.source import one_line
 from auglik.data.stored import CLASS_NAMES
 from auglik.objectives import InputError
@@ -21,6 +21,9 @@ DATA_FOLDER = "data"
 DATA_PARTS = ("train", "test")
 READ_AGAIN = 32
 """Images of a data set, at most, that are read twice: a flip of half of them is overlooked once in 2^32."""
+
+
+MIXED = "got grey and RGB images: convert them to one"
 
 
 @runtime_checkable
@@ -116,8 +119,7 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
             f"dataset, {name}: expected pairs of an image and a class number ({one_line(error)})"
         ) from None
     images = [_array(image) for image, _ in pairs]
-    if len({image.shape for image in images}) > 1:
-        raise InputError(f"dataset, {name}: expected images of one size, got several: resize them first")
+    _check_shapes({image.shape for image in images}, f"dataset, {name}")
     again = range(0, len(part), -(-len(part) // READ_AGAIN))
     if not all(np.array_equal(_array(part[place][0]), images[place], equal_nan=True) for place in again):
         raise InputError(
@@ -126,12 +128,38 @@ def _read(part: object, name: str) -> tuple[NDArray[np.generic], NDArray[np.gene
     return np.stack(images), np.array([label for _, label in pairs])
 
 
+def _check_shapes(shapes: set[tuple[int, ...]], where: str) -> None:
+    """Raises InputError for images that cannot be stacked."""
+    if len(shapes) == 1:
+        return
+    found = {image_shape((1, *shape), where)[1:] for shape in shapes}
+    if len({shape[1:] for shape in found}) > 1:
+        raise InputError(f"{where}: expected images of one size, got several: resize them first")
+    if len(found) > 1:
+        raise InputError(f"{where}: expected images of one kind, {MIXED}")
+    raise InputError(f"{where}: expected images of one shape, got {' and '.join(map(str, sorted(shapes)))}")
+
+
 def _array(values: ArrayLike) -> NDArray[np.generic]:
     """Raises InputError for PIL images whose numbers are no grey or RGB levels, and what NumPy cannot read."""
-    mode = getattr(values, "mode", None)
-    if isinstance(mode, str) and mode not in ("L", "RGB"):
-        raise InputError(f"dataset: expected PIL images in L or RGB, got {mode}: convert them, e.g. to RGB")
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes | memoryview):
+        values = list(values)  # a column may decode its images whenever they are read
+    modes = {*_modes(values)}
+    if other := sorted(modes - {"L", "RGB"}):
+        raise InputError(f"dataset: expected PIL images in L or RGB, got {other[0]}: convert them, e.g. to RGB")
+    if len(modes) > 1:
+        raise InputError(f"dataset: expected PIL images of one kind, {MIXED}")
     try:
         return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"dataset: expected arrays or tensors of numbers ({one_line(error)})") from None
+
+
+def _modes(values: object, depth: int = 2) -> Iterator[str]:
+    """Of PIL images, in lists too, which NumPy stacks."""
+    mode = getattr(values, "mode", None)
+    if isinstance(mode, str):
+        yield mode
+    elif depth and isinstance(values, list | tuple):
+        for item in values:
+            yield from _modes(item, depth - 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
+from auglik.comparison.referenced import annotated, flags_of, needed_by
 from auglik.comparison.unchanged import same
 from auglik.objectives import InputError
 from auglik.settings.foreign import is_installed_file
@@ -39,9 +40,15 @@ class _Program(NamedTuple):
     future: list[str]
     """Its imports from `__future__`, which change what the rest means."""
 
+    @property
+    def flags(self) -> int:
+        return flags_of("\n".join(self.future))
+
     def names(self, one: str) -> tuple[set[str], set[str]]:
         """The names that a definition needs, and others, of annotations that are not evaluated."""
-        return _names(self.definitions[one].statement, any("annotations" in text for text in self.future))
+        statement = self.definitions[one].statement
+        needed = needed_by(statement, self.flags)
+        return needed, annotated(statement) - needed
 
     def needed(self, name: str) -> set[str]:
         """The names that a name needs, directly or not, with it. Raises InputError for those that cannot be kept."""
@@ -78,9 +85,11 @@ def kept_code(name: str, made: object, output: Path) -> Path:
                 needed |= more
                 waiting += more
     kept = {program.definitions[one].place: program.definitions[one].text for one in needed}
-    content = "\n\n".join([*dict.fromkeys(program.future), *(kept[place] for place in sorted(kept))]) + "\n"
+    texts = [kept[place] for place in sorted(kept)]
+    content = "\n\n".join([*dict.fromkeys(program.future), *texts]) + "\n"
     path = output / CODE_FOLDER / f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}.py"
-    _check_unchanged(name, made, read, content)
+    units = [content] if _file() is not None else texts  # a notebook compiles each statement by itself
+    _check_unchanged(name, made, read, units, program.flags)
     if not path.exists():
         ensure_writable(path.parent)
         atomic_write(path, partial(_write, content))
@@ -139,8 +148,12 @@ def _is_beside(top: str) -> bool:
     return not any(map(is_installed_file, found)) and any(not folders.isdisjoint(place.parents) for place in found)
 
 
-def _check_unchanged(name: str, made: object, needed: set[str], content: str) -> None:
-    """Raises InputError where the program changed something after its text was run."""
+def _check_unchanged(name: str, made: object, needed: set[str], units: list[str], flags: int) -> None:
+    """Raises InputError where the program changed something after its text was run.
+
+    `units` of the text are compiled apart, with the compiler's `flags`: a call of an imported module's function has
+    other bytecode where the import is in another unit.
+    """
     live, copied = vars(sys.modules["__main__"]), ModuleType(f"auglik_kept_{name}")
     if live.get(name) is not made:
         raise InputError(
@@ -148,7 +161,8 @@ def _check_unchanged(name: str, made: object, needed: set[str], content: str) ->
         )
     sys.modules[copied.__name__] = copied  # where dataclasses look for it
     try:
-        exec(compile(content, f"<{name}>", "exec", dont_inherit=True), vars(copied))
+        for unit in units:
+            exec(compile(unit, f"<{name}>", "exec", flags, dont_inherit=True), vars(copied))
     except Exception:
         return  # said, with the line, when the file is imported
     finally:
@@ -189,12 +203,17 @@ def _is_for_types(test: ast.expr) -> bool:
     return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
 
 
+def _file() -> Path | None:
+    """The program's; a notebook has none."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file) if file is not None and Path(file).is_file() else None
+
+
 def _texts() -> list[str]:
     """The program's file, or a notebook's cells without magics."""
-    main = sys.modules["__main__"]
-    if (file := getattr(main, "__file__", None)) is not None and Path(file).is_file():
-        return [Path(file).read_text(encoding="utf-8")]
-    cells = getattr(main, "In", None)
+    if (file := _file()) is not None:
+        return [file.read_text(encoding="utf-8")]
+    cells = getattr(sys.modules["__main__"], "In", None)
     if not isinstance(cells, list):
         return []
     from IPython.core.inputtransformer2 import TransformerManager  # there, as the program is its notebook
@@ -230,30 +249,3 @@ def _imported(statement: ast.stmt) -> set[str]:
         return set()
     imports = (node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom))
     return {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
-
-
-def _names(statement: ast.stmt, deferred: bool) -> tuple[set[str], set[str]]:
-    """The names in a statement, and others that only annotations have: in quotes or, if `deferred`, all of theirs."""
-    noted = [note for node in ast.walk(statement) for note in _annotations(node)]
-    unread = {id(node) for note in noted for node in ast.walk(note)} if deferred else set()
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and id(node) not in unread}
-    others, literal = set[str](), set[int]()
-    for node in (node for note in noted for node in ast.walk(note)):
-        if isinstance(node, ast.Subscript) and "Literal" in (
-            getattr(node.value, "id", None), getattr(node.value, "attr", None),
-        ):  # fmt: skip
-            literal |= {id(one) for one in ast.walk(node.slice)}
-    for node in (node for note in noted for node in ast.walk(note) if id(node) not in literal):
-        if isinstance(node, ast.Name):
-            others.add(node.id)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            with suppress(SyntaxError):
-                quoted = ast.walk(ast.parse(node.value, mode="eval"))
-                others |= {one.id for one in quoted if isinstance(one, ast.Name)}
-    return names, others - names
-
-
-def _annotations(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.arg | ast.AnnAssign):
-        return [node.annotation] if node.annotation is not None else []
-    return [node.returns] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns else []

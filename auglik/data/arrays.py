@@ -93,12 +93,12 @@ def check_labels(
 
 def label_column(labels: NDArray[np.generic], where: str, count: int) -> NDArray[np.integer]:
     """Integers [count], whatever they are, from [count] or [count,1]. Raises InputError for other shapes and types."""
-    if not np.issubdtype(labels.dtype, np.integer):
-        cause = "cast them with astype(int)" if labels.dtype.kind in "fb" else "number the classes from 0"
-        raise InputError(f"{where}: expected integer labels, got dtype {labels.dtype} ({cause})")
     if labels.ndim != 1 and labels.shape[1:] != (1,):
         cause = "one-hot labels? take their argmax" if labels.ndim == 2 else "one class number per image is expected"
         raise InputError(f"{where}: expected labels [N] or [N,1], got shape {list(labels.shape)} ({cause})")
+    if not np.issubdtype(labels.dtype, np.integer):
+        cause = "cast them with astype(int)" if labels.dtype.kind in "fb" else "number the classes from 0"
+        raise InputError(f"{where}: expected integer labels, got dtype {labels.dtype} ({cause})")
     if len(labels) != count:
         raise InputError(f"{where}: expected one label per image, got {count} images and {len(labels)} labels")
     return cast(NDArray[np.integer], labels.reshape(-1))

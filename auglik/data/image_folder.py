@@ -1,5 +1,6 @@
 """Image files in a folder for each class (ImageNet-1K, ImageNet-V2), decoded and resized on the fly."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from auglik.data.arrays import Arrays, LazyArrays
 from auglik.data.class_names import ClassNames, class_numbers
 from auglik.data.decoding import resize_and_crop
 from auglik.data.image_files import Files, class_folders, list_files
+from auglik.data.listing import folders
 from auglik.data.source import Part, Traits
 from auglik.objectives.errors import InputError
 from auglik.settings.names import parse
@@ -43,7 +45,7 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A `Source` of train/CLASS/FILE and val/CLASS/FILE, or test/CLASS/FILE where there is no val.
+    """A `Source` of train/CLASS/FILE and val/CLASS/FILE, or test/CLASS/FILE where there is no val; both are refused.
 
     Classes are numbered in the order of the names of their training folders. Test folders bear these names, or are 0 to
     C-1, where those are not numbers: the classes themselves (ImageNet-V2). Not all classes need be among them.
@@ -137,10 +139,20 @@ class ImageFolder:
     def _test_root(self) -> Path:
         if self.settings.test:
             return Path(self.settings.test)
-        found = next((self.path / part for part in TEST_PARTS if (self.path / part).is_dir()), None)
-        if found is None:
+        found = [self.path / part for part in TEST_PARTS if (self.path / part).is_dir()]
+        if not found:
             raise InputError(f"{self.path}: expected a val or a test folder next to train, got neither")
-        return found
+        if len(found) > 1 and all(map(self._holds_classes, found)):
+            ways = " or ".join(f"{self.published or self.path}:test={folder}" for folder in found)
+            raise InputError(f"{self.path}: expected one folder of test images, got both val and test: give {ways}")
+        return found[0]
+
+    def _holds_classes(self, folder: Path) -> bool:
+        """Unlike ImageNet's test images, which have no labels."""
+        with suppress(OSError):
+            names = folders(folder)
+            return len(names) > 1 or any(name in self._numbers for name in names)
+        return False
 
 
 def imagenet(data_dir: Path, download: bool) -> ImageFolder:

@@ -62,11 +62,13 @@ def plan(
 
     `factors` maps a flat name to its values; a single value is a common setting. Likelihoods or aggregators
     given there make their product the cells, instead of the main job's. What a cell sets itself stays as it
-    is. Raises InputError for unknown settings and values out of range, for more than MOST_RUNS, for cells that would
-    share a folder or cannot have one, and for `cells` with equal settings; equal ones among the products become one
-    cell.
+    is. Raises InputError for unknown settings, seeds and values out of range, for more than MOST_RUNS, for cells that
+    would share a folder or cannot have one, and for `cells` with equal settings; equal ones among the products become
+    one cell.
     """
     factors = dict(factors)
+    if "seed" in factors:
+        raise InputError("seed: expected none among the settings: all cells run with the comparison's seeds")
     if empty := [key for key, values in factors.items() if not values]:
         raise InputError(f"{empty[0]}: expected at least one value, got none")
     if cells is not None and not cells:

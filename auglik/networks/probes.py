@@ -1,7 +1,7 @@
 """Probes of a network by name, on a few random images."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,14 @@ class Probed(NamedTuple):
         return torch.randn(IMAGES, self.channels, self.height, self.width, generator=generator)
 
 
+def logits_of(module: nn.Module, images: Tensor) -> Tensor:
+    found = module(images)
+    expect(isinstance(found, Tensor), "logits as a tensor", type(found).__name__)
+    return cast(Tensor, found)
+
+
 def logits(probed: Probed) -> str:
-    found = probed.module()(probed.images())
+    found = logits_of(probed.module(), probed.images())
     expect(found.shape == (IMAGES, CLASSES), f"logits [B,C] = {[IMAGES, CLASSES]}", list(found.shape))
     expect(bool(found.isfinite().all()), "finite logits", "NaN or inf")
     return f"{list(found.shape)}"
@@ -37,7 +43,7 @@ def logits(probed: Probed) -> str:
 
 def parameters(probed: Probed) -> str:
     module = probed.module()
-    module(probed.images()).square().sum().backward()
+    logits_of(module, probed.images()).square().sum().backward()
     still = [name for name, parameter in module.named_parameters() if parameter.grad is None]
     expect(not still, "a gradient of every parameter", f"none of {', '.join(still)}")
     return f"{sum(parameter.numel() for parameter in module.parameters()):,} parameters"
@@ -46,7 +52,7 @@ def parameters(probed: Probed) -> str:
 def alone(probed: Probed) -> str:
     module, images = probed.module().eval(), probed.images()
     with torch.no_grad():
-        whole, single = module(images), torch.cat([module(image[None]) for image in images])
+        whole, single = logits_of(module, images), torch.cat([logits_of(module, image[None]) for image in images])
     apart = float((whole - single).abs().max())
     expect(
         apart <= 1e-4 * (1 + float(whole.abs().max())), "logits of an image alone as in a batch", f"{apart:.1e} apart"
@@ -77,7 +83,7 @@ def determined(probed: Probed) -> str:
         module = probed.module().train()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(state)
-            found.append(module(probed.images()))
+            found.append(logits_of(module, probed.images()))
     expect(
         torch.equal(*found),
         "training that draws from keyed layers alone (nn.Dropout becomes one)",
@@ -90,7 +96,7 @@ def saved(probed: Probed) -> str:
     first, second = probed.module(seed=0).eval(), probed.module(seed=1).eval()
     second.load_state_dict(first.state_dict())
     with torch.no_grad():
-        same = torch.equal(first(probed.images()), second(probed.images()))
+        same = torch.equal(*(logits_of(module, probed.images()) for module in (first, second)))
     expect(same, "the same logits once the weights are loaded", "others: something is not in the state dict")
     return "the state dict holds all"
 

@@ -277,5 +277,5 @@ def said_of(code: Code) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(str(error) if code.text in str(error) else f"{code.text}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{code.text}: {line_of(error, code.file.parent)}") from None

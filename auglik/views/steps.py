@@ -32,7 +32,9 @@ class Step(NamedTuple):
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
         """Views [V,c,H,W], as the images are. Raises InputError where the augmentation gives others."""
         shape, dtype = images.shape, images.dtype
-        views = self.augmentation.render(images, drawn)
+        views: object = self.augmentation.render(images, drawn)
+        if not isinstance(views, Tensor):
+            raise InputError(f"{self.name}: expected views as a tensor, got {type(views).__name__}")
         if views.shape != shape or views.dtype != dtype:
             raise InputError(
                 f"{self.name}: expected views {list(shape)} of {dtype}, as the images are, got {list(views.shape)} of"

@@ -431,3 +431,62 @@ def test_what_is_refused_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
 def test_nothing_to_compare_is_refused(given: dict[str, dict[str, list[int]]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected at least one"):
         compare(**{"cells": CELLS, **given}, dataset="digits", seeds=1, output=tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seed", "said"), [(3, r"\[3\]"), ([3, 4], r"\[3, 4\]")])
+def test_seeds_are_no_settings(seed: object, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"seed: expected none in settings: give seeds={said}"):
+        compare(CELLS, "digits", settings={**SMALL, "seed": seed}, output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cells", ["reference", ["a", "b"], {"a": None}, {"a": {}, "b": 3}, 3, [("a", {}, {})], {1: {}}]
+)
+def test_cells_of_another_form_are_refused_in_a_line(cells: object, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cells: expected settings by cell name, \{'name': \{\.\.\.\}\}, got ."):
+        compare(cells, "digits", 1, settings=SMALL, output=tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["P", "HSV", "1"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_lists_of_pil_images_that_are_no_levels_are_refused(mode: str, nested: bool, tmp_path: Path) -> None:
+    fine, other = Image.new("L", (4, 4)), Image.new("RGB", (4, 4)).convert(mode)
+    pictures = [[one] if nested else one for one in (fine, fine, other)]
+    part = (pictures, [0, 1, 0])
+    with pytest.raises(InputError, match=f"expected PIL images in L or RGB, got {mode}"):
+        keep_images((part, part), tmp_path)  # type: ignore[arg-type]
+
+
+def test_lists_of_pil_images_are_their_levels(tmp_path: Path) -> None:
+    for shape in ((4, 4, 4), (4, 4, 4, 3)):
+        levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        part = ([Image.fromarray(one) for one in levels], [0, 1, 0, 1])
+        kept = np.load(keep_images((part, part), tmp_path))["train_images"]  # type: ignore[arg-type]
+        assert np.array_equal(np.moveaxis(kept, 1, -1).reshape(shape), levels)
+
+
+@pytest.mark.parametrize("kind", ["pil", "arrays", "tensors", "list"])
+def test_grey_and_rgb_images_are_told_apart_from_sizes(kind: str, tmp_path: Path) -> None:
+    grey, rgb = np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    images: list[object] = [Image.fromarray(grey), Image.fromarray(rgb)]
+    if kind == "arrays":
+        images = [grey, rgb]
+    elif kind == "tensors":
+        images = [torch.zeros(1, 4, 4), torch.zeros(3, 4, 4)]
+    part = (images, [0, 1]) if kind == "list" else [(image, place) for place, image in enumerate(images)]
+    with pytest.raises(InputError, match="got grey and RGB images: convert them to one"):
+        keep_images((part, part), tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ([(4, 4), (5, 4)], "expected images of one size, got several: resize them first"),
+        ([(4, 4, 3), (5, 4, 3)], "expected images of one size, got several: resize them first"),
+        ([(4, 4, 3), (3, 4, 4)], r"expected images of one shape, got \(3, 4, 4\) and \(4, 4, 3\)"),
+    ],
+)
+def test_images_that_cannot_be_stacked_are_refused(shapes: list[tuple[int, ...]], said: str, tmp_path: Path) -> None:
+    part = [(np.zeros(shape, np.uint8), place) for place, shape in enumerate(shapes)]
+    with pytest.raises(InputError, match=said):
+        keep_images((part, part), tmp_path)

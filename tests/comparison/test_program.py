@@ -1,6 +1,9 @@
 """What a program defines itself: what is kept of it, and that nothing else than the program has is kept silently."""
 
+import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -88,6 +91,11 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         ("def f():\n    return 1.0\nW = {f: 1.0}\nX = {f}", "W[f] * len(X)", ""),
         ("import logging\nclass Log:\n    log = logging.getLogger(__name__)", "(1.0 if Log.log else 0.0)", ""),
         ("class P:\n    __slots__ = ('x',)\nclass Q:\n    p = P()\n    p.x = [1.0]", "Q.p.x[0]", ""),
+        ("value = float(2)", "[value for value in (1.0, self.s)][0]", ""),
+        ("", "1.0", "for table in (1.0, 2.0):\n    pass\nweight = float(table)"),
+        ("class W:\n    s = 1.0\n    half = s / 2", "W.half", "s = float(3)"),
+        ("at = 1.0\nclass W:\n    at = at", "W.at", ""),
+        ("def one(of, at=1.0):\n    found = of * at\n    return found", "one(1.0)", "found = of = len('a')"),
         (
             "from functools import wraps\ndef counted(f):\n    @wraps(f)\n    def g(*a):\n        g.calls += 1\n"
             "        return f(*a)\n    g.calls = 0\n    return g\n@counted\ndef one():\n    return 1.0",
@@ -186,3 +194,81 @@ def test_what_a_quoted_annotation_names_is_kept(program: Program) -> None:
 def test_what_only_some_branch_imports_is_computed(program: Program) -> None:
     said = program.refused(before="if True:\n    import math", used="math.pi")
     assert said.startswith("Mean: math, which it needs, is computed by the program: put both into a module")
+
+
+@pytest.mark.parametrize(
+    ("before", "used"),
+    [
+        ("W = float(2)", "W"),
+        ("W = float(2)\ndef one(at=W):\n    return at", "one()"),
+        ("W = float(2)\nclass One:\n    W = W", "One.W"),
+        ("W = type('W', (), {'s': 1.0})\nclass One(W):\n    pass", "One.s"),
+        ("W = len\nW = staticmethod(W)\ndef one():\n    return [W for _ in (1,)]", "len(one())"),
+    ],
+)
+def test_what_a_program_computes_is_refused_wherever_it_is_read(before: str, used: str, program: Program) -> None:
+    said = program.refused(before=before, used=used)
+    assert said.startswith("Mean: W, which it needs, is computed by the program: put both into a module")
+
+
+NOTEBOOK = """
+import math
+
+import torch
+{cut}
+from auglik.objectives.aggregators.jensen import Jensen as Own
+class Mean(Own):
+    def fold(self, table, weight=None, log_importance=None):
+        return torch.mul(super().fold(table, weight, log_importance), math.cos(0.0))
+"""
+
+
+class Transformer:
+    """IPython's, for cells without magics."""
+
+    def transform_cell(self, cell: str) -> str:
+        return cell
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+@pytest.mark.parametrize("change", ["", "Mean.fold = Own.fold", "math = torch"])
+def test_a_notebook_compiles_each_statement_by_itself(
+    cells: int, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    main.In = NOTEBOOK.format(cut="###" if cells > 1 else "").split("###")  # type: ignore[attr-defined]
+    assert len(main.In) == cells
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    transformers = ModuleType("inputtransformer2")
+    transformers.TransformerManager = Transformer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.core", ModuleType("IPython.core"))
+    monkeypatch.setitem(sys.modules, "IPython.core.inputtransformer2", transformers)
+    for cell in main.In:
+        for statement in ast.parse(cell).body:
+            exec(compile(ast.Module([statement], []), "<cell>", "exec", dont_inherit=True), vars(main))
+    if change:
+        exec(change, vars(main))
+        with pytest.raises(InputError, match=r"Mean: (math, which it needs, )?was changed by the program"):
+            text_of("aggregator", main.Mean, tmp_path)
+    else:
+        assert "class Mean" in Path(str(text_of("aggregator", main.Mean, tmp_path)).partition(":")[0]).read_text()
+
+
+def test_what_a_session_of_ipython_defines_can_be_kept(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    script = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for cell in {NOTEBOOK.format(cut="###").split("###")!r}:
+    shell.run_cell(cell, store_history=True).raise_error()
+shell.run_cell("from auglik.comparison.named import text_of", store_history=True)
+shell.run_cell("kept = text_of('aggregator', Mean, __import__('pathlib').Path('out'))").raise_error()
+print(shell.user_ns["kept"])
+"""
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert re.search(r"out/code/Mean_\w+\.py:Mean$", found.stdout.strip())

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from auglik.confidence import (
 )
 from auglik.confidence.composition import Compose
 from auglik.confidence.contract import ConfidenceMap
+from auglik.confidence.probes import check_map
 from auglik.confidence.table import MeasuredCurve, Table, parse_table, write_table
 from auglik.confidence_tables.probes import PROBED, choose_probes, cover
 from auglik.confidence_tables.similarity import (
@@ -44,6 +46,7 @@ from auglik.confidence_tables.similarity import (
 )
 from auglik.data import by_number, open_dataset
 from auglik.objectives import InputError
+from auglik.system.array_types import FloatArray
 from auglik.views.augmentation import OPERATIONS, Applied
 from tests.tiny import SETTINGS, StopAt
 
@@ -587,3 +590,39 @@ def test_missing_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     result = invoke("--output", tmp_path / "table.json", "--measure", "scc")
     assert result.exit_code == 2, result.output
     assert "auglik[similarity]" in result.output
+
+
+class Halved:
+    """1 - magnitude/2; `drawn`, `stateful` and `in_place` are faults."""
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault, self.calls = fault, 0
+
+    def confidence(self, operation: str, magnitude: FloatArray, visibility: FloatArray, classes: int) -> FloatArray:
+        self.calls += 1
+        if self.fault == "drawn":
+            return np.random.uniform(0.5, 1, magnitude.shape)  # noqa: NPY002 - the fault
+        if self.fault == "in place":
+            magnitude *= 0.5
+            return 1 - magnitude
+        return 1 - magnitude / (2 + (self.fault == "stateful") * self.calls)
+
+    def lacking(self, operations: Iterable[str], class_names: Sequence[str]) -> list[str]:
+        return []
+
+    def identity(self) -> str:
+        return "halved"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("drawn", "expected the same confidences of identity twice, got others"),
+        ("stateful", "expected the same confidences of identity twice, got others"),
+        ("in place", "expected strengths of .* that stay as they are, got others"),
+    ],
+)
+def test_a_map_is_a_function_of_strengths_alone(fault: str, said: str) -> None:
+    check_map(Halved())
+    with pytest.raises(InputError, match=said):
+        check_map(Halved(fault))

@@ -125,6 +125,7 @@ NAN = np.where(np.arange(4) == 2, np.nan, GREY[:, 0] / 255)
         ((GREY > 9).astype(np.int64), LABELS, 3, ("0..255", "0 and 1", "black and white")),
         (GREY.astype(str), LABELS, 3, ("dtype",)),
         (GREY, LABELS.astype(float), 3, ("integer labels", "float64")),
+        (GREY, np.eye(3)[LABELS], 3, ("one-hot labels? take their argmax",)),
         (GREY, LABELS.astype(str), 3, ("integer labels",)),
         (GREY, LABELS > 0, 3, ("integer labels", "bool")),
         (GREY, np.eye(3, dtype=int)[LABELS], 3, ("[6, 3]", "argmax")),

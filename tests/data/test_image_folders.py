@@ -330,6 +330,21 @@ def test_a_folder_of_images_names_what_is_wrong(folder: Path) -> None:
     refused(check, str(folder), "val or a test")
 
 
+def test_val_beside_test_is_refused_unless_one_is_chosen(folder: Path) -> None:
+    (folder / "test").mkdir()
+    write(folder / "test" / "1.jpg", picture(0, 70, 70))
+    assert len(open_dataset(str(folder)).test().labels) == 3  # as ImageNet's, whose test images have no labels
+    (folder / "test" / "1.jpg").unlink()
+    for name in ("cat", "dog"):
+        write(folder / "test" / name / "a.jpg", picture(7, 70, 70))
+        parts = (f"{folder}:test={folder / 'val'} or", f"{folder}:test={folder / 'test'}")
+        refused(open_dataset(str(folder)).check, "got both val and test", *parts)
+    for part, count in (("val", 3), ("test", 2)):
+        source = open_dataset(f"{folder}:test={folder / part}")
+        source.check()
+        assert len(source.test().labels) == count
+
+
 def test_kinds_of_folders_are_told_apart(tmp_path: Path, tiny: Path, folder: Path) -> None:
     arrays = tmp_path / "arrays"
     (arrays / "extra").mkdir(parents=True)

@@ -67,6 +67,13 @@ def test_two_cells_of_equal_settings_are_refused_by_name(one: Cell, other: Cell,
         plan(change(RunConfig(), common), {"epochs": [1, 2]}, [Cell("c", {"views": 3}), one, other])
 
 
+@pytest.mark.parametrize("seeds", [[3], [3, 4]])
+def test_seeds_are_no_factor(seeds: list[object]) -> None:
+    """Cells called after them would run with the comparison's seeds all the same."""
+    with pytest.raises(InputError, match="seed: expected none among the settings"):
+        plan(RunConfig(), {"seed": seeds}, [Cell("a", {})])
+
+
 def test_equal_products_are_planned_once_and_names_are_unique() -> None:
     cells = plan(RunConfig(), {"views": [2, 4]}, [Cell("a", {"views": 2}), Cell("b", {})])
     assert [cell.name for cell in cells] == ["a", "b+views=4"]

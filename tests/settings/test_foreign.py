@@ -164,6 +164,13 @@ def test_an_error_in_the_code_names_its_line(folder: Path) -> None:
     assert f"bad.py:{line}: AttributeError" in refused("bad.py:Scaled")
 
 
+def test_code_that_ends_the_process_is_refused_as_any_other(folder: Path) -> None:
+    text = SOURCE.format(scale=2.0, imports="").replace("return self.scale *", "raise SystemExit(3) or")
+    (folder / "bad.py").write_text(text)
+    line = text[: text.index("SystemExit")].count("\n") + 1
+    assert refused("bad.py:Scaled").endswith(f"bad.py:{line}: SystemExit: 3")
+
+
 def test_unknown_names_and_parameters(folder: Path) -> None:
     write(folder / "folds.py")
     assert "did you mean 'Scaled'?" in refused("folds.py:Scale")

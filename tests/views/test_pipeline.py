@@ -215,8 +215,9 @@ def test_what_flip_crop_rotation_left_out_is_not_reported() -> None:
 
 @dataclass(frozen=True)
 class InUnits:
-    """An augmentation that takes levels for numbers in [0,1]."""
+    """An augmentation that takes levels for numbers in [0,1]; with `pair`, gives them beside its parameters."""
 
+    pair: bool = False
     domain: ClassVar[Literal["levels"]] = "levels"
     noisy: ClassVar[bool] = False
 
@@ -230,7 +231,12 @@ class InUnits:
         return []
 
     def render(self, images: Tensor, drawn: Drawn) -> Tensor:
-        return images / 255
+        return (images, drawn) if self.pair else images / 255  # type: ignore[return-value]
+
+
+def test_views_that_are_no_tensor_are_refused() -> None:
+    with pytest.raises(InputError, match="own: expected views as a tensor, got tuple"):
+        Step("own", InUnits(pair=True)).render(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), Drawn({}, {}))
 
 
 def test_views_of_another_type_than_the_images_are_refused() -> None:
