@@ -3,8 +3,9 @@
 import pickle
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from auglik.objectives import InputError
 from auglik.sampling.chain import Drawn
 from auglik.system.files import atomic_write
+
+T = TypeVar("T")
 
 NAME = "checkpoint.pt"
 CHECKPOINT_FORMAT = 3
@@ -93,9 +96,19 @@ def find(folder: Path, settings: str) -> Checkpoint | None:
 
 def step_of(folder: Path) -> int | None:
     """The steps that the checkpoint in a run's folder has behind it, if any. Raises InputError for a damaged one."""
+    return _field(folder, "step", int)
+
+
+def settings_of(folder: Path) -> str | None:
+    """The hash of the run that it is of, if there is one. Raises InputError likewise."""
+    return _field(folder, "settings", str)
+
+
+def _field(folder: Path, name: str, kind: Callable[[object], T]) -> T | None:
+    """One field of the checkpoint in a folder; its tensors stay unread."""
     path = folder / NAME
     try:
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+        return kind(torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name])
     except FileNotFoundError:
         return None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
