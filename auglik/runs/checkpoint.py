@@ -3,9 +3,8 @@
 import pickle
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +12,6 @@ from torch import Tensor, nn
 from auglik.objectives import InputError
 from auglik.sampling.chain import Drawn
 from auglik.system.files import atomic_write
-
-T = TypeVar("T")
 
 NAME = "checkpoint.pt"
 CHECKPOINT_FORMAT = 3
@@ -96,19 +93,21 @@ def find(folder: Path, settings: str) -> Checkpoint | None:
 
 def step_of(folder: Path) -> int | None:
     """The steps that the checkpoint in a run's folder has behind it, if any. Raises InputError for a damaged one."""
-    return _field(folder, "step", int)
+    found = _field(folder, "step")
+    return None if found is None else int(str(found))
 
 
 def settings_of(folder: Path) -> str | None:
     """The hash of the run that it is of, if there is one. Raises InputError likewise."""
-    return _field(folder, "settings", str)
+    found = _field(folder, "settings")
+    return None if found is None else str(found)
 
 
-def _field(folder: Path, name: str, kind: Callable[[object], T]) -> T | None:
-    """One field of the checkpoint in a folder; its tensors stay unread."""
+def _field(folder: Path, name: str) -> object:
+    """One field of the checkpoint in a folder, None without one; its tensors stay unread."""
     path = folder / NAME
     try:
-        return kind(torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name])
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name]
     except FileNotFoundError:
         return None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:

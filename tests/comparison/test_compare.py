@@ -438,7 +438,7 @@ def test_nothing_to_compare_is_refused(given: dict[str, dict[str, list[int]]], t
 
 def test_runs_that_are_handed_over_are_told_of_in_one_line(tmp_path: Path) -> None:
     class Detached:
-        def execute(self, jobs: object, stop: object, progress: object) -> Iterator[Outcome[Results]]:  # type: ignore[override]
+        def execute(self, jobs: object, stop: object, progress: object) -> Iterator[Outcome[Results]]:
             yield from ()
 
     with pytest.raises(InputError, match="the runs were handed over: make the same call again without detach"):
