@@ -127,7 +127,7 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
         ensure_writable(Path(place.output))
     describe(plan, references, at_a_time(engine, plan, place))
     if dry_run:
-        say_time(plan, place, "the report" if with_report else "")
+        say_time(plan, place, engine, "the report" if with_report else "")
         return
     with whoever_reads():
         ended = run_comparison(planned, plan, place, engine, name, fail_fast)

@@ -52,14 +52,21 @@ def check_output(output: Path, with_report: bool) -> None:
 
 def engine_for(engine: Chosen, plan: Plan, place: Place) -> Engine:
     """The chosen engine, with as many runs at a time as are asked for."""
-    return engine.engine(runs_at_a_time(plan.todo, place.jobs) if engine.is_local else place.jobs)
+    return engine.engine(count_here(engine, plan, place) if engine.is_local else place.jobs)
+
+
+def count_here(engine: Chosen, plan: Plan, place: Place) -> int:
+    """How many runs would go at a time on this machine. Raises InputError where none fits."""
+    asked = engine.options.get("jobs", place.jobs)
+    processes = engine.options.get("processes_per_run", 1) if engine.is_local else 1
+    assert isinstance(asked, int | None)
+    assert isinstance(processes, int)
+    return runs_at_a_time(plan.todo, asked, processes)
 
 
 def at_a_time(engine: Chosen, plan: Plan, place: Place) -> str:
     """How the runs to do will be carried out."""
-    return (
-        f"{plural(runs_at_a_time(plan.todo, place.jobs), 'run')} at a time" if engine.is_local else f"by {engine.name}"
-    )
+    return f"{plural(count_here(engine, plan, place), 'run')} at a time" if engine.is_local else f"by {engine.name}"
 
 
 def run_comparison(
@@ -79,9 +86,7 @@ def run_comparison(
     runs = collect(plan, outcomes)
     found = write(output, plan, planned, runs, reference)
     if stop.signal is not None:
-        click.echo(
-            f"interrupted; run the same command again to continue (finished runs and checkpoints are in {output})"
-        )
+        click.echo(f"{interrupted(place.resume)} (finished runs and checkpoints are in {output})")
         raise SystemExit(128 + stop.signal)
     for part in ("clean", "mollified") if any(runs.values()) else ():
         click.echo("\n" + table(runs, found, part))
@@ -96,6 +101,11 @@ def run_comparison(
     )
     click.echo(f"runs are in {output}/<cell>/seed-<n>/")
     return Ended(not any(item.error for item in outcomes), any(runs.values()))
+
+
+def interrupted(resumes: bool) -> str:
+    """How a command that was interrupted goes on."""
+    return f"interrupted; run the same command again{'' if resumes else ' without --no-resume'} to continue"
 
 
 def counted(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> str:
@@ -131,21 +141,22 @@ def tune_cells(
         f" {plural(total.steps, 'step')}"
     )
     if dry_run:
-        say_time(plan, place)
+        say_time(plan, place, engine)
         return list(cells)
     ensure_writable(folder)
     with whoever_reads():
-        return _tuned(cells, grid, seeds, plan, Path(place.output), engine_for(engine, plan, place))
+        return _tuned(cells, grid, seeds, plan, place, engine_for(engine, plan, place))
 
 
 def _tuned(
-    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, output: Path, engine: Engine
+    cells: Sequence[Planned], grid: Grid, seeds: Sequence[int], plan: Plan, place: Place, engine: Engine
 ) -> list[Planned]:
+    output = Path(place.output)
     tuning = noted(output / TUNING_FOLDER, plan.jobs)
     with tuning, stop_on_signals() as stop, shown(plan.todo, "tuning") as progress:
         outcomes = carry_out(plan, engine, stop, progress, report_failure)
     if stop.signal is not None:
-        click.echo("interrupted; run the same command again to continue")
+        click.echo(interrupted(place.resume))
         raise SystemExit(128 + stop.signal)
     choices, table_ = chosen(cells, grid, collect(plan, outcomes), seeds)
     write_tuning(output, grid, table_)
@@ -217,14 +228,14 @@ def scored_on(run: ResolvedRun) -> str:
     return f"{images}, clean, and {scoring.views + scoring.folded_views:,} views of each (--evaluation-views)"
 
 
-def say_time(plan: Plan, place: Place, on_top: str = "") -> None:
+def say_time(plan: Plan, place: Place, engine: Chosen, on_top: str = "") -> None:
     """How long the remaining runs will take here, from a few timed steps and evaluation batches."""
     from auglik.recipes.cost import estimate
 
     if plan.todo:
         with bar("timing") as tell:
             total = estimate(plan.todo, progress=tell, within=state_of)
-        say_estimate(total, runs_at_a_time(plan.todo, place.jobs), on_top)
+        say_estimate(total, count_here(engine, plan, place), on_top)
 
 
 def say_estimate(total: "Estimate", jobs: int, on_top: str = "") -> None:

@@ -8,7 +8,16 @@ import rich_click as click
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import given, options, take, with_default
-from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_estimate, say_time
+from auglik.cli.plans import (
+    at_a_time,
+    check_output,
+    describe,
+    interrupted,
+    report_on,
+    run_comparison,
+    say_estimate,
+    say_time,
+)
 from auglik.cli.progress import bar
 from auglik.cli.robustness import chosen_or, measure
 from auglik.cli.seeds import chosen_seeds, seed_options
@@ -136,7 +145,7 @@ def reproduce(
     corrupted = corruptions if corruptions is not None else recipe.scales[scale].corruptions
     if dry_run:
         on_top = " and ".join(["scores under corruption"] * corrupted + ["the report"] * with_report)
-        return say_time(plan, place, on_top)
+        return say_time(plan, place, engine, on_top)
     with whoever_reads():
         ended = run_comparison(planned, plan, place, engine, recipe.reference, fail_fast=False)
         if corrupted and ended.any_finished:
@@ -209,7 +218,7 @@ def pretrain_cells(
                 with claimed(job.folder), process_state(threads_of(job), job.run.shared.device):
                     execute(job, stop=stop, progress=part_of(tell, done, len(todo)))
     except Interrupted:
-        click.echo("interrupted; run the same command again to continue")
+        click.echo(interrupted(place.resume))
         raise SystemExit(128 + (stop.signal or 0)) from None
     except NonFiniteLossError as error:
         raise UserError(str(error)) from None

@@ -10,11 +10,12 @@ import rich_click as click
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import config_options, given, options, run_config, say_config, take
 from auglik.cli.paths import PATH, check_suffix
-from auglik.cli.plans import report_failure, say_time
+from auglik.cli.plans import interrupted, report_failure, say_time
 from auglik.cli.progress import shown
 from auglik.experiments.cells import MOST_RUNS, Cell, folder_name, plan
 from auglik.experiments.differences import plural
 from auglik.experiments.engines.local import Local
+from auglik.experiments.engines.named import Chosen
 from auglik.experiments.plan import Place, carry_out, collect, make_plan, runs_at_a_time
 from auglik.objectives import InputError
 from auglik.runs.prior_predictive import prior_predictive
@@ -91,11 +92,11 @@ def sample(
         check_left_out(planned.jobs[0].run)
         check_draws(count * config.sampling.draws)
     if dry_run:
-        return say_time(planned, place)
+        return say_time(planned, place, Chosen(options={}))
     with stop_on_signals() as stop, shown(planned.todo, "sampling") as progress:
         outcomes = carry_out(planned, Local(runs_at_a_time(planned.todo, place.jobs)), stop, progress, report_failure)
     if stop.signal is not None:
-        click.echo(f"interrupted; the same command continues from the checkpoints in {place.output}")
+        click.echo(f"{interrupted(place.resume)} (checkpoints are in {place.output})")
         raise SystemExit(128 + stop.signal)
     (found,) = collect(planned, outcomes).values()
     if not found:

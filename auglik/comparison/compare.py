@@ -81,6 +81,8 @@ def compare(
             _warn(outcome)
 
         outcomes = carry_out(plan, engine, stop, progress, ended, fail_fast)
+    if len(outcomes) < len(plan.todo) and not stop:
+        raise InputError("the runs were handed over: make the same call again without detach to take their results")
     runs = collect(plan, outcomes)
     write(Path(output), plan, planned, runs, reference)
     if stop.signal is not None:

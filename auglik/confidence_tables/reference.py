@@ -9,6 +9,7 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.evaluation import Predict, predictor
 from auglik.runs.loop import lengths
+from auglik.runs.planned import planned_images
 from auglik.runs.resolve import Facts, load_training
 from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.run import CONFIG, Job, find_checkpoint
@@ -56,7 +57,8 @@ def train_reference(job: Job, source: Source, *, stop: StopRequest, progress: Ca
     ensure_writable(job.folder)
     resume = find_checkpoint(job)
     write_toml(job.folder / CONFIG, flatten(job.config))
-    data = load_training(job.run, source)
+    images, _ = planned_images(source, lambda data: settings_hash(job.run, data), job.settings)
+    data = load_training(job.run, source, images)
     train(job.run, data, job.settings, job.folder, resume=resume, stop=stop, progress=progress)
 
 

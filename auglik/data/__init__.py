@@ -26,7 +26,7 @@ from auglik.data.listing import folders, named
 from auglik.data.npy_folder import NpyFolder
 from auglik.data.npz import Npz
 from auglik.data.own import Make, accept, opened_own
-from auglik.data.source import ConfigurableSource, Source, Traits, one_line, opened
+from auglik.data.source import ConfigurableSource, Source, Stamp, Traits, one_line, opened, stamp_of
 from auglik.data.tiny_imagenet import WNIDS, TinyImagenet, tiny_imagenet
 from auglik.data.torchvision_sets import cifar10, cifar100, fashion_mnist, mnist, svhn
 from auglik.objectives.errors import InputError
@@ -47,6 +47,7 @@ __all__ = [
     "NpyFolder",
     "Npz",
     "Source",
+    "Stamp",
     "TinyImagenet",
     "Traits",
     "absent_classes",
@@ -67,6 +68,7 @@ __all__ = [
     "some",
     "split_rows",
     "split_validation",
+    "stamp_of",
     "take",
 ]
 

@@ -40,6 +40,9 @@ class NpyFolder(Stored):
         self.header(entry)
         return _load(named(self.path, entry))
 
+    def files(self) -> list[Path]:
+        return [named(self.path, name) for name in self.entries]
+
     def read_names(self) -> NDArray[np.generic] | None:
         path = named(self.path, f"{CLASS_NAMES}.npy")
         return _load(path) if path.is_file() else None

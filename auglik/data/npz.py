@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -35,6 +36,9 @@ class Npz(Stored):
             member = archive.getinfo(f"{entry}.npy")
             with archive.open(member) as file:
                 return read_header(file, member.file_size, f"{self.path}, {entry}")
+
+    def files(self) -> list[Path]:
+        return [self.path]
 
     def read_names(self) -> NDArray[np.generic] | None:
         with self._damage_on_one_line(), zipfile.ZipFile(self.path) as archive:

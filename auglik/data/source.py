@@ -11,6 +11,8 @@ from auglik.data.class_names import ClassNames
 from auglik.objectives.errors import InputError
 
 Part = Literal["train", "test"]
+Stamp = tuple[tuple[int, int, int], ...]
+"""Of each file: its inode, its size in bytes, the time of its last change in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class ConfigurableSource(Protocol):
 
 
 @runtime_checkable
+class StampedSource(Source, Protocol):
+    """A `Source` whose parts may be replaced together; `stamp` differs once one of its files has been written."""
+
+    def stamp(self) -> Stamp: ...
+
+
+@runtime_checkable
 class CorruptedSource(Source, Protocol):
     """A `Source` with corrupted test images beside it in `path`; `corruptions` are their files by name."""
 
@@ -79,6 +88,11 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
         return source.opened(part)
     arrays = source.train() if part == "train" else source.test()
     return _whole(arrays, f"{source.name} ({part})", source.classes)
+
+
+def stamp_of(source: Source) -> Stamp:
+    """Of the files of a data set; empty if it does not say."""
+    return source.stamp() if isinstance(source, StampedSource) else ()
 
 
 def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:

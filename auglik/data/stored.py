@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from auglik.data.arrays import Arrays, check_arrays, image_shape, label_column
 from auglik.data.class_names import ClassNames
 from auglik.data.label_values import ArraySettings, label_values, numbered
-from auglik.data.source import Part, Traits, one_line
+from auglik.data.source import Part, Stamp, Traits, one_line
 from auglik.objectives.errors import InputError
 from auglik.settings.names import parse
 
@@ -62,6 +62,10 @@ class Stored(ABC):
     @abstractmethod
     def read_names(self) -> NDArray[np.generic] | None:
         """The names of the classes, if there are any."""
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Those that the arrays lie in."""
 
     def configured(self, settings: str) -> Self:
         """Raises InputError for settings that are unknown or out of range."""
@@ -120,6 +124,13 @@ class Stored(ABC):
             raise InputError(f"{self._where('test')}: expected images {expected} as for training, got {got}")
         self.labels("test")
         _ = self.class_names
+
+    def stamp(self) -> Stamp:
+        """Empty where a file is missing."""
+        try:
+            return tuple((found.st_ino, found.st_size, found.st_mtime_ns) for found in map(Path.stat, self.files()))
+        except OSError:
+            return ()
 
     @cached_property
     def _train_labels(self) -> NDArray[np.integer]:

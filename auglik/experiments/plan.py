@@ -14,15 +14,17 @@ from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
 from auglik.experiments.engines.engine import Engine, Outcome, Progress
 from auglik.experiments.engines.held import carried
+from auglik.experiments.status import record_references
 from auglik.objectives import InputError
 from auglik.runs.claim import living_holder
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
-from auglik.runs.results import RESULTS, Results, complete
-from auglik.runs.run import Job
+from auglik.runs.results import RESULTS, Results, complete, finished
+from auglik.runs.run import CONFIG, Job
 from auglik.runs.settings import change, flatten
+from auglik.runs.vacant import name_anew
 from auglik.sampling.registry import POINT
 from auglik.sampling.step_sizes import draw_steps
 from auglik.scoring.ensembles import write_ensembles
@@ -157,13 +159,19 @@ def cost(jobs: Sequence[Job]) -> Cost:
     return total
 
 
-def runs_at_a_time(jobs: Sequence[Job], asked: int | None) -> int:
-    """As many as given, else on a CPU as many as have a core for each of their threads, and one per card on CUDA."""
-    automatic = 1
-    if all(job.run.device.type == "cpu" for job in jobs):
-        automatic = available_cores() // max((job.threads for job in jobs), default=1)
+def runs_at_a_time(jobs: Sequence[Job], asked: int | None, processes: int = 1) -> int:
+    """As many as given, else on a CPU as many as have a core for each of their threads, and one per card on CUDA.
+
+    Each is of so many `processes`. Raises InputError where they outnumber the cores, or the cards, of this machine.
+    """
+    automatic, on_cpu = 1, all(job.run.device.type == "cpu" for job in jobs)
+    if jobs and processes > 1 and processes > (most := available_cores() if on_cpu else len(cards())):
+        what = "cores" if on_cpu else "GPUs"
+        raise InputError(f"engine local: processes_per_run: expected at most the {what} here, {most}, got {processes}")
+    if on_cpu:
+        automatic = available_cores() // (processes * max((job.threads for job in jobs), default=1))
     if jobs and all(job.config.device == "cuda" for job in jobs):
-        automatic = len(cards())
+        automatic = len(cards()) // processes
     return max(1, min(asked or automatic, len(jobs)))
 
 
@@ -198,6 +206,9 @@ def carry_out(
 ) -> list[Outcome[Results]]:
     """Executes the runs to do, as `carried` does; runs that are finished under another name are there under both."""
     take_renamed(plan)
+    for job in plan.jobs:
+        if job.settings in plan.done and (results := finished(job.folder)) and results.settings == job.settings:
+            name_anew(job.folder / CONFIG, job.config)
     return carried(engine, plan.todo, stop, progress, report, fail_fast)
 
 
@@ -240,9 +251,15 @@ def collect(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> RunsOfCells:
 def write(
     output: Path, plan: Plan, cells: Sequence[Planned], runs: RunsOfCells, reference: str | None
 ) -> list[Difference]:
-    """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences."""
+    """Writes runs.csv, comparison.csv and ensembles.csv into `output` and returns the paired differences.
+
+    The record of cells there is then of this comparison, as the tables are, whatever else began there since.
+    """
     named = {job.cell: {"dataset": job.config.dataset, "network": job.config.network} for job in plan.jobs}
-    return write_tables(output, runs, reference_of(cells, reference), predictions_of(output, runs), named)
+    references = reference_of(cells, reference)
+    found = write_tables(output, runs, references, predictions_of(output, runs), named)
+    record_references(output, references)
+    return found
 
 
 def write_tables(

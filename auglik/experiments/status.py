@@ -12,9 +12,12 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.claim import living_holder
 from auglik.runs.log import share_of_epochs
-from auglik.runs.loop import lengths
+from auglik.runs.loop import steps_of_epoch
+from auglik.runs.resolved import trained_on
 from auglik.runs.results import complete, finished
-from auglik.runs.run import CONFIG, ERROR, Job, load_run
+from auglik.runs.run import CONFIG, ERROR, Job
+from auglik.runs.saved import saved_settings, unchecked
+from auglik.runs.settings import RunConfig
 from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.files import write_json
 from auglik.system.records import OtherRecordError
@@ -40,15 +43,24 @@ def noted(output: Path, jobs: Sequence[Job], references: Mapping[str, str] = Map
     """
     before, cells = _planned(output), references_of(output)
     names = [job.folder.relative_to(output).as_posix() for job in jobs]
-    write_json(output / PLANNED, {"runs": list(dict.fromkeys([*before, *names])), "cells": dict(references)})
+    _write(output, [*before, *names], references)
     try:
         yield
     except InputError:
         if not any(job.folder.exists() for job in jobs):
-            write_json(output / PLANNED, {"runs": before, "cells": cells})
-            if not before:
-                (output / PLANNED).unlink()
+            added, now = set(names) - set(before), references_of(output)
+            _write(
+                output, [name for name in _planned(output) if name not in added], cells if now == references else now
+            )
         raise
+
+
+def _write(output: Path, runs: Sequence[str], cells: Mapping[str, str]) -> None:
+    """A record without runs and cells is removed."""
+    if runs or cells:
+        write_json(output / PLANNED, {"runs": list(dict.fromkeys(runs)), "cells": dict(cells)})
+    else:
+        (output / PLANNED).unlink(missing_ok=True)
 
 
 def _planned(output: Path) -> list[str]:
@@ -64,8 +76,13 @@ def references_of(output: Path) -> dict[str, str]:
 
 def note_references(output: Path, references: Mapping[str, str]) -> None:
     """Adds cells of a comparison that is kept in `output` to those of it, without saying that runs were asked for."""
-    if known := references_of(output) | dict(references):
-        write_json(output / PLANNED, {"runs": _planned(output), "cells": known})
+    _write(output, _planned(output), references_of(output) | dict(references))
+
+
+def record_references(output: Path, references: Mapping[str, str]) -> None:
+    """Makes the comparison whose tables are written in `output` the latest there."""
+    if references_of(output) != references:
+        _write(output, _planned(output), references)
 
 
 def _read(output: Path) -> dict[str, object]:
@@ -106,15 +123,24 @@ def status_of(folder: Path) -> Status:
 
 
 def _epochs(folder: Path) -> str:
-    if not (folder / CONFIG).exists():
+    config = _settings(folder)
+    if config is None or config.epochs is None:
         return ""
-    epochs = load_run(folder).epochs
-    return f", {round(epochs * share_of_epochs(folder, epochs))} of {epochs} epochs"
+    return f", {round(config.epochs * share_of_epochs(folder, config.epochs))} of {config.epochs} epochs"
 
 
 def _checkpoint(folder: Path) -> str:
-    step = checkpoints.step_of(folder)
+    step, config = checkpoints.step_of(folder), _settings(folder)
     if step is None:
         return "not begun" if not (folder / CONFIG).exists() else "no checkpoint yet"
-    run = load_run(folder)
-    return f"checkpoint at step {step} of {lengths(run, run.trained_on()).steps}"
+    if config is None or config.epochs is None or config.train_images is None:
+        return f"checkpoint at step {step}"
+    images = trained_on(config.train_images, config.validation_fraction)
+    return f"checkpoint at step {step} of {config.epochs * steps_of_epoch(images, config.batch_size)}"
+
+
+def _settings(folder: Path) -> RunConfig | None:
+    """Of a run, as they stand: whoever asks may lack the code that they name. None where they cannot be read."""
+    with suppress(InputError):
+        return unchecked(saved_settings(folder / CONFIG))
+    return None

@@ -17,6 +17,7 @@ from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
+from auglik.runs.planned import planned_images
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, on_device, read_facts
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, device_name, versions
@@ -112,8 +113,11 @@ def execute(
     """
     ensure_writable(job.folder)
     resume = find_checkpoint(job)
+    if not job.resume:
+        (job.folder / checkpoints.NAME).unlink(missing_ok=True)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
-    data = load_training(run.shared, source)
+    images, _ = planned_images(source, lambda data: settings_hash(run, data), job.settings)
+    data = load_training(run.shared, source, images)
     write_toml(job.folder / CONFIG, config.flat())
     trained = pretrain(
         run, data, job.settings, job.folder,

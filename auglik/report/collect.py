@@ -121,7 +121,7 @@ def _cell(name: str, runs: Iterable[Run], warnings: list[str]) -> Cell:
     """The runs of one cell that were trained alike and scored on the same test images; warns of those left out."""
     ordered = sorted(runs, key=lambda run: run.seed)
     alike = _most(
-        ordered, lambda run: (_settings(run.config), repr(run.results.own_code)),
+        ordered, lambda run: (_settings(run.config), tuple(sorted((run.results.own_code or {}).values()))),
         f"{name}: settings or code different from the cell's other runs", warnings,
     )  # fmt: skip
     same = _most(alike, _test_set, f"{name}: test images different from the cell's other runs", warnings)

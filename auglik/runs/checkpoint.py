@@ -93,9 +93,21 @@ def find(folder: Path, settings: str) -> Checkpoint | None:
 
 def step_of(folder: Path) -> int | None:
     """The steps that the checkpoint in a run's folder has behind it, if any. Raises InputError for a damaged one."""
+    found = _field(folder, "step")
+    return None if found is None else int(str(found))
+
+
+def settings_of(folder: Path) -> str | None:
+    """The hash of the run that it is of, if there is one. Raises InputError likewise."""
+    found = _field(folder, "settings")
+    return None if found is None else str(found)
+
+
+def _field(folder: Path, name: str) -> object:
+    """One field of the checkpoint in a folder, None without one; its tensors stay unread."""
     path = folder / NAME
     try:
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name]
     except FileNotFoundError:
         return None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:

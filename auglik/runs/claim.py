@@ -2,7 +2,7 @@
 
 A claim is a file that names its holder. It is written under another name and linked, which only one of several
 can do, on network file systems too; its holder renews its modification time, by the file system's own clock.
-A claim not renewed for long, or whose holder was a process of this machine that is gone, is taken over.
+A claim not renewed for long, or whose holder was a process that this one would see and is gone, is taken over.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +29,10 @@ STALE = 60.0
 
 
 class Holder(NamedTuple):
-    """A process: `started` distinguishes it from a later one of the same number; empty if the system does not say."""
+    """A process: `started` says of which boot and which namespace of processes it is, and when it began in them.
+
+    So it is told from a later one of the same number, and from one of another container. Empty if unknown.
+    """
 
     host: str
     pid: int
@@ -130,33 +134,59 @@ def _remove(path: Path, dead: Holder) -> None:
 
 
 def _is_dead(path: Path, found: Holder) -> bool:
-    """Of a process of this machine the system knows; of another machine's, the time since its last renewal decides."""
-    if found.host == socket.gethostname() and found.started:
+    """Of a process among this one's the system knows; of another, the time since its last renewal decides."""
+    among = found.started.rpartition(" ")[0]
+    if found.host == socket.gethostname() and among and among == _among():
         return _started(found.pid) != found.started
     return _age(path) > STALE
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was changed, by the clock of its file system; infinite if there is none."""
+    """Seconds since a file was changed, by the clock of its file system; infinite if there is none.
+
+    By this machine's clock where the folder cannot be written to.
+    """
     probe = path.with_name(f".partial-{secrets.token_hex(8)}.tmp")
     try:
-        probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime
+        return _now(probe) - path.stat().st_mtime
     except FileNotFoundError:
         return math.inf
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _now(probe: Path) -> float:
+    try:
+        probe.touch()
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return time.time()
+    return probe.stat().st_mtime
+
+
+def _among() -> str:
+    """The boot and, where there are such, the namespace of this process; empty if unknown."""
+    try:
+        if Path("/proc/self").readlink().name != str(os.getpid()):
+            return ""  # /proc is of another namespace
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = Path("/proc/self/ns/pid")
+        return f"{boot} {namespace.readlink()}" if namespace.is_symlink() else boot
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine started, in the system's unit; empty if there is none or it is unknown."""
+    """When a process among this one's started, in the system's unit; empty if there is none or it is unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
     state, *rest = text.rpartition(")")[2].split()
-    return "" if state in "ZX" else f"{boot} {rest[18]}"
+    among = _among()
+    return "" if state in "ZX" or not among else f"{among} {rest[18]}"
 
 
 def _renew(path: Path, ended: threading.Event) -> None:

@@ -45,8 +45,12 @@ def lengths(run: ResolvedRun, images: int) -> Lengths:
     Both budgets take the same number of steps: `views` makes fewer passes, at batch-size/K images a step.
     """
     per_step = min(run.config.images_per_step(), images)
-    steps_per_epoch = max(1, images // run.config.batch_size)
+    steps_per_epoch = steps_of_epoch(images, run.config.batch_size)
     return Lengths(per_step, images // per_step, steps_per_epoch, run.epochs * steps_per_epoch)
+
+
+def steps_of_epoch(images: int, batch_size: int) -> int:
+    return max(1, images // batch_size)
 
 
 def learning_rate(run: ResolvedRun, step: int, steps: int) -> float:

@@ -183,9 +183,9 @@ def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> So
     return open_dataset(config.dataset, data_dir, download)
 
 
-def load_training(run: ResolvedRun, source: Source) -> TrainingData:
-    """The run's training and validation images on its device."""
-    arrays, config = opened(source, "train"), run.config
+def load_training(run: ResolvedRun, source: Source, arrays: Arrays | LazyArrays | None = None) -> TrainingData:
+    """The run's training and validation images on its device; `arrays`, the set's training part if it is open."""
+    arrays, config = opened(source, "train") if arrays is None else arrays, run.config
     rows = np.arange(len(arrays.labels))
     if run.train_images != len(rows):
         rows = first_rows(arrays.labels, run.train_images, config.split_seed)

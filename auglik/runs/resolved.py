@@ -90,8 +90,7 @@ class ResolvedRun:
 
     def trained_on(self) -> int:
         """The training images, not counting those held out for validation."""
-        share = self.config.validation_fraction
-        return max(1, self.train_images - (max(1, round(self.train_images * share)) if share else 0))
+        return trained_on(self.train_images, self.config.validation_fraction)
 
     def mean_views(self) -> float:
         """Views of an image in a step, on average."""
@@ -111,6 +110,11 @@ class ResolvedRun:
 
     def __reduce__(self) -> "tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]":
         return resolved, (self.config,)
+
+
+def trained_on(images: int, validation_fraction: float) -> int:
+    """Of so many images, those that are not held out."""
+    return max(1, images - (max(1, round(images * validation_fraction)) if validation_fraction else 0))
 
 
 def resolved(config: RunConfig) -> ResolvedRun:

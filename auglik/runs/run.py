@@ -34,7 +34,7 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import draw_log_likelihoods, evaluate, on_validation
 from auglik.runs.log import share_of_epochs
 from auglik.runs.loop import lengths
-from auglik.runs.own_code import code_digests, own_code
+from auglik.runs.planned import Known, check_same_images, planned_code, planned_images
 from auglik.runs.resolve import TrainingData, load_training, on_device, training_pipeline
 from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
 from auglik.runs.results import RESULTS, Results, complete
@@ -143,11 +143,12 @@ def execute(
     It uses torch's current threads and records them: a job's own method sets them to `threads_of` it. With several
     `processes`, each of which executes the job, only the first one reads and writes the run's folder.
     """
-    own = processes.agreed(lambda: _checked_code(job, processes))
+    own = processes.agreed(lambda: planned_code(job.config, job.code))
+    processes.agreed(lambda: check_device(processes, job.run.device))
     resume = processes.shared(lambda: begin_in_folder(job))
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
     expected = processes.shared(versions)
-    data = processes.agreed(lambda: _checked_data(job, source, processes, expected))
+    data, known = processes.agreed(lambda: _checked_data(job, source, processes, expected))
     training = training_share(run, len(data.training.labels))
     trained = train(
         run, data, job.settings, job.folder,
@@ -165,7 +166,7 @@ def execute(
     digests: dict[str, str] = {}
     tested = absent = None
     if job.scored:
-        test, indices = processes.agreed(lambda: test_images(run, source))
+        test, indices = processes.agreed(lambda: _checked_test_images(job, known))
         check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
         split = on_device(test, data.mean, data.std, run.device)
         scored = evaluate(run, trained.network, split, indices, scoring, processes)
@@ -232,30 +233,32 @@ def training_share(run: ResolvedRun, images: int) -> float:
     return training / (training + (config.evaluation.views + config.evaluation.folded_views + 1) * scored)
 
 
-def _checked_code(job: Job, processes: Processes) -> Mapping[str, str]:
-    """The digests of the user's own code. Raises InputError if it was edited since, or for a GPU that is not there."""
-    own = code_digests(own_code(flatten(job.config)))
-    if job.code is not None and own != job.code:
-        edited = ", ".join(name for name in own if own[name] != job.code.get(name))
-        raise InputError(f"{edited}: the code has been edited since the run was planned: restart")
-    check_device(processes, job.run.device)
-    return own
+def _checked_data(
+    job: Job, source: Source, processes: Processes, expected: Mapping[str, str]
+) -> tuple[TrainingData, Known]:
+    """The run's data. Raises InputError where they are not as planned, or versions of libraries not as `expected`."""
+    if not processes.first and (got := versions()) != expected:
+        raise InputError(f"expected {dict(expected)}, as in the first process, got {got}")
+    arrays, known = planned_images(source, lambda data: settings_hash(job.run, data), job.settings)
+    return load_training(job.run, source, arrays), known
 
 
-def _checked_data(job: Job, source: Source, processes: Processes, expected: Mapping[str, str]) -> TrainingData:
-    """The run's data. Raises InputError where the first process has others, or `expected` versions of libraries."""
-    if not processes.first:
-        if (got := versions()) != expected:
-            raise InputError(f"expected {dict(expected)}, as in the first process, got {got}")
-        if settings_hash(job.run, digest(opened(source, "train"))) != job.settings:
-            raise InputError(f"{source.name}: expected the training images of the first process, got others")
-    return load_training(job.run, source)
+def _checked_test_images(job: Job, known: Known) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
+    """As `test_images`, of the data set as it is now. Raises InputError where the training images were others."""
+    source = open_dataset(job.config.dataset, job.data_dir)
+    check_same_images(source, known)
+    return test_images(job.run, source)
 
 
 def begin_in_folder(job: Job) -> Checkpoint | None:
-    """Writes the settings, and gives the checkpoint to go on from as `find_checkpoint` does."""
+    """Writes the settings, and gives the checkpoint to go on from as `find_checkpoint` does.
+
+    The checkpoint of a run that starts over is removed, lest a later command goes on from it.
+    """
     ensure_writable(job.folder)
     found = find_checkpoint(job)
+    if not job.resume:
+        (job.folder / checkpoints.NAME).unlink(missing_ok=True)
     write_toml(job.folder / CONFIG, flatten(job.config))
     return found
 

@@ -1,6 +1,7 @@
 """Whether a run's folder is free for it: empty, or of the very run."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from auglik.objectives import InputError
@@ -9,21 +10,23 @@ from auglik.runs.identity import ADDED, MOVABLE
 from auglik.runs.results import Results, finished
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.settings.fields import read_toml
+from auglik.system.files import write_toml
 
 
 def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str, str] | None, resume: bool) -> None:
     """Raises InputError where the folder of `path`, a run's configuration, holds another run or a damaged checkpoint.
 
-    A run is another by its settings or data, of which `settings` is the hash, and `code` the digests of a user's own. A
-    checkpoint that no run will `resume` from may be damaged.
+    A run is another by its settings or data, of which `settings` is the hash, and `code` the digests of a user's own.
+    So files that settings name may move: where results or a checkpoint have the hash, the paths of before say nothing.
+    A checkpoint that no run will `resume` from may be damaged.
     """
     folder = path.parent
     results, changed = finished(folder), list[str]()
     if path.exists():
-        before, now = read_toml(path), flatten(config)
-        before = {key: SETTINGS[key].default for key in ADDED} | before
+        before, now = saved_before(path), flatten(config)
         other = [key for key in now if before.get(key) != now[key] and key not in MOVABLE]
-        changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
+        if other and not _has_hash(folder, results, settings):
+            changed = [f"{key} {before.get(key)}, now {now[key]}" for key in other]
         if not changed and results is not None and results.settings != settings:
             changed = [changed_file(results, config, code)]
     elif results is not None and results.settings != settings:
@@ -38,6 +41,30 @@ def check_vacant(path: Path, settings: str, config: RunConfig, code: Mapping[str
     except InputError as error:
         edited = f"; or the code of {', '.join(code)} was edited" if code else ""
         raise InputError(f"{error}{edited}") from None
+
+
+def saved_before(path: Path) -> dict[str, object]:
+    """The settings in a run's config.toml, those that its version lacked at their defaults."""
+    return {key: SETTINGS[key].default for key in ADDED} | read_toml(path)
+
+
+def name_anew(path: Path, config: RunConfig) -> None:
+    """Has the config.toml of a finished run, which is that of `config` by its hash, name files where they are now.
+
+    So runs of a cell that were made before and after a file moved say the same; the device stays the run's own.
+    """
+    with suppress(InputError):  # a damaged one, which whoever reads it tells
+        before, now = saved_before(path), flatten(config)
+        if any(before.get(key) != now[key] for key in now if key not in ("device", "seed")):
+            write_toml(path, {**now, "device": before.get("device", now["device"])})
+
+
+def _has_hash(folder: Path, results: Results | None, settings: str) -> bool:
+    if results is not None:
+        return results.settings == settings
+    with suppress(InputError):
+        return checkpoints.settings_of(folder) == settings
+    return False
 
 
 def changed_file(results: Results, config: RunConfig, code: Mapping[str, str] | None) -> str:

@@ -112,14 +112,19 @@ def json_text(value: object, indent: int | None = None) -> str:
     return json.dumps(_json_ready(value), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
+def write_text(path: Path, text: str) -> None:
+    """`text` in UTF-8. Raises InputError for errors of the system."""
+    atomic_write(path, lambda file: _write_all(file, text.encode()))
+
+
 def write_json(path: Path, mapping: Mapping[str, object]) -> None:
     """`json_text` of `mapping`, indented, in `path`. Raises InputError for errors of the system."""
-    _write_text(path, json_text(mapping, indent=2) + "\n")
+    write_text(path, json_text(mapping, indent=2) + "\n")
 
 
 def write_toml(path: Path, mapping: Mapping[str, object]) -> None:
     """`mapping` as TOML; keys with the value None are left out, as TOML has no null. Raises InputError likewise."""
-    _write_text(path, tomli_w.dumps(_toml_ready(mapping)))
+    write_text(path, tomli_w.dumps(_toml_ready(mapping)))
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
@@ -134,7 +139,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequenc
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def copy(source: Path, path: Path) -> None:
@@ -192,10 +197,6 @@ def _write_through(path: Path, write: Callable[[BinaryIO], None]) -> None:
 def _write_all(file: BinaryIO | io.FileIO, data: bytes) -> None:
     while data:
         data = data[file.write(data) :]
-
-
-def _write_text(path: Path, text: str) -> None:
-    atomic_write(path, lambda file: _write_all(file, text.encode()))
 
 
 def _temporary(folder: Path) -> Path:

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from auglik.cli.main import auglik as command
 from auglik.comparison.compare import _seeds
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import KINDS, text_of
+from auglik.experiments.engines.engine import Outcome
 from auglik.experiments.plan import finished_runs
 from auglik.objectives.aggregators.geometric import Geometric
+from auglik.runs.results import Results
 from tests.tiny import SETTINGS, options
 
 CELLS = {"reference": {}, "mean": {"aggregator": "log-mean"}}
@@ -490,3 +493,12 @@ def test_images_that_cannot_be_stacked_are_refused(shapes: list[tuple[int, ...]]
     part = [(np.zeros(shape, np.uint8), place) for place, shape in enumerate(shapes)]
     with pytest.raises(InputError, match=said):
         keep_images((part, part), tmp_path)
+
+
+def test_runs_that_are_handed_over_are_told_of_in_one_line(tmp_path: Path) -> None:
+    class Detached:
+        def execute(self, jobs: object, stop: object, progress: object) -> Iterator[Outcome[Results]]:
+            yield from ()
+
+    with pytest.raises(InputError, match="the runs were handed over: make the same call again without detach"):
+        compare(CELLS, "digits", seeds=1, settings=SMALL, output=tmp_path, engine=Detached(), quiet=True)  # type: ignore[arg-type]

@@ -1,8 +1,10 @@
 """The local engine: processes of their own, failures that stay alone, and stopping."""
 
 import dataclasses
+import errno
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -14,11 +16,12 @@ import pytest
 import torch
 
 from auglik import InputError, Local, Outcome, RunConfig, execute
-from auglik.experiments.engines.engine import attempt
+from auglik.experiments.engines.engine import attempt, failed
 from auglik.experiments.engines.local import card_for
-from auglik.experiments.engines.spread import needs
+from auglik.experiments.engines.spread import attempted, needs
 from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
+from auglik.runs.checkpoint import step_of
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.results import Results
 from auglik.runs.run import Job
@@ -212,6 +215,11 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     assert runs_at_a_time([on_cuda] * 5, None) == 3
     assert runs_at_a_time([on_cuda] * 5, 4) == 4
     assert runs_at_a_time([on_cuda, named], None) == 1
+    assert [runs_at_a_time([on_cuda] * 5, None, processes) for processes in (1, 2, 3)] == [3, 1, 1]
+    with pytest.raises(InputError, match="expected at most the GPUs here, 3, got 4"):
+        runs_at_a_time([on_cuda], None, 4)
+    assert card_for(on_cuda, [], 2) == "GPU-a,5"
+    assert card_for(on_cuda, ["GPU-a,5"], 2) == "2,GPU-a"
     free.clear()
     free["0"] = 1
     assert card_for(on_cuda, []) is None
@@ -227,6 +235,36 @@ def test_as_many_runs_go_at_a_time_as_have_a_core_for_each_thread(
     assert runs_at_a_time(jobs[:3], None) == min(3, at_a_time)
     assert runs_at_a_time(jobs, 5) == 5
     assert runs_at_a_time([], None) == 1
+    assert runs_at_a_time(jobs, None, 2) == max(1, at_a_time // 2)
+    assert runs_at_a_time(jobs, 3, 8) == 3
+    with pytest.raises(InputError, match="processes_per_run: expected at most the cores here, 8, got 9"):
+        runs_at_a_time(jobs, 3, 9)
+
+
+def test_a_full_disk_leaves_no_empty_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = tiny.job(tmp_path)
+
+    def full(path: Path, write: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("auglik.system.files._write_through", full)
+    failed(Outcome(job, error="why"))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    failed(Outcome(job, error="why"))
+    assert job.errors.read_text() == "why\n"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_task_that_was_lost_goes_on_whatever_it_began_with(tmp_path: Path, again: bool) -> None:
+    job = tiny.job(tmp_path / "run")
+    assert attempt(job, tiny.StopAt(7), lambda share: None).interrupted
+    step = step_of(job.folder)
+    over = pickle.dumps(dataclasses.replace(job, resume=False))
+    assert attempted(over, tiny.StopAt(2), lambda share: None, 1, again)[0] is None
+    assert step is not None
+    assert (step_of(job.folder) > step) == again  # type: ignore[operator]
 
 
 def test_a_run_on_cuda_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from auglik import InputError, Local
 from auglik.cli.main import auglik
+from auglik.cli.plans import interrupted
 from auglik.experiments.engines.named import ENGINES, choose
 from auglik.experiments.engines.ray import Ray
 from auglik.experiments.engines.slurm import Slurm
@@ -88,3 +89,24 @@ def test_only_what_can_be_handed_over_is_detached(tmp_path: Path) -> None:
 
 def test_engines_are_known_by_name() -> None:
     assert list(ENGINES) == ["local", "ray", "slurm"]
+
+
+def test_the_local_engine_says_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auglik.experiments.plan.available_cores", lambda: 4)
+    dry = ["compare", *tiny.options(), "--seeds", "4", "--output", tmp_path / "runs", "--dry-run"]
+    for said, *options in (
+        ("4 runs at a time", "--engine-options", "jobs=4", "--jobs", "1"),
+        ("2 runs at a time", "--engine-options", "processes_per_run=2"),
+    ):
+        result = invoke(*dry, *options)
+        assert result.exit_code == 0, result.output
+        assert said in result.output
+        assert f"36 runs, {said.partition(' ')[0]} at a time" in result.output
+    result = invoke(*dry, "--engine-options", "processes_per_run=64")
+    assert result.exit_code == 2
+    assert "engine local: processes_per_run: expected at most the cores here, 4, got 64" in result.output
+
+
+@pytest.mark.parametrize(("resumes", "how"), [(True, ""), (False, " without --no-resume")])
+def test_an_interrupted_command_says_how_it_goes_on(resumes: bool, how: str) -> None:
+    assert interrupted(resumes) == f"interrupted; run the same command again{how} to continue"

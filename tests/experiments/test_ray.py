@@ -189,3 +189,9 @@ def test_no_cluster_is_one_line(tmp_path: Path) -> None:
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1].startswith("auglik: no Ray cluster at 127.0.0.1:1")
     assert "Traceback" not in told.stderr
+
+
+def test_a_run_that_was_lost_is_told_that_it_is_begun_again() -> None:
+    post = engine_module._Post()
+    assert [post.begins(0, mark) for mark in ("a", "a", "b")] == [False, False, True]
+    assert not post.begins(1, "b")

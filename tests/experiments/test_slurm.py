@@ -167,7 +167,7 @@ def test_an_array_that_is_too_long_is_split_and_its_results_are_those_of_the_loc
     assert {outcome.job.folder for outcome in outcomes} == {job.folder for job in todo}
     assert len(outcomes) == 7
     assert_as_local(outcomes, tmp_path / "local")
-    assert len(list((tmp_path / "runs" / JOBS).glob("*_submission.sh"))) == 2
+    assert len(list((tmp_path / "runs" / JOBS).glob("*/*_submission.sh"))) == 2
     assert all((job.folder / RUN_LOG).exists() for job in todo)
 
 
@@ -295,3 +295,30 @@ def test_a_job_that_was_cancelled_ends_without_a_result(tmp_path: Path) -> None:
     assert process.wait(60) == 128 + signal.SIGTERM
     assert (job.folder / NAME).exists()
     assert finished(job.folder) is None
+
+
+def test_a_submission_that_is_refused_removes_its_own_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays of one task: the second is refused, and meanwhile another command has submitted its own."""
+    output, commands = tmp_path / "runs", tmp_path / "commands"
+    commands.mkdir()
+    other = output / JOBS / "other.pkl"
+    refuse = f"if [ -e {tmp_path}/once ]; then touch {other}; echo no >&2; exit 1; fi; touch {tmp_path}/once"
+    for name, does in {
+        "srun": "true",
+        "scancel": "true",
+        "scontrol": "echo MaxArraySize = 1",
+        "sbatch": f"case $1 in --test-only) exit 0;; esac; {refuse}; echo Submitted batch job 7",
+    }.items():
+        (commands / name).write_text(f"#!/bin/sh\n{does}\n")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    todo = jobs(output, 2)
+    with pytest.raises(InputError, match="Slurm refuses"):
+        list(Slurm().execute(todo, StopRequest(), quiet))
+    assert list((output / JOBS).iterdir()) == [other]
+    other.unlink()
+    with pytest.raises(InputError, match="Slurm refuses"):
+        list(Slurm().execute(todo[:1], StopRequest(), quiet))
+    assert list((output / JOBS).iterdir()) == [other]

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from auglik import InputError
+from auglik import Cell, InputError, Place, make_plan, plan
 from auglik.cli.main import auglik
 from auglik.experiments.engines.engine import attempt
-from auglik.experiments.status import PLANNED, noted, status_of, statuses
+from auglik.experiments.plan import write
+from auglik.experiments.status import PLANNED, noted, references_of, status_of, statuses
 from auglik.runs.checkpoint import NAME, step_of
 from auglik.runs.claim import claimed
-from auglik.runs.run import Job
+from auglik.runs.run import CONFIG, Job
 from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.stop import StopRequest
 from tests import tiny
@@ -127,3 +128,39 @@ def test_runs_that_are_refused_before_they_begin_are_not_asked_for(tmp_path: Pat
     with pytest.raises(InputError), noted(tmp_path, [second]):
         raise InputError("refused")
     assert [one.folder.name for one in statuses(tmp_path)] == ["seed-0"]
+
+
+def test_a_refused_command_leaves_what_another_asked_for_meanwhile(tmp_path: Path) -> None:
+    first, second = jobs(tmp_path, 2)
+
+    def refused() -> None:
+        with noted(tmp_path, [second], {"b": "b"}):
+            pass
+        raise InputError("refused")
+
+    with pytest.raises(InputError), noted(tmp_path, [first], {"a": "a"}):
+        refused()
+    assert [one.folder.name for one in statuses(tmp_path)] == ["seed-1"]
+    assert references_of(tmp_path) == {"b": "b"}
+
+
+def test_the_record_of_cells_is_of_the_comparison_whose_tables_are_there(tmp_path: Path) -> None:
+    cells = plan(tiny.config(), {}, [Cell("first", {}), Cell("second", {"views": 3})])
+    asked = make_plan(cells, [0], Place(output=str(tmp_path)))
+    with noted(tmp_path, asked.jobs, {"first": "first", "second": "first"}):
+        with noted(tmp_path, asked.jobs, {"second": "second"}):
+            pass
+        write(tmp_path, asked, cells, {"first": [], "second": []}, None)
+    assert references_of(tmp_path) == {"first": "first", "second": "first"}
+
+
+@pytest.mark.parametrize(("epochs", "said"), [("epochs = 2", " of 10"), ("", "")])
+def test_whoever_lacks_a_runs_code_is_told_how_it_does(tmp_path: Path, epochs: str, said: str) -> None:
+    (job,) = jobs(tmp_path, 1)
+    assert attempt(job, tiny.StopAt(7), nothing).interrupted
+    path = job.folder / CONFIG
+    path.write_text(path.read_text().replace('"jensen"', '"/not/here/own.py:Own"').replace("epochs = 2", epochs))
+    assert status_of(job.folder) == (job.folder, "waiting", f"checkpoint at step 8{said}")
+    with claimed(job.folder):
+        assert status_of(job.folder).state == "running"
+        assert status_of(job.folder).text.endswith(", 1 of 2 epochs") == bool(epochs)

@@ -1,7 +1,9 @@
 """Claims to a run's folder: one holder at a time, taken over from the dead alone."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from auglik.runs import claim
 from auglik.runs.claim import CLAIM, ClaimedError, Holder, claimed, holder, living_holder
 
+knows_processes = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -76,12 +79,62 @@ def test_a_killed_holder_is_dead_even_before_its_parent_knows(tmp_path: Path, ot
     assert attempt(tmp_path)
 
 
+@knows_processes
 def test_a_process_of_the_same_number_is_another(tmp_path: Path) -> None:
     with claimed(tmp_path):
         own = holder(tmp_path)
         assert own is not None
-        (tmp_path / CLAIM).write_text(json.dumps(own._replace(started="long ago 1")._asdict()))
+        before = own._replace(started=f"{own.started.rpartition(' ')[0]} 1")
+        (tmp_path / CLAIM).write_text(json.dumps(before._asdict()))
         assert living_holder(tmp_path) is None
+
+
+@knows_processes
+@pytest.mark.parametrize(("age", "alive"), [(0.0, True), (2 * claim.STALE, False)])
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_another_boot_or_namespace_the_renewals_decide(tmp_path: Path, place: int, age: float, alive: bool) -> None:
+    """As of a container with the same host name, whose processes are not seen here."""
+    own = claim._own()
+    words = own.started.split()
+    words[place] = "another"
+    path = tmp_path / CLAIM
+    path.write_text(json.dumps(own._replace(started=" ".join(words))._asdict()))
+    os.utime(path, (time.time() - age,) * 2)
+    assert (living_holder(tmp_path) is not None) == alive
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode != 0,
+    reason="namespaces of processes cannot be made here",
+)
+def test_a_living_holder_in_another_namespace_keeps_it(tmp_path: Path) -> None:
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", HOLD, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ClaimedError), claimed(tmp_path):
+            pytest.fail("both hold it")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("age", "alive"), [(0.0, True), (2 * claim.STALE, False)])
+def test_who_may_not_write_goes_by_the_clock_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, alive: bool
+) -> None:
+    path = tmp_path / CLAIM
+    path.write_text(json.dumps(Holder("elsewhere", 1, "boot 1", "mark")._asdict()))
+    os.utime(path, (time.time() - age,) * 2)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert (living_holder(tmp_path) is not None) == alive
 
 
 @pytest.mark.parametrize(("age", "alive"), [(0.0, True), (claim.STALE / 2, True), (2 * claim.STALE, False)])

@@ -10,7 +10,7 @@ from auglik.experiments.engines.task import R, R_co, Task
 from auglik.objectives import InputError
 from auglik.runs.claim import ClaimedError, claimed, holder
 from auglik.settings.foreign import place_in_own_code
-from auglik.system.files import StorageError
+from auglik.system.files import StorageError, write_text
 from auglik.system.processes import ONE
 from auglik.system.stop import Interrupted, StopRequest
 
@@ -101,8 +101,8 @@ def failure(error: Exception) -> tuple[str, str | None, bool]:
 
 def failed(outcome: Outcome[R]) -> Outcome[R]:
     """The outcome of a task that failed, kept in its folder for whoever asks why; where that cannot be, it is not."""
-    with suppress(OSError):
-        outcome.job.errors.write_text(f"{outcome.error}\n{outcome.details or ''}", encoding="utf-8")
+    with suppress(InputError, OSError):
+        write_text(outcome.job.errors, f"{outcome.error}\n{outcome.details or ''}")
     return outcome
 
 

@@ -65,7 +65,7 @@ class Local:
 class _Worker(NamedTuple, Generic[R]):
     job: Task[R]
     card: str | None
-    """The one CUDA device that the process sees; None where it sees those that this one does."""
+    """The CUDA devices that the process sees, with commas between; None where it sees those that this one does."""
     process: BaseProcess
     messages: Connection
 
@@ -82,7 +82,7 @@ def _in_processes(
         while running or (waiting and not stop):
             while waiting and not stop and len(running) < engine.jobs:
                 job = waiting.pop(0)
-                card = card_for(job, [worker.card for worker in running]) if engine.processes_per_run == 1 else None
+                card = card_for(job, [worker.card for worker in running], engine.processes_per_run)
                 running.append(_start(context, job, card, engine.processes_per_run))
             if stop and not told:
                 for worker in running:
@@ -123,14 +123,16 @@ def _start_methods() -> list[str]:
     return multiprocessing.get_all_start_methods()
 
 
-def card_for(job: Task[object], taken: Sequence[str | None]) -> str | None:
+def card_for(job: Task[object], taken: Sequence[str | None], count: int = 1) -> str | None:
     """The card of a run on "cuda", of those with the fewest runs the one with the most free memory; else None.
 
-    A run on "cuda:1" stays there, and on one card there is no choice. `taken`: the cards of the runs under way.
+    Of a run of several processes, `count`, with commas between. A run on "cuda:1" stays there, and on one card there is
+    no choice. `taken`: the cards of the runs under way.
     """
     if str(job.device) != "cuda" or len(free := cards()) < 2:
         return None
-    return min(free, key=lambda card: (taken.count(card), -free[card]))
+    held = [card for of_run in taken if of_run is not None for card in of_run.split(",")]
+    return ",".join(sorted(free, key=lambda card: (held.count(card), -free[card]))[:count])
 
 
 def _start(context: multiprocessing.context.BaseContext, job: Task[R], card: str | None, count: int) -> _Worker[R]:

@@ -6,6 +6,7 @@ the wish to stop pass through one small actor beside the driver.
 
 import os
 import pickle
+import secrets
 import signal
 import socket
 import threading
@@ -159,7 +160,12 @@ class _Post:
 
     def __init__(self) -> None:
         self._shares: dict[int, float] = {}
+        self._first: dict[int, str] = {}
         self._stopped = False
+
+    def begins(self, number: int, mark: str) -> bool:
+        """Whether a run was begun before, by another process than that of this mark."""
+        return self._first.setdefault(number, mark) != mark
 
     def tell(self, number: int, share: float) -> bool:
         """The share done of a run; whether it should stop."""
@@ -222,7 +228,7 @@ def _run(pickled: bytes, number: int, post: Any, count: int) -> tuple[object, ..
     """The body of a task: obeys the actor, and stops too once that is gone, as the driver is then."""
     import ray
 
-    stop, ended, done = StopRequest(), threading.Event(), [0.0]
+    stop, ended, done, mark = StopRequest(), threading.Event(), [0.0], secrets.token_hex(8)
 
     def follow() -> None:
         try:
@@ -241,11 +247,22 @@ def _run(pickled: bytes, number: int, post: Any, count: int) -> tuple[object, ..
     def progress(share: float) -> None:
         done[0] = share
 
+    def begun_before() -> bool:
+        while not stop:
+            try:
+                return bool(post.begins.remote(number, mark).future().result(timeout=10 * FOLLOWED))
+            except TimeoutError:
+                follow()
+            except ray.exceptions.RayError:
+                stop.ask()
+        return False
+
     follow()
+    again = begun_before()
     following = threading.Thread(target=keep_following, daemon=True)
     following.start()
     try:
-        return (None,) * 5 if stop else attempted(pickled, stop, progress, count)
+        return (None,) * 5 if stop else attempted(pickled, stop, progress, count, again)
     finally:
         ended.set()
         following.join()

@@ -6,12 +6,14 @@ neither accounting nor the process that submitted it is needed.
 
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     import submitit
 
 JOBS = ".slurm"
-"""The folder of submitit's files below the output folder."""
+"""The folder of submitit's files below the output folder, with a folder for each submission."""
 RUN_LOG = "slurm.log"
 """What a run's job said, beside the run."""
 LOOK = 2.0
@@ -81,10 +83,9 @@ class Slurm:
 
     def _submit(self, jobs: Sequence[Task[R]]) -> "list[_Submitted[R]]":
         submitit = _submitit()
-        folder = jobs[0].output.absolute() / JOBS
+        folder = jobs[0].output.absolute() / JOBS / secrets.token_hex(4)
         size = largest_array()
         ensure_writable(folder)
-        before = set(folder.iterdir())
         each = self.runs_per_task
         groups = [jobs[start : start + each] for start in range(0, len(jobs), each)]
         parts = [groups[start : start + size] for start in range(0, len(groups), size)]
@@ -97,10 +98,9 @@ class Slurm:
                 submitted = executor.map_array(work, pickled, [self.processes_per_run] * len(part))
             except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
                 _cancel([task.id for task in tasks])
-                for path in set(folder.iterdir()) - before:
-                    path.unlink()
-                if not before:
-                    folder.rmdir()
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):  # there may be other submissions
+                    folder.parent.rmdir()
                 raise InputError(f"Slurm refuses: {' '.join(str(error).split())[-400:]}") from None
             tasks += [_Submitted(group, one.job_id, one) for group, one in zip(part, submitted, strict=True)]
         return tasks

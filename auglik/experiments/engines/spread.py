@@ -32,16 +32,19 @@ def carrier(processes: int) -> Carry:
     return here if processes == 1 else partial(spread, count=processes)
 
 
-def attempted(pickled: bytes, stop: StopRequest, progress: Callable[[float], None], count: int) -> tuple[object, ...]:
+def attempted(
+    pickled: bytes, stop: StopRequest, progress: Callable[[float], None], count: int, again: bool = False
+) -> tuple[object, ...]:
     """`attempt` in a process of its own, with as many as `count` for it: what follows the task in its outcome.
 
-    The task is read here, as what its settings name may be gone: then the task has failed, not its process.
+    A task that was lost and is begun `again` goes on from what was done of it. It is read here, as what its settings
+    name may be gone: then the task has failed, not its process.
     """
     try:
         task: Task[object] = pickle.loads(pickled)
     except Exception as error:
         return (None, *failure(error))
-    return attempt(task, stop, progress, carrier(count))[1:]
+    return attempt(task.again() if again else task, stop, progress, carrier(count))[1:]
 
 
 def spread(task: Task[R], stop: StopRequest, progress: Callable[[float], None], *, count: int) -> Outcome[R]:

@@ -1,0 +1,122 @@
+"""Runs whose data, code or output folder moved are the same runs: in plans, in unfinished folders and in reports."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auglik import Cell, Local, Place, RunConfig, change, make_plan, open_dataset, plan
+from auglik.experiments.plan import Plan, carry_out, write
+from auglik.experiments.plan import collect as runs_of
+from auglik.report.collect import collect
+from auglik.runs.checkpoint import settings_of
+from auglik.system.stop import StopRequest
+from tests import tiny
+
+CODE = """
+from dataclasses import dataclass
+from auglik import AGGREGATORS
+
+
+@dataclass(frozen=True)
+class Own:
+    formula = "jensen"
+    source = "a test"
+    minimum_views = 1
+    trains = True
+    likelihood_power = 0.0
+    remarks = ()
+
+    def fold(self, table, weight=None, log_importance=None):
+        return AGGREGATORS["jensen"].fold(table, weight, log_importance)
+
+    def predictive(self, log_probabilities):
+        return log_probabilities.mean(0)
+"""
+
+
+def write_data(path: Path) -> None:
+    digits = open_dataset("digits")
+    train, test = digits.train(), digits.test()
+    np.savez(
+        path, train_images=train.images, train_labels=train.labels, test_images=test.images, test_labels=test.labels
+    )
+
+
+def write_code(path: Path) -> None:
+    path.write_text(CODE)
+
+
+def write_table(path: Path) -> None:
+    pi = np.full((10, 10), 0.05)
+    np.fill_diagonal(pi, 0.55)
+    np.save(path, pi)
+
+
+THINGS: dict[str, tuple[str, str, Callable[[Path], None]]] = {
+    "dataset": (".npz", "", write_data), "aggregator": (".py", ":Own", write_code),
+    "degrade_toward": (".npy", "", write_table),
+}  # fmt: skip
+
+
+def planned(output: Path, seeds: int, **changes: object) -> Plan:
+    """Of two cells."""
+    config = change(RunConfig(), {**tiny.SETTINGS, "device": "cpu", **changes})
+    cells = plan(config, {}, [Cell("first", {}), Cell("second", {"views": 3})])
+    return make_plan(cells, range(seeds), Place(output=str(output)))
+
+
+def compared(output: Path, seeds: int, **changes: object) -> int:
+    """How many runs were trained."""
+    found = planned(output, seeds, **changes)
+    outcomes = carry_out(found, Local(1), StopRequest(), lambda job, share: None, lambda outcome: None)
+    config = change(RunConfig(), {**tiny.SETTINGS, "device": "cpu", **changes})
+    cells = plan(config, {}, [Cell("first", {}), Cell("second", {"views": 3})])
+    assert [outcome.error for outcome in outcomes] == [None] * len(outcomes)
+    write(output, found, cells, runs_of(found, outcomes), None)
+    return len(outcomes)
+
+
+@pytest.mark.parametrize("setting", THINGS)
+def test_a_report_has_the_runs_of_before_and_after_a_file_moved(tmp_path: Path, setting: str) -> None:
+    ending, name, make = THINGS[setting]
+    before, after = tmp_path / f"before{ending}", tmp_path / f"after{ending}"
+    make(before)
+    assert compared(tmp_path / "runs", 1, **{setting: f"{before}{name}"}) == 2
+    before.rename(after)
+    shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
+    assert compared(tmp_path / "elsewhere", 2, **{setting: f"{after}{name}"}) == 2
+    found = collect(tmp_path / "elsewhere")
+    assert not [text for text in found.warnings if "left out" in text]
+    assert [list(cell.runs) for cell in found.cells.values()] == [[0, 1], [0, 1]]
+    assert compared(tmp_path / "elsewhere", 2, **{setting: f"{after}{name}"}) == 0
+
+
+@pytest.mark.parametrize("setting", THINGS)
+def test_an_unfinished_run_goes_on_after_a_file_moved(tmp_path: Path, setting: str) -> None:
+    ending, name, make = THINGS[setting]
+    before, after = tmp_path / f"before{ending}", tmp_path / f"after{ending}"
+    make(before)
+    first = planned(tmp_path / "runs", 1, **{setting: f"{before}{name}"}).todo
+    (stopped, *_) = Local(1).execute(first, tiny.StopAt(5), lambda job, share: None)
+    assert stopped.interrupted
+    before.rename(after)
+    again = planned(tmp_path / "runs", 1, **{setting: f"{after}{name}"}).todo
+    assert settings_of(again[0].folder) == again[0].settings
+    assert compared(tmp_path / "runs", 1, **{setting: f"{after}{name}"}) == 2
+
+
+def test_what_is_on_a_card_stays_so_in_its_settings(tmp_path: Path) -> None:
+    data = tmp_path / "before.npz"
+    write_data(data)
+    compared(tmp_path / "runs", 1, dataset=str(data))
+    path = tmp_path / "runs" / "first" / "seed-0" / "config.toml"
+    path.write_text(path.read_text().replace('device = "cpu"', 'device = "cpu:0"'))
+    said = path.read_text()
+    compared(tmp_path / "runs", 1, dataset=str(data))
+    assert path.read_text() == said
+    data.rename(tmp_path / "after.npz")
+    compared(tmp_path / "runs", 1, dataset=str(tmp_path / "after.npz"))
+    assert path.read_text() == said.replace("before.npz", "after.npz")
