@@ -230,7 +230,10 @@ def pretrain_cells(
 
 def published_errors(ours: Mapping[tuple[str, str], str]) -> list[str]:
     """What Liu et al. 2023, Table 4, has for the networks of (data set, cell); a line that says so where it is none."""
-    from auglik.report.sections.published import NETWORKS, read_published  # here, as it brings JAX and matplotlib
+    from auglik.report.sections.published_figures import (
+        NETWORKS,
+        read_published,
+    )  # here, as it brings JAX and matplotlib
 
     known = {
         (one.dataset, one.augmentation, NETWORKS[one.network.removeprefix("SimSiam-")]): one.value

@@ -105,6 +105,25 @@ def test_mollification_s_constants_are_its_paper_s() -> None:
         assert (view.alpha, view.beta, view.k_noise, view.k_blur, view.rotation) == (1.0, 2.0, 1.0, 1.0, 15.0)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("evidence-", "cold-"))])
+def test_published_recipes_train_on_all_images(name: str) -> None:
+    """No paper states a split; the quick scale, whose images are few, holds a tenth out."""
+    recipe = read_recipe(name)
+    fractions = {scale: recipe.settings(scale, "text")["validation_fraction"] for scale in RECIPE_SCALES}
+    assert fractions == {"full": [0.0], "quick": [0.1]}
+    assert not any("validation_fraction" in cell.changes for cell in recipe.cells)
+
+
+def test_what_needs_validation_images_is_refused_without() -> None:
+    arguments = ["appendix-c", "--scale", "quick", "--cell", "smoothed", "--set", "degrade_toward=online", "--dry-run"]
+    code, output = run(*arguments, "--set", "validation_fraction=0")
+    assert (code, output.count("\n")) == (2, 1)
+    assert "needs validation images, got none: set validation_fraction=0.1" in output
+    code, output = run(*arguments)
+    assert code == 0, output
+    assert "2 epochs of 360 images" in output
+
+
 BROKEN = {
     "cells": 'title="a"\nsource="b"\nquestion="c"\nreference="r"\n[full]\nepochs=1\n',
     "unknown setting 'epoch'": (
