@@ -55,10 +55,15 @@ class Recipe:
     """Whether its runs are those of `auglik pretrain`; else those of `auglik compare`."""
 
     def settings(self, scale: str, protocol: str) -> dict[str, list[object]]:
-        """The common settings of a comparison. Raises InputError for unknown scales and protocols."""
+        """The common settings of a comparison.
+
+        Raises InputError for unknown scales and protocols, and for code that is not known to differ from the text.
+        """
         for value, known, kind in ((scale, RECIPE_SCALES, "scale"), (protocol, RECIPE_PROTOCOLS, "protocol")):
             if value not in known:
                 raise InputError(f"expected {kind} {' or '.join(known)}, got {value!r}{nearest(value, known)}")
+        if protocol == "code" and not self.code:
+            raise InputError(f"{self.name}: expected --protocol text, as no setting of its published code differs")
         chosen = {**self.scales[scale].settings, **(self.code if protocol == "code" else {})}
         return {key: list(values) for key, values in chosen.items()}
 

@@ -35,6 +35,10 @@ def planned(name: str, scale: str, protocol: str = "text") -> list[cells.Planned
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_a_recipe_can_be_planned(name: str, scale: str, protocol: str) -> None:
     recipe = read_recipe(name)
+    if protocol == "code" and not recipe.code:
+        with pytest.raises(InputError, match=f"{name}: expected --protocol text, as no setting"):
+            recipe.settings(scale, protocol)
+        return
     found = planned(name, scale, protocol)
     assert {cell.base for cell in found} == {cell.name for cell in recipe.cells}
     references = cells.reference_of(found, recipe.reference)
@@ -173,6 +177,8 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-c", "--scale", "quik"], "expected scale full or quick, got 'quik'; did you mean 'quick'"),
         (["appendix-c", "--cell", "logmean"], "unknown cell 'logmean'; did you mean 'log-mean'"),
         (["appendix-c", "--protocol", "readme"], "expected protocol text or code"),
+        (["appendix-c", "--protocol", "code"], "appendix-c: expected --protocol text, as no setting of its published"),
+        (["soft-augmentation-table-4", "--protocol", "code"], "expected --protocol text, as no setting of its publ"),
         (["appendix-c", "--seeds", "3", "--seed", "7"], "expected either seeds (a number or a list) or seed"),
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),
         (["appendix-c", "--set", "epochs=many"], "expected int, got 'many'"),
