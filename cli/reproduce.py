@@ -117,7 +117,7 @@ def reproduce(
     engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
     if recipe.pretrains:
         check_pretraining(name, engine, place, corruptions, with_report)
-    settings |= {key: [value] for key, value in overrides(recipe, scale, changes).items()}
+    settings |= {key: [value] for key, value in overrides(recipe, scale, protocol, changes).items()}
     if recipe.pretrains:
         introduce(recipe, scale, protocol)
         return pretrain_cells(recipe, settings, seeds, place, dry_run)
@@ -149,13 +149,15 @@ def reproduce(
         raise SystemExit(1)
 
 
-def overrides(recipe: Recipe, scale: str, changes: tuple[str, ...]) -> dict[str, object]:
+def overrides(recipe: Recipe, scale: str, protocol: str, changes: tuple[str, ...]) -> dict[str, object]:
     """What --set says for all cells. Raises InputError for what is no setting, and for what would have no effect."""
     known = {setting.key: setting for setting in settings_of(PretrainConfig)} if recipe.pretrains else SETTINGS
     found = parse_changes(changes, known)
     for key in found:
         if own := [cell.name for cell in recipe.cells_at(scale) if key in cell.changes]:
             raise InputError(f"--set {key}: expected a setting that no cell sets itself, but {some(own)} do")
+        if protocol == "code" and key in recipe.code:
+            raise InputError(f"--set {key}: expected --protocol text with it, as --protocol code sets it")
     if "seed" in found:
         raise InputError("--set seed: expected --seed or --seeds, which say the runs' seeds")
     return found

@@ -178,6 +178,10 @@ def test_the_command_lists_recipes_and_says_what_one_costs(tmp_path: Path) -> No
         (["appendix-c", "--cell", "logmean"], "unknown cell 'logmean'; did you mean 'log-mean'"),
         (["appendix-c", "--protocol", "readme"], "expected protocol text or code"),
         (["appendix-c", "--protocol", "code"], "appendix-c: expected --protocol text, as no setting of its published"),
+        (
+            ["soft-augmentation-figure-3", "--protocol", "code", "--set", "broadcast_weights=false"],
+            "--set broadcast_weights: expected --protocol text with it, as --protocol code sets it",
+        ),
         (["soft-augmentation-table-4", "--protocol", "code"], "expected --protocol text, as no setting of its publ"),
         (["appendix-c", "--seeds", "3", "--seed", "7"], "expected either seeds (a number or a list) or seed"),
         (["appendix-c", "--set", "epochs"], "expected SETTING=VALUE"),

@@ -540,6 +540,11 @@ THEIRS: dict[str, dict[str, object]] = {
             "heinonen2025", "FCR", {"weights": "before.pt", "weights_digest": "0"},
             "weights to start from: before.pt, theirs none",
         ),
+        (
+            "liu2023", "rand-augment", {"augment": "fcr,rand-augment:magnitude=12"},
+            "augmentation: rand-augment:magnitude=12, theirs not stated",
+        ),
+        ("liu2023", "cutout", {"augment": "fcr,cutout:size=8"}, None),
         ("liu2023", "baseline", {"crop_padding": 8}, "crop padding: 8, theirs 4"),
         (
             "liu2023", "soft-augmentation",

@@ -97,7 +97,7 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
         *trained_by(config, theirs),
         ("training images", images, theirs.images.get(config.dataset, images)),
         *cropped_by(config, theirs),
-        *(("augmentation", item, published_item(item)) for item in augmented(config)),
+        *(("augmentation", item, published_item(item, figure.source)) for item in augmented(config)),
         *softened_by(config),
         ("mollification", mollified_by(config.view), mollified_by(ViewConfig(mollify=config.view.mollify))),
         ("share of hard labels", config.online_labels, online),
@@ -136,10 +136,12 @@ def cropped_by(config: RunConfig, theirs: Protocol) -> list[tuple[str, Scalar, S
     return [(label, get(config, key), known[key]) for key, label in CROPPED.items() if key in known]
 
 
-def published_item(item: str) -> str:
-    """An augmentation as the papers have it."""
+def published_item(item: str, source: str) -> str:
+    """An augmentation as a paper has it: torchvision's defaults in one, in the other stated of its own crop alone."""
     name = item.partition(":")[0]
-    return {"auto-augment": "auto-augment:policy=imagenet", "cutout": "cutout:size=8"}.get(name, name)
+    known = {"auto-augment": "auto-augment:policy=imagenet", "cutout": "cutout:size=8"}.get(name, name)
+    stated = source == "heinonen2025" or name in ("fcr", "soft-crop")
+    return known if stated or item == known else "not stated"
 
 
 def objectives(config: RunConfig, figure: Figure, theirs: Protocol) -> tuple[str, str]:
