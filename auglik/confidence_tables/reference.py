@@ -33,9 +33,7 @@ def held_out(run: ResolvedRun, source: Source, fewest: int = 1) -> Arrays:
     arrays = first(source.train(), run.train_images, run.config.split_seed)
     _, validation = split_validation(arrays, run.config.validation_fraction, run.config.split_seed)
     if fewest and not len(validation.labels):
-        raise InputError(
-            "validation_fraction: expected a share > 0, such as 0.1, got 0: a table is measured on validation images"
-        )
+        raise InputError("validation_fraction: expected a share > 0, got 0: a table is measured on validation images")
     if len(validation.labels) < fewest:
         raise InputError(
             f"validation_fraction: expected at least {fewest} validation images, got {len(validation.labels)}"

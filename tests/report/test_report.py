@@ -589,14 +589,16 @@ def test_full_recipes_differ_in_nothing_that_is_stated(tmp_path: Path, name: str
     figures = [
         one for one in read_published() if (one.table, one.dataset, one.split) == ("table1", "cifar100", "clean")
     ]
-    for cell in collect(tmp_path).cells.values():
+    for trained in collect(tmp_path).cells.values():
         [found] = {
-            tuple(text for text in protocol_differences(cell, one) if not text.startswith(("training images", "seeds")))
+            tuple(
+                text for text in protocol_differences(trained, one) if not text.startswith(("training images", "seeds"))
+            )
             for one in figures
-            if augmentation_names(cell.config).get(one.source) == one.augmentation
+            if augmentation_names(trained.config).get(one.source) == one.augmentation
             and (one.source == "liu2023") == name.startswith("soft")
         }
-        assert found == (), cell.name
+        assert found == (), trained.name
 
 
 @pytest.mark.parametrize(("cell", "accuracy"), [("baseline", 3.42), ("soft-augmentation+rand-augment", 18.98)])
@@ -631,7 +633,8 @@ def test_scores_under_other_conditions_are_not_set_beside_the_published(tmp_path
     assert measured(cell, figure) == []
 
 
-def test_runs_without_validation_images_say_so(own: Path) -> None:
+def test_runs_without_validation_images_say_so(tmp_path: Path) -> None:
+    own = reported.write_comparison(tmp_path / "own", 1, ("reference",))
     for folder in own.glob("*/seed-*"):
         with np.load(folder / "predictions.npz") as file:
             arrays = dict(file)
