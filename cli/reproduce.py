@@ -1,6 +1,7 @@
 """`auglik reproduce`: experiments by name, the published ones and those of the evidence."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 import rich_click as click
@@ -198,7 +199,9 @@ def pretrain_cells(
     )  # fmt: skip
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
-    click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
+    images = " / ".join(dict.fromkeys(f"{job.run.shared.trained_on():,}" for job in jobs.values()))
+    done = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
+    click.echo(f"{done}; to do: {plural(steps, 'step')}, on {images} images")
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
@@ -219,10 +222,12 @@ def pretrain_cells(
     rows = compared(results, recipe.reference)
     write_rows(output, rows)
     for row in rows:
-        shown = f"{100 * row.value.mean:.2f}% ± {100 * row.value.standard_error:.2f}"
+        error = 100 * row.value.standard_error
+        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {error:.2f}" if isfinite(error) else "")
         if row.difference is not None:
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
-            shown += f", {mean:+.2f} [{lower:+.2f}, {upper:+.2f}] against {recipe.reference}"
+            interval = f" [{lower:+.2f}, {upper:+.2f}]" if isfinite(lower) else ""
+            shown += f", {mean:+.2f}{interval} against {recipe.reference}"
         click.echo(f"  {row.dataset:<10} {row.cell:<10} {row.metric.replace('_', ' '):<16} {shown}")
     ours = {key[:2]: str(job.config.network) for key, job in jobs.items()}
     for text in published_errors(ours):

@@ -216,7 +216,7 @@ def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
     code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
     assert code == 0, text
     assert "6 runs, 0 finished" in text
-    assert "to do: 6 steps" in text
+    assert "to do: 6 steps, on 54 images" in text
     with (output / "pretraining.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["cell"], row["metric"]) for row in rows] == [
@@ -229,6 +229,9 @@ def test_a_recipe_of_pretraining_runs_to_its_end(tmp_path: Path) -> None:
     code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "2", "--threads", "1")
     assert "6 runs, 6 finished" in text
     assert "nothing published matches: digits, small-cnn:width=8" in text
+    code, text = run("soft-augmentation-table-4", *arguments, "--seeds", "1", "--threads", "1")  # which has no error
+    assert code == 0, text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize("resume", [True, False])
