@@ -178,7 +178,8 @@ def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
         " / ".join(dict.fromkeys(str(getattr(run.config, name)) for run in by_cell.values()))
         for name in ("dataset", "network", "epochs", "device", "precision")
     )
-    click.echo(f"{dataset}, {network}, {epochs} epochs on {device} in {precision}")
+    images = " / ".join(dict.fromkeys(f"{run.trained_on():,}" for run in by_cell.values()))
+    click.echo(f"{dataset}, {network}, {epochs} epochs of {images} images on {device} in {precision}")
     for cell, run in by_cell.items():
         marks, config = " (reference)" if cell in references.values() else "", run.config
         views = f"K={config.views}" if run.mean_views() == config.views else f"K={run.mean_views():.3g} on average"

@@ -1,6 +1,7 @@
 """`auglik reproduce`: experiments by name, the published ones and those of the evidence."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 import rich_click as click
@@ -126,7 +127,7 @@ def reproduce(
     engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
     if recipe.pretrains:
         check_pretraining(name, engine, place, corruptions, with_report)
-    settings |= {key: [value] for key, value in overrides(recipe, scale, changes).items()}
+    settings |= {key: [value] for key, value in overrides(recipe, scale, protocol, changes).items()}
     if recipe.pretrains:
         introduce(recipe, scale, protocol)
         return pretrain_cells(recipe, settings, seeds, place, dry_run)
@@ -158,13 +159,15 @@ def reproduce(
         raise SystemExit(1)
 
 
-def overrides(recipe: Recipe, scale: str, changes: tuple[str, ...]) -> dict[str, object]:
+def overrides(recipe: Recipe, scale: str, protocol: str, changes: tuple[str, ...]) -> dict[str, object]:
     """What --set says for all cells. Raises InputError for what is no setting, and for what would have no effect."""
     known = {setting.key: setting for setting in settings_of(PretrainConfig)} if recipe.pretrains else SETTINGS
     found = parse_changes(changes, known)
     for key in found:
         if own := [cell.name for cell in recipe.cells_at(scale) if key in cell.changes]:
             raise InputError(f"--set {key}: expected a setting that no cell sets itself, but {some(own)} do")
+        if protocol == "code" and key in recipe.code:
+            raise InputError(f"--set {key}: expected --protocol text with it, as --protocol code sets it")
     if "seed" in found:
         raise InputError("--set seed: expected --seed or --seeds, which say the runs' seeds")
     return found
@@ -205,7 +208,9 @@ def pretrain_cells(
     )  # fmt: skip
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
-    click.echo(f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished; to do: {plural(steps, 'step')}")
+    images = " / ".join(dict.fromkeys(f"{job.run.shared.trained_on():,}" for job in jobs.values()))
+    done = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
+    click.echo(f"{done}; to do: {plural(steps, 'step')}, on {images} images")
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
@@ -226,10 +231,12 @@ def pretrain_cells(
     rows = compared(results, recipe.reference)
     write_rows(output, rows)
     for row in rows:
-        shown = f"{100 * row.value.mean:.2f}% ± {100 * row.value.standard_error:.2f}"
+        error = 100 * row.value.standard_error
+        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {error:.2f}" if isfinite(error) else "")
         if row.difference is not None:
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
-            shown += f", {mean:+.2f} [{lower:+.2f}, {upper:+.2f}] against {recipe.reference}"
+            interval = f" [{lower:+.2f}, {upper:+.2f}]" if isfinite(lower) else ""
+            shown += f", {mean:+.2f}{interval} against {recipe.reference}"
         click.echo(f"  {row.dataset:<10} {row.cell:<10} {row.metric.replace('_', ' '):<16} {shown}")
     ours = {key[:2]: str(job.config.network) for key, job in jobs.items()}
     for text in published_errors(ours):
@@ -239,7 +246,10 @@ def pretrain_cells(
 
 def published_errors(ours: Mapping[tuple[str, str], str]) -> list[str]:
     """What Liu et al. 2023, Table 4, has for the networks of (data set, cell); a line that says so where it is none."""
-    from auglik.report.sections.published import NETWORKS, read_published  # here, as it brings JAX and matplotlib
+    from auglik.report.sections.published_figures import (
+        NETWORKS,
+        read_published,
+    )  # here, as it brings JAX and matplotlib
 
     known = {
         (one.dataset, one.augmentation, NETWORKS[one.network.removeprefix("SimSiam-")]): one.value

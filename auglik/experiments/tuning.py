@@ -64,7 +64,10 @@ def trials(cells: Sequence[Planned], grid: Grid) -> list[Planned]:
     """Every cell with every value. Raises InputError for values out of range, and without validation images."""
     for cell in cells:
         if cell.config.validation_fraction == 0:
-            raise InputError("tune: expected validation images to choose by, got a validation fraction of 0")
+            raise InputError(
+                "tune: expected validation images to choose by, got a validation fraction of 0: set"
+                " validation_fraction=0.1"
+            )
     return [
         Planned(trial_name(cell.name, grid, value), cell.name, change(cell.config, setting(grid, value)))
         for cell in cells

@@ -32,7 +32,7 @@ class OptimizationConfig:
         None, "Share of the steps over which the learning rate first rises [the network's; one-cycle: none]."
     )
     momentum: float | None = option(None, f"Momentum of sgd [{MOMENTUM}].")
-    nesterov: bool | None = option(None, "Nesterov momentum in sgd [the network's].")
+    nesterov: bool | None = option(None, "Nesterov momentum in sgd [the network's; none without momentum].")
     weight_decay: float | None = option(
         None,
         "Weight decay of all parameters, even biases and batch-norm scales: added to the gradient by sgd and most of"
@@ -92,7 +92,7 @@ class OptimizationConfig:
             "learning_rate": rate,
             "warmup": network.warmup if warms_up else 0.0,
             "momentum": MOMENTUM if optimizer.takes_momentum else None,
-            "nesterov": network.nesterov if optimizer.takes_momentum else None,
+            "nesterov": network.nesterov and self.momentum != 0 if optimizer.takes_momentum else None,
             "weight_decay": optimizer.weight_decay,
         }
         wanted = {key: value for key, value in own.items() if only is None or key in only}

@@ -55,10 +55,15 @@ class Recipe:
     """Whether its runs are those of `auglik pretrain`; else those of `auglik compare`."""
 
     def settings(self, scale: str, protocol: str) -> dict[str, list[object]]:
-        """The common settings of a comparison. Raises InputError for unknown scales and protocols."""
+        """The common settings of a comparison.
+
+        Raises InputError for unknown scales and protocols, and for code that is not known to differ from the text.
+        """
         for value, known, kind in ((scale, RECIPE_SCALES, "scale"), (protocol, RECIPE_PROTOCOLS, "protocol")):
             if value not in known:
                 raise InputError(f"expected {kind} {' or '.join(known)}, got {value!r}{nearest(value, known)}")
+        if protocol == "code" and not self.code:
+            raise InputError(f"{self.name}: expected --protocol text, as no setting of its published code differs")
         chosen = {**self.scales[scale].settings, **(self.code if protocol == "code" else {})}
         return {key: list(values) for key, values in chosen.items()}
 
@@ -126,6 +131,7 @@ QUICK: Mapping[str, object] = {
     "warmup": 0.1,
     "batch_size": 64,
     "train_images": 400,
+    "validation_fraction": 0.1,
     "seeds": 2,
     "evaluation_views": 8,
     "evaluation_images": 200,
@@ -141,6 +147,7 @@ QUICK_PRETRAINING: Mapping[str, object] = {
     "epochs": 5,
     "batch_size": 64,
     "train_images": 400,
+    "validation_fraction": 0.1,
     "projection": 64,
     "smallest_crop": 0.6,
     "precision": "fp32",

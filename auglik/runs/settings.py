@@ -200,11 +200,10 @@ class RunConfig:
             map_of_pairs(rules)
         if self.degrade_toward != UNIFORM and not degrades(objective.likelihood):
             raise InputError(f"degrade_toward: {self.likelihood} spreads no label mass over classes; smoothed does")
-        if self.degrade_toward == ONLINE and (not self.validation_fraction or self.sampling.sampler() is not None):
-            lacks = (
-                "validation images" if not self.validation_fraction else "a point estimate, as a chain has one density"
-            )
-            raise InputError(f"degrade_toward {ONLINE}: needs {lacks}")
+        if self.degrade_toward == ONLINE and not self.validation_fraction:
+            raise InputError(f"degrade_toward {ONLINE}: needs validation images, got none: set validation_fraction=0.1")
+        if self.degrade_toward == ONLINE and self.sampling.sampler() is not None:
+            raise InputError(f"degrade_toward {ONLINE}: needs a point estimate, as a chain has one density")
         if self.online_labels < 1 and (mixing is not None or not objective.likelihood.soft_labels):
             reason = "mixed images have no class" if mixing is not None else f"{self.likelihood} needs one-hot labels"
             raise InputError(f"online_labels: needs images of a single class and soft labels, but {reason}")

@@ -19,7 +19,8 @@ class ViewConfig:
 
     augment: str = option(
         "fcr",
-        "Augmentations in order, comma-separated: fcr is flip, crop, rotation; mixup and cutmix mix training images.",
+        "Augmentations in order, comma-separated: fcr is flip, crop, rotation; mixup or cutmix, put first, mixes"
+        " training images.",
         group=Group.VIEWS,
         names=("none", *MIXINGS, *AUGMENTATIONS),
     )

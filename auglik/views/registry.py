@@ -59,8 +59,8 @@ AUGMENTATION_NAMES: Registry[Augmentation | Mixing] = Registry(
 def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, tuple[Step, ...]]:
     """The mixing of images and the steps of views that the comma-separated `text` names; `none` means neither.
 
-    `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, and for
-    an augmentation of levels after one of standardized pixels.
+    `fcr` is what that name means. Raises InputError for unknown names and parameters, for two ways of mixing, for a
+    mixing after a step, and for an augmentation of levels after one of standardized pixels.
     """
     known = replace(AUGMENTATION_NAMES, built_in={**AUGMENTATION_NAMES.built_in, "fcr": fcr})
     mixing: Mixing | None = None
@@ -73,6 +73,8 @@ def read_augmentations(text: str, fcr: FlipCropRotate) -> tuple[Mixing | None, t
         if hasattr(augmentation, "mix"):
             if mixing is not None:
                 raise InputError(f"augment: expected one mixing, such as {', '.join(MIXINGS)}, got two in {text!r}")
+            if steps:
+                raise InputError(f"augment: {name} mixes images before their views: put it first")
             mixing = cast(Mixing, augmentation)
             continue
         if (own := known.code(item)) is not None:

@@ -42,6 +42,11 @@ def test_what_is_left_open_is_the_optimizers_own_or_the_networks() -> None:
     assert own["sgd"][2:] == (0.9, False, 5e-4)
     assert own["adamw"] == (1e-3, own["sgd"][1], None, None, 0.01)
     assert own["torch:Adadelta"] == (1.0, own["sgd"][1], None, None, 0.0)
+    momenta = [
+        (momentum, get(tiny.config(network="fast-resnet:width=2", momentum=momentum), "nesterov"))
+        for momentum in (None, 0.5, 0.0)
+    ]
+    assert momenta == [(None, True), (0.5, True), (0.0, False)]
     assert get(tiny.config(rate_schedule="one-cycle"), "warmup") == 0
     assert get(tiny.config(optimizer="adamw", weight_decay=0.0), "weight_decay") == 0
 

@@ -30,13 +30,9 @@ from auglik.report.figures.lines import Curve, Panel, lines
 from auglik.report.figures.scale import covering, tick_texts
 from auglik.report.figures.style import styles
 from auglik.report.sections import calibrated
-from auglik.report.sections.published import (
-    augmentation_names,
-    measured,
-    protocol_differences,
-    published,
-    read_published,
-)
+from auglik.report.sections.published import measured, published
+from auglik.report.sections.published_figures import augmentation_names, read_published
+from auglik.report.sections.published_protocols import protocol_differences
 from auglik.report.sections.robust import robustness
 from auglik.report.sections.seen import seen
 from auglik.report.sections.views import views
@@ -450,6 +446,7 @@ def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
     assert "training images: 160, theirs 50000" in row.entries[3].text
     assert "objective" not in row.entries[3].text
     assert not any("corrupted" in name for name in rows)
+    assert "not compared: heinonen2025: warm-up, Nesterov momentum, order of augmentations." in table.note
     reported.robustness_scores(tmp_path / "ours/seed-0", 0.0)
     [table] = published(collect(tmp_path)).items
     assert isinstance(table, Table)
@@ -469,6 +466,16 @@ def test_protocols_differ_in_objective_and_nothing_matches_digits(tmp_path: Path
     nothing = published(collect(comparison))
     assert nothing.items == ()
     assert "Nothing published matches" in nothing.sentences[0]
+
+
+THEIRS: dict[str, dict[str, object]] = {
+    "heinonen2025": {
+        "epochs": 300, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4,
+        "rate_schedule": "cosine", "precision": "bf16", "flip": 0.5, "crop_padding": 4, "mollify": "noise,blur",
+    },
+    "liu2023": {"epochs": 500, "rate_schedule": "cosine", "crop_padding": 4, "rotation": 0.0, "mollify": "none"},
+}  # fmt: skip
+"""Settings as facts of the papers have them."""
 
 
 @pytest.mark.parametrize(
@@ -512,17 +519,86 @@ def test_protocols_differ_in_objective_and_nothing_matches_digits(tmp_path: Path
             "heinonen2025", "FCR+RandAug", {"augment": "fcr,rand-augment:magnitude=12"},
             "augmentation: rand-augment:magnitude=12, theirs rand-augment",
         ),
+        ("heinonen2025", "FCR", {"learning_rate": 1.0}, "learning rate: 1.0, theirs 0.01"),
+        ("heinonen2025", "FCR", {"weight_decay": 0.0}, "weight decay: 0.0, theirs 0.0005"),
+        ("heinonen2025", "FCR", {"momentum": 0.5}, "momentum: 0.5, theirs 0.9"),
+        ("heinonen2025", "FCR", {"rate_schedule": "constant"}, "rate schedule: constant, theirs cosine"),
+        (
+            "heinonen2025", "FCR", {"optimizer": "adamw", "momentum": None, "nesterov": None},
+            "optimizer: adamw, theirs sgd",
+        ),
+        ("heinonen2025", "FCR", {"precision": "mixed"}, None),
+        ("heinonen2025", "FCR", {"precision": "fp32"}, "precision: fp32, theirs bf16 or mixed"),
+        ("heinonen2025", "FCR", {"flip": 0.0}, "flip: 0.0, theirs 0.5"),
+        ("heinonen2025", "none", {"augment": "none", "flip": 0.0, "crop_padding": 0, "rotation": 0.0}, None),
+        ("heinonen2025", "FCR", {"online_labels": 0.5}, "share of hard labels: 0.5, theirs 1.0"),
+        ("heinonen2025", "FCR", {"gradient_clip": 1.0}, "gradient clip: 1.0, theirs none"),
+        ("heinonen2025", "FCR", {"average": 0.999}, "average of weights: 0.999, theirs none"),
+        ("heinonen2025", "FCR", {"coupling": "sobol"}, "coupling of views: sobol, theirs independent"),
+        ("heinonen2025", "FCR", {"degrade_toward": "online"}, "labels degrade toward: online, theirs uniform"),
+        (
+            "heinonen2025", "FCR", {"weights": "before.pt", "weights_digest": "0"},
+            "weights to start from: before.pt, theirs none",
+        ),
+        (
+            "liu2023", "rand-augment", {"augment": "fcr,rand-augment:magnitude=12"},
+            "augmentation: rand-augment:magnitude=12, theirs not stated",
+        ),
+        ("liu2023", "cutout", {"augment": "fcr,cutout:size=8"}, None),
+        ("liu2023", "baseline", {"crop_padding": 8}, "crop padding: 8, theirs 4"),
+        (
+            "liu2023", "soft-augmentation",
+            {"augment": "fcr,soft-crop", "soften": "crop:polynomial:k=2", "crop_padding": 4},
+            "crop padding: 4, theirs 0",
+        ),
+        ("liu2023", "baseline", {"learning_rate": 5.0}, None),  # theirs is not stated
+        ("liu2023", "online-label-smoothing", {"online_labels": 0.9}, "share of hard labels: 0.9, theirs 0.5"),
+        (
+            "liu2023", "online-label-smoothing", {"online_labels": 0.5, "likelihood": "focal"},
+            "objective: focal + jensen, theirs cross-entropy",
+        ),
+        ("liu2023", "rand-augment", {"augment": "fcr,rand-augment", "online_labels": 0.5},
+         "share of hard labels: 0.5, theirs 1.0"),
     ],
 )  # fmt: skip
 def test_what_differs_from_the_published_protocol_is_said(
     tmp_path: Path, source: str, augmentation: str, changes: dict[str, object], said: str | None
 ) -> None:
-    settings = {"augment": "fcr", "mollify": "none", "epochs": 500 if source == "liu2023" else 300, **changes}
-    cell = cifar_run(tmp_path, "ours", 0, **settings).cells["ours"]
+    padding = {"crop_padding": 0} if "soft-crop" in str(changes.get("augment")) else {}
+    cell = cifar_run(tmp_path, "ours", 0, **{"augment": "fcr", **THEIRS[source], **padding, **changes}).cells["ours"]
     assert augmentation_names(cell.config)[source] == augmentation
     figure = next(one for one in read_published() if (one.source, one.augmentation) == (source, augmentation))
     found = [text for text in protocol_differences(cell, figure) if not text.startswith(("training images", "seeds"))]
     assert found == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize("augment", ["fcr,rand-augment,rand-augment", "fcr,fcr", "mixup,fcr,fcr"])
+def test_an_augmentation_twice_is_not_the_published_one(tmp_path: Path, augment: str) -> None:
+    changes = {"augment": augment, "rotation": 0.0, "mollify": "none"}
+    assert augmentation_names(cifar_run(tmp_path, "ours", 0, **changes).cells["ours"].config) == {}
+
+
+@pytest.mark.parametrize("name", ["mollification-table-1", "soft-augmentation-table-1"])
+def test_full_recipes_differ_in_nothing_that_is_stated(tmp_path: Path, name: str) -> None:
+    """Each of their cells is of published figures; flips and crops of digits are not those of CIFAR."""
+    recipe = read_recipe(name)
+    common = {key: values[0] for key, values in recipe.settings("full", "text").items()}
+    of_cifar = {"dataset": "cifar100", "flip": 0.5, "crop_padding": 4}
+    for cell in recipe.cells:
+        cifar_run(tmp_path, cell.name, 0, **{**common, **of_cifar, **cell.changes})
+    figures = [
+        one for one in read_published() if (one.table, one.dataset, one.split) == ("table1", "cifar100", "clean")
+    ]
+    for trained in collect(tmp_path).cells.values():
+        [found] = {
+            tuple(
+                text for text in protocol_differences(trained, one) if not text.startswith(("training images", "seeds"))
+            )
+            for one in figures
+            if augmentation_names(trained.config).get(one.source) == one.augmentation
+            and (one.source == "liu2023") == name.startswith("soft")
+        }
+        assert found == (), trained.name
 
 
 @pytest.mark.parametrize(("cell", "accuracy"), [("baseline", 3.42), ("soft-augmentation+rand-augment", 18.98)])
@@ -555,6 +631,21 @@ def test_scores_under_other_conditions_are_not_set_beside_the_published(tmp_path
     cell = collect(tmp_path).cells["ours"]
     figure = next(one for one in read_published() if one.source == "heinonen2025" and one.split == "corrupted")
     assert measured(cell, figure) == []
+
+
+def test_runs_without_validation_images_say_so(tmp_path: Path) -> None:
+    own = reported.write_comparison(tmp_path / "own", 1, ("reference",))
+    for folder in own.glob("*/seed-*"):
+        with np.load(folder / "predictions.npz") as file:
+            arrays = dict(file)
+        kept = {key: values[:0] if key.startswith("validation_") else values for key, values in arrays.items()}
+        np.savez(folder / "predictions.npz", **kept)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        rest = [{key: value for key, value in line.items() if not key.startswith("validation_")} for line in lines]
+        (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in rest))
+    page = write_report(own, own / "report", ReportSettings()).page.read_text()
+    assert "validation scores can, of which there are none, as no image was held out" in page
+    assert "No run held images out to choose a temperature by; validation_fraction=0.1 does." in page
 
 
 def test_settings_that_are_not_whole_are_left_out_and_not_the_other_seeds(own: Path) -> None:

@@ -90,7 +90,7 @@ def test_one_epoch_is_uniform_and_the_next_follows_the_network_on_validation_ima
 
 def test_it_is_part_of_the_hash_and_needs_validation_images_and_a_point_estimate() -> None:
     assert settings_hash(tiny.run(**ONLINE), "a") != settings_hash(tiny.run(validation_fraction=0.3), "a")
-    with pytest.raises(InputError, match="degrade_toward online: needs validation images"):
+    with pytest.raises(InputError, match="needs validation images, got none: set validation_fraction="):
         tiny.config(degrade_toward="online", validation_fraction=0)
     with pytest.raises(InputError, match="degrade_toward online: needs a point estimate"):
         tiny.config(degrade_toward="online", inference="sgld")

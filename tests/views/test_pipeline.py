@@ -169,6 +169,8 @@ def test_what_cannot_be_is_refused_before_training() -> None:
     refused("fcr works on levels, cutout on standardized pixels: put fcr first", augment="cutout,fcr")
     refused("--rotation set it", augment="fcr:degrees=3")
     refused("expected one mixing, such as mixup, cutmix, got two", augment="mixup,cutmix,fcr")
+    refused("augment: mixup mixes images before their views: put it first", augment="fcr,mixup")
+    refused("augment: cutmix mixes images before their views: put it first", augment="fcr,cutmix:alpha=2,augmix")
     refused("needs one-hot labels, but MixUp mixes two", augment="mixup,fcr", likelihood="dirichlet")
     refused("expected no mixing of test images", evaluation_augment="mixup")
     refused("got 'erase', which never occurs", augment="fcr", soften="erase:human")

@@ -227,6 +227,7 @@ def _temperature(cells: Mapping[str, CellCalibration]) -> Table:
     columns = (
         "cell", "runs", "temperature", "NLL before", "NLL after", "ECE % before", "ECE % after", "runs at a bound",
     )  # fmt: skip
+    chosen = any(one is not None for cell in cells.values() for one in cell.temperature)
     return Table(
         key="temperature",
         caption="Temperature scaling: one temperature per run, chosen on its validation images, scored on the test "
@@ -234,7 +235,9 @@ def _temperature(cells: Mapping[str, CellCalibration]) -> Table:
         columns=columns,
         rows=tuple(rows),
         note="A temperature above 1 softens. At a bound: validation NLL still falls there, e.g. with few validation "
-        "images.",
+        "images."
+        if chosen
+        else "No run held images out to choose a temperature by; validation_fraction=0.1 does.",
     )
 
 

@@ -31,10 +31,11 @@ def training(collected: Collected, styles: Mapping[str, Style]) -> Section:
     drawn = [panel for panel in panels if panel.curves]
     caption = "Validation scores while training: means over seeds, bands of ± one standard error."
     figures = (curves_figure("training", caption, drawn, styles),) if drawn else ()
+    none = "" if drawn else ", of which there are none, as no image was held out"
     return Section(
         "training",
         "Training",
-        ("Training losses belong to different objectives and cannot be compared; validation scores can.",),
+        (f"Training losses belong to different objectives and cannot be compared; validation scores can{none}.",),
         (*figures, _cost(collected)),
     )
 
