@@ -222,8 +222,8 @@ def pretrain_cells(
     rows = compared(results, recipe.reference)
     write_rows(output, rows)
     for row in rows:
-        error = 100 * row.value.standard_error
-        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {error:.2f}" if isfinite(error) else "")
+        spread = 100 * row.value.standard_error
+        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {spread:.2f}" if isfinite(spread) else "")
         if row.difference is not None:
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
             interval = f" [{lower:+.2f}, {upper:+.2f}]" if isfinite(lower) else ""
