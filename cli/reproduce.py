@@ -200,8 +200,8 @@ def pretrain_cells(
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
     images = " / ".join(dict.fromkeys(f"{job.run.shared.trained_on():,}" for job in jobs.values()))
-    done = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
-    click.echo(f"{done}; to do: {plural(steps, 'step')}, on {images} images")
+    state = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
+    click.echo(f"{state}; to do: {plural(steps, 'step')}, on {images} images")
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
