@@ -209,8 +209,8 @@ def pretrain_cells(
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
     steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
     images = " / ".join(dict.fromkeys(f"{job.run.shared.trained_on():,}" for job in jobs.values()))
-    done = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
-    click.echo(f"{done}; to do: {plural(steps, 'step')}, on {images} images")
+    state = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
+    click.echo(f"{state}; to do: {plural(steps, 'step')}, on {images} images")
     if dry_run:
         from auglik.recipes.cost import estimate_pretraining
 
@@ -231,8 +231,8 @@ def pretrain_cells(
     rows = compared(results, recipe.reference)
     write_rows(output, rows)
     for row in rows:
-        error = 100 * row.value.standard_error
-        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {error:.2f}" if isfinite(error) else "")
+        spread = 100 * row.value.standard_error
+        shown = f"{100 * row.value.mean:.2f}%" + (f" ± {spread:.2f}" if isfinite(spread) else "")
         if row.difference is not None:
             mean, lower, upper = (100 * value for value in row.difference[:1] + row.difference[2:4])
             interval = f" [{lower:+.2f}, {upper:+.2f}]" if isfinite(lower) else ""
