@@ -56,9 +56,9 @@ def engine_for(engine: Chosen, plan: Plan, place: Place) -> Engine:
 
 
 def count_here(engine: Chosen, plan: Plan, place: Place) -> int:
-    """How many runs would go at a time on this machine. Raises InputError where none fits."""
-    asked = engine.options.get("jobs", place.jobs)
-    processes = engine.options.get("processes_per_run", 1) if engine.is_local else 1
+    """How many runs go at a time by the local engine, and would go here of another's. Raises InputError for none."""
+    options = engine.options if engine.is_local else {}
+    asked, processes = options.get("jobs", place.jobs), options.get("processes_per_run", 1)
     assert isinstance(asked, int | None)
     assert isinstance(processes, int)
     return runs_at_a_time(plan.todo, asked, processes)

@@ -64,7 +64,8 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
         with claimed(job.folder), state, stop_on_signals() as stop, bar("pretraining") as progress:
             results = execute(job, stop=stop, progress=progress)
     except Interrupted:
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
+        way = "give --resume instead of --restart in" if restart else "add --resume to"
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; {way} the same command to continue")
         raise SystemExit(128 + (stop.signal or 0)) from None
     except NonFiniteLossError as error:
         raise UserError(str(error)) from None

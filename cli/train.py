@@ -60,7 +60,8 @@ def _train(engine: Together, values: dict[str, object], print_config: bool, resu
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
         (outcome,) = carry_out(planned, engine, stop, progress, lambda outcome: None)
     if outcome.interrupted:
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; add --resume to the same command to continue")
+        way = "give --resume instead of --restart in" if restart else "add --resume to"
+        click.echo(f"interrupted; the checkpoint is in {job.folder}; {way} the same command to continue")
         raise SystemExit(128 + (stop.signal or 0))
     if outcome.results is None:
         if outcome.details is not None:

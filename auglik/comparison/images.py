@@ -158,7 +158,7 @@ def _array(values: ArrayLike) -> NDArray[np.generic]:
 def _modes(values: object, depth: int = 2) -> Iterator[str]:
     """Of PIL images, in lists too, which NumPy stacks."""
     mode = getattr(values, "mode", None)
-    if isinstance(mode, str):
+    if isinstance(mode, str) and not isinstance(values, np.memmap):  # whose mode is how its file is open
         yield mode
     elif depth and isinstance(values, list | tuple):
         for item in values:

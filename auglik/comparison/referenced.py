@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from types import CodeType
 
+_BRANCHES = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match)
 _READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
@@ -24,20 +25,32 @@ def needed_by(statement: ast.stmt, flags: int) -> set[str]:
         code = compile(ast.Module([statement], []), "<statement>", "exec", flags, dont_inherit=True)
     except SyntaxError:  # that parses, such as a return outside a function: of a cell that never ran
         return set()
-    return {*_globals(code)}
+    return {*_globals(code, {*_stored_at_times(statement)})}
 
 
-def _globals(code: CodeType) -> Iterator[str]:
-    """The names of the top level that compiled code reads; a class's own are so until it stores them."""
+def _globals(code: CodeType, at_times: set[str]) -> Iterator[str]:
+    """The names of the top level that compiled code reads; a class's own are so until it stores them for certain."""
     stored = set[str]()
     for step in dis.get_instructions(code):
         if step.opname == "STORE_NAME":
             stored.add(step.argval)
-        elif step.opname in _READS and step.argval not in stored:
+        elif step.opname in _READS and (step.argval not in stored or step.argval in at_times):
             yield step.argval
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
-            yield from _globals(inner)
+            yield from _globals(inner, at_times)
+
+
+def _stored_at_times(statement: ast.stmt) -> Iterator[str]:
+    """The names that bodies of classes store in branches, loops and the like, which may not be taken."""
+    bodies = (node.body for node in ast.walk(statement) if isinstance(node, ast.ClassDef))
+    for node in (inner for body in bodies for one in body if isinstance(one, _BRANCHES) for inner in ast.walk(one)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
 
 
 def annotated(statement: ast.stmt) -> set[str]:

@@ -143,15 +143,18 @@ class ImageFolder:
         if not found:
             raise InputError(f"{self.path}: expected a val or a test folder next to train, got neither")
         if len(found) > 1 and all(map(self._holds_classes, found)):
-            ways = " or ".join(f"{self.published or self.path}:test={folder}" for folder in found)
+            default = ImageSettings()
+            given = [(key, getattr(self.settings, key)) for key in ("size", "resize")]
+            kept = "".join(f"{key}={value}," for key, value in given if value != getattr(default, key))
+            ways = " or ".join(f"{self.published or self.path}:{kept}test={folder}" for folder in found)
             raise InputError(f"{self.path}: expected one folder of test images, got both val and test: give {ways}")
         return found[0]
 
     def _holds_classes(self, folder: Path) -> bool:
         """Unlike ImageNet's test images, which have no labels."""
         with suppress(OSError):
-            names = folders(folder)
-            return len(names) > 1 or any(name in self._numbers for name in names)
+            names, known = folders(folder), self.class_names
+            return any(name in known or name.isdecimal() for name in names)
         return False
 
 

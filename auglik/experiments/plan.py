@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.data import open_dataset
+from auglik.data import digest, open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
 from auglik.experiments.engines.engine import Engine, Outcome, Progress
@@ -22,7 +22,7 @@ from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.results import RESULTS, Results, complete, finished
-from auglik.runs.run import CONFIG, Job
+from auglik.runs.run import CONFIG, Job, test_images
 from auglik.runs.settings import change, flatten
 from auglik.runs.vacant import name_anew
 from auglik.sampling.registry import POINT
@@ -138,6 +138,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
         job.check()
     for job in todo:
         _check_draws(job)
+    _check_test_images([(job, done[job.settings]) for job in jobs if job.settings in done])
     return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed)
 
 
@@ -147,6 +148,22 @@ def _check_draws(job: Job) -> None:
     if sampling.inference != POINT:
         steps = lengths(job.run, job.run.trained_on()).steps
         draw_steps(sampling.parsed_step_sizes().stretches(steps), sampling.draws)
+
+
+def _check_test_images(finished: Sequence[tuple[Job, Results]]) -> None:
+    """Raises InputError for runs scored on other test images than their data sets have now, which no hash tells."""
+    digests: dict[object, str] = {}
+    for job, results in finished:
+        name, evaluation = job.config.dataset, job.config.evaluation
+        if results.test_digest is None:
+            continue
+        if (key := (name, evaluation.images, evaluation.seed)) not in digests:
+            digests[key] = digest(test_images(job.run, open_dataset(name, job.data_dir))[0])
+        if digests[key] != results.test_digest:
+            raise InputError(
+                f"{job.folder}: expected runs scored on the test images of {name}, got a finished one that was scored"
+                " on others: give another output folder, or score it on these by auglik evaluate"
+            )
 
 
 def cost(jobs: Sequence[Job]) -> Cost:

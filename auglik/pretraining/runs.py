@@ -17,7 +17,7 @@ from auglik.pretraining.simsiam import SimSiam
 from auglik.pretraining.training import make_model, pretrain
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
-from auglik.runs.planned import planned_images
+from auglik.runs.planned import check_same_images, planned_images
 from auglik.runs.resolve import Facts, Split, TrainingData, load_training, on_device, read_facts
 from auglik.runs.results import RESULTS
 from auglik.runs.run import CONFIG, device_name, versions
@@ -116,7 +116,7 @@ def execute(
     if not job.resume:
         (job.folder / checkpoints.NAME).unlink(missing_ok=True)
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir, job.download)
-    images, _ = planned_images(source, lambda data: settings_hash(run, data), job.settings)
+    images, known = planned_images(source, lambda data: settings_hash(run, data), job.settings)
     data = load_training(run.shared, source, images)
     write_toml(job.folder / CONFIG, config.flat())
     trained = pretrain(
@@ -124,6 +124,8 @@ def execute(
         tensorboard=job.tensorboard, resume=resume, stop=stop, progress=progress,
     )  # fmt: skip
     began = time.monotonic()
+    source = open_dataset(job.config.dataset, job.data_dir)  # as it is now
+    check_same_images(source, known)
     test = opened(source, "test")
     check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
     held_out = on_device(test, data.mean, data.std, run.shared.device)

@@ -85,9 +85,8 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
     if not runs and not warnings:
         raise InputError(f"{folder}: expected runs of `auglik compare`, got runs of pretraining alone")
     if not runs:
-        raise InputError(
-            f"{folder}: expected at least one finished run, got {len(found)} unfinished ones: {warnings[0]}"
-        )
+        what = "that cannot be read" if any((place / RESULTS).is_file() for place in found) else "unfinished ones"
+        raise InputError(f"{folder}: expected at least one finished run, got {len(found)} {what}: {warnings[0]}")
     planned = references_of(folder)
     runs = _of_plan(runs, planned, warnings)
     order = {name: place for place, name in enumerate(planned)} or order_of(folder)

@@ -19,7 +19,7 @@ class Known(NamedTuple):
 def planned_images(source: Source, hash_of: Callable[[str], str], settings: str) -> tuple[Arrays | LazyArrays, Known]:
     """The training images, where `hash_of` their digest is the planned `settings`. Raises InputError where it is not.
 
-    They are read once: what is hashed is what is trained on.
+    Arrays are read once: what is hashed is what is trained on. Images that are decoded on demand are known by files.
     """
     stamp, arrays = stamp_of(source), opened(source, "train")
     known = Known(digest(arrays), stamp)
@@ -32,7 +32,10 @@ def planned_images(source: Source, hash_of: Callable[[str], str], settings: str)
 
 
 def check_same_images(source: Source, known: Known) -> None:
-    """Raises InputError where a set's files have been written since, and its training images are others now."""
+    """Raises InputError where a set's files have been written since, and its training images are others now.
+
+    Sets of .npz and .npy files say when they were written.
+    """
     if stamp_of(source) != known.stamp and digest(opened(source, "train")) != known.digest:
         raise InputError(
             f"{source.name}: expected the data set that the run was trained on, got other training images: put it back"

@@ -244,7 +244,7 @@ def _checked_data(
 
 
 def _checked_test_images(job: Job, known: Known) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
-    """As `test_images`, of the data set as it is now. Raises InputError where the training images were others."""
+    """As `test_images`, of the data set as it is now. Raises InputError as `check_same_images` does."""
     source = open_dataset(job.config.dataset, job.data_dir)
     check_same_images(source, known)
     return test_images(job.run, source)

@@ -468,6 +468,14 @@ def test_lists_of_pil_images_are_their_levels(tmp_path: Path) -> None:
         assert np.array_equal(np.moveaxis(kept, 1, -1).reshape(shape), levels)
 
 
+def test_arrays_in_files_that_are_mapped_are_arrays(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (4, 5, 5), dtype=np.uint8)
+    np.save(tmp_path / "levels.npy", levels)
+    part = (np.load(tmp_path / "levels.npy", mmap_mode="r"), [0, 1, 0, 1])
+    kept = np.load(keep_images((part, part), tmp_path))["train_images"]
+    assert np.array_equal(kept.reshape(levels.shape), levels)
+
+
 @pytest.mark.parametrize("kind", ["pil", "arrays", "tensors", "list"])
 def test_grey_and_rgb_images_are_told_apart_from_sizes(kind: str, tmp_path: Path) -> None:
     grey, rgb = np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)

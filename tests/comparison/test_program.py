@@ -95,6 +95,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         ("", "1.0", "for table in (1.0, 2.0):\n    pass\nweight = float(table)"),
         ("class W:\n    s = 1.0\n    half = s / 2", "W.half", "s = float(3)"),
         ("at = 1.0\nclass W:\n    at = at", "W.at", ""),
+        ("at = 1.0\nclass W:\n    if not __debug__:\n        at = 2.0\n    found = at", "W.found", ""),
+        ("at = 1.0\nclass W:\n    for at in ():\n        pass\n    found = at", "W.found", ""),
         ("def one(of, at=1.0):\n    found = of * at\n    return found", "one(1.0)", "found = of = len('a')"),
         (
             "from functools import wraps\ndef counted(f):\n    @wraps(f)\n    def g(*a):\n        g.calls += 1\n"

@@ -335,10 +335,16 @@ def test_val_beside_test_is_refused_unless_one_is_chosen(folder: Path) -> None:
     write(folder / "test" / "1.jpg", picture(0, 70, 70))
     assert len(open_dataset(str(folder)).test().labels) == 3  # as ImageNet's, whose test images have no labels
     (folder / "test" / "1.jpg").unlink()
+    for name in ("public", "private"):  # no classes
+        write(folder / "test" / name / "a.jpg", picture(7, 70, 70))
+    open_dataset(str(folder)).check()
+    shutil.rmtree(folder / "test")
     for name in ("cat", "dog"):
         write(folder / "test" / name / "a.jpg", picture(7, 70, 70))
         parts = (f"{folder}:test={folder / 'val'} or", f"{folder}:test={folder / 'test'}")
         refused(open_dataset(str(folder)).check, "got both val and test", *parts)
+    ways = (f"{folder}:size=16,resize=20,test={folder / 'val'} or", f"{folder}:size=16,resize=20,test=")
+    refused(open_dataset(f"{folder}:size=16,resize=20").check, *ways)
     for part, count in (("val", 3), ("test", 2)):
         source = open_dataset(f"{folder}:test={folder / part}")
         source.check()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auglik import Cell, Local, Place, RunConfig, change, make_plan, open_dataset, plan
+from auglik import Cell, InputError, Local, Place, RunConfig, change, make_plan, open_dataset, plan
 from auglik.experiments.plan import Plan, carry_out, write
 from auglik.experiments.plan import collect as runs_of
 from auglik.report.collect import collect
@@ -37,12 +37,14 @@ class Own:
 """
 
 
-def write_data(path: Path) -> None:
+def write_data(path: Path, tested: int | None = None) -> None:
+    """The digits, the first `tested` of the test images alone."""
     digits = open_dataset("digits")
     train, test = digits.train(), digits.test()
     np.savez(
-        path, train_images=train.images, train_labels=train.labels, test_images=test.images, test_labels=test.labels
-    )
+        path, train_images=train.images, train_labels=train.labels, test_images=test.images[:tested],
+        test_labels=test.labels[:tested],
+    )  # fmt: skip
 
 
 def write_code(path: Path) -> None:
@@ -120,3 +122,18 @@ def test_what_is_on_a_card_stays_so_in_its_settings(tmp_path: Path) -> None:
     data.rename(tmp_path / "after.npz")
     compared(tmp_path / "runs", 1, dataset=str(tmp_path / "after.npz"))
     assert path.read_text() == said.replace("before.npz", "after.npz")
+
+
+def test_runs_are_not_said_to_be_scored_on_other_test_images_than_they_were(tmp_path: Path) -> None:
+    before, after = str(tmp_path / "before.npz"), str(tmp_path / "after.npz")
+    write_data(Path(before))
+    write_data(Path(after), tested=40)
+    compared(tmp_path / "runs", 1, dataset=before)
+    path = tmp_path / "runs" / "first" / "seed-0" / "config.toml"
+    said = path.read_text()
+    with pytest.raises(InputError, match=r"first/seed-0: expected runs scored on the test images of .*after\.npz, got"):
+        planned(tmp_path / "runs", 2, dataset=after)
+    Path(after).replace(before)
+    with pytest.raises(InputError, match="give another output folder, or score it on these by auglik evaluate"):
+        planned(tmp_path / "runs", 1, dataset=before)
+    assert path.read_text() == said

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from auglik import InputError, RunConfig, change
 from auglik.cli.main import auglik
-from auglik.cli.reproduce import published_errors
+from auglik.cli.pretraining_recipes import published_errors
 from auglik.experiments import cells
 from auglik.networks import find_network
 from auglik.pretraining.runs import PretrainJob
@@ -244,8 +244,8 @@ def test_pretraining_is_carried_out_as_the_command_says(
     def note(job: PretrainJob, **_: object) -> None:
         found.append((job.tensorboard, job.resume))
 
-    monkeypatch.setattr("auglik.cli.reproduce.execute", note)
-    monkeypatch.setattr("auglik.cli.reproduce.write_rows", lambda *_: None)
+    monkeypatch.setattr("auglik.cli.pretraining_recipes.execute", note)
+    monkeypatch.setattr("auglik.cli.pretraining_recipes.write_rows", lambda *_: None)
     arguments = ["--scale", "quick", "--seeds", "1", "--tensorboard", *(() if resume else ("--no-resume",))]
     code, text = run("soft-augmentation-table-4", *arguments, "--output", str(tmp_path), "--no-report")
     assert code == 0, text

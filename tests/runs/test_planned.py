@@ -1,4 +1,4 @@
-"""A run trains on what it was planned with, and is scored on the test images of the same data set, or not at all."""
+"""A run trains on what it was planned with or not at all, and is scored on test images of the same arrays."""
 
 from dataclasses import replace
 from pathlib import Path
