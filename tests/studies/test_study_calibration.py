@@ -11,6 +11,7 @@ from auglik.studies.calibration import study
 from auglik.studies.calibration import worlds as calibration_worlds
 from auglik.studies.calibration.worlds import TIMID, WORLDS, answers, evidence, true_error
 from auglik.studies.study import Context, Findings
+from tests.drawn import inside
 
 CONTEXT = Context(True, 0, None, lambda share: None)
 NAMES = {world.name: world for world in WORLDS}
@@ -35,6 +36,7 @@ def test_the_study_holds() -> None:
     findings = study.calibration(CONTEXT)
     assert failing(findings) == []
     assert set(findings.figures) == {"calibration-coverage"}
+    assert inside(findings.figures["calibration-coverage"])
     assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
     assert len(findings.remarks) == 4 + 2 + 2
 

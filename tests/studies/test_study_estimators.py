@@ -16,6 +16,7 @@ from auglik.studies.estimators.negative import random_views, ratio_bound, torch_
 from auglik.studies.estimators.study import estimators
 from auglik.studies.study import Context, Findings
 from auglik.views import couplings
+from tests.drawn import inside
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,8 @@ def findings() -> Findings:
 def test_the_study_holds(findings: Findings) -> None:
     assert [claim.line() for claim in findings.claims if not claim.holds] == []
     assert set(findings.figures) == {"estimators-bias", "estimators-rmse"}
+    assert all(map(inside, findings.figures.values()))
+    assert "thermodynamic" in findings.figures["estimators-rmse"].get_suptitle()
     assert set(findings.data.children) == {*LAWS, "negative-share", "budgets", "proposal", "allocation"}
 
 
