@@ -12,10 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 from scipy.optimize import brentq
-from scipy.stats import (
-    chi2,  # type: ignore[attr-defined]
-    nct,  # type: ignore[attr-defined]
-)
+from scipy.stats import chi2, nct  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.system.array_types import Float64Array

@@ -44,7 +44,9 @@ def test_the_study_holds() -> None:
 def test_intervals_of_another_level_fail_the_claim_on_well_determined_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     """90% for 95%."""
     exact, (worlds, images, repeats) = interval.ece_interval, study.QUICK_OFTEN
-    monkeypatch.setattr(interval, "ece_interval", lambda *parts: exact(*parts[:-1], level=parts[-1] - 0.05))
+    monkeypatch.setattr(
+        interval, "ece_interval", lambda runs, edges, generator, level: exact(runs, edges, generator, level - 0.05)
+    )
     found = study.all_measured([study.Condition(NAMES[name], images, 1) for name in worlds], repeats, CONTEXT, 1.0)
     assert [claim.holds for claim in study.clear_claims([found])] == [False, True]
 

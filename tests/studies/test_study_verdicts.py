@@ -123,7 +123,7 @@ def test_seed_errors_that_are_a_twentieth_too_small_fail(seeds: int, monkeypatch
         return failing(verdicts_claims.student_claims({seeds: gap}))
 
     assert failed() == ""
-    own = law.standard_errors
+    own = statistics.standard_errors
     monkeypatch.setattr(law, "standard_errors", lambda values: 0.95 * own(values))
     assert "off scipy's paired t test" in failed()
 
@@ -136,7 +136,7 @@ def test_coverage_that_is_off_over_all_numbers_of_seeds_fails(monkeypatch: pytes
         return failing(verdicts_claims.exact_claims(found))
 
     assert failed() == ""
-    own = law.standard_errors
+    own = statistics.standard_errors
     monkeypatch.setattr(law, "standard_errors", lambda values: 1.1 * own(values))
     assert "all numbers of seeds: 95% intervals of all cells hold the truth" in failed()
 
