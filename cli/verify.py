@@ -41,7 +41,7 @@ NAMES = (
 @click.option(
     "--quick",
     is_flag=True,
-    help="Fewer draws and points, the same claims: about three minutes on two cores.",
+    help="Fewer draws, points and cases: about two minutes on two cores.",
     panel=Group.MEASURED,
 )
 @click.option(

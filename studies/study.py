@@ -69,7 +69,7 @@ class Context(NamedTuple):
     """How a study is run."""
 
     quick: bool
-    """Fewer draws and points; the claims are the same."""
+    """Fewer draws, points and cases, and so fewer claims."""
     seed: int
     data: str | None
     """A data set (name or path) for studies of real images besides their own; None for theirs only."""

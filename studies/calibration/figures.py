@@ -27,6 +27,6 @@ def coverage_figure(found: xarray.Dataset, held: xarray.DataArray) -> Figure:
     axes.plot([], [], "s", color=ORANGE, mfc="none", label="several on the same images")
     axes.set_yticks(range(len(names)), names[::-1])
     axes.set_xlabel("share that holds the error")
-    axes.set_title("95% intervals of the ECE (greater marks: more images; grey: 2 standard errors)", fontsize=10)
+    figure.suptitle("95% intervals of the ECE (greater marks: more images; grey: 2 standard errors)", fontsize=10)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure

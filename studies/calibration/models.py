@@ -13,7 +13,7 @@ from auglik.studies.calibration.worlds import BINS, World, evidence, temperature
 from auglik.studies.study import Claim, at_least
 from auglik.system.keys import host_generator
 
-CELLS, IMAGES, NETWORKS, DRAWS = 40, 500, 3, 300
+CELLS, IMAGES, NETWORKS, DRAWS = 120, 500, 3, 300
 TEMPERATURES = (1.0, 0.67)
 ERRORS = 3.5
 ENOUGH = 30

@@ -99,6 +99,6 @@ def trained(dataset: str, images: int, quick: bool, seed: int) -> Trained:
     offsets = offsets_of(source.traits.flip)
     views = orbit_views(Gallery.pack(pixels, data.mean, data.std, torch.device("cpu")), offsets)
     return Trained(
-        dataset=Path(dataset).stem, network=network, pixels=pixels, labels=labels, mean=data.mean, std=data.std,
+        dataset=source.name, network=network, pixels=pixels, labels=labels, mean=data.mean, std=data.std,
         offsets=offsets, views=views,
     )  # fmt: skip

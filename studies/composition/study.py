@@ -158,7 +158,8 @@ def measured_claims(seed: int, count: int) -> list[Claim]:
               4 * error["apart"]),
         equal(f"the same {ANSWERS} answers for both operations: bias of their product, E u (1-u) / {ANSWERS}",
               products["shared"].mean(), shared, 4 * error["shared"]),
-        at_most("what shared errors add, against what the product of means lacks", shared, squared() - MEAN**2),
+        at_most("what shared errors add, against what the product of means lacks", products["shared"].mean(),
+                squared() - MEAN**2, 4 * error["shared"]),
     ]  # fmt: skip
 
 

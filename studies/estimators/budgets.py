@@ -3,14 +3,20 @@
 Beta(2,4) views, whose p is a function of one uniform number, so that views can be coupled; the best case, as p of real
 views depends on many numbers. Estimators of a drawn number of views cost its mean; over it their mean is that of the
 log-mean of the most views.
+
+Under the permutations of M = 2^m views that send view i to i xor s, s < M, the first K = 2^n views are every aligned
+block of K equally often, and so are their parts. The mean over s of sum_K P(K) fold(first K) is thus the log-mean of
+the M views for each draw of them, of blocks (multilevel) as of prefixes (sumo).
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import xarray
 from scipy.special import betaincinv
+from scipy.stats import kstwobign  # type: ignore[attr-defined]
 
 from auglik.objectives import AGGREGATORS, Jackknife, Multilevel, Sumo
 from auglik.objectives.contracts import Aggregator
@@ -33,6 +39,17 @@ FIXED: dict[str, Aggregator] = {
     "jackknife:order=2": Jackknife(2),
 }
 DRAWN: dict[str, Aggregator] = {"sumo": Sumo(), "multilevel": Multilevel(), "multilevel:power=1.25": Multilevel(1.25)}
+SURVIVAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sumo": lambda k: 1 / k,
+    "multilevel": lambda k: 2 ** (-1.5 * np.ceil(np.log2(k))),
+    "multilevel:power=1.25": lambda k: 2 ** (-1.25 * np.ceil(np.log2(k))),
+}
+"""P(at least k views), as published."""
+EXACT_DRAWS = 50
+GRID = 2**16
+COUPLED_ROUNDS = 10
+ONE_IN = 1e-4
+"""The chance that any coupling's numbers are called not uniform though they are."""
 
 Estimates = dict[tuple[str, float], list[np.ndarray]]
 """Values [R] of rounds, by estimator and its number of views, or of the most that may be drawn."""
@@ -52,10 +69,10 @@ def of_drawn(aggregator: Aggregator, log_p: np.ndarray, uniforms: np.ndarray) ->
     return values
 
 
-def coupled(name: str, seed: int, index: int, views: int, count: int) -> np.ndarray:
-    """log p of views [K,R] by a coupling's numbers."""
-    numbers = COUPLINGS[name].uniforms(seed, "estimators", index, views, count, 2)[..., 1]
-    return np.log(betaincinv(ALPHA, BETA, numbers))
+def coupled(name: str, seed: int, rounds: int) -> np.ndarray:
+    """Numbers [K,R,2] of a coupling, uniform on (0,1)."""
+    coupling, views = COUPLINGS[name], FIXED_VIEWS[-1]
+    return np.concatenate([coupling.uniforms(seed, "estimators", r, views, ROUND, 2) for r in range(rounds)], 1)
 
 
 def sampled(seed: int, rounds: int) -> Estimates:
@@ -71,17 +88,52 @@ def sampled(seed: int, rounds: int) -> Estimates:
         for name, aggregator in DRAWN.items():
             for most in MOST:
                 found[name, most].append(of_drawn(aggregator, log_p[:most], uniforms))
-        if index < 10:
-            for name in COUPLINGS:
-                views = coupled(name, seed, index, FIXED_VIEWS[-1], ROUND)
-                for K in FIXED_VIEWS:
-                    found[f"log-mean, {name} views", K].append(folded(AGGREGATORS["log-mean"], views[:K]))
     return found
+
+
+def drawn_claims(name: str, seed: int) -> list[Claim]:
+    """The numbers of views have their law, and the mean over it is the log-mean's, draw by draw."""
+    aggregator, k = DRAWN[name], np.arange(1, MOST[-1] + 1)
+    numbers = (np.arange(GRID) + 0.5) / GRID
+    counts = drawn_views(aggregator, MOST[-1], torch.from_numpy(numbers)).numpy()
+    off = np.abs((counts >= k[:, None]).mean(1) - SURVIVAL[name](k)).max()
+    text = f"{name}: P(at least k views) over {GRID} evenly spaced numbers off the published law, at the worst k"
+    claims = [at_most(text, off, 0.5 / GRID, 1e-12)]
+    for most in MOST:
+        log_p = LAW.draw(host_generator(seed, "estimators", "exact budgets", most), (most, EXACT_DRAWS))
+        order = np.arange(most)[:, None] ^ np.arange(most)
+        permuted = log_p[order].reshape(most, -1)
+        law = law_of_views(aggregator, most)
+        mean = sum(share * folded(aggregator, permuted[:K]).reshape(most, -1).mean(0) for K, share in law.items())
+        gap = np.abs(mean - np.log(np.exp(log_p).mean(0))).max()
+        text = (
+            f"{name}: mean over its number of views and their blocks off the log-mean of {most} views, the worst draw"
+        )
+        claims.append(at_most(text, gap, 1e-12))
+    return claims
+
+
+def coupling_claims(name: str, numbers: np.ndarray, log_p: np.ndarray) -> list[Claim]:
+    """Every view keeps its own law: of numbers [K,R,D], and of the views [K,R] made of the last."""
+    K, R, D = numbers.shape
+    ordered = np.sort(numbers.swapaxes(1, 2), 2)
+    step = np.arange(R) / R
+    distance = np.maximum(ordered - step, step + 1 / R - ordered).max()
+    critical = kstwobign.isf(ONE_IN / (len(COUPLINGS) * K * D))
+    text = f"{name}: Kolmogorov-Smirnov distance of a view's {R} numbers from uniform, the furthest, times sqrt({R})"
+    claims = [at_most(text, distance * np.sqrt(R), critical)]
+    for views in FIXED_VIEWS:
+        means = np.exp(log_p[:views]).mean(0)
+        z = abs(means.mean() - ALPHA / (ALPHA + BETA)) / (means.std() / np.sqrt(R))
+        text = f"{name}: mean likelihood of {views} views off a / (a + b), in standard errors"
+        claims.append(at_most(text, z, 4.0))
+    return claims
 
 
 def budgets(context: Context) -> tuple[list[Claim], xarray.Dataset, str]:
     """Claims, the table by estimator and cost, and a remark."""
-    found = {key: np.concatenate(parts) for key, parts in sampled(context.seed, 2 if context.quick else 50).items()}
+    rounds = 2 if context.quick else 50
+    found = {key: np.concatenate(parts) for key, parts in sampled(context.seed, rounds).items()}
     expected = dict(zip(MOST, exact.expected(LAW.atoms, LAW.weights, list(MOST))["log-mean"], strict=True))
     claims = []
     for name in DRAWN:
@@ -90,8 +142,13 @@ def budgets(context: Context) -> tuple[list[Claim], xarray.Dataset, str]:
             z = abs(values.mean() - expected[most]) / (values.std() / np.sqrt(len(values)))
             text = f"{name}: mean of {len(values)} draws off that of the log-mean of {most} views, in standard errors"
             claims.append(at_most(text, z, 4.0))
+        claims += drawn_claims(name, context.seed)
     for name in COUPLINGS:
+        numbers = coupled(name, context.seed, min(rounds, COUPLED_ROUNDS))
+        log_p = np.log(betaincinv(ALPHA, BETA, numbers[..., 1]))
+        claims += coupling_claims(name, numbers, log_p)
         for K in FIXED_VIEWS:
+            found[f"log-mean, {name} views", K] = folded(AGGREGATORS["log-mean"], log_p[:K])
             ratio = found["log-mean", K].var() / found[f"log-mean, {name} views", K].var()
             text = f"log-mean of {K} {name} views: variance of that of independent ones over its own"
             claims.append(at_least(text, ratio, 1.5))

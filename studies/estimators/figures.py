@@ -44,7 +44,7 @@ def error_figure(groups: Mapping[str, xarray.Dataset], keys: Sequence[str]) -> F
     figure = _against_views(
         groups,
         keys,
-        "The corrections cost hardly any variance; jensen, power-mean and geometric-normalized keep their bias",
+        "Corrections cost hardly any variance; jensen, thermodynamic, power-mean, geometric-normalized keep their bias",
         "RMSE (nats)",
         (0.015, 1),
         "solid: RMSE against log I, dotted: standard deviation",

@@ -109,8 +109,8 @@ def _rmse_remark(law: Law, measured: dict[str, Measured]) -> str:
 
 
 REMARKS = (
-    "At K = 1 the log-mean is not unbiased, as the paper remarks: it is log p itself, and its bias the whole Jensen"
-    " gap.",
+    "At K = 1 the log-mean is not unbiased, against the paper's remark: it is log p itself, and its bias the whole"
+    " Jensen gap.",
     "Nor do the corrections exist there: durbin-koopman and jackknife refuse K = 1.",
     "power-mean (rho = 1/2) is not consistent: it tends to 2 log E sqrt(p). geometric-normalized tends to the logistic"
     " function of the mean log-odds, which for Beta(2,2) is right by symmetry alone; on log-normal views (densities,"

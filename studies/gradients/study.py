@@ -218,7 +218,7 @@ def gradients(context: Context) -> Findings:
     claims.append(at_least(text, seen.sel(likelihood="noisy-dirichlet"), table.attrs["mean_decay"]))
     single = one_backward(sampled, VIEWS, context, draws)
     shared = allocated(sampled, context, draws // 2)
-    claims += one_backward_claims(single, draws) + allocated_claims(shared)
+    claims += one_backward_claims(single) + allocated_claims(shared)
     groups = {
         "aggregators": data,
         "one-backward": single,

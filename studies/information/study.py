@@ -3,7 +3,7 @@
 Real images (handwritten digits of 8x8 pixels, 32x32 patches of two photographs, and those of --data) are blurred by the
 code that training uses, rounded to bytes and encoded as PNG. The empirical decay is 1 - bytes_t / bytes_0; its net form
 first subtracts the bytes of a one-colour PNG. The node NAME/schedule is a table (t, decay, net_decay, t^k), ready for
-`to_dataframe().to_csv()`; its k is what a run takes as `--k-blur`.
+`to_dataframe().to_csv()`; NAME's k_net, fitted to the net form, is what a run takes as `--k-blur`.
 
 Source: Heinonen et al. 2025, Eq. 13, which as printed equates t^k with the share of PNG bytes that is kept.
 """
@@ -70,7 +70,8 @@ def schedule_table(found: Measured, context: Context) -> xarray.Dataset:
     table["bytes"].attrs = {"meaning": "mean size of the optimized PNG", "units": "bytes"}
     table["decay"].attrs = {"meaning": "1 - bytes_t / bytes_0 of the mean image", "units": "1"}
     table["net_decay"].attrs = {"meaning": "the same, less the bytes of a one-colour PNG", "units": "1"}
-    table["k"].attrs = {"meaning": "least-squares k of decay = t^k; a run takes it as --k-blur", "units": "1"}
+    table["k"].attrs = {"meaning": "least-squares k of decay = t^k", "units": "1"}
+    table["k_net"].attrs = {"meaning": "least-squares k of net_decay = t^k; a run takes it as --k-blur", "units": "1"}
     table["k_low"].attrs = {"meaning": "2.5 % point of k over resampled images (k_high: 97.5 %)", "units": "1"}
     return table
 

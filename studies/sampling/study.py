@@ -1,10 +1,10 @@
 """Do the samplers of `auglik sample` draw from the posterior?
 
-A conjugate posterior, in closed form, by each sampler at three temperatures. The posteriors of the posterior study, a
-Bayesian softmax regression under six objectives, sampled by NUTS from the JAX twins and by SGHMC from the torch
-objectives through the optimizer that runs use; that of a network of one hidden layer, by what it predicts, as weights
-are not identified; temperatures, and whether the diagnostics find a step that is too long and gradients that are too
-noisy.
+A conjugate posterior, in closed form, by each sampler at three temperatures and with a long step. The posteriors of the
+posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX twins and by SGHMC
+from the torch objectives through the optimizer that runs use (SGLD: one objective); that of a network of one hidden
+layer, by what it predicts, as weights are not identified; temperatures, and whether the diagnostics find a step that is
+too long and gradients that are too noisy.
 
 Sources: Chen et al. 2014 (SGHMC); Leimkuhler & Matthews 2013 (its splitting here); Wenzel et al. 2020 (temperatures);
 Hoffman & Gelman 2014 (NUTS).
@@ -19,10 +19,10 @@ from auglik.sampling.sgld import Sgld
 from auglik.studies.common.pictures import BLUE, VERMILION, panels
 from auglik.studies.posterior.problem import PAIRS, VIEWS, Problem, make_problem
 from auglik.studies.posterior.sampler import Sampler, Setting
-from auglik.studies.sampling.conjugate import TEMPERATURES, conjugate_apart
+from auglik.studies.sampling.conjugate import CHAINS, conjugate_claims
 from auglik.studies.sampling.measure import Length, apart, chains_of, run
 from auglik.studies.sampling.network import NETWORK, Apart, nuts, predictions_apart
-from auglik.studies.study import Claim, Context, Findings, at_least, at_most, true
+from auglik.studies.study import Claim, Context, Findings, at_most, true
 from auglik.system.array_types import Float64Array
 
 MEANS, DEVIATIONS = 0.2, 0.15
@@ -44,18 +44,14 @@ def sampling(context: Context) -> Findings:
     nuts = Sampler(problem, chains=4, warmup=200, draws=500 if quick else 2000, seed=context.seed)
     settings = [*(Setting(number) for number in range(len(PAIRS))), Setting(0, 1 / VIEWS)]
     claims: list[Claim] = []
-    for name, sampler in (("SGHMC", Sghmc(0.9)), ("SGLD", Sgld())):
-        exact = np.array([conjugate_apart(problem, sampler, *of, length, context.seed) for of in TEMPERATURES])
-        claims += [
-            at_most(f"{name}: means of a conjugate posterior at three temperatures, the furthest off, in its sd",
-                    np.abs(exact[:, 0]).max(), MEANS / 2),
-            at_most(f"{name}: its standard deviations, the furthest off, as a share",
-                    np.abs(exact[:, 1] - 1).max(), DEVIATIONS / 2),
-        ]  # fmt: skip
-    shifts, ratios = [], []
+    many = length._replace(chains=CHAINS)
+    for name, sampler, too_wide in (("SGHMC", Sghmc(0.9), False), ("SGLD", Sgld(), True)):
+        claims += conjugate_claims(name, sampler, problem, many, context.seed, too_wide=too_wide)
+    shifts, ratios, references = [], [], {}
     for place, setting in enumerate(settings):
         found = run(problem, setting, Sghmc(0.9), STEP * setting.T, length, context.seed)
-        shift, ratio = apart(found.phi, nuts.sample(setting).phi)
+        reference = references[setting] = nuts.sample(setting).phi
+        shift, ratio = apart(found.phi, reference)
         shifts.append(shift)
         ratios.append(ratio)
         claims += [
@@ -69,7 +65,7 @@ def sampling(context: Context) -> Findings:
     warm, shorter = Setting(0), length._replace(steps=length.steps // 2 + length.burn_in)
     short = run(problem, warm, Sghmc(0.9), STEP / 20, shorter, context.seed)
     langevin = run(problem, warm, Sgld(), STEP, length, context.seed)
-    shift, ratio = apart(langevin.phi, nuts.sample(warm).phi)
+    shift, _ = apart(langevin.phi, references[warm])
     long = run(problem, warm, Sghmc(0.9), 8 * STEP, shorter, context.seed)
     noisy = run(problem, warm, Sghmc(0.9), STEP, shorter, context.seed, batch=8)
     off = abs(short.kinetic.mean - 1) / short.kinetic.error
@@ -77,8 +73,6 @@ def sampling(context: Context) -> Findings:
         at_most("SGHMC's kinetic temperature at a twentieth of the step, from T = 1, in standard errors", off, 3.0),
         at_most(f"{warm.name}: means of SGLD and NUTS, the furthest apart, in posterior sd",
                 np.abs(shift).max(), MEANS),
-        at_least("SGLD's standard deviations over those of NUTS, the largest: a step as long is too wide",
-                 ratio.max(), 1.0),
         true("the diagnostics pass the short step", short.kinetic.failure(1.0) is None),
         true("the diagnostics fail a step that is eight times as long", long.kinetic.failure(1.0) is not None),
         true("the diagnostics fail batches of 8 images, whose noise heats", noisy.kinetic.failure(1.0) is not None),

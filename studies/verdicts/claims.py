@@ -1,18 +1,20 @@
 """What is claimed of the verdicts, with Monte Carlo tolerances of four standard errors: there are some 200."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auglik.inference.differences.power import HELD
+from auglik.inference.differences.power import CAP, DRAWS, HELD
 from auglik.scoring.intervals import FAMILY_WISE
 from auglik.studies.study import Claim, at_least, at_most, equal
-from auglik.studies.verdicts.measure import Assured, CorruptedRates, Rates
-from auglik.studies.verdicts.worlds import World
+from auglik.studies.verdicts.measure import CorruptedRates, Rates
+from auglik.studies.verdicts.needed import Assured
+from auglik.studies.verdicts.worlds import CELLS, World, seeds_that_tell
+from auglik.system.array_types import Float64Array
 
 ERRORS = 4
 LOW, HIGH = 0.93, 0.97
-"""Within which intervals of 95% are to hold."""
+"""Intervals of 95% are to hold at least as often as the one; a picture's band ends at the other."""
 
 Key = tuple[World, int]
 """A world and a number of seeds."""
@@ -42,9 +44,36 @@ def null_claims(found: Mapping[Key, Rates]) -> list[Claim]:
             allowed = error(0.95, one.experiments)  # cells share a reference: as if they were one
             text = f"{where}: 95% intervals of the {name} hold the truth"
             claims.append(at_least(text, covered.mean(), LOW, allowed))
-            if world.exact:
-                claims.append(at_most(text, covered.mean(), HIGH, allowed))
+    return [*claims, *exact_claims(found)]
+
+
+def exact_claims(found: Mapping[Key, Rates]) -> list[Claim]:
+    """Of worlds where Student's interval is exact, all numbers of seeds together."""
+    claims = []
+    for world in dict.fromkeys(world for world, _ in found if world.exact):
+        of = [one.covered for (other, _), one in found.items() if other is world]
+        for name, part in (("all cells", slice(None)), ("the 3 first", slice(0, 3)), ("the 3 last", slice(-3, None)),
+                           ("the last cell", slice(-1, None))):  # fmt: skip
+            text = f"{world.name}, all numbers of seeds: 95% intervals of {name} hold the truth"
+            claims.append(pooled(text, [covered[:, part].mean(1) for covered in of]))
     return claims
+
+
+def pooled(text: str, shares: Sequence[Float64Array]) -> Claim:
+    """That shares of intervals [E], by number of seeds, are 95% on average, by their errors between experiments."""
+    value = np.mean([one.mean() for one in shares])
+    error = np.sqrt(sum(one.var(ddof=1) / len(one) for one in shares)) / len(shares)
+    return equal(text, value, 0.95, ERRORS * error)
+
+
+def student_claims(gaps: Mapping[int, float]) -> list[Claim]:
+    """Of p where images don't count."""
+    return [
+        at_most(
+            f"{seeds} seeds, exact worlds: p of no difference off scipy's paired t test, the worst cell", gap, 1e-12
+        )
+        for seeds, gap in gaps.items()
+    ]
 
 
 def edge_claims(found: Mapping[Key, Rates]) -> list[Claim]:
@@ -85,7 +114,10 @@ def corrupted_claims(found: Mapping[int, CorruptedRates], experiments: int) -> l
             claims.append(at_most(f"{where}: a false word about any cell", rate, FAMILY_WISE, allowed))
             covered, allowed = one.coverage[place], error(0.95, experiments)
             text = f"{where}: 95% intervals hold the truth"
-            claims += [at_least(text, covered, LOW, allowed), at_most(text, covered, HIGH, allowed)]
+            claims.append(at_least(text, covered, LOW, allowed))
+    for place, name in enumerate(("overall", "category", "corruption")):
+        text = f"corruption profiles, all numbers of seeds, {name}: 95% intervals hold the truth"
+        claims.append(pooled(text, [one.covered[:, place] for one in found.values()]))
     return claims
 
 
@@ -96,7 +128,29 @@ def assured_claims(found: Mapping[int, Assured]) -> list[Claim]:
         text = f"{seeds} seeds, a true difference of 2 sds"
         allowed = error(HELD, one.experiments)
         claims.append(at_least(f"{text}: the 80% interval holds the seeds that it takes", one.holds_any, HELD, allowed))
-        if one.undecided >= 20:
-            text = f"{text}, undecided: said to take more than 100 seeds for certain"
-            claims.append(at_most(text, one.beyond, 0.02, error(0.02, one.undecided)))
+        claims.append(
+            at_most(
+                f"{text}: said to take more than 100 seeds for certain", one.beyond_any, 0.02,
+                error(0.02, one.experiments),
+            )
+        )  # fmt: skip
+        for place, (name, share) in enumerate((("lower", (1 - HELD) / 2), ("upper", (1 + HELD) / 2))):
+            fewer, no_more = one.tails[place]
+            allowed = error(share, DRAWS * one.experiments) + 1 / DRAWS
+            claims += [
+                at_most(
+                    f"{text}: chance that fewer seeds than the interval's {name} end suffice", fewer, share, allowed
+                ),
+                at_least(f"{text}: chance that no more than its {name} end are needed", no_more, share, allowed),
+            ]
     return claims
+
+
+def certain_claims(told: Mapping[float, Sequence[int | None]]) -> list[Claim]:
+    """Of effects that are known."""
+    return [
+        equal(f"{name} number of seeds told of a known difference of {effect:g} sds, against scipy's noncentral t",
+              CAP + 1 if seeds is None else seeds, seeds_that_tell(effect, CELLS), 0)
+        for effect, three in told.items()
+        for name, seeds in zip(("least", "median", "largest"), three, strict=True)
+    ]  # fmt: skip

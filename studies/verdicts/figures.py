@@ -27,7 +27,7 @@ def rates_figure(found: Mapping[Key, Rates]) -> Figure:
         held.plot([one.coverage.min(), one.coverage.max()], [y, y], color=BLUE, alpha=shade, lw=3)
     words.set_yticks(range(len(names)), list(reversed(names)))
     words.set_xlabel("any of 8 equal cells called better or worse")
-    held.set_xlabel("95% intervals hold the truth: least to most of the cells")
+    held.set_xlabel("95% intervals hold the truth:\nleast to most of the cells")
     words.set_xlim(left=0)
     words.legend(fontsize=8)
     figure.suptitle("Verdicts on eight cells that are all equal to their reference")

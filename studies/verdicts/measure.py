@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+from scipy.stats import ttest_1samp
 
 from auglik.inference import infer
 from auglik.inference.components import mean_squares
 from auglik.inference.corruption import CATEGORIES, OVERALL, SINGLE, Profile, UnderCorruption, infer_cells
 from auglik.inference.differences.infer import ROPE
-from auglik.inference.differences.power import seeds_needed
-from auglik.inference.law import Law, below, law_of
+from auglik.inference.law import below, law_of, p_of_none
 from auglik.inference.rule import decide
 from auglik.scoring.intervals import FAMILY_WISE, holm
 from auglik.scoring.predictions import Predictions
@@ -37,9 +37,23 @@ class Rates:
     """Each cell is called better or worse, with the right sign [C]."""
     equal: float
     """Any of the cells is called practically equal."""
-    coverage: Float64Array
-    """Of each cell's own 95% interval for new seeds and new test images [C]."""
-    experiments: int
+    covered: npt.NDArray[np.bool_]
+    """Whether each cell's own 95% interval for new seeds and new test images holds the truth [E,C]."""
+
+    @property
+    def coverage(self) -> Float64Array:
+        """[C]."""
+        return self.covered.mean(0)
+
+    @property
+    def experiments(self) -> int:
+        return len(self.covered)
+
+
+def student_gap(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> float:
+    """The most that p of no difference is off that of scipy's t test over seeds, where images don't count."""
+    d = world.differences(rng, experiments, seeds, world.difference_sds)
+    return float(np.abs(p_of_none(law_of(d)) - ttest_1samp(d[..., 0], 0, axis=-1).pvalue).max())
 
 
 def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, effects: Float64Array) -> Rates:
@@ -56,8 +70,7 @@ def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, 
     every = np.concatenate(told)
     return Rates(
         word=float(every.mean()), family=float(every.any(1).mean()), right=np.concatenate(right).mean(0),
-        equal=float(np.concatenate(equal).any(1).mean()), coverage=np.concatenate(covered).mean(0),
-        experiments=experiments,
+        equal=float(np.concatenate(equal).any(1).mean()), covered=np.concatenate(covered),
     )  # fmt: skip
 
 
@@ -67,8 +80,13 @@ class CorruptedRates(NamedTuple):
     overall: float
     category: float
     single: float
-    coverage: Float64Array
-    """Overall, categories, single corruptions [3]."""
+    covered: Float64Array
+    """The share of intervals that hold 0: overall, of categories, of single corruptions [E,3]."""
+
+    @property
+    def coverage(self) -> Float64Array:
+        """[3]."""
+        return np.asarray(self.covered.mean(0))
 
 
 def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> CorruptedRates:
@@ -87,7 +105,7 @@ def corrupted_rates(rng: np.random.Generator, experiments: int, seeds: int) -> C
         words.append([any(one.outcome in ("better", "worse") for one in family) for family in found])
         covered.append([np.mean([one.lower <= 0 <= one.upper for one in family]) for family in found])
     overall, category, single = map(float, np.mean(words, 0))
-    return CorruptedRates(overall, category, single, np.asarray(np.mean(covered, 0)))
+    return CorruptedRates(overall, category, single, np.array(covered))
 
 
 def _profile(nll: Float64Array) -> Profile:
@@ -100,52 +118,6 @@ def _profile(nll: Float64Array) -> Profile:
             f"{group} {place}": float(value) for place, (group, value) in enumerate(zip(groups, nll, strict=True))
         },
     }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assured:
-    """Of what undecided cells are told of the seeds that they need, when their true difference is 2 sds."""
-
-    undecided: int
-    holds: float
-    """The 80% interval holds the number of seeds that it takes."""
-    holds_any: float
-    """The same of all cells, decided or not: what the interval promises."""
-    beyond: float
-    """The whole interval lies above 100 seeds."""
-    open: float
-    """The interval reaches from below 100 to beyond."""
-    experiments: int
-
-
-def assured(rng: np.random.Generator, experiments: int, seeds: int, effect: float = 2.0) -> Assured:
-    """One cell of a family of eight, the other seven undecided."""
-    needed = verdicts_worlds.seeds_that_tell(effect, CELLS)
-    held, lost, over, told = [], [], [], []
-    for y in rng.normal(effect, 1, (experiments, seeds)):
-        law = Law(
-            mean=float(y.mean()), seed_error=float(y.std(ddof=1) / np.sqrt(seeds)), image_error=0.0, seeds=seeds,
-            images=2,
-        )  # fmt: skip
-        found = seeds_needed(law, CELLS, rng)
-        lower, upper = found.lower or np.inf, found.upper or np.inf
-        held.append(lower <= needed <= upper)
-        lost.append(found.lower is None)
-        over.append(found.lower is not None and found.upper is None)
-        padded = Law(
-            mean=np.r_[law.mean, np.zeros(CELLS - 1)], seed_error=np.r_[law.seed_error, np.ones(CELLS - 1)],
-            image_error=0.0, seeds=seeds, images=2,
-        )  # fmt: skip
-        told.append(bool(decide(padded, 0.0).decided[0]))
-    undecided = ~np.array(told)
-
-    def share(of: Sequence[bool]) -> float:
-        return float(np.mean(np.array(of)[undecided])) if undecided.any() else float("nan")
-
-    return Assured(
-        undecided=int(undecided.sum()), holds=share(held), holds_any=float(np.mean(held)), beyond=share(lost),
-        open=share(over), experiments=experiments,
-    )  # fmt: skip
 
 
 def satterthwaite(world: World, rng: np.random.Generator, experiments: int, seeds: int) -> float:

@@ -10,30 +10,41 @@ Source: Holm 1979; Fisher 1935, for the sum of two Student variables; and each w
 
 import numpy as np
 import xarray
-from scipy.stats import nct  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.inference.differences.infer import ROPE
 from auglik.studies.study import Context, Findings, true
-from auglik.studies.verdicts.claims import Key, assured_claims, corrupted_claims, edge_claims, null_claims, power_claims
+from auglik.studies.verdicts.claims import (
+    Key,
+    assured_claims,
+    certain_claims,
+    corrupted_claims,
+    edge_claims,
+    null_claims,
+    power_claims,
+    student_claims,
+)
 from auglik.studies.verdicts.figures import rates_figure
 from auglik.studies.verdicts.measure import (
     Rates,
     agreement,
-    assured,
     corrupted_rates,
     rates,
     satterthwaite,
     second_look,
+    student_gap,
 )
-from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, seeds_that_tell
+from auglik.studies.verdicts.needed import assured, told_for_certain
+from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, seeds_that_tell, t_power
 from auglik.system.keys import host_generator
 
 SEEDS = (2, 3, 5, 10)
 SOME_IMAGES = next(world for world in WORLDS if world.name == "some image noise")
 QUICK, FULL = 400, 4000
 """Experiments of a world and a number of seeds; an eighth where images count, as they take longer."""
-OF_PROFILES, OF_ASSURANCE = {True: 20, False: 200}, {True: 20, False: 200}
+OF_EXACT, OF_PROFILES, OF_ASSURANCE = {True: 2000, False: FULL}, {True: 40, False: 200}, {True: 20, False: 200}
+KNOWN = (0.8, 1.0, 1.5, 2.0, 3.0)
+"""Effects in sds that are taken for known."""
 DISTANCE = 2.0
 """Of cells that differ, in sds of a difference over seeds."""
 
@@ -49,7 +60,7 @@ def verdicts(context: Context) -> Findings:
     null: dict[Key, Rates] = {}
     for place, world in enumerate(WORLDS):
         for seeds in SEEDS:
-            E = full // 8 if world.image_sd else full
+            E = full // 8 if world.image_sd else OF_EXACT[context.quick] if world.exact else full
             null[world, seeds] = rates(world, generator(world.name, seeds), E, seeds, np.zeros(CELLS))
         context.progress(0.6 * (place + 1) / len(WORLDS))
     signs = np.where(np.arange(CELLS) % 2, -1.0, 1.0)
@@ -73,15 +84,23 @@ def verdicts(context: Context) -> Findings:
     }
     context.progress(0.85)
     needed = {seeds: assured(generator("assurance", seeds), OF_ASSURANCE[context.quick], seeds) for seeds in SEEDS}
+    known = {effect: told_for_certain(effect, generator("known")) for effect in KNOWN}
+    exact = [world for world in WORLDS if world.exact]
+    gaps = {
+        seeds: max(student_gap(world, generator("student", world.name, seeds), 100, seeds) for world in exact)
+        for seeds in SEEDS
+    }
     same = list(agreement(two_decades, generator("agreement"), 3, 5))
     crossed = {seeds: satterthwaite(SOME_IMAGES, generator("crossed", seeds), full // 8, seeds) for seeds in SEEDS}
     looks = second_look(two_decades, generator("looks"), full, (3, 5, 10))
     claims = [
         *null_claims(null),
+        *student_claims(gaps),
         *edge_claims(edge),
-        *power_claims(power, {seeds: noncentral(DISTANCE, seeds) for seeds in SEEDS}),
+        *power_claims(power, {seeds: t_power(DISTANCE, seeds, CELLS) for seeds in SEEDS}),
         *corrupted_claims(corrupted, OF_PROFILES[context.quick]),
         *assured_claims(needed),
+        *certain_claims(known),
         true(
             "the report's verdicts on 24 cells are those of the arrays that were counted", all(a == b for a, b in same)
         ),
@@ -112,13 +131,6 @@ def verdicts(context: Context) -> Findings:
         f"a look at 3 seeds, then at 5, then at 10, until some cell is decided: {looks:.3f} family-wise, not 0.05",
     ]
     return Findings(claims, tree(null), {"verdicts-rates": rates_figure(null)}, remarks)
-
-
-def noncentral(effect: float, seeds: int) -> float:
-    """Power of a two-sided t test at 5% / 8 against an effect in sds."""
-    critical = student.ppf(1 - 0.025 / CELLS, seeds - 1)
-    found = nct(seeds - 1, effect * np.sqrt(seeds))
-    return float(found.sf(critical) + found.cdf(-critical))
 
 
 def null_remark(world: World, found: dict[int, Rates]) -> str:

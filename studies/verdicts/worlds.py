@@ -6,10 +6,13 @@ score; digits show 0.0004 to 0.03.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import nct  # type: ignore[attr-defined]
+from scipy import special
+from scipy.optimize import brentq
+from scipy.stats import chi2, nct  # type: ignore[attr-defined]
 from scipy.stats import t as student  # type: ignore[attr-defined]
 
 from auglik.system.array_types import Float64Array
@@ -20,6 +23,7 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Float64Array]
 CELLS = 8
 STEADY, VARIABLE = 0.0004, 0.03
 LOG_SD = 0.75
+LEVELS = (np.arange(2000) + 0.5) / 2000
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
@@ -113,13 +117,30 @@ def profiles(rng: np.random.Generator, experiments: int, seeds: int, shared: flo
     return np.asarray(scores[:, 1:] - scores[:, :1])
 
 
-def seeds_that_tell(effect: float, family: int, power: float = 0.8) -> int:
-    """The least number of seeds by which a t test of an effect in sds rejects at 5% / family with that chance.
+def t_power(effect: float, seeds: int, family: int) -> float:
+    """The chance that a t test of an effect in sds rejects at 5% / family, by scipy's noncentral t."""
+    critical, found = student.ppf(1 - 0.025 / family, seeds - 1), nct(seeds - 1, effect * np.sqrt(seeds))
+    return float(found.sf(critical) + found.cdf(-critical))
 
-    By scipy's noncentral t.
-    """
+
+def seeds_that_tell(effect: float, family: int, power: float = 0.8) -> int:
+    """The least number of seeds by which a t test of an effect in sds rejects at 5% / family with that chance."""
     for n in range(2, 1000):
-        critical, found = student.ppf(1 - 0.025 / family, n - 1), nct(n - 1, effect * np.sqrt(n))
-        if found.sf(critical) + found.cdf(-critical) >= power:
+        if t_power(effect, n, family) >= power:
             return n
     raise ValueError(f"expected an effect that 1000 seeds tell, got {effect} standard deviations")
+
+
+@cache
+def effect_that_takes(seeds: int, family: int, power: float = 0.8) -> float:
+    """The least effect in sds that so many seeds tell with that chance.
+
+    P(|effect sqrt(n) + z| > t s) over quantiles of s, as scipy's noncentral t is NaN for the effects that 2 seeds tell.
+    """
+    widths = student.ppf(1 - 0.025 / family, seeds - 1) * np.sqrt(chi2(seeds - 1).ppf(LEVELS) / (seeds - 1))
+
+    def excess(effect: float) -> float:
+        reached = effect * np.sqrt(seeds)
+        return float((special.ndtr(reached - widths) + special.ndtr(-reached - widths)).mean()) - power
+
+    return float(brentq(excess, 0, 1000))

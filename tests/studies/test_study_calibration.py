@@ -11,6 +11,7 @@ from auglik.studies.calibration import study
 from auglik.studies.calibration import worlds as calibration_worlds
 from auglik.studies.calibration.worlds import TIMID, WORLDS, answers, evidence, true_error
 from auglik.studies.study import Context, Findings
+from tests.drawn import inside
 
 CONTEXT = Context(True, 0, None, lambda share: None)
 NAMES = {world.name: world for world in WORLDS}
@@ -23,6 +24,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5), (5000, 1)))
     monkeypatch.setattr(study, "FEW_IMAGES", ((20, 1),))
     monkeypatch.setattr(study, "TIMID_SIZES", ((100, 1),))
+    monkeypatch.setattr(study, "QUICK_OFTEN", study.QUICK_OFTEN._replace(repeats=30))
 
 
 def failing(findings: Findings) -> list[str]:
@@ -34,8 +36,19 @@ def test_the_study_holds() -> None:
     findings = study.calibration(CONTEXT)
     assert failing(findings) == []
     assert set(findings.figures) == {"calibration-coverage"}
+    assert inside(findings.figures["calibration-coverage"])
     assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
-    assert len(findings.remarks) == 4 + 2
+    assert len(findings.remarks) == 4 + 2 + 2
+
+
+def test_intervals_of_another_level_fail_the_claim_on_well_determined_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """90% for 95%."""
+    exact, (worlds, images, repeats) = interval.ece_interval, study.QUICK_OFTEN
+    monkeypatch.setattr(
+        interval, "ece_interval", lambda runs, edges, generator, level: exact(runs, edges, generator, level - 0.05)
+    )
+    found = study.all_measured([study.Condition(NAMES[name], images, 1) for name in worlds], repeats, CONTEXT, 1.0)
+    assert [claim.holds for claim in study.clear_claims([found])] == [False, True]
 
 
 @pytest.mark.usefixtures("short")

@@ -6,14 +6,17 @@ from scipy.integrate import quad
 from scipy.stats import beta as beta_law  # type: ignore[attr-defined]
 from torch import Tensor
 
-from auglik.objectives import DurbinKoopman, LogMean
+from auglik.objectives import DurbinKoopman, LogMean, Multilevel, Sumo
 from auglik.studies.common import exact
 from auglik.studies.common.laws import beta, log_normal, two_point
+from auglik.studies.estimators import budgets
 from auglik.studies.estimators.claims import slope_of
 from auglik.studies.estimators.measure import LAWS, controls
 from auglik.studies.estimators.negative import random_views, ratio_bound, torch_gradients
 from auglik.studies.estimators.study import estimators
 from auglik.studies.study import Context, Findings
+from auglik.views import couplings
+from tests.drawn import inside
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,8 @@ def findings() -> Findings:
 def test_the_study_holds(findings: Findings) -> None:
     assert [claim.line() for claim in findings.claims if not claim.holds] == []
     assert set(findings.figures) == {"estimators-bias", "estimators-rmse"}
+    assert all(map(inside, findings.figures.values()))
+    assert "thermodynamic" in findings.figures["estimators-rmse"].get_suptitle()
     assert set(findings.data.children) == {*LAWS, "negative-share", "budgets", "proposal", "allocation"}
 
 
@@ -37,6 +42,26 @@ def test_a_wrong_sign_in_durbin_koopman_fails_claims_that_name_it(monkeypatch: p
     failed = [claim.text for claim in estimators(Context(True, 0, None, lambda share: None)).claims if not claim.holds]
     assert len(failed) > 10
     assert all("durbin-koopman" in text for text in failed), failed
+
+
+def test_couplings_that_change_the_law_of_a_view_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = couplings._inside
+    monkeypatch.setattr(couplings, "_inside", lambda words: 0.05 + 0.9 * inside(words))
+    for name in couplings.COUPLINGS:
+        numbers = budgets.coupled(name, 0, 1)
+        log_p = np.log(beta_law.ppf(numbers[..., 1], budgets.ALPHA, budgets.BETA))
+        assert not any(claim.holds for claim in budgets.coupling_claims(name, numbers, log_p))
+
+
+@pytest.mark.parametrize("kind", [Sumo, Multilevel])
+def test_a_law_of_views_that_the_weights_are_not_for_fails(
+    kind: type[Sumo | Multilevel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survival = kind.survival
+    monkeypatch.setattr(kind, "survival", lambda self, views: 1.0 if views == 1 else 0.95 * survival(self, views))
+    claims = budgets.drawn_claims(kind.__name__.lower(), 0)
+    assert len(claims) == 1 + len(budgets.MOST)
+    assert not any(claim.holds for claim in claims)
 
 
 def test_expectations_of_two_views_are_sums_over_pairs(rng: np.random.Generator) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective, PowerMean
 from auglik.studies.common.trained import Trained, trained
+from auglik.studies.gradients import one_backward
 from auglik.studies.gradients.claims import likelihood_claims, pair_claims
 from auglik.studies.gradients.measure import (
     Orbit,
@@ -73,6 +74,19 @@ def test_a_wrong_sign_in_a_likelihood_fails_the_claim_that_names_it(
     failed = [claim.text for claim in likelihood_claims(network, orbits, 0) if not claim.holds]
     assert len(failed) == 1
     assert failed[0].startswith("tempered + log-mean")
+
+
+def test_a_drawn_view_that_counts_a_twentieth_too_much_fails_the_claim_on_its_variance(
+    small: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed() -> list[str]:
+        data = one_backward.one_backward(small, (2, 4), Context(True, 0, None, print), 5_000)
+        return [claim.text for claim in one_backward.one_backward_claims(data) if not claim.holds]
+
+    assert failed() == []
+    weights = one_backward.one_view_weights
+    monkeypatch.setattr(one_backward, "one_view_weights", lambda *parts: 1.05 * weights(*parts))
+    assert any("variance that drawing one view adds" in text for text in failed())
 
 
 def test_the_orbits_combination_is_what_backward_gives(network: Trained, small: Orbit) -> None:

@@ -58,6 +58,13 @@ def test_the_schedule_is_a_table_over_t_that_makes_a_csv(findings: Findings) -> 
         np.testing.assert_allclose(schedule["decay"], 1 - schedule["bytes"] / schedule["bytes"][0])
 
 
+def test_the_k_that_is_said_to_be_for_runs_is_the_one_of_the_remark(findings: Findings) -> None:
+    for name in ("digits", "photographs"):
+        node = findings.data[name].to_dataset()
+        (k,) = [float(values) for values in node.data_vars.values() if "--k-blur" in values.attrs.get("meaning", "")]
+        assert any(remark.startswith(name) and remark.endswith(f"use --k-blur {k:.2f}") for remark in findings.remarks)
+
+
 def test_a_blur_of_the_wrong_sign_fails_a_claim_that_names_the_blur(monkeypatch: pytest.MonkeyPatch) -> None:
     heat_operator = mollification.heat_operator
     monkeypatch.setattr(mollification, "heat_operator", lambda tau, size: heat_operator(-tau.clamp(max=0.2), size))

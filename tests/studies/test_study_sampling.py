@@ -1,10 +1,17 @@
-"""The sampling study: it holds, and a likelihood at another temperature fails the claims about its moments."""
+"""The sampling study: it holds, and a likelihood or noise of another temperature fails the claims about moments."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
+from torch import Tensor
 
+from auglik.sampling.contract import Sampler
 from auglik.sampling.sghmc import Sghmc
+from auglik.sampling.sgld import Sgld
 from auglik.studies.posterior.problem import PAIRS, make_problem
 from auglik.studies.posterior.sampler import Setting
+from auglik.studies.sampling.conjugate import CHAINS, CONDITIONS, conjugate_claims
 from auglik.studies.sampling.measure import Length, apart, chains_of, run
 from auglik.studies.sampling.network import NETWORK, predictions_apart
 from auglik.studies.sampling.study import DEVIATIONS, OF_NETWORK, STEP, sampling
@@ -29,3 +36,24 @@ def test_another_temperature_has_other_moments() -> None:
     problem, length = make_problem(), Length(32, 150, 50)
     warm, cold = (run(problem, Setting(0, T), Sghmc(0.9), STEP * T, length, 0).phi for T in (1.0, 0.5))
     assert np.abs(apart(cold, warm)[1] - 1).max() > DEVIATIONS
+
+
+class Louder:
+    """A sampler whose noise is 5% too large: its temperature is 10% off."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler, self.has_momenta = sampler, sampler.has_momenta
+
+    def move(
+        self, positions: Sequence[Tensor], momenta: Sequence[Tensor], slopes: Sequence[Tensor],
+        noise: Sequence[Tensor], *, step: float, temperature: float,
+    ) -> Tensor | None:  # fmt: skip
+        louder = [1.05 * drawn for drawn in noise]
+        return self.sampler.move(positions, momenta, slopes, louder, step=step, temperature=temperature)
+
+
+@pytest.mark.parametrize(("sampler", "too_wide"), [(Sghmc(0.9), False), (Sgld(), True)])
+def test_a_temperature_that_is_a_tenth_off_fails_every_claim_on_deviations(sampler: Sampler, too_wide: bool) -> None:
+    length = Length(CHAINS, 400, 100)
+    claims = conjugate_claims("a sampler", Louder(sampler), make_problem(), length, 0, too_wide=too_wide)
+    assert [claim.holds for claim in claims] == [True] + [False] * 2 * len(CONDITIONS)

@@ -14,9 +14,11 @@ from auglik.scoring import intervals as statistics
 from auglik.studies.study import Claim, Context, Findings
 from auglik.studies.verdicts import claims as verdicts_claims
 from auglik.studies.verdicts import measure as verdicts_measure
-from auglik.studies.verdicts.measure import assured, corrupted_rates, rates
+from auglik.studies.verdicts.measure import corrupted_rates, rates, student_gap
+from auglik.studies.verdicts.needed import assured, told_for_certain
 from auglik.studies.verdicts.study import verdicts
 from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, heavy, profiles, seeds_that_tell, skewed
+from tests.drawn import inside
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,6 +39,7 @@ def test_every_claim_holds(findings: Findings) -> None:
     assert len(findings.claims) > 200
     assert findings.data["family_wise"].sizes == {"world": len(WORLDS), "seeds": 4}
     assert list(findings.figures) == ["verdicts-rates"]
+    assert inside(findings.figures["verdicts-rates"])
 
 
 def null(name: str, seeds: int, experiments: int = 1500) -> str:
@@ -111,6 +114,47 @@ def test_corruptions_taken_for_replicates_fail(monkeypatch: pytest.MonkeyPatch) 
     failed = failing(verdicts_claims.corrupted_claims({5: found}, 30))
     assert "corruption profiles, 5 seeds, overall: a false word about any cell" in failed
     assert "corruption profiles, 5 seeds, overall: 95% intervals hold the truth" in failed
+
+
+@pytest.mark.parametrize("seeds", [2, 10])
+def test_seed_errors_that_are_a_twentieth_too_small_fail(seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed() -> str:
+        gap = student_gap(WORLDS[0], np.random.default_rng(0), 20, seeds)
+        return failing(verdicts_claims.student_claims({seeds: gap}))
+
+    assert failed() == ""
+    own = statistics.standard_errors
+    monkeypatch.setattr(law, "standard_errors", lambda values: 0.95 * own(values))
+    assert "off scipy's paired t test" in failed()
+
+
+def test_coverage_that_is_off_over_all_numbers_of_seeds_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = BY_NAME["equal variances"]
+
+    def failed() -> str:
+        found = {(world, s): rates(world, np.random.default_rng(s), 2000, s, np.zeros(CELLS)) for s in (2, 3, 5, 10)}
+        return failing(verdicts_claims.exact_claims(found))
+
+    assert failed() == ""
+    own = statistics.standard_errors
+    monkeypatch.setattr(law, "standard_errors", lambda values: 1.1 * own(values))
+    assert "all numbers of seeds: 95% intervals of all cells hold the truth" in failed()
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("POWER", 0.5), ("POWER", 0.9), ("HELD", 0.99), ("HELD", 0.6)])
+def test_another_chance_to_tell_and_another_level_of_the_seeds_needed_fail(
+    name: str, wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed() -> str:
+        rng = np.random.default_rng(0)
+        claims = verdicts_claims.certain_claims({2.0: told_for_certain(2.0, rng)})
+        return failing(claims + verdicts_claims.assured_claims({s: assured(rng, 20, s) for s in (2, 5, 10)}))
+
+    assert failed() == ""
+    monkeypatch.setattr(power, name, wrong)
+    assert ("of a known difference of 2 sds" if name == "POWER" else "'s upper end suffice") in failed() or (
+        "its upper end are needed" in failed()
+    )
 
 
 def test_seeds_needed_by_the_estimate_alone_fail(monkeypatch: pytest.MonkeyPatch) -> None:
