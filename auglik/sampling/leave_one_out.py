@@ -121,9 +121,9 @@ def check_draws(draws: int) -> None:
 def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Pareto-smoothed log-weights that sum to one [N,S], and Pareto's k [N].
 
-    ArviZ exponentiates a tail, and where its lower quarter underflows or is tied, the fit returns its prior. There, as
-    in R's loo, weights are plain and k is infinite; minus infinite where none is over EVEN times their mean, which asks
-    for no tail: of images, say, to which most draws give probability 1.
+    ArviZ exponentiates a tail. Where its lower quarter underflows or is tied, the fit returns its prior; where all of
+    it is, there is none. There, as in R's loo, weights are plain and k is infinite; minus infinite where none is over
+    EVEN times their mean, which asks for no tail: of images, say, to which most draws give probability 1.
     """
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
@@ -132,7 +132,8 @@ def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     S = log_ratios.shape[-1]
     tail = int(3 * math.sqrt(S) if S > MOST_FIFTH else S / 5)
     largest = np.exp(np.sort(log_ratios, -1)[:, -tail - 1 :])
-    fits = largest[:, int(tail / 4 + 0.5)] - largest[:, 0] > np.finfo(np.float64).tiny
+    above, within = largest[:, int(tail / 4 + 0.5)] - largest[:, 0], largest[:, -1] - largest[:, 1]
+    fits = np.minimum(above, within) > np.finfo(np.float64).tiny
     log_weights = log_ratios - logsumexp(log_ratios, -1, keepdims=True)
     k = np.where(log_weights.max(-1) <= math.log(EVEN / S), -math.inf, math.inf)
     if fits.any():

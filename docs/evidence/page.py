@@ -319,7 +319,7 @@ def write_repeated(name: str, root: Path) -> Path:
     rows, text = differences_of(kept, page), ""
     if fewest(kept) >= page.enough:
         draw(kept, page, rows, root / name)
-        text = "" if page.planned else pictured(name, page)
+        text = "" if page.planned else pictured(name, page) + "\n"
     committed = TABLE.search((HERE / f"{name}.md").read_text())
     assert committed is not None, f"{name}.md has no table"
     own, other = text + table(name, kept, page, rows), re.sub(r"!\[.*\n\n", "", committed[2])

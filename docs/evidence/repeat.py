@@ -25,6 +25,8 @@ WRONG = 0.2
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit("expected PAGE FOLDER [CONDITION | SEED ...]")
     page, folder, *chosen = sys.argv[1:]
     pages = [name for name in PAGES if name != "known"]  # made of other pages' runs
     if page not in pages:
@@ -32,6 +34,8 @@ def main() -> None:
     root = Path(folder)
     (root / page).mkdir(parents=True, exist_ok=True)
     if (HERE / page / "blocks.toml").exists():
+        if wrong := [one for one in chosen if not one.isdecimal()]:
+            sys.exit(f"expected seeds of {page}, got {', '.join(wrong)}")
         blocks(page, root, [int(seed) for seed in chosen])
     else:
         conditions(page, root, chosen)

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from auglik.report.figures.style import styles
 from auglik.report.sections import calibrated
 from auglik.report.sections.published import measured, published
 from auglik.report.sections.published_figures import augmentation_names, read_published
-from auglik.report.sections.published_protocols import protocol_differences
+from auglik.report.sections.published_protocols import PUBLISHED_PROTOCOLS, TESTED, not_stated, protocol_differences
 from auglik.report.sections.robust import robustness
 from auglik.report.sections.seen import seen
 from auglik.report.sections.views import views
@@ -446,7 +447,7 @@ def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
     assert "training images: 160, theirs 50000" in row.entries[3].text
     assert "objective" not in row.entries[3].text
     assert not any("corrupted" in name for name in rows)
-    assert "not compared: heinonen2025: warm-up, Nesterov momentum, order of augmentations." in table.note
+    assert "not compared: heinonen2025: warm-up, Nesterov momentum, seeds, order of augmentations." in table.note
     reported.robustness_scores(tmp_path / "ours/seed-0", 0.0)
     [table] = published(collect(tmp_path)).items
     assert isinstance(table, Table)
@@ -476,6 +477,8 @@ THEIRS: dict[str, dict[str, object]] = {
     "liu2023": {"epochs": 500, "rate_schedule": "cosine", "crop_padding": 4, "rotation": 0.0, "mollify": "none"},
 }  # fmt: skip
 """Settings as facts of the papers have them."""
+COUNTED = ("training images", "test images", "seeds", "as published")
+"""What stand-ins have fewer of, and what is said of those that differ in nothing."""
 
 
 @pytest.mark.parametrize(
@@ -557,6 +560,10 @@ THEIRS: dict[str, dict[str, object]] = {
             "liu2023", "online-label-smoothing", {"online_labels": 0.5, "likelihood": "focal"},
             "objective: focal + jensen, theirs cross-entropy",
         ),
+        (
+            "liu2023", "focal-1", {"likelihood": "focal:focus=1", "aggregator": "log-mean"},
+            "objective: focal:focus=1 + log-mean, theirs focal-1",
+        ),
         ("liu2023", "rand-augment", {"augment": "fcr,rand-augment", "online_labels": 0.5},
          "share of hard labels: 0.5, theirs 1.0"),
     ],
@@ -568,8 +575,24 @@ def test_what_differs_from_the_published_protocol_is_said(
     cell = cifar_run(tmp_path, "ours", 0, **{"augment": "fcr", **THEIRS[source], **padding, **changes}).cells["ours"]
     assert augmentation_names(cell.config)[source] == augmentation
     figure = next(one for one in read_published() if (one.source, one.augmentation) == (source, augmentation))
-    found = [text for text in protocol_differences(cell, figure) if not text.startswith(("training images", "seeds"))]
+    found = [text for text in protocol_differences(cell, figure) if not text.startswith(COUNTED)]
     assert found == ([] if said is None else [said])
+
+
+def test_images_count_in_what_is_published_and_seeds_where_theirs_are_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = cifar_run(tmp_path, "ours", 0, augment="fcr", **THEIRS["heinonen2025"]).cells["ours"]
+    figure = next(one for one in read_published() if (one.source, one.augmentation) == ("heinonen2025", "FCR"))
+    trained, tested = cell.first.training_images, len(cell.runs[0].predictions.labels)
+    counts = [f"training images: {trained}, theirs 50000", f"test images: {tested}, theirs 10000"]
+    assert (figure.split, protocol_differences(cell, figure)) == ("clean", counts)
+    theirs = replace(PUBLISHED_PROTOCOLS["heinonen2025"], images={cell.config.dataset: trained})
+    monkeypatch.setitem(PUBLISHED_PROTOCOLS, "heinonen2025", theirs)
+    monkeypatch.setitem(TESTED, cell.config.dataset, tested)
+    assert protocol_differences(cell, figure) == ["as published"]
+    assert "seeds, order of augmentations" in not_stated("heinonen2025")
+    assert "parameters of augmentations but its crop, seeds of ImageNet" in not_stated("liu2023")
 
 
 @pytest.mark.parametrize("augment", ["fcr,rand-augment,rand-augment", "fcr,fcr", "mixup,fcr,fcr"])
@@ -591,9 +614,7 @@ def test_full_recipes_differ_in_nothing_that_is_stated(tmp_path: Path, name: str
     ]
     for trained in collect(tmp_path).cells.values():
         [found] = {
-            tuple(
-                text for text in protocol_differences(trained, one) if not text.startswith(("training images", "seeds"))
-            )
+            tuple(text for text in protocol_differences(trained, one) if not text.startswith(COUNTED))
             for one in figures
             if augmentation_names(trained.config).get(one.source) == one.augmentation
             and (one.source == "liu2023") == name.startswith("soft")

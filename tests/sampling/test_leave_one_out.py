@@ -141,6 +141,15 @@ def test_an_image_that_draws_are_sure_of_is_weighed_without_a_tail(other: float,
     assert found.elpd == pytest.approx((of_image + rest.elpd * (N - 1)) / N)
 
 
+def test_a_chain_that_stands_still_may_be_all_of_the_tail() -> None:
+    """One of five, whose draws give an image its lowest probability."""
+    log_p = drawn(100)
+    log_p[:20, 0], log_p[20:, 0] = -50.0, -20 * np.random.default_rng(0).random(80)
+    found = of_log_p(log_p)
+    assert found.k[0] == np.inf
+    assert np.isfinite(found.elpd)
+
+
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_numbers_that_are_missing_fail(value: float) -> None:
     log_p = drawn(80)

@@ -54,6 +54,8 @@ NEITHER_HAS: Mapping[str, tuple[str, Scalar]] = {
 }
 """What no published figure is of, by flat name, with what stands for that."""
 SMALL = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}
+IMAGENET = 1_281_167
+TESTED = {"cifar10": 10_000, "cifar100": 10_000, "tiny-imagenet": 10_000, "imagenet": 50_000}
 PUBLISHED_PROTOCOLS = {
     "heinonen2025": Protocol(
         settings={
@@ -69,7 +71,7 @@ PUBLISHED_PROTOCOLS = {
         settings={"epochs": 500, "rate_schedule": "cosine", "crop_padding": 4, "rotation": 0.0},
         precisions=(),
         seeds=3,
-        images=SMALL,
+        images={**SMALL, "imagenet": IMAGENET},
         soft_objective="cross-entropy with softened labels",
     ),
 }  # fmt: skip
@@ -82,7 +84,8 @@ def not_stated(source: str) -> str:
     if not theirs.precisions:
         found.append("precision")
     if source == "liu2023":
-        found.append("level of label smoothing")
+        found += ["level of label smoothing", "parameters of augmentations but its crop"]
+    found.append("seeds" if theirs.seeds is None else "seeds of ImageNet")
     return ", ".join([*found, "order of augmentations"])
 
 
@@ -92,17 +95,19 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
     if figure.dataset in DATASETS:
         theirs = replace(theirs, settings={**theirs.settings, "epochs": 270}, seeds=None)
     images = cell.first.training_images
+    tested = len(next(iter(cell.runs.values())).predictions.labels)
     online = 0.5 if figure.augmentation == ONLINE_SMOOTHED else 1.0
     pairs = [
         *trained_by(config, theirs),
         ("training images", images, theirs.images.get(config.dataset, images)),
+        ("test images", tested, TESTED.get(config.dataset, tested) if figure.split == "clean" else tested),
         *cropped_by(config, theirs),
         *(("augmentation", item, published_item(item, figure.source)) for item in augmented(config)),
         *softened_by(config),
         ("mollification", mollified_by(config.view), mollified_by(ViewConfig(mollify=config.view.mollify))),
         ("share of hard labels", config.online_labels, online),
         *((label, get(config, key), usual) for key, (label, usual) in NEITHER_HAS.items()),
-        ("seeds", len(cell.runs), theirs.seeds or "not stated"),
+        ("seeds", len(cell.runs), theirs.seeds or len(cell.runs)),
         ("objective", *objectives(config, figure, theirs)),
     ]
     said = [f"{what}: {_shown(ours)}, theirs {_shown(other)}" for what, ours, other in pairs if ours != other]
@@ -148,9 +153,9 @@ def objectives(config: RunConfig, figure: Figure, theirs: Protocol) -> tuple[str
     """Ours and theirs; equal where their objective goes by several names here."""
     soft = config.view.mollify != "none" or config.soften != "none"
     likelihoods = ("smoothed", *(() if soft else ("categorical",)))
-    if figure.augmentation == regularizer(config) != ONLINE_SMOOTHED:  # as its row is called
-        likelihoods = (config.likelihood,)
     objective = theirs.soft_objective if soft else "cross-entropy"
+    if figure.augmentation == regularizer(config) != ONLINE_SMOOTHED:  # as its row is called
+        likelihoods, objective = (config.likelihood,), figure.augmentation
     if config.likelihood in likelihoods and config.aggregator == "jensen":
         return objective, objective
     return f"{config.likelihood} + {config.aggregator}", objective
