@@ -51,8 +51,8 @@ class Often(NamedTuple):
     repeats: int
 
 
-OFTEN = Often(("T = 0.67", "T = 1.5", "T = 0.67, 2 classes"), 10000, 400)
-QUICK_OFTEN = Often(("T = 0.67", "T = 0.67, 2 classes"), 5000, 300)
+OFTEN = Often(("T = 0.67", "T = 1.5", "T = 0.67, 2 classes"), 8000, 400)
+QUICK_OFTEN = Often(("T = 0.67, 2 classes",), 20000, 500)
 
 
 def measure(condition: Condition, repeats: int, seed: int) -> xarray.Dataset:
@@ -188,7 +188,7 @@ def calibration(context: Context) -> Findings:
     conditions = [Condition(world, *size) for world, size in product(worlds, sizes)]
     few = [Condition(world, *size) for world, size in product(worlds, FEW_IMAGES)]
     found = all_measured(conditions, repeats, context, 0.7)
-    found_few = all_measured(few, repeats, context, 0.0)
+    found_few = all_measured(few, 30 if context.quick else repeats, context, 0.0)
     timid = [Condition(world, *size) for world, size in product(TIMID, TIMID_SIZES)]
     found_timid = all_measured(timid, 60 if context.quick else 200, context, 0.0)
     often = QUICK_OFTEN if context.quick else OFTEN
