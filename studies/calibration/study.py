@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray
+from scipy.stats import norm  # type: ignore[attr-defined]
 
 from auglik.inference.calibration import errors, interval
 from auglik.inference.calibration.bins import Outcomes, count, equal_width
@@ -49,10 +50,12 @@ class Often(NamedTuple):
     worlds: tuple[str, ...]
     images: int
     repeats: int
+    estimates: int
+    """Test sets of which only the estimate is taken, for its standard deviation."""
 
 
-OFTEN = Often(("T = 0.67", "T = 1.5", "T = 0.67, 2 classes"), 10000, 400)
-QUICK_OFTEN = Often(("T = 0.67", "T = 0.67, 2 classes"), 5000, 300)
+OFTEN = Often(("T = 0.67", "T = 1.5", "T = 0.67, 2 classes"), 8000, 400, 4000)
+QUICK_OFTEN = Often(("T = 0.67, 2 classes",), 6000, 150, 2000)
 
 
 def measure(condition: Condition, repeats: int, seed: int) -> xarray.Dataset:
@@ -70,6 +73,16 @@ def measure(condition: Condition, repeats: int, seed: int) -> xarray.Dataset:
     names = ("lower", "upper", "debiased", "plug_in", "accuracy")
     columns = dict(zip(names, np.array(rows).T, strict=True))
     return xarray.Dataset({name: ("repeat", values) for name, values in columns.items()})
+
+
+def deviation(condition: Condition, count: int, seed: int) -> float:
+    """The standard deviation of the debiased estimate of one network over test sets."""
+    generator = host_generator(seed, "calibration deviation", condition.world.name, condition.images)
+    edges, found = equal_width(BINS), []
+    for _ in range(count):
+        seen = answers(condition.world, 1, condition.images, generator)
+        found.append(errors.debiased(Outcomes(seen.confidence[0], seen.confidence[0], seen.correct[0]), edges))
+    return float(np.std(found, ddof=1))
 
 
 def truth(world: World, seed: int, images: int) -> float:
@@ -110,6 +123,20 @@ def clear_claims(parts: Sequence[xarray.Dataset]) -> list[Claim]:
     text = f"errors of more than {CLEAR:.0f} standard deviations: share of {held.size} intervals that hold them"
     value, allowed = float(held.mean()), ERRORS * np.sqrt(MOST * (1 - MOST) / held.size)
     return [share(text, xarray.DataArray(held), LEVEL), at_most(text, value, MOST, allowed)]
+
+
+def length_claims(found: xarray.Dataset, deviations: Sequence[float], count: int) -> list[Claim]:
+    """Of well determined errors, estimates of which are nearly normal: their `deviations` are from `count` each."""
+    claims = []
+    for place, sd in enumerate(deviations):
+        one = found.isel(condition=place)
+        half = (one["upper"] - one["lower"]).values / 2 / sd
+        value = float(half.mean())
+        allowed = ERRORS * value * np.hypot(half.std() / value / np.sqrt(half.size), 1 / np.sqrt(2 * count))
+        text = f"{one['world'].item()}: half the mean length of intervals, in standard deviations of the estimate"
+        claims.append(at_least(text, value, norm.ppf((1 + LEVEL) / 2), allowed))
+        claims.append(at_most(text, value, norm.ppf((1 + MOST) / 2), allowed))
+    return claims
 
 
 def estimate_claims(found: xarray.Dataset) -> list[Claim]:
@@ -188,13 +215,15 @@ def calibration(context: Context) -> Findings:
     conditions = [Condition(world, *size) for world, size in product(worlds, sizes)]
     few = [Condition(world, *size) for world, size in product(worlds, FEW_IMAGES)]
     found = all_measured(conditions, repeats, context, 0.7)
-    found_few = all_measured(few, repeats, context, 0.0)
+    found_few = all_measured(few, 30 if context.quick else repeats, context, 0.0)
     timid = [Condition(world, *size) for world, size in product(TIMID, TIMID_SIZES)]
     found_timid = all_measured(timid, 60 if context.quick else 200, context, 0.0)
     often = QUICK_OFTEN if context.quick else OFTEN
     sure = [Condition(world, often.images, 1) for world in WORLDS if world.name in often.worlds]
     found_often = all_measured(sure, often.repeats, context, 0.9)
+    deviations = [deviation(one, often.estimates, context.seed) for one in sure]
     claims = [*interval_claims(found), *clear_claims([found, found_often]), *few_claims(found_few)]
+    claims += length_claims(found_often, deviations, often.estimates)
     claims += [*timid_claims(found_timid), *estimate_claims(found)]
     if not context.quick:
         claims += model_claims(context.seed)

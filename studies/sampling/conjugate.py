@@ -18,7 +18,7 @@ from auglik.studies.study import Claim, at_most, equal
 from auglik.system.keys import host_generator
 
 PRIOR = 0.3
-CHAINS = 800
+CHAINS = 500
 ERRORS = 4.0
 
 
@@ -33,7 +33,7 @@ class Condition(NamedTuple):
         return f"T = {self.T:g}, L = {self.L:g}, h^2 U'' = {self.step:.2g}"
 
 
-CONDITIONS = (Condition(1, 1, 0.05), Condition(0.1, 1, 0.05), Condition(1, 0.25, 0.05), Condition(1, 1, 1 / 3))
+CONDITIONS = (Condition(1, 1, 1 / 3), Condition(0.1, 1, 0.05), Condition(1, 0.25, 0.05))
 """A third is what the posteriors' largest curvature makes of the study's step."""
 
 

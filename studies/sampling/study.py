@@ -1,7 +1,7 @@
 """Do the samplers of `auglik sample` draw from the posterior?
 
-A conjugate posterior, in closed form, by each sampler at three temperatures and with a long step. The posteriors of the
-posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX twins and by SGHMC
+A conjugate posterior, in closed form, by each sampler at three temperatures, at one with a long step. The posteriors of
+the posterior study, a Bayesian softmax regression under six objectives, sampled by NUTS from the JAX twins and by SGHMC
 from the torch objectives through the optimizer that runs use (SGLD: one objective); that of a network of one hidden
 layer, by what it predicts, as weights are not identified; temperatures, and whether the diagnostics find a step that is
 too long and gradients that are too noisy.

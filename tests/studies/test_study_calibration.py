@@ -24,7 +24,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "QUICK_SIZES", ((500, 5), (5000, 1)))
     monkeypatch.setattr(study, "FEW_IMAGES", ((20, 1),))
     monkeypatch.setattr(study, "TIMID_SIZES", ((100, 1),))
-    monkeypatch.setattr(study, "QUICK_OFTEN", study.QUICK_OFTEN._replace(repeats=30))
+    monkeypatch.setattr(study, "QUICK_OFTEN", study.QUICK_OFTEN._replace(repeats=30, estimates=500))
 
 
 def failing(findings: Findings) -> list[str]:
@@ -38,17 +38,19 @@ def test_the_study_holds() -> None:
     assert set(findings.figures) == {"calibration-coverage"}
     assert inside(findings.figures["calibration-coverage"])
     assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
-    assert len(findings.remarks) == 4 + 2 + 2
+    assert len(findings.remarks) == 4 + 1 + 2
 
 
 def test_intervals_of_another_level_fail_the_claim_on_well_determined_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     """90% for 95%."""
-    exact, (worlds, images, repeats) = interval.ece_interval, study.QUICK_OFTEN
+    exact, often = interval.ece_interval, study.QUICK_OFTEN
     monkeypatch.setattr(
         interval, "ece_interval", lambda runs, edges, generator, level: exact(runs, edges, generator, level - 0.05)
     )
-    found = study.all_measured([study.Condition(NAMES[name], images, 1) for name in worlds], repeats, CONTEXT, 1.0)
-    assert [claim.holds for claim in study.clear_claims([found])] == [False, True]
+    conditions = [study.Condition(NAMES[name], often.images, 1) for name in often.worlds]
+    found = study.all_measured(conditions, often.repeats, CONTEXT, 1.0)
+    deviations = [study.deviation(one, often.estimates, 0) for one in conditions]
+    assert [claim.holds for claim in study.length_claims(found, deviations, often.estimates)] == [False, True]
 
 
 @pytest.mark.usefixtures("short")
