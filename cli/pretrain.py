@@ -8,6 +8,7 @@ import rich_click as click
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import check_one_way, config_options, given, options, say_config, take, with_default
 from auglik.cli.progress import bar
+from auglik.cli.train import interrupted_alone
 from auglik.experiments.plan import Place
 from auglik.objectives import InputError
 from auglik.pretraining import PretrainConfig, execute, make_job, threads_of
@@ -64,8 +65,7 @@ def pretrain(config_file: Path | None, print_config: bool, resume: bool, restart
         with claimed(job.folder), state, stop_on_signals() as stop, bar("pretraining") as progress:
             results = execute(job, stop=stop, progress=progress)
     except Interrupted:
-        way = "give --resume instead of --restart in" if restart else "add --resume to"
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; {way} the same command to continue")
+        click.echo(interrupted_alone(job.folder, restart))
         raise SystemExit(128 + (stop.signal or 0)) from None
     except NonFiniteLossError as error:
         raise UserError(str(error)) from None

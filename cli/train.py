@@ -60,8 +60,7 @@ def _train(engine: Together, values: dict[str, object], print_config: bool, resu
     with stop_on_signals() as stop, shown(planned.todo, "training") as progress:
         (outcome,) = carry_out(planned, engine, stop, progress, lambda outcome: None)
     if outcome.interrupted:
-        way = "give --resume instead of --restart in" if restart else "add --resume to"
-        click.echo(f"interrupted; the checkpoint is in {job.folder}; {way} the same command to continue")
+        click.echo(interrupted_alone(job.folder, restart))
         raise SystemExit(128 + (stop.signal or 0))
     if outcome.results is None:
         if outcome.details is not None:
@@ -69,6 +68,12 @@ def _train(engine: Together, values: dict[str, object], print_config: bool, resu
         raise UserError(str(outcome.error))
     summarize_run(outcome.results)
     click.echo(f"wrote {job.folder}")
+
+
+def interrupted_alone(folder: Path, restarts: bool) -> str:
+    """How a command of one run, which goes on where it is told to, does so."""
+    way = "give --resume instead of --restart in" if restarts else "add --resume to"
+    return f"interrupted; the checkpoint is in {folder}; {way} the same command to continue"
 
 
 def summarize_run(results: Results) -> None:

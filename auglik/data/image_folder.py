@@ -13,7 +13,7 @@ from auglik.data.image_files import Files, class_folders, list_files
 from auglik.data.listing import folders
 from auglik.data.source import Part, Traits
 from auglik.objectives.errors import InputError
-from auglik.settings.names import parse
+from auglik.settings.names import parameters, parse, with_values
 
 TEST_PARTS = ("val", "test")
 SMALLEST = 8
@@ -143,10 +143,9 @@ class ImageFolder:
         if not found:
             raise InputError(f"{self.path}: expected a val or a test folder next to train, got neither")
         if len(found) > 1 and all(map(self._holds_classes, found)):
-            default = ImageSettings()
-            given = [(key, getattr(self.settings, key)) for key in ("size", "resize")]
-            kept = "".join(f"{key}={value}," for key, value in given if value != getattr(default, key))
-            ways = " or ".join(f"{self.published or self.path}:{kept}test={folder}" for folder in found)
+            name, default = self.published or str(self.path), parameters(ImageSettings())
+            given = {key: value for key, value in parameters(self.settings).items() if value != default[key]}
+            ways = " or ".join(with_values(name, {**given, "test": str(folder)}) for folder in found)
             raise InputError(f"{self.path}: expected one folder of test images, got both val and test: give {ways}")
         return found[0]
 

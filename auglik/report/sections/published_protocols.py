@@ -111,9 +111,9 @@ def protocol_differences(cell: Cell, figure: Figure) -> list[str]:
         ("objective", *objectives(config, figure, theirs)),
     ]
     said = [f"{what}: {_shown(ours)}, theirs {_shown(other)}" for what, ours, other in pairs if ours != other]
-    if figure.split not in ("clean",) and figure.metric == "ece":
-        said.append("ECE: over all images, theirs over batches of 100")
-    if figure.split not in ("clean",):
+    if figure.split != "clean":
+        if figure.metric == "ece":
+            said.append("ECE: over all images, theirs over batches of 100")
         suite = next(iter(cell.runs.values())).measured
         said.append(f"corruptions: {suite.corruptions if suite else None}")
     return said or ["as published"]
