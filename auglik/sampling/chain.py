@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from auglik.sampling.contract import StepSizes
 from auglik.sampling.langevin import Langevin
 from auglik.sampling.step_sizes import draw_steps
+from auglik.system.devices import send
+from auglik.views.memory import SHARE, free_bytes
 
 
 @final
@@ -35,7 +37,7 @@ class Chain:
 
     def measured(self) -> Tensor:
         """The temperatures of the steps that were drawn from [n,2], on the host."""
-        return self.temperatures[sorted(self._drawn_from)].cpu()
+        return self.temperatures.cpu()[sorted(self._drawn_from)]
 
     def before(self, step: int) -> None:
         self._optimizer.param_groups[0]["noisy"] = step in self._drawn_from or not self._explores
@@ -60,9 +62,18 @@ class Drawn(nn.Module):
 
     def members(self) -> Iterator[nn.Module]:
         """The network at one draw after another."""
+        self.draws = brought(self.draws, next(self.network.parameters()).device)
         for place in range(len(next(iter(self.draws.values())))):
             self.network.load_state_dict({name: values[place] for name, values in self.draws.items()})
             yield self.network
+
+
+def brought(draws: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:
+    """On the device if they fit into its memory, as every batch is predicted at all of them; else as they are."""
+    size = sum(values.nbytes for values in draws.values())
+    if all(values.device == device for values in draws.values()) or size > SHARE * free_bytes(device):
+        return draws
+    return {name: send(values.numpy(), device) for name, values in draws.items()}
 
 
 def members(network: nn.Module) -> Iterator[nn.Module]:

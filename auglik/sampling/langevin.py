@@ -61,5 +61,5 @@ class Langevin(torch.optim.Optimizer):
 
     def _noise(self, weights: list[Tensor], done: int) -> list[Tensor]:
         device, sizes = weights[0].device, [weight.numel() for weight in weights]
-        drawn = normals(streams(self.key, torch.tensor([done], device=device)), sum(sizes))[0]
+        drawn = normals(streams(self.key, torch.full((1,), done, device=device)), sum(sizes))[0]
         return [part.view(weight.shape) for part, weight in zip(drawn.split(sizes), weights, strict=True)]

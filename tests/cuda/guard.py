@@ -17,11 +17,12 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretende
 LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "features_of", "predicted", "_chunks"}
 """Functions that go over batches, the last ahead of the loop in a thread of its own."""
 LOOKS = {
-    "begin", "make_model", "Loop.__init__", "OnlineLabels.begin", "OnlineLabels.restore",  # before the first step
+    "begin", "make_model", "Loop.__init__", "Average.__init__", "Adapted.__init__",  # before the first step
+    "OnlineLabels.begin", "OnlineLabels.restore", "OnlineConfusions.restore", "Adapted.restore", "Chain.restore",
     "Loop.bad_step", "Loop.mean", "Loop.save", "label_statistics", "validation_scores",
-    "OnlineConfusions.end_epoch",
+    "OnlineConfusions.end_epoch", "Adapted.advance", "Adapted.state", "Average.measure", "Chain.after", "Chain.measured",
 }  # fmt: skip
-"""Functions of theirs that may wait: before the first step, every so many steps, and once an epoch."""
+"""Functions of theirs that may wait: before the first step, every so many steps, once an epoch, and for each draw of a chain."""
 
 
 def undeclared(record: Record) -> list[str]:

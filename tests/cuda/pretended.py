@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -332,6 +333,7 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
     """Within it, the device "cuda" works, with `free` bytes of memory; the record tells what happened on it."""
     record, made = Record(), threading.local()
     autocast, submit = torch.autocast, ThreadPoolExecutor.submit
+    group = torch.nn.utils.clip_grad._group_tensors_by_device_and_dtype
 
     def autocast_of(device_type: str, *args: object, **named: object) -> object:
         return autocast("cpu" if device_type == "cuda" else device_type, *args, **named)  # type: ignore[arg-type]
@@ -348,13 +350,19 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
 
         return submit(self, inside)
 
+    def grouped(tensors: list[list[Tensor]]) -> dict[tuple[torch.device, torch.dtype], object]:
+        """Torch groups below what is pretended: all of one call lie together."""
+        found = group(tensors)
+        return {(tensors[0][0].device, dtype): of_dtype for (_, dtype), of_dtype in found.items()}
+
     patches: list[tuple[object, str, object]] = [
-        (auglik.runs.recorded, "Recording", Redone),
+        (auglik.runs.recorded, "Recording", partial(Redone, waits=record.waits.total)),
         (torch.cuda, "Stream", _Stream),
         (torch.cuda, "current_stream", _Stream),
         (torch.cuda, "stream", nullcontext),
         (torch, "Generator", _Generator),
         (torch, "autocast", autocast_of),
+        (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype", grouped),
         (ThreadPoolExecutor, "submit", submitted),
         (torch.cuda, "mem_get_info", lambda device=None: (free, 80 << 30)),
         (torch.cuda, "get_device_name", lambda device=None: "pretended"),

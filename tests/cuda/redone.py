@@ -19,17 +19,21 @@ class Redone:
     """As `auglik.system.graphs.Recording`: its results are always the same tensors, with new values.
 
     Raises DeviceError where the work differs from what it was the first time: in its operations, their numbers, or the
-    memory that they read and write and that is not of its own making.
+    memory that they read and write and that is not of its own making; and where it waits, by the count of `waits`: then
+    nothing can be recorded.
     """
 
-    def __init__(self, work: Callable[[], Any], stream: object) -> None:
-        self.work = work
+    def __init__(self, work: Callable[[], Any], stream: object, waits: Callable[[], int] = lambda: 0) -> None:
+        self.work, self.waits = work, waits
         self.result: Any = None
         self.done: list[Signature] = []
 
     def replay(self) -> object:
+        before = self.waits()
         with Watched() as watched:
             found = tree_map_only(Tensor, Tensor.detach, self.work())
+        if (waited := self.waits() - before) > 0:
+            raise DeviceError(f"a recorded step waits {waited} times for the device")
         if self.result is None:
             self.result, self.done = found, watched.done
             return found

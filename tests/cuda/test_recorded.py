@@ -21,7 +21,7 @@ from auglik.system.process import process_state
 from auglik.views import Views
 from auglik.views.ahead import Ahead
 from tests import tiny
-from tests.cuda.guard import cuda, without_gpu
+from tests.cuda.guard import cuda, undeclared, without_gpu
 from tests.cuda.redone import DeviceError, Redone
 
 STEPS = {"precision": "fp32", "epochs": 3, "mollify": "noise,blur,both", "augment": "fcr,trivial-augment"}
@@ -41,13 +41,11 @@ SETTINGS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_recorded_run_is_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit; rates as float32, which a recording reads them in."""
-    if "gradient_clip" in SETTINGS[name] and not torch.cuda.is_available():
-        pytest.skip("torch groups gradients by device below what is pretended")
     rate = auglik.runs.loop.learning_rate
     made: list[object] = []
     monkeypatch.setattr("auglik.runs.loop.learning_rate", lambda *of: float(np.float32(rate(*of))))
     found = {}
-    with cuda():
+    with cuda() as watched:
         recording = vars(auglik.runs.recorded)["Recording"]  # of a pretended device, if this is one
 
         def record(*arguments: object) -> object:
@@ -62,6 +60,7 @@ def test_a_recorded_run_is_the_run(name: str, tmp_path: Path, monkeypatch: pytes
                 scores = execute(job).scores
             weights = torch.load(job.folder / NAME, weights_only=True)["network"]
             found[graphs] = scores, {key: value.cpu() for key, value in weights.items()}
+    assert undeclared(watched) == []
     assert len(made) == 1
     assert found[True][0] == found[False][0]
     for key, value in found[False][1].items():
