@@ -16,7 +16,7 @@ from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import make_network
 from auglik.sampling.chain import Drawn
 from auglik.sampling.files import Densities
-from auglik.system.devices import autocast
+from auglik.system.devices import autocast, send
 
 
 def densities(folder: Path, settings: str, run: ResolvedRun, data: TrainingData) -> Densities:
@@ -54,7 +54,7 @@ def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities
     size = evaluated_at_once(gallery.height, gallery.width)
     batches = [np.arange(start, min(start + size, N)) for start in range(0, N, size)]
     pipeline.announce(gallery, drawn, batches)
-    log_prior = np.array([_independent(run, member) for member in network.members()])
+    log_prior = send(np.array([_independent(run, member) for member in network.members()]), run.device)
     terms = []
     for batch in batches:
         views = pipeline.render(gallery, drawn, batch)
@@ -63,11 +63,12 @@ def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities
         for place, member in enumerate(network.members()):
             with autocast(run.device, run.precision, scoring=True):
                 logits = member.eval()(images).unflatten(0, (K, len(batch)))
-            of_batch.append(host(objective.log_likelihood(logits, views.decay, labels[views.positions], views.weight)))
-            added = run.prior.of_predictions(objective.likelihood.log_probabilities(logits))
-            log_prior[place] += 0.0 if added is None else float(added.double().mean(0).sum())
-        terms.append(np.stack(of_batch))
-    return Densities(np.concatenate(terms, 1).astype(np.float64), log_prior)
+            of_batch.append(objective.log_likelihood(logits, views.decay, labels[views.positions], views.weight))
+            term = run.prior.of_predictions(objective.likelihood.log_probabilities(logits))
+            if term is not None:
+                log_prior[place] += term.double().mean(0).sum()
+        terms.append(host(torch.stack(of_batch)))
+    return Densities(np.concatenate(terms, 1).astype(np.float64), host(log_prior))
 
 
 def _independent(run: ResolvedRun, network: nn.Module) -> float:

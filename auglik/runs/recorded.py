@@ -1,9 +1,11 @@
 """A step's forward, backward and optimizer as one CUDA graph: the host gives one order where it gave hundreds."""
 
+from collections.abc import Iterator
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from auglik.objectives.view_counts import DrawsViews
 from auglik.runs.resolved import ResolvedRun
@@ -20,9 +22,10 @@ def can_record(learner: Learner, run: ResolvedRun) -> bool:
     """Whether every step of a run launches the same kernels, and nothing in it is decided on the host.
 
     Parts from elsewhere may count or draw there, which a recording would not repeat, so that they are not recorded.
+    Nor are batch norms of cumulative averages, as torch reads on the host how many batches they have seen.
     """
     objective, config = run.objective, run.config
-    parts = [objective.likelihood, objective.aggregator, *learner.network.modules()]
+    parts = [objective.likelihood, objective.aggregator, *learner.network.modules(), *hooks(learner.network)]
     return (
         run.device.type == "cuda"
         and config.cuda_graphs
@@ -33,12 +36,22 @@ def can_record(learner: Learner, run: ResolvedRun) -> bool:
         and config.adaptive.mean_views is None
         and not isinstance(objective.aggregator, DrawsViews)
         and all(comes_from(type(part).__module__, OWN) for part in parts)
+        and not any(isinstance(part, _BatchNorm) and part.momentum is None for part in parts)
     )
 
 
 def updates_of(learner: Learner, run: ResolvedRun) -> Update:
     """A recording of the run's steps where they can be recorded, else `update`."""
     return Recorded() if can_record(learner, run) else update
+
+
+def hooks(network: nn.Module) -> Iterator[object]:
+    """What is called beside the forward and backward passes of its modules."""
+    for module in network.modules():
+        for of_kind in (
+            module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks,
+        ):  # fmt: skip
+            yield from of_kind.values()
 
 
 def comes_from(module: str, packages: tuple[str, ...]) -> bool:

@@ -20,9 +20,10 @@ LOOKS = {
     "begin", "make_model", "Loop.__init__", "Average.__init__", "Adapted.__init__",  # before the first step
     "OnlineLabels.begin", "OnlineLabels.restore", "OnlineConfusions.restore", "Adapted.restore", "Chain.restore",
     "Loop.bad_step", "Loop.mean", "Loop.save", "label_statistics", "validation_scores",
-    "OnlineConfusions.end_epoch", "Adapted.advance", "Adapted.state", "Average.measure", "Chain.after", "Chain.measured",
+    "OnlineConfusions.end_epoch", "Adapted.advance", "Adapted.state", "Average.measure", "Chain.after",
+    "Chain.measured",
 }  # fmt: skip
-"""Functions of theirs that may wait: before the first step, every so many steps, once an epoch, and for each draw of a chain."""
+"""Functions of theirs that may wait: before the first step, every so many, once an epoch, for each draw of a chain."""
 
 
 def undeclared(record: Record) -> list[str]:

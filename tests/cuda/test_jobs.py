@@ -9,19 +9,25 @@ import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from auglik import InputError, RunConfig, change, open_dataset, read_facts, resolve
+from auglik import InputError, RunConfig, ViewTransform, change, load_training, open_dataset, read_facts, resolve
 from auglik.cli.views import views as views_command
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.pretraining import execute as pretrain
 from auglik.robustness import RobustnessConfig, evaluate_robustness, open_suite
 from auglik.runs.again import evaluate_again
+from auglik.runs.densities import densities
+from auglik.runs.prior_predictive import prior_predictive
+from auglik.runs.resolve import on_device
 from auglik.runs.resolved import settings_hash
 from auglik.runs.run import Job, execute
+from auglik.runs.run import test_images as images_of_test
+from auglik.runs.transform import Pixels
 from auglik.system.devices import send
 from auglik.system.stop import Interrupted
 from auglik.views import Gallery
 from tests import tiny
 from tests.cuda.guard import cuda, undeclared
+from tests.cuda.pretended import CUDA
 
 SIDE, CLASSES = 12, 4
 
@@ -98,6 +104,47 @@ def test_pretraining_and_its_resumption(
             pretrain(run, stop=tiny.StopAt(3))
         pretrain(run)
     assert undeclared(record) == []
+
+
+@pytest.mark.parametrize("pixels", ["levels", "unit", "standardized"])
+@pytest.mark.parametrize("augment", ["cutmix,fcr,augmix", "fcr,random-erasing:background=pixel,soft-crop"])
+def test_views_in_ones_own_loop(pixels: Pixels, augment: str, rng: np.random.Generator) -> None:
+    """Of a batch that is there: nothing waits for the device but positions, which the host gives."""
+    mean, std, B = [0.5] * 3, [0.25] * 3, 8
+    transform = ViewTransform(augment, mean=mean, std=std, pixels=pixels, views=2, mollify="noise,blur,both",
+                              soften="all:smoothed", soften_into="both", classes=CLASSES)  # fmt: skip
+    levels = rng.integers(0, 256, (4 * B, 3, SIDE, SIDE), dtype=np.uint8)
+    with cuda() as record:
+        whole = send(levels, CUDA)
+        images = whole if pixels == "levels" else whole.float() / 255
+        images = (images - 0.5) / 0.25 if pixels == "standardized" else images
+        labels = send(np.arange(4 * B) % CLASSES, CUDA)
+        views = transform(images[:B], generator=torch.Generator().manual_seed(0))
+        of_epoch = transform.epoch(levels.shape, seed=0, epoch=0)
+        where = of_epoch.batches(B)[0]
+        at = send(np.array(where), CUDA)
+        record.waits.clear()
+        again = transform(images[:B], generator=torch.Generator().manual_seed(0))
+        again.labels(labels[:B], CLASSES)
+        found = of_epoch(images[at], where)
+        found.labels(labels[at], CLASSES)
+        assert record.waits.total() == 0, record.waits
+        np.testing.assert_array_equal(again.images.cpu().numpy(), views.images.cpu().numpy())
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "dirclip"])
+def test_what_is_asked_of_a_chain_and_of_a_prior(tmp_path: Path, colours: Path, prior: str) -> None:
+    with cuda():
+        one = job(tmp_path, colours, inference="sghmc", draws=3, learning_rate=0.01, prior=prior, epochs=4)
+        execute(one)
+        source = open_dataset(str(colours))
+        data = load_training(one.run, source)
+        test = on_device(images_of_test(one.run, source)[0], data.mean, data.std, one.run.device)
+        networks = prior_predictive(one.run, data, test, 2)
+        found = densities(tmp_path, one.settings, one.run, data)
+    assert networks.largest.shape == (2, 24)
+    assert found.log_likelihood.shape[0] == 3
+    assert np.isfinite(found.log_prior).all()
 
 
 def test_a_sheet_of_views(tmp_path: Path, colours: Path) -> None:

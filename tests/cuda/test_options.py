@@ -31,6 +31,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a proposal": {"proposal": "responsibilities", "aggregator": "log-mean", **MOLLIFIED},
     "numbers of views": {"mean_views": 3.0, "views": 4, "aggregator": "log-mean", **MOLLIFIED},
     "drawn numbers of views": {"aggregator": "sumo", "views": 4},
+    "all views of an orbit": {"augment": "orbit:shifts=0", "views": 1, "mollify": "none"},
     "steps as they come": {"cuda_graphs": False},
     "kernels that repeat": {"deterministic": True},
     **{f"sampler {name}": {**SAMPLED, "inference": name} for name in SAMPLERS},

@@ -94,6 +94,24 @@ def test_a_network_from_elsewhere_is_not_recorded() -> None:
         assert not can_record(learner, run)
 
 
+@pytest.mark.parametrize("kind", ["cumulative averages", "hook", "hook before", "hook of gradients"])
+def test_a_network_in_which_the_host_counts_is_not_recorded(kind: str) -> None:
+    with cuda():
+        run = tiny.run(device="cuda")
+        learner = begin(run, load_training(run, open_dataset("digits")))
+        layer = next(part for part in learner.network.modules() if isinstance(part, torch.nn.BatchNorm2d))
+        assert can_record(learner, run)
+        if kind == "cumulative averages":
+            layer.momentum = None
+        elif kind == "hook":
+            layer.register_forward_hook(lambda *of: None)
+        elif kind == "hook before":
+            layer.register_forward_pre_hook(lambda *of: None)
+        else:
+            layer.register_full_backward_hook(lambda *of: None)
+        assert not can_record(learner, run)
+
+
 @without_gpu
 def test_a_repeated_recording_gives_the_same_tensors_with_new_values() -> None:
     x = torch.ones(3)
@@ -132,6 +150,15 @@ def test_what_the_host_decides_anew_in_a_recording_is_found(decides: Callable[[T
     redone.replay()
     with pytest.raises(DeviceError, match="recorded step"):
         redone.replay()
+
+
+@without_gpu
+def test_a_recorded_step_that_waits_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU refuses to record one."""
+    forward = torch.nn.BatchNorm2d.forward
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "forward", lambda self, x: forward(self, x) + 0 * x.mean().item())
+    with cuda(), pytest.raises(DeviceError, match=r"a recorded step waits \d+ times"):
+        execute(tiny.job(tmp_path, device="cuda", precision="fp32"))
 
 
 @without_gpu

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from auglik import AGGREGATORS, LIKELIHOODS, Aggregator, Objective, Schedule
 from auglik.confidence import MAPS
 from auglik.networks import NETWORKS, Network, WideResnet, build_network
+from auglik.networks.layers import GridMaxima
 from auglik.objectives import negative_share, view_gradients
 from auglik.objectives.view_counts import DrawsViews
 from auglik.runs.resolve import training_pipeline
@@ -54,7 +55,7 @@ def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
     shape = (K, B, C + LIKELIHOODS[likelihood].extra_outputs)
     with cuda() as record:
         logits = send(rng.normal(size=shape).astype(np.float32), DEVICE).bfloat16()
-        decay, weight = (send(rng.uniform(0.1, 0.9, (K, B)).astype(np.float32), DEVICE) for _ in range(2))
+        decay, weight, importance = (send(rng.uniform(0.1, 0.9, (K, B)).astype(np.float32), DEVICE) for _ in range(3))
         labels = send(rng.integers(0, C, B), DEVICE)
         soft = send(rng.dirichlet(np.ones(C), B).astype(np.float32), DEVICE)
         objectives = [Objective(LIKELIHOODS[likelihood], aggregator).to(DEVICE) for aggregator in AGGREGATORS.values()]
@@ -68,6 +69,9 @@ def test_objectives(likelihood: str, rng: np.random.Generator) -> None:
                     leaf = logits.detach().requires_grad_()
                     objective.loss(leaf, decay, given, weights).backward()
                     negative_share(view_gradients(objective, leaf, decay, given, weights))
+                if objective.aggregator.likelihood_power != 0 and takes_weights(objective.aggregator):
+                    leaf = logits.detach().requires_grad_()
+                    objective.loss(leaf, decay, given, weight, importance).backward()
     no_wait(record)
 
 
@@ -152,6 +156,14 @@ def test_networks(name: str, rng: np.random.Generator, monkeypatch: pytest.Monke
             network.eval()
             with torch.no_grad():
                 network(images)
+    no_wait(record)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (10, 7)])
+def test_maxima_of_a_grid(sides: tuple[int, int], rng: np.random.Generator) -> None:
+    with cuda() as record:
+        images = send(rng.normal(size=(2, 3, *sides)).astype(np.float32), DEVICE).requires_grad_()
+        GridMaxima(4)(images).sum().backward()
     no_wait(record)
 
 
