@@ -68,7 +68,7 @@ def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities
             if term is not None:
                 log_prior[place] += term.double().mean(0).sum()
         terms.append(host(torch.stack(of_batch)))
-    return Densities(np.concatenate(terms, 1).astype(np.float64), host(log_prior))
+    return Densities(np.concatenate(terms, 1).astype(np.float64), log_prior.cpu().numpy())
 
 
 def _independent(run: ResolvedRun, network: nn.Module) -> float:

@@ -333,7 +333,7 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
     """Within it, the device "cuda" works, with `free` bytes of memory; the record tells what happened on it."""
     record, made = Record(), threading.local()
     autocast, submit = torch.autocast, ThreadPoolExecutor.submit
-    group = torch.nn.utils.clip_grad._group_tensors_by_device_and_dtype
+    group = vars(torch.nn.utils.clip_grad)["_group_tensors_by_device_and_dtype"]
 
     def autocast_of(device_type: str, *args: object, **named: object) -> object:
         return autocast("cpu" if device_type == "cuda" else device_type, *args, **named)  # type: ignore[arg-type]
