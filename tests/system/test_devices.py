@@ -1,7 +1,5 @@
 """Devices, precision, and how arrays get there."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -17,7 +15,6 @@ from auglik.system.devices import (
     constant,
     send,
 )
-from auglik.system.process import process_state
 
 CPU = torch.device("cpu")
 
@@ -67,14 +64,6 @@ def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: p
     assert choose_precision("auto", torch.device("cuda")) == "mixed"
 
 
-def test_float32_is_float32_in_convolutions_too() -> None:
-    before = torch.backends.cudnn.allow_tf32
-    with process_state(torch.get_num_threads(), torch.device("cuda")):
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
-    assert torch.backends.cudnn.allow_tf32 == before
-
-
 def test_compiling_is_refused_in_one_line_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     check_compiler(torch.device("cuda"))
     monkeypatch.setenv("PATH", "")
@@ -116,20 +105,3 @@ def test_cards_are_named_as_the_environment_names_them(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert cards() == expected
-
-
-@pytest.mark.parametrize("given", [None, ":16:8"])
-def test_deterministic_runs_on_cuda_keep_to_one_order_and_put_back_what_was(
-    given: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    if given is not None:
-        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
-    with process_state(torch.get_num_threads(), torch.device("cuda"), deterministic=True):
-        assert torch.are_deterministic_algorithms_enabled()
-        assert not torch.backends.cudnn.benchmark
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (given or ":4096:8")
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == given
-    with process_state(torch.get_num_threads(), deterministic=True):
-        assert not torch.are_deterministic_algorithms_enabled(), "a CPU repeats anyway"
