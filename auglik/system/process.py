@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from auglik.objectives import InputError
-
 CPU = torch.device("cpu")
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 ONE_SIZE = (":4096:8", ":16:8")
@@ -97,6 +95,8 @@ def precision_switches() -> list[Any]:  # torch has no types for them
 @contextmanager
 def in_one_order(device: torch.device) -> Iterator[None]:
     """Sums on a CUDA device have one order. Raises InputError where cuBLAS cannot be told so in this process."""
+    from auglik.objectives import InputError  # here, as its import computes, before `begin_no_threads`
+
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     given = os.environ.get(WORKSPACE)
     if given not in (None, *ONE_SIZE):
@@ -116,6 +116,8 @@ def _check_cublas(device: torch.device) -> None:
     """Raises InputError where cuBLAS was first used without its variable, which torch reads then and never again."""
     if not torch.cuda.is_initialized():
         return
+    from auglik.objectives import InputError  # here, as above
+
     one = torch.ones(1, 1, device=device)
     try:
         torch.mm(one, one)
