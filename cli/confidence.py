@@ -33,7 +33,7 @@ from auglik.data import Arrays, Source
 from auglik.objectives import InputError
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.resolve import Facts, open_source, read_facts, resolve
-from auglik.runs.run import Job, load_run, threads_of
+from auglik.runs.run import Job, load_run, state_of
 from auglik.runs.settings import SETTINGS, flatten
 from auglik.settings.fields import LARGEST
 from auglik.settings.groups import Group
@@ -41,7 +41,6 @@ from auglik.settings.names import look_up
 from auglik.system.devices import MOST_THREADS
 from auglik.system.files import ensure_writable
 from auglik.system.paths import IN_A_RUN, check_files, check_folder
-from auglik.system.process import process_state
 from auglik.system.stop import Interrupted, stop_on_signals
 
 ACCURACY = "accuracy"
@@ -184,7 +183,6 @@ def confidence(
         writes = write_learned if by == LEARNED else write
         return crossfit(whole, asked, source, facts, output, reference_beside(output), train, writes)
     model = finished if finished is not None else resolve(asked, source, facts)
-    config = model.config
     if measured != ACCURACY:
         check_similarity(measured, min(facts.height, facts.width))
     ensure_writable(output.parent)
@@ -193,7 +191,7 @@ def confidence(
     threads = model.threads(threads)
     job = reference_job(model, facts, run if run is not None else reference_beside(output), data_dir, threads)
     trains = measured == ACCURACY and run is None
-    with process_state(threads_of(job) if trains else threads, model.device, compiles=config.compile):
+    with state_of(job) if trains else model.state(threads):
         if by == PAIR:
             again = choose_probes(operations, facts, points, asked.split_seed + 1)
             return write_pairs(job, source, facts, probes, again, validation, images, output, train if trains else None)

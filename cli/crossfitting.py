@@ -27,9 +27,8 @@ from auglik.data import Arrays, Source, take
 from auglik.objectives import InputError
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import ResolvedRun
-from auglik.runs.run import Job, threads_of
+from auglik.runs.run import Job, state_of
 from auglik.runs.settings import RunConfig
-from auglik.system.process import process_state
 
 OPERATION, PAIR, CLASS, IMAGE, LEARNED = BY = ("operation", "pair", "class", "image", "learned")
 FOLDS = 2
@@ -128,7 +127,7 @@ def crossfit(
     for number, (part, of_part, run, validation) in enumerate(planned):
         folder, threads = references / f"fold-{number}", run.threads(asked.threads)
         job = reference_job(run, of_part, folder, asked.data_dir, threads)
-        with process_state(threads_of(job), run.device, compiles=config.compile):
+        with state_of(job):
             train(job, part)
             fitted.append(fitted_in(folder, run, of_part, validation))
     write(asked, Folds(
@@ -145,7 +144,7 @@ def fitted_in(folder: Path, run: ResolvedRun, facts: Facts, validation: Arrays) 
 
 def of_run(asked: Crossfit, run: ResolvedRun, folder: Path, source: Source, facts: Facts, output: Path) -> None:
     """Writes the table of a finished run, which was trained on the images that the table is of. Raises InputError."""
-    with process_state(run.threads(asked.threads), run.device, compiles=run.config.compile):
+    with run.state(run.threads(asked.threads)):
         fitted = fitted_in(folder, run, facts, held_out(run, source, VALIDATION[asked.by]))
         fold = np.zeros(len(source.train().labels), np.int64)
         folds = Folds(

@@ -24,7 +24,6 @@ from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
 from auglik.system.files import write_json, write_npz
 from auglik.system.paths import IN_A_RUN, check_folder, check_local
-from auglik.system.process import process_state
 from auglik.system.processes import Processes
 from auglik.system.stop import StopRequest
 
@@ -97,7 +96,7 @@ def again(
     processes: Processes,
 ) -> Evaluation:
     """`evaluate_again` in one of the processes, on that many threads; it does not stop early."""
-    with process_state(threads, run.device, deterministic=run.config.deterministic):
+    with run.state(threads):
         return evaluate_again(folder, trained, run, data_dir, processes)
 
 

@@ -84,7 +84,8 @@ def measure(
         suite = suites[resolved.config.dataset]
         task = Scoring(
             folder=run, output=folder, dataset=resolved.config.dataset, data_dir=data_dir, config=config, asked=device,
-            device=choose_device(device) if device else resolved.device, threads=threads_of_finished(run),
+            run=resolved.change(device=str(choose_device(device))) if device else resolved,
+            threads=threads_of_finished(run),
             identity=suite.measured["identity"], suite=suite,
         )  # fmt: skip
         try:

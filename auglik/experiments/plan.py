@@ -31,7 +31,7 @@ from auglik.scoring.ensembles import write_ensembles
 from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
-from auglik.system.devices import MOST_THREADS, available_cores, cards
+from auglik.system.devices import MOST_THREADS, available_cores, card_count
 from auglik.system.files import write_json
 from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
 from auglik.system.records import OtherRecordError, to_json
@@ -182,13 +182,13 @@ def runs_at_a_time(jobs: Sequence[Job], asked: int | None, processes: int = 1) -
     Each is of so many `processes`. Raises InputError where they outnumber the cores, or the cards, of this machine.
     """
     automatic, on_cpu = 1, all(job.run.device.type == "cpu" for job in jobs)
-    if jobs and processes > 1 and processes > (most := available_cores() if on_cpu else len(cards())):
+    if jobs and processes > 1 and processes > (most := available_cores() if on_cpu else card_count()):
         what = "cores" if on_cpu else "GPUs"
         raise InputError(f"engine local: processes_per_run: expected at most the {what} here, {most}, got {processes}")
     if on_cpu:
         automatic = available_cores() // (processes * max((job.threads for job in jobs), default=1))
     if jobs and all(job.config.device == "cuda" for job in jobs):
-        automatic = len(cards()) // processes
+        automatic = card_count() // processes
     return max(1, min(asked or automatic, len(jobs)))
 
 

@@ -11,8 +11,8 @@ from auglik.objectives import InputError
 from auglik.robustness.evaluate import evaluate_robustness, measured_of_run
 from auglik.robustness.protocol import RobustnessConfig
 from auglik.robustness.suite import Suite, open_suite
+from auglik.runs.resolved import ResolvedRun
 from auglik.scoring.conditions import Score
-from auglik.system.process import process_state
 from auglik.system.processes import Processes
 from auglik.system.stop import Interrupted, StopRequest
 
@@ -30,7 +30,8 @@ class Scoring:
     config: RobustnessConfig
     asked: str | None
     """The device; None for the run's own."""
-    device: torch.device
+    run: ResolvedRun
+    """On the device that it is scored on."""
     threads: int
     identity: object
     """Of the suite's conditions."""
@@ -40,6 +41,10 @@ class Scoring:
     @property
     def name(self) -> str:
         return str(self.folder)
+
+    @property
+    def device(self) -> torch.device:
+        return self.run.device
 
     @property
     def errors(self) -> Path:
@@ -83,7 +88,7 @@ class Scoring:
                 raise Interrupted("stopped while scoring")
             progress(share)
 
-        with process_state(processes.threads(self.threads), self.device):
+        with self.run.state(processes.threads(self.threads)):
             return evaluate_robustness(self.folder, suite, self.asked, tell, processes)
 
 

@@ -8,7 +8,7 @@ from auglik.networks import NETWORKS, find_network
 from auglik.objectives import InputError
 from auglik.runs.resolved import ResolvedRun
 from auglik.views import Shape
-from auglik.views.memory import free_bytes
+from auglik.views.memory import free_bytes, most_free
 
 VIEW_BATCH_PIXELS = 32 * 32 * 32
 """Pixels of the images whose M views are in one forward pass: 32 images of 32x32."""
@@ -28,7 +28,7 @@ def check_memory(run: ResolvedRun, shape: Shape, outputs: int) -> None:
     config, name, images = run.config, run.network_name, run.train_images
     at_once = evaluated_at_once(height, width)
     view = channels * height * width * FLOAT
-    free, host = free_bytes(run.device), free_bytes(torch.device("cpu"))
+    free, host = most_free(run.device), free_bytes(torch.device("cpu"))
     needs = (
         (3 * FLOAT * parameters(name, channels, outputs), free, f"the weights of {name}"),
         (config.views * min(config.images_per_step(), images) * view, free, f"the {config.views:,} views of a step"),

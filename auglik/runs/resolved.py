@@ -1,6 +1,7 @@
 """A run with every setting known and its texts parsed: what training, scoring and counting take."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from auglik.runs.settings import RunConfig, change, get
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.contract import Prior, Sampler
 from auglik.system.devices import available_cores
+from auglik.system.process import process_state
 from auglik.views import Mollification, Pipeline, Shape, Softening, Step
 from auglik.views.couplings import COUPLINGS, INDEPENDENT, Coupling
 from auglik.views.mixing.contract import Mixing
@@ -107,6 +109,11 @@ class ResolvedRun:
     def threads(self, asked: int | None) -> int:
         """As many as are asked for, else 1 for small networks on a CPU and all cores for others."""
         return asked or (1 if self.is_small() else available_cores())
+
+    def state(self, threads: int) -> AbstractContextManager[None]:
+        """What it asks of its process, whoever trains or scores: raises InputError as `process_state` does."""
+        compiles, deterministic = self.config.compile, self.config.deterministic
+        return process_state(threads, self.device, compiles=compiles, deterministic=deterministic)
 
     def __reduce__(self) -> "tuple[Callable[[RunConfig], ResolvedRun], tuple[RunConfig]]":
         return resolved, (self.config,)

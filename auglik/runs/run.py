@@ -45,7 +45,6 @@ from auglik.runs.vacant import check_vacant
 from auglik.sampling.files import DRAW_LOG_LIKELIHOODS, TEMPERATURES
 from auglik.scoring.predictions import PREDICTIONS, as_arrays
 from auglik.system.files import ensure_writable, write_json, write_npz, write_toml
-from auglik.system.process import process_state
 from auglik.system.processes import ONE, Processes, check_device
 from auglik.system.records import to_json
 from auglik.system.stop import Interrupted, StopRequest
@@ -276,8 +275,7 @@ def threads_of(job: Job) -> int:
 
 def state_of(job: Job, processes: Processes = ONE) -> AbstractContextManager[None]:
     """What a run asks of its process. Raises InputError for a damaged checkpoint."""
-    config, threads = job.config, processes.threads(processes.shared(lambda: threads_of(job)))
-    return process_state(threads, job.device, compiles=config.compile, deterministic=config.deterministic)
+    return job.run.state(processes.threads(processes.shared(lambda: threads_of(job))))
 
 
 def load_run(folder: Path) -> ResolvedRun:

@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -12,20 +13,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.objectives import InputError
+from auglik.system.notices import say_once
 
 MOST_THREADS = 1024
 """Of a run, and runs at a time: more than any machine has use for."""
+NO_KERNEL = "no kernel image"
+"""In what CUDA says of a card that the binaries are not for."""
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA if available, else the CPU. Raises InputError for a device that this machine lacks."""
+    """`auto` is CUDA where it can be used, else the CPU; why not where there is a card, a notice says.
+
+    Raises InputError for a device that this machine lacks, and for a card that this torch has no kernels for.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        try:
+            return choose_device("cuda")
+        except InputError as error:
+            say_once(f"{error}; runs are on the CPU")
+            return torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        _launch_kernel(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        if name == "cuda" and torch.cuda.device_count() > 1 and cards():  # runs go to these
+            return device
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if NO_KERNEL in reason:
+            reason = (
+                f"{reason}: this torch was built for {' '.join(torch.cuda.get_arch_list())}, and the card is another"
+            )
         raise InputError(
             f"device {name!r} cannot be used here (expected auto, cpu, cuda or cuda:N): {reason}"
         ) from None
@@ -34,19 +53,58 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def _launch_kernel(device: torch.device) -> None:
+    """Raises RuntimeError where none can be: a card answers for itself, with what its driver makes of PTX.
+
+    torch warns of cards without kernels on several lines, of those too that are not used.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torch.cuda")
+        torch.ones(1, device=device)
+
+
 def choose_precision(name: str, device: torch.device) -> str:
     """`auto` is mixed on a CUDA device that computes bf16 natively, else fp32, which a CPU repeats bit for bit."""
     if name != "auto":
         return name
-    return "mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type != "cuda":
+        return "fp32"
+    with torch.cuda.device(device) if ":" in str(device) else nullcontext():  # torch answers for the current one
+        return "mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def card_count() -> int:
+    """How many CUDA devices runs can go to; one alone is not asked, as to be asked takes memory of it."""
+    count = torch.cuda.device_count()
+    return count if count < 2 else len(cards())
 
 
 def cards() -> dict[str, int]:
-    """The CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES names them, with their free bytes."""
+    """The CUDA devices that runs can go to, as CUDA_VISIBLE_DEVICES names them, with their free bytes."""
     count = torch.cuda.device_count()
     asked = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in asked.split(",")] if asked.strip() else [str(card) for card in range(count)]
-    return {name: torch.cuda.mem_get_info(place)[0] for place, name in enumerate(names[:count])}
+    free = {name: free_of_card(place) for place, name in enumerate(names[:count])}
+    return {name: found for name, found in free.items() if found > 0}
+
+
+def free_of_card(place: int) -> int:
+    """Its free bytes; none where it cannot be asked, or this torch has no kernels for it."""
+    try:
+        _launch_kernel(torch.device("cuda", place))
+        return torch.cuda.mem_get_info(place)[0]
+    except RuntimeError:
+        return 0
+
+
+def cuda_works() -> bool:
+    """Whether this process could go on using its CUDA device; so too where it has not begun to."""
+    try:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_compiler(device: torch.device) -> None:

@@ -21,6 +21,7 @@ from auglik.system.launched import launched
 
 T = TypeVar("T")
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others, while the first reads its data, say; that one has died torchrun notices."""
 
@@ -173,7 +174,7 @@ def joined() -> Iterator[Processes]:
         return
     if not distributed.is_available():
         raise InputError("torchrun started several processes, and this torch was built without torch.distributed")
-    gpus = _own_gpu(place.local_rank)
+    gpus = _own_gpu(place.local_rank, place.local)
     nccl = gpus > 0 and distributed.is_nccl_available()
     distributed.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=PATIENCE)
     processes = Processes(place.rank, place.world, place.local, gpus)
@@ -185,14 +186,28 @@ def joined() -> Iterator[Processes]:
     _leave(processes)
 
 
-def _own_gpu(number: int) -> int:
-    """How many GPUs there are; from now on this process sees that of its number, in all of its threads."""
-    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
-    names = [str(card) for card in range(count)] if asked is None else asked.split(",")
-    if number < count:
-        os.environ["CUDA_VISIBLE_DEVICES"] = names[number].strip()
-    return count
+def _own_gpu(number: int, local: int) -> int:
+    """How many GPUs there are; from now on this process sees that of its number, in all of its threads.
+
+    Where the driver's library does not count them, as in some containers, CUDA has to, which reads the list once: then
+    it is asked for this process's own, and where that is there, those of the list are, or enough of them.
+    """
+    asked = os.environ.get(VISIBLE)
+    count = _counted_by_driver()
+    names = [str(card) for card in range(max(count, number + 1))] if asked is None else asked.split(",")
+    if number < (len(names) if count < 0 else count):
+        os.environ[VISIBLE] = names[number].strip()
+    if count >= 0:
+        return count
+    return 0 if torch.cuda.device_count() == 0 else local if asked is None else len(names)
+
+
+def _counted_by_driver() -> int:
+    """The GPUs that this process may see, counted without CUDA; negative where that is not known."""
+    if not torch.backends.cuda.is_built():
+        return 0
+    count = torch.cuda._device_count_amdsmi if torch.version.hip else torch.cuda._device_count_nvml
+    return int(count())
 
 
 def _leave(processes: Processes) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from auglik.data import Images
+from auglik.system.devices import cards
 
 SHARE = 0.5
 """The share of free memory for images: the rest is for the network, its gradients and its activations."""
@@ -26,6 +27,13 @@ def free_bytes(device: torch.device) -> int:
         )  # by torch, for its next tensors
         return torch.cuda.mem_get_info(device)[0] + kept
     return min(_free_of_machine(), _free_of_container())
+
+
+def most_free(device: torch.device) -> int:
+    """The free memory of a device; of "cuda", of the card that has the most, as runs go there."""
+    if str(device) == "cuda" and torch.cuda.device_count() > 1:
+        return max(cards().values(), default=0)
+    return free_bytes(device)
 
 
 def _free_of_machine() -> int:

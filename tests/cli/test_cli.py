@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +229,26 @@ def test_evaluate_refuses_another_kind_of_data_set(compared: Path, tmp_path: Pat
         assert result.exit_code == 2
         assert len(result.output.splitlines()) == 1
     assert "got no 5, 6, 7, 8, 9" in invoke("evaluate", folder, "--dataset", fewer).output
+
+
+@pytest.mark.parametrize("by", ["operation", "class"])
+def test_tables_are_measured_in_the_state_that_the_run_asks_for(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--deterministic too."""
+    asked: list[bool] = []
+
+    @contextmanager
+    def state(threads: int, device: object, *, compiles: bool, deterministic: bool) -> Iterator[None]:
+        asked.append(deterministic)
+        yield
+
+    monkeypatch.setattr("auglik.runs.resolved.process_state", state)
+    table = tmp_path / ("table.json" if by == "operation" else "table.npz")
+    options = ("--dataset", "digits", "--network", "small-cnn:width=2", "--epochs", 1, "--points", 2, "--images", 20)
+    told = invoke("confidence", "--by", by, "--operations", "noise", "--deterministic", *options, "--output", table)
+    assert asked, told.output
+    assert all(asked)
 
 
 def test_evaluate_needs_no_confidence_table_but_training_does(tmp_path: Path) -> None:

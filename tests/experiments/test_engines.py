@@ -203,7 +203,8 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
 ) -> None:
     free = {"2": 10 << 30, "GPU-a": 40 << 30, "5": 20 << 30}
     monkeypatch.setattr("auglik.experiments.engines.local.cards", lambda: free)
-    monkeypatch.setattr("auglik.experiments.plan.cards", lambda: free)
+    monkeypatch.setattr("auglik.system.devices.cards", lambda: free)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     on_cpu = tiny.job(tmp_path)
     on_cuda, named = (dataclasses.replace(on_cpu, run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
     taken: list[str | None] = []
@@ -220,9 +221,16 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
         runs_at_a_time([on_cuda], None, 4)
     assert card_for(on_cuda, [], 2) == "GPU-a,5"
     assert card_for(on_cuda, ["GPU-a,5"], 2) == "2,GPU-a"
+    del free["2"], free["5"]
+    assert card_for(on_cuda, ["GPU-a"]) == "GPU-a", "the others cannot be used"
+    assert runs_at_a_time([on_cuda] * 5, None) == 1
     free.clear()
-    free["0"] = 1
     assert card_for(on_cuda, []) is None
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.delattr("auglik.system.devices.cards")  # one card is not asked
+    monkeypatch.delattr("auglik.experiments.engines.local.cards")
+    assert card_for(on_cuda, []) is None
+    assert runs_at_a_time([on_cuda] * 5, None) == 1
 
 
 @pytest.mark.parametrize(("threads", "at_a_time"), [(1, 8), (2, 4), (3, 2), (8, 1), (16, 1)])

@@ -1,6 +1,7 @@
 """The Ray engine on clusters of this machine: the results of the local engine, whatever becomes of a node."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -168,8 +169,33 @@ def test_another_version_and_a_missing_data_set_are_refused_before_anything_begi
     assert [path for path in (tmp_path / "runs").rglob("*") if path.is_file()] == []
 
 
+def test_only_nodes_that_a_run_fits_are_asked_about_cuda(
+    tmp_path: Path, cluster: "Cluster", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head without a GPU takes none of the runs."""
+    asked: list[bool] = []
+
+    class Remote:
+        def options(self, **options: object) -> "Remote":
+            return self
+
+        def remote(self, pickled: bytes) -> bytes:
+            asked.append(pickle.loads(pickled).cuda)
+            return pickled
+
+    nodes = [
+        {"Alive": True, "NodeID": f"{place:056}", "NodeManagerAddress": str(place), "Resources": resources}
+        for place, resources in enumerate(({"CPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}))
+    ]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(ray, "remote", lambda function: Remote())
+    monkeypatch.setattr(ray, "get", lambda pickled, timeout: probe(pickle.loads(pickled)._replace(cuda=False)))
+    engine_module._check(ray, jobs(tmp_path / "runs", 1), {"CPU": 2.0, "GPU": 1.0})
+    assert asked == [False, True, False]
+
+
 def test_what_a_node_cannot_see_is_a_line_each(tmp_path: Path) -> None:
-    with marked(jobs(tmp_path / "runs", 1), cuda=False) as mark:
+    with marked(jobs(tmp_path / "runs", 1)) as mark:
         here = Node("here", *probe(mark))
         elsewhere = Node("there", *probe(mark._replace(folders=(tmp_path / "other",))))
         other = Node("third", here.versions, (), "a file that was written into another folder")

@@ -297,6 +297,14 @@ def test_a_job_that_was_cancelled_ends_without_a_result(tmp_path: Path) -> None:
     assert finished(job.folder) is None
 
 
+def test_runs_after_an_error_on_the_cuda_device_of_their_task_stay_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    works, failed = iter([True, False, False]), (None, "device-side assert", None, False, None)
+    monkeypatch.setattr(slurm, "cuda_works", lambda: next(works))
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setattr(slurm, "_worked", lambda pickled, stop, count: failed)
+    assert slurm.work([b""] * 3) == [failed, (None,) * 5, (None,) * 5]
+
+
 def test_a_submission_that_is_refused_removes_its_own_files_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from auglik.robustness.arrays import (
     occluding_sides,
     occlusion_conditions,
 )
-from auglik.robustness.evaluate import measured_before
+from auglik.robustness.evaluate import measured_before, read_run
 from auglik.robustness.human import human_scores, load_human_labels
 from auglik.robustness.own import check_corruptions
 from auglik.robustness.protocol import OCCLUDED_SHARES, TEMPERATURES
@@ -44,6 +44,7 @@ from auglik.scoring import metrics
 from auglik.scoring.conditions import MEASURED, ROBUSTNESS_COLUMNS, SCORES, means, scored, write_scores
 from auglik.system.files import json_text, write_csv
 from auglik.system.notices import say_once
+from auglik.system.processes import ONE
 from auglik.system.stop import StopRequest
 from auglik.views.mollification import blur
 from tests.tiny import StopAt, job
@@ -486,12 +487,31 @@ def test_other_processes_score_what_this_one_does(runs: Path, tmp_path: Path) ->
     assert "2 already had theirs" in again.output
 
 
+def test_scores_of_deterministic_runs_are_taken_so(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, config = runs / "sink" / "seed-0", RobustnessConfig(corruptions="none", mollified=False, images=20)
+    suite, run = open_suite("digits", Path("data"), config), read_run(folder)[0]
+    task = Scoring(
+        folder=folder, output=runs, dataset="digits", data_dir=Path("data"), config=config, asked=None,
+        run=run.change(deterministic=True, device="cuda"), threads=1, identity=suite.measured["identity"], suite=suite,
+    )  # fmt: skip
+    found: list[bool] = []
+
+    def evaluated(*given: object) -> list[Score]:
+        found.append(torch.are_deterministic_algorithms_enabled())
+        return []
+
+    monkeypatch.setattr("auglik.robustness.scoring.evaluate_robustness", evaluated)
+    task.execute(StopRequest(), lambda share: None, ONE)
+    assert found == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_scoring_that_is_stopped_writes_nothing(runs: Path) -> None:
     folder, config = runs / "sink" / "seed-0", RobustnessConfig(corruptions="none", mollified=False, images=20)
     suite = open_suite("digits", Path("data"), config)
     task = Scoring(
         folder=folder, output=runs, dataset="digits", data_dir=Path("data"), config=config, asked=None,
-        device=CPU, threads=1, identity=suite.measured["identity"], suite=suite,
+        run=read_run(folder)[0], threads=1, identity=suite.measured["identity"], suite=suite,
     )  # fmt: skip
     assert attempt(task, StopAt(2), lambda share: None).interrupted
     assert task.found() is None

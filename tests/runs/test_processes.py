@@ -30,6 +30,7 @@ from auglik.runs import step
 from auglik.runs.loop import NonFiniteLossError
 from auglik.runs.results import Results, finished
 from auglik.runs.run import execute
+from auglik.system import processes as processes_module
 from auglik.system.launched import STARTED
 from auglik.system.process import process_state
 from auglik.system.processes import ONE, AgreedError, Part, Processes, check_device, joined
@@ -357,6 +358,39 @@ def test_a_step_of_fewer_images_than_processes_and_gpus_that_are_not_there_are_r
     with pytest.raises(InputError, match="expected a GPU for each of the 1000 processes on this machine, got"):
         check_device(Processes(0, 1000, 1000), torch.device("cuda"))
     check_device(ONE, torch.device("cuda:1"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "listed", "there", "seen", "counted"),
+    [
+        (2, None, 2, "1", 2),
+        (2, "5,GPU-a", 2, "GPU-a", 2),
+        (1, None, 1, None, 1),
+        (-1, "5, GPU-a", 1, "GPU-a", 2),
+        (-1, None, 1, "1", 2),
+        (-1, None, 0, "1", 0),
+        (-1, "5", 1, "5", 1),
+    ],
+)
+def test_the_second_process_sees_its_own_gpu_before_cuda_reads_the_list(
+    driver: int, listed: str | None, there: int, seen: str | None, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`there`: GPUs that CUDA counts, which it must not be asked before the list is this process's."""
+    asked: list[str | None] = []
+
+    def count() -> int:
+        asked.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return there
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that it is put back
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    monkeypatch.setattr(processes_module, "_counted_by_driver", lambda: driver)
+    monkeypatch.setattr("torch.cuda.device_count", count)
+    assert processes_module._own_gpu(1, 2) == counted
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == seen
+    assert asked == ([seen] if driver < 0 else [])
 
 
 def test_a_batch_norm_of_unknown_arithmetic_is_refused() -> None:

@@ -1,12 +1,14 @@
 """Devices, precision, and how arrays get there."""
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 
 from auglik.objectives import InputError
+from auglik.system import devices
 from auglik.system.devices import (
     autocast,
     available_cores,
@@ -15,9 +17,10 @@ from auglik.system.devices import (
     choose_device,
     choose_precision,
     constant,
+    cuda_works,
     send,
 )
-from auglik.system.process import process_state
+from auglik.views.memory import most_free
 
 CPU = torch.device("cpu")
 
@@ -67,14 +70,6 @@ def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: p
     assert choose_precision("auto", torch.device("cuda")) == "mixed"
 
 
-def test_float32_is_float32_in_convolutions_too() -> None:
-    before = torch.backends.cudnn.allow_tf32
-    with process_state(torch.get_num_threads(), torch.device("cuda")):
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
-    assert torch.backends.cudnn.allow_tf32 == before
-
-
 def test_compiling_is_refused_in_one_line_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     check_compiler(torch.device("cuda"))
     monkeypatch.setenv("PATH", "")
@@ -112,24 +107,85 @@ def test_cards_are_named_as_the_environment_names_them(
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda place: (5 + place, 9))
+    monkeypatch.setattr("torch.ones", lambda size, device: None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert cards() == expected
 
 
-@pytest.mark.parametrize("given", [None, ":16:8"])
-def test_deterministic_runs_on_cuda_keep_to_one_order_and_put_back_what_was(
-    given: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    if given is not None:
-        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
-    with process_state(torch.get_num_threads(), torch.device("cuda"), deterministic=True):
-        assert torch.are_deterministic_algorithms_enabled()
-        assert not torch.backends.cudnn.benchmark
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (given or ":4096:8")
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == given
-    with process_state(torch.get_num_threads(), deterministic=True):
-        assert not torch.are_deterministic_algorithms_enabled(), "a CPU repeats anyway"
+def cards_of(monkeypatch: pytest.MonkeyPatch, free: list[int | str]) -> list[str]:
+    """Cards with so many free bytes, or with what CUDA says of them instead; the list gets the notices."""
+    said: list[str] = []
+
+    def ones(size: int, device: torch.device) -> None:
+        found = 1 if device.type == "cpu" else free[device.index or 0]
+        if isinstance(found, str):
+            raise RuntimeError(f"CUDA error: {found}\nCUDA kernel errors might be asynchronously reported")
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(free))
+    monkeypatch.setattr("torch.cuda.get_arch_list", lambda: ["sm_80", "compute_90"])
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda place: (free[place], 9))
+    monkeypatch.setattr("torch.ones", ones)
+    monkeypatch.setattr(devices, "say_once", said.append)
+    return said
+
+
+def test_a_card_without_kernels_is_left_for_the_cpu_or_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = cards_of(monkeypatch, ["no kernel image is available for execution on the device"])
+    assert choose_device("auto") == CPU
+    (line,) = said
+    assert "no kernel image" in line
+    assert "built for sm_80 compute_90" in line
+    assert line.endswith("runs are on the CPU")
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(InputError, match="this torch was built for sm_80 compute_90") as refused:
+            choose_device(name)
+        assert len(str(refused.value).splitlines()) == 1
+
+
+def test_of_several_cards_those_that_can_be_used_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = cards_of(monkeypatch, ["no kernel image is available", 5, "device is busy", 7])
+    assert cards() == {"1": 5, "3": 7}
+    assert devices.card_count() == 2
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
+    assert most_free(torch.device("cuda")) == 7
+    assert said == []
+    with pytest.raises(InputError, match="device is busy"):
+        choose_device("cuda:2")
+
+
+def test_one_card_is_not_asked_where_it_is_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards_of(monkeypatch, [5])
+    monkeypatch.delattr("torch.cuda.mem_get_info")
+    assert devices.card_count() == 1
+
+
+def test_automatic_precision_is_that_of_the_card_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = [0]
+
+    @contextmanager
+    def changed(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr("torch.cuda.device", changed)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: current[-1] == 1)
+    assert [choose_precision("auto", torch.device(name)) for name in ("cuda", "cuda:0", "cuda:1")] == [
+        "fp32", "fp32", "mixed",
+    ]  # fmt: skip
+
+
+def test_a_process_whose_cuda_device_has_failed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def synchronize() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    assert cuda_works()
+    monkeypatch.setattr("torch.cuda.synchronize", synchronize)
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: False)
+    assert cuda_works(), "CUDA is not used"
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    assert not cuda_works()

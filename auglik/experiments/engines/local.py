@@ -19,6 +19,8 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Generic, NamedTuple
 
+import torch
+
 from auglik.experiments.engines.engine import Outcome, Progress, attempt, failed, now_and_then
 from auglik.experiments.engines.spread import attempted, carrier
 from auglik.experiments.engines.task import R, Task
@@ -129,7 +131,7 @@ def card_for(job: Task[object], taken: Sequence[str | None], count: int = 1) -> 
     Of a run of several processes, `count`, with commas between. A run on "cuda:1" stays there, and on one card there is
     no choice. `taken`: the cards of the runs under way.
     """
-    if str(job.device) != "cuda" or len(free := cards()) < 2:
+    if str(job.device) != "cuda" or torch.cuda.device_count() < 2 or not (free := cards()):
         return None
     held = [card for of_run in taken if of_run is not None for card in of_run.split(",")]
     return ",".join(sorted(free, key=lambda card: (held.count(card), -free[card]))[:count])

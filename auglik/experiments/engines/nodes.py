@@ -23,7 +23,8 @@ class Mark(NamedTuple):
     datasets: tuple[tuple[str, Path], ...]
     """Names or paths, and the folder of data sets."""
     versions: Mapping[str, str]
-    cuda: bool
+    cuda: bool = False
+    """Whether a run on CUDA may come to the node."""
 
 
 class Node(NamedTuple):
@@ -38,7 +39,7 @@ class Node(NamedTuple):
 
 
 @contextmanager
-def marked(jobs: Sequence[Task[object]], *, cuda: bool) -> Iterator[Mark]:
+def marked(jobs: Sequence[Task[object]]) -> Iterator[Mark]:
     """A mark in the output folders of tasks, for as long as nodes are asked. Raises InputError as `ensure_writable`."""
     folders = tuple(dict.fromkeys(job.output.absolute() for job in jobs))
     name = f".partial-{secrets.token_hex(8)}"
@@ -47,7 +48,7 @@ def marked(jobs: Sequence[Task[object]], *, cuda: bool) -> Iterator[Mark]:
         for folder in folders:
             ensure_writable(folder)
             (folder / f"{name}.tmp").touch()
-        yield Mark(folders=folders, name=name, datasets=datasets, versions=versions(), cuda=cuda)
+        yield Mark(folders=folders, name=name, datasets=datasets, versions=versions())
     finally:
         for folder in folders:
             for path in folder.glob(f"{name}*.tmp"):

@@ -119,7 +119,11 @@ def _check(ray: ModuleType, jobs: Sequence[Task[object]], needs: Mapping[str, fl
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeManagerAddress"]))
-    if not any(all(node["Resources"].get(kind, 0.0) >= count for kind, count in needs.items()) for node in nodes):
+    fit = {
+        node["NodeID"]: all(node["Resources"].get(kind, 0.0) >= count for kind, count in needs.items())
+        for node in nodes
+    }
+    if not any(fit.values()):
         most = ", ".join(
             f"{node['NodeManagerAddress']} with {of.get('CPU', 0.0):g} and {of.get('GPU', 0.0):g}"
             for node in nodes
@@ -128,13 +132,13 @@ def _check(ray: ModuleType, jobs: Sequence[Task[object]], needs: Mapping[str, fl
         raise InputError(
             f"engine ray: expected a node with {needs['CPU']:g} CPUs and {needs['GPU']:g} GPUs for a run, got {most}"
         )
-    with marked(jobs, cuda=needs["GPU"] > 0) as mark:
+    with marked(jobs) as mark:
         asked = {}
         for node in nodes:
             where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            gpus = needs["GPU"] if node["Resources"].get("GPU", 0.0) >= needs["GPU"] else 0.0
+            gpus = needs["GPU"] if fit[node["NodeID"]] else 0.0
             remote = ray.remote(_probe).options(num_cpus=0, num_gpus=gpus, scheduling_strategy=where, max_retries=1)
-            asked[node["NodeManagerAddress"]] = remote.remote(pickle.dumps(mark))
+            asked[node["NodeManagerAddress"]] = remote.remote(pickle.dumps(mark._replace(cuda=gpus > 0)))
         found: list[Node | str] = []
         for address, reference in asked.items():
             try:

@@ -25,6 +25,7 @@ from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
+from auglik.system.devices import cuda_works
 from auglik.system.files import ensure_writable
 from auglik.system.notices import LOG
 from auglik.system.stop import StopRequest
@@ -243,13 +244,14 @@ def _left(job: Task[R], otherwise: Outcome[R]) -> Outcome[R]:
 def work(pickled: Sequence[bytes], count: int = 1) -> list[tuple[object, ...]]:
     """The body of a task: its runs in turn, in `count` processes; of each what follows the job in an outcome.
 
+    An error on a CUDA device makes it useless to the process: the runs that are left then stay unfinished.
     Before the time limit, and before it gives way, Slurm sends USR2, and the task asks to be queued again; TERM comes
     where it was cancelled or has been queued again by others. Then the process ends without a result.
     """
     stop = StopRequest()
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
         signal.signal(number, lambda heard, frame: stop.ask(heard))
-    return [_worked(one, stop, count) for one in pickled]
+    return [_worked(one, stop, count) if cuda_works() else (None,) * 5 for one in pickled]
 
 
 def _worked(pickled: bytes, stop: StopRequest, count: int) -> tuple[object, ...]:
