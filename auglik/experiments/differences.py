@@ -186,5 +186,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _difference(found: Difference, column: Column) -> str:
-    shown = column.difference(found.interval)
-    return shown if shown == ABSENT else shown + (" *" if found.p_adjusted <= FAMILY_WISE else "  ")
+    decided = found.p_adjusted <= FAMILY_WISE
+    shown = column.difference(found.interval, sides=decided or (found.primary and not math.isnan(found.p_adjusted)))
+    return shown if shown == ABSENT else shown + (" *" if decided else "  ")

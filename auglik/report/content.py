@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from auglik.report.figures.svg import Drawing, svg_file
-from auglik.scoring.columns import ABSENT
+from auglik.scoring.columns import ABSENT, fixed
 
 
 class Shown(NamedTuple):
@@ -162,5 +162,5 @@ def listed(names: Sequence[object]) -> str:
 
 
 def _text(value: float, digits: int, sign: bool = False) -> str:
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    text = fixed(value, digits, sign=sign)
     return text.replace("-", "", 1) if not sign and text.strip("-0.") == "" else text

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from auglik.experiments.differences import plural
 from auglik.inference.calibration import Calibration
 from auglik.inference.corruption import Corrupted
 from auglik.inference.differences.rows import Inference
@@ -69,11 +70,13 @@ def subtitle(collected: Collected) -> str:
     counts = sorted({len(cell.runs) for cell in collected.cells.values()})
     images = sorted({len(run.predictions.labels) for cell in collected.cells.values() for run in cell.runs.values()})
     total = sum(len(cell.runs) for cell in collected.cells.values())
-    seeds = f"{' to '.join(map(str, (counts[0], counts[-1])[: len(counts)]))} seed{'s' * (counts[-1] != 1)} each"
+    seeds = f"{f'{counts[0]} to ' * (len(counts) > 1)}{plural(counts[-1], 'seed')} each"
     epochs = sorted({cell.config.epochs or 0 for cell in collected.cells.values()})
     return (
-        f"{len(collected.cells)} cells, {total} runs, {seeds}; {listed(epochs)} epochs; "
-        f"{' or '.join(f'{count:,}' for count in images)} test images; auglik {__version__}"
+        f"{plural(len(collected.cells), 'cell')}, {plural(total, 'run')}, {seeds}; "
+        f"{listed([*epochs[:-1], plural(epochs[-1], 'epoch')])}; "
+        f"{' or '.join([*(f'{count:,}' for count in images[:-1]), plural(images[-1], 'test image')])}; "
+        f"auglik {__version__}"
     )
 
 

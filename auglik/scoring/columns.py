@@ -9,8 +9,16 @@ from auglik.scoring.intervals import Interval, summary
 ABSENT = "–"
 """The sign for a missing number."""
 
+HUGE = 1e6
+"""From it on, digits after the point say nothing: a number is written with three significant ones."""
+
 PART_TITLES = {"clean": "Clean test images", "mollified": "Mollified test images", "folded": "Folded test views"}
 """Of the parts of an evaluation, in the order in which they are compared."""
+
+
+def fixed(value: float, digits: int, *, sign: bool = False) -> str:
+    """With so many digits after the point, if it is not huge."""
+    return f"{value:{'+' if sign else ''}{'.3g' if abs(value) >= HUGE else f'.{digits}f'}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +42,21 @@ class Column:
         mean, error, *_ = summary([self.scale * value for value in values]) if values else (math.nan,) * 2
         if not math.isfinite(mean):
             return ABSENT
-        return f"{mean:.{self.digits}f}" + ("" if math.isnan(error) else f" ± {error:.{self.digits}f}")
+        return fixed(mean, self.digits) + ("" if math.isnan(error) else f" ± {fixed(error, self.digits)}")
 
-    def difference(self, interval: Interval) -> str:
-        """`mean [lower, upper]` with signs, the bounds if there are some."""
+    def difference(self, interval: Interval, *, sides: bool = False) -> str:
+        """`mean [lower, upper]` with signs, the bounds if there are some; `sides`: and digits for the side of 0."""
         mean, lower, upper = (self.scale * value for value in (interval.mean, interval.lower, interval.upper))
         if not math.isfinite(mean):
             return ABSENT
-        bounds = "" if math.isnan(lower) else f" [{lower:+.{self.digits}f}, {upper:+.{self.digits}f}]"
-        return f"{mean:+.{self.digits}f}{bounds}"
+        digits = self.telling(mean, lower, upper) if sides else self.digits
+        shown, *bounds = (fixed(value, digits, sign=True) for value in (mean, lower, upper))
+        return shown if math.isnan(lower) else f"{shown} [{', '.join(bounds)}]"
+
+    def telling(self, *values: float) -> int:
+        """Its digits, or as many more, up to 9, as it takes to see of each scaled value on which side of 0 it lies."""
+        least = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
+        return next((digits for digits in range(self.digits, 9) if round(least, digits) > 0), 9)
 
 
 ERROR = Column(name="error", label="error", unit="%", scale=100, digits=2)
@@ -61,8 +75,13 @@ REPORTED = (*PRINTED, EQUAL_MASS_ECE, CONFIDENCE)
 
 
 def text_table(titles: Sequence[str], rows: Mapping[str, Sequence[str]], first: int, entry: int = 18) -> list[str]:
-    """A line of titles and a line a row, the names `first` characters wide and each entry `entry`."""
-    lines = [" " * first + "".join(f"{title:>{entry}}" for title in titles)]
-    return lines + [
-        (f"{name:<{first}}" + "".join(f"{text:>{entry}}" for text in row)).rstrip() for name, row in rows.items()
+    """A line of titles and a line a row: names `first` characters wide, entries `entry`, or more where texts need it.
+
+    Two spaces at least are between any two.
+    """
+    lines = {"": titles, **rows}
+    widths = [max(entry, *(len(text) + 2 for text in column)) for column in zip(*lines.values(), strict=True)]
+    return [
+        (f"{name:<{first}}" + "".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True))).rstrip()
+        for name, row in lines.items()
     ]

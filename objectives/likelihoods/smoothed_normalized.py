@@ -9,7 +9,9 @@ from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
 
-DENSITY = Remark("the training loss is that of a density, so it is not an NLL; the scores below are")
+DENSITY = Remark(
+    "the training loss is that of a density, so it is not an NLL; all scores are of the network's probabilities"
+)
 
 
 def log_normalizer(log_f: Tensor, toward: Tensor | None = None) -> Tensor:

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ import auglik
 from auglik import LIKELIHOODS, Comparison, InputError, compare, load, open_dataset
 from auglik.cli.main import auglik as command
 from auglik.comparison.compare import _seeds
+from auglik.comparison.forest import plot_forest
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import KINDS, text_of
 from auglik.experiments.engines.engine import Outcome
@@ -107,6 +110,21 @@ def test_the_forest_has_every_cell_and_interval(comparison: Comparison) -> None:
     plt.close("all")
     with pytest.raises(InputError, match="did you mean 'clean_nll'"):
         comparison.plot_forest("clean_nl")
+
+
+def test_the_forest_has_room_for_long_names(comparison: Comparison) -> None:
+    import matplotlib.pyplot as plt
+
+    def named(rows: list[Any]) -> list[Any]:
+        return [replace(row, cell="a" * 120, reference="b" * 120) for row in rows]
+
+    found = comparison.inference
+    ax = plot_forest(replace(found, primary=named(found.primary), metrics=named(found.metrics)))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    assert ax.get_position().width > 0.3
+    plt.close("all")
 
 
 def test_calibration_is_a_tree_for_arviz(comparison: Comparison) -> None:

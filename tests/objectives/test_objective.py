@@ -1,6 +1,7 @@
 """Objectives: every likelihood with every aggregator against the twins, labels, views' gradients and refusals."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -212,6 +213,13 @@ def test_a_table_of_its_own_is_read_whatever_column_a_class_inherits(generator: 
     folded = Objective(TwiceSmoothed(), LogMean()).fold(logits, decay).gather(1, labels[:, None])[:, 0]
     torch.testing.assert_close(twice, folded)
     assert not torch.allclose(twice, once)
+
+
+def test_remarks_do_not_say_where_scores_are() -> None:
+    """They are printed beneath the tables by one command and above them by another."""
+    of_likelihoods = [remark.text for one in LIKELIHOODS.values() for remark in one.remarks]
+    of_aggregators = [remark for one in AGGREGATORS.values() for remark in one.remarks]
+    assert not [text for text in of_likelihoods + of_aggregators if re.search("below|above|beneath|following", text)]
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

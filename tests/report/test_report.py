@@ -21,7 +21,7 @@ from auglik.cli.main import auglik
 from auglik.data import open_dataset
 from auglik.inference.calibration import results as calibration_results
 from auglik.inference.convergence import Diagnostics
-from auglik.objectives import InputError
+from auglik.objectives import ROLES, InputError
 from auglik.recipes import read_recipe
 from auglik.report import ReportSettings, write_report
 from auglik.report import build as building
@@ -30,6 +30,7 @@ from auglik.report.content import Details, Table, interval, mean_error, number
 from auglik.report.figures.lines import Curve, Panel, lines
 from auglik.report.figures.scale import covering, tick_texts
 from auglik.report.figures.style import styles
+from auglik.report.page import subtitle
 from auglik.report.sections import calibrated
 from auglik.report.sections.published import measured, published
 from auglik.report.sections.published_figures import augmentation_names, read_published
@@ -390,7 +391,9 @@ def test_the_views_shown_are_those_that_were_trained_on(tmp_path: Path) -> None:
     for image in range(4):
         for view in range(2):
             row = f"cell, image {image}, view {view}"
-            assert shown[row, "t"] == pytest.approx(float(draws.temperature[view, image]))
+            clean = ROLES[draws.role[view, image]] == "clean"
+            assert clean or shown[row, "t"] == pytest.approx(float(draws.temperature[view, image]))
+            assert ((row, "t") not in shown) == clean
             assert shown[row, "decay"] == pytest.approx(float(draws.decay[view, image]))
     state(job.folder, settings="of other images")
     section = seen(collect(tmp_path), tmp_path)
@@ -412,11 +415,14 @@ def test_long_curves_are_thinned_and_gaps_left_open() -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(-1e4, 1e4), st.floats(1e-2, 1e4), st.integers(2, 8), st.booleans())
+@given(
+    st.floats(-1e4, 1e4) | st.floats(1e-5, 1e33), st.floats(1e-2, 1e4) | st.floats(1e-9, 1e33), st.integers(2, 8),
+    st.booleans(),
+)  # fmt: skip
 def test_ticks_are_on_the_axis_and_differ_in_their_texts(low: float, length: float, count: int, log: bool) -> None:
     scale = covering([low, low + length], 0.0, 300.0, log=log)
     ticks = scale.ticks(count)
-    assert 1 <= len(ticks) <= 2 * count + 2
+    assert 2 <= len(ticks) <= 2 * count + 2
     assert all(-1e-6 <= scale.at(tick) <= 300 + 1e-6 for tick in ticks)
     assert len(set(tick_texts(ticks))) == len(ticks)
 
@@ -674,6 +680,14 @@ def test_settings_that_are_not_whole_are_left_out_and_not_the_other_seeds(own: P
     found = collect(own)
     assert sorted(found.cells["same"].runs) == [1, 2]
     assert any("same/seed-0/config.toml: expected all settings of a run" in text for text in found.warnings)
+
+
+def test_one_of_anything_is_in_the_singular(tmp_path: Path) -> None:
+    reported.write_run(tmp_path, "only", 0, 1.0, settings=reported.config("reference", 0, epochs=1))
+    assert subtitle(collect(tmp_path)).startswith("1 cell, 1 run, 1 seed each; 1 epoch; 120 test images; auglik")
+    for seed, cell in ((0, "other"), (1, "other")):
+        reported.write_run(tmp_path, cell, seed, 1.0, settings=reported.config("sharper", seed, epochs=2))
+    assert subtitle(collect(tmp_path)).startswith("2 cells, 3 runs, 1 to 2 seeds each; 1 and 2 epochs; ")
 
 
 def test_every_published_value_is_a_number() -> None:

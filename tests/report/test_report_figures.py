@@ -10,8 +10,13 @@ import pytest
 from auglik.report.collect import Collected, collect
 from auglik.report.content import Figure
 from auglik.report.figures.forest import Forest, Line, forest
+from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
 from auglik.report.figures.lines import BOTTOM, TOP, Curve, Panel, lines
+from auglik.report.figures.outcome import OUTCOMES, key
+from auglik.report.figures.reliability import Reliability, reliability
+from auglik.report.figures.scatter import Dots, Scatter, scatter
 from auglik.report.figures.style import styles
+from auglik.report.figures.svg import SHAPES
 from auglik.report.sections.tradeoffs import tradeoffs
 from tests import reported
 
@@ -33,6 +38,59 @@ def test_differences_beyond_what_per_cents_can_say_are_drawn_in_nats_alone(bound
     near = line.__class__(label="a", mean=-0.2, lower=-1.0, upper=1.0, outcome="undecided", shown="")
     drawn = forest(Forest(title="", axis="nats", unit="nats", lines=[near], likelihood=True), "differences")
     assert "change in %" in drawn.body
+
+
+@pytest.mark.parametrize("gap", [-0.2, 0.2])
+def test_the_line_of_no_gap_is_where_no_gap_is(gap: float) -> None:
+    confidence = [0.3, 0.5, 0.7]
+    accuracy = [one + gap for one in confidence]
+    bands = [([one + gap for one in confidence],) * 2] * 2
+    cell = Reliability(confidence=confidence, accuracy=accuracy, counts=[1, 1, 1], curve=accuracy, bands=bands)
+    drawn = reliability("a", cell, styles(["a"], [])["a"], cell.extent(), "a").body
+    [zero] = re.findall(r'class="zero" d="M[\d.]+ ([\d.]+)L', drawn)
+    ticks = re.findall(r'class="grid" d="M[\d.]+ ([\d.]+)L', drawn)
+    assert zero in ticks
+    [curve] = re.findall(r'class="line" d="M[\d.]+ ([\d.]+)L', drawn)
+    assert np.sign(float(zero) - float(curve)) == np.sign(gap)
+    assert abs(float(zero) - float(curve)) > 80
+
+
+def test_both_axes_of_the_same_score_are_logarithmic_or_neither_is() -> None:
+    cells = {"a": Dots([0.1, 2.0], [1.0, 2.0], [0, 1])}
+    drawn = scatter(Scatter("x", "y", cells, equal=True), styles(["a"], []), "a").body
+    [[x1, y1, x2, y2]] = re.findall(r'class="diagonal" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', drawn)
+    dots = re.findall(r'class="run" d="[^"]*" transform="translate\(([\d.]+) ([\d.]+)\)', drawn)
+    (x, y) = dots[1]  # of equal scores: on the diagonal
+    along = (float(x) - float(x1)) / (float(x2) - float(x1))
+    assert float(y) == pytest.approx(float(y1) + along * (float(y2) - float(y1)), abs=0.3)
+
+
+def tiles_of(*outcomes: str) -> str:
+    tiles = [Tile("+0.1", outcome, 1.0, outcome) for outcome in outcomes]
+    return heat_map(HeatMap("", [("NLL", "nats")] * len(tiles), {"cell": tiles}), "cells").body
+
+
+def test_the_key_of_a_heat_map_has_what_its_tiles_have() -> None:
+    body = tiles_of("equal", "undecided", "unknown", "worse")
+    diamond, square = SHAPES[OUTCOMES["equal"].marker], SHAPES[OUTCOMES["worse"].marker]
+    assert [body.count(f'd="{shape}"') for shape in (diamond, square)] == [1, 1]
+    assert body.count('class="tile shade1"') == body.count('class="tile shade6"') == 1
+    assert body.count("hatching") == body.count("tile hatched") == 2
+    legend = key({"equal", "undecided", "unknown", "worse"}, "")
+    assert re.findall(r' d="([^"]+)" transform', legend.body) == [square, diamond]
+    assert (legend.body.count("hatching"), legend.body.count("cannot tell or not known")) == (1, 1)
+    assert "hatch" not in key({"better"}, "").body
+
+
+@pytest.mark.parametrize("value", [0.0000123, 1.234e33])
+def test_labels_of_ticks_stay_within_the_drawing(value: float) -> None:
+    line = Line(label="a", mean=-value / 5, lower=-value, upper=value, outcome="undecided", shown="")
+    drawn = forest(Forest(title="", axis="nats", unit="nats", lines=[line]), "differences")
+    found = re.findall(r'<text x="([-\d.]+)"[^>]*text-anchor="middle" class="tick">([^<]*)<', drawn.body)
+    assert len(found) > 1
+    for x, words in found:
+        assert 3.3 * len(words) - 0.1 <= float(x) <= drawn.width - 3.3 * len(words) + 0.1
+        assert len(words) < 11
 
 
 def drawn_scores(collected: Collected, title: str) -> dict[str, float]:

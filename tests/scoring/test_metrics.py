@@ -320,6 +320,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "negative label": (lambda: scores(LOG_P, LABELS - 1), r"0\.\.9, got -1 to 8"),
     "logits": (lambda: scores(np.full((2, 3), 800.0), [0, 0]), "got inf in row 0: are these logits"),
     "probabilities": (lambda: scores(np.exp(LOG_P), LABELS), "row 0: are these probabilities"),
+    "rounded": (lambda: scores(np.full((2, 1000), -6.906, np.float16), [0, 0]), "row 0: were they rounded to half"),
     "nan": (lambda: scores(np.full((1, 3), np.nan), [0]), "holds NaN"),
     "no mass": (lambda: scores(np.full((1, 3), -np.inf), [0]), "got 0 in row 0"),
     "no bins": (lambda: metrics.expected_calibration_error(LOG_P, LABELS, bins=0), "bins >= 1, got 0"),

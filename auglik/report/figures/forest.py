@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auglik.report.figures.frame import LETTER, WIDTH
+from auglik.report.figures.frame import WIDTH
 from auglik.report.figures.outcome import OUTCOMES
 from auglik.report.figures.scale import Scale, covering, tick_texts
-from auglik.report.figures.svg import Drawing, fitted, group, line, mark, rect, text
+from auglik.report.figures.svg import LETTER, Drawing, fitted, group, line, mark, rect, text, tick_text
 
 LEFT, RIGHT = 8.0, WIDTH - 112
 """Intervals are drawn between these; the outcome and the difference in words are to the right."""
@@ -58,7 +58,7 @@ def forest(panel: Forest, label: str) -> Drawing:
     ticks = x.ticks(4)
     for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):
         parts += [line([(x.at(tick), top), (x.at(tick), bottom)], "zero" if tick == 0 else "grid")]
-        parts.append(text(x.at(tick), bottom + 15, words, "tick", "middle"))
+        parts.append(tick_text(x.at(tick), bottom + 15, words, WIDTH))
     parts.append(text(LEFT, bottom + 32, panel.axis, "faint"))
     if likelihood:
         parts += _likelihood(x, top)
@@ -103,5 +103,5 @@ def _likelihood(x: Scale, top: float) -> list[str]:
     parts = [text(LEFT, top - 26, "likelihood of the correct label, change in %", "faint")]
     for tick, words in zip(ticks, tick_texts(ticks, sign=True), strict=True):
         at = x.at(-math.log1p(tick / 100))
-        parts += [line([(at, top - 4), (at, top)], "axis"), text(at, top - 8, words, "tick", "middle")]
+        parts += [line([(at, top - 4), (at, top)], "axis"), tick_text(at, top - 8, words, WIDTH)]
     return parts

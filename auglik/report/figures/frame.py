@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from auglik.report.figures.scale import Scale, tick_texts
 from auglik.report.figures.style import Style
-from auglik.report.figures.svg import Drawing, fitted, group, line, mark, text
+from auglik.report.figures.svg import Drawing, fitted, group, line, mark, text, tick_text
 
-WIDTH, LETTER = 360.0, 6.6
-"""Pixels of a panel's width and of one letter of its text, about."""
+WIDTH = 360.0
+"""Pixels of a panel."""
 BIG, LITTLE = "big", "little"
 
 
@@ -34,12 +34,12 @@ def framed(axes: Axes, inside: Iterable[str], label: str) -> Drawing:
     for tick, words in zip(rising, tick_texts(rising, sign=axes.signed), strict=True):
         parts += [
             line([(left, y.at(tick)), (right, y.at(tick))], "grid"),
-            text(left - 5, y.at(tick) + 4, words, "tick", "end"),
+            tick_text(left - 5, y.at(tick) + 4, words, right + 10, "end"),
         ]
     for tick, words in zip(ticks, tick_texts(ticks), strict=True):
         parts += [
             line([(x.at(tick), below), (x.at(tick), below + 4)], "axis"),
-            text(x.at(tick), below + 16, words, "tick", "middle"),
+            tick_text(x.at(tick), below + 16, words, right + 10),
         ]
     parts += [
         line([(left, below), (right, below)], "axis"),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.report.figures.frame import LETTER, WIDTH
-from auglik.report.figures.outcome import OUTCOMES
-from auglik.report.figures.svg import Drawing, fitted, mark, rect, text
+from auglik.report.figures.frame import WIDTH
+from auglik.report.figures.outcome import CONCLUDED, DECIDED, OUTCOMES, hatching
+from auglik.report.figures.svg import LETTER, Drawing, fitted, mark, rect, text
 
 NAMES, ROW = 112.0, 30.0
 SHADES = 6
@@ -30,7 +30,7 @@ class HeatMap(NamedTuple):
 
 
 def heat_map(panel: HeatMap, label: str) -> Drawing:
-    """Decided tiles are filled, deeper for greater differences, and bear the outcome's mark; the others are hatched."""
+    """Tiles of what is concluded are filled and bear its mark, deeper for greater differences; others are hatched."""
     width = (WIDTH - NAMES) / len(panel.endpoints)
     parts = [text(0, 13, panel.title, "title")]
     for column, (name, unit) in enumerate(panel.endpoints):
@@ -46,17 +46,11 @@ def heat_map(panel: HeatMap, label: str) -> Drawing:
 
 def _tile(tile: Tile, x: float, y: float, width: float) -> str:
     look = OUTCOMES[tile.outcome]
-    decided = tile.outcome in ("better", "worse")
-    shade = f"tile shade{1 + min(SHADES - 1, int(SHADES * tile.size))}" if decided else "tile hatched"
-    drawn = [rect(x + 1, y + 1, width - 2, ROW - 2, shade, tile.title)]
-    drawn += [] if decided else [_hatching(x, y, width)]
-    drawn += [mark(look.marker, x + 7, y + 7, 3, look.of)] if decided else []
+    decided = tile.outcome in DECIDED
+    shade = f"tile shade{1 + min(SHADES - 1, int(SHADES * tile.size)) if decided else 1}"
+    if tile.outcome in CONCLUDED:
+        drawn = [rect(x + 1, y + 1, width - 2, ROW - 2, shade, tile.title), mark(look.marker, x + 7, y + 7, 3, look.of)]
+    else:
+        drawn = [rect(x + 1, y + 1, width - 2, ROW - 2, "tile hatched", tile.title), hatching(x, y, width, ROW)]
     drawn.append(text(x + width / 2, y + 19, tile.shown, "value tiled decided" if decided else "value tiled", "middle"))
     return f'<g class="{look.colour}">{"".join(drawn)}</g>'
-
-
-def _hatching(x: float, y: float, width: float) -> str:
-    """Two corners cut off: what is not known is not merely pale."""
-    right, bottom = x + width - 1, y + ROW - 1
-    marks = (f"M{x + 1:g} {y + 9:g}L{x + 9:g} {y + 1:g}", f"M{right - 8:g} {bottom:g}L{right:g} {bottom - 8:g}")
-    return f'<path class="hatching" d="{"".join(marks)}"/>'

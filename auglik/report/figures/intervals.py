@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from auglik.report.figures.frame import LETTER, WIDTH
+from auglik.report.figures.frame import WIDTH
 from auglik.report.figures.scale import covering, tick_texts
-from auglik.report.figures.svg import Drawing, fitted, group, line, mark, text
+from auglik.report.figures.svg import LETTER, Drawing, fitted, group, line, mark, text, tick_text
 
 LEFT, TOP, ROW = 124.0, 26.0, 24.0
 
@@ -45,7 +45,7 @@ def intervals(panel: Intervals, label: str) -> Drawing:
     parts, ticks = [text(0, 13, panel.title, "title")], x.ticks(4)
     for tick, words in zip(ticks, tick_texts(ticks), strict=True):
         parts.append(line([(x.at(tick), TOP), (x.at(tick), bottom)], "zero" if tick == 0 else "grid"))
-        parts.append(text(x.at(tick), bottom + 15, words, "tick", "middle"))
+        parts.append(tick_text(x.at(tick), bottom + 15, words, WIDTH))
     parts.append(text(LEFT, bottom + 32, panel.axis, "faint"))
     for row, (cell, estimates) in enumerate(panel.cells.items()):
         y = TOP + ROW * (row + 0.5)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from auglik.report.figures.frame import WIDTH
 from auglik.report.figures.scale import covering, tick_texts
 from auglik.report.figures.style import Style
-from auglik.report.figures.svg import Drawing, group, line, mark, text
+from auglik.report.figures.svg import Drawing, group, line, mark, text, tick_text
 
 LEFT, TOP, ROW = 118.0, 26.0, 22.0
 
@@ -41,7 +41,7 @@ def profile(panel: Profile, styles: Mapping[str, Style], label: str) -> Drawing:
     ticks = x.ticks(4)
     for tick, words in zip(ticks, tick_texts(ticks, sign=panel.zero), strict=True):
         names.append(line([(x.at(tick), TOP), (x.at(tick), y)], "zero" if panel.zero and tick == 0 else "grid"))
-        names.append(text(x.at(tick), y + 15, words, "tick", "middle"))
+        names.append(tick_text(x.at(tick), y + 15, words, WIDTH))
     names.append(text(LEFT, y + 32, panel.axis, "faint"))
     ends = [0]
     for conditions in panel.groups.values():

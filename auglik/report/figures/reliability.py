@@ -34,10 +34,12 @@ def reliability(name: str, cell: Reliability, style: Style, extent: tuple[float,
     """Accuracy less confidence against confidence: the curve, its bands, and what was observed.
 
     The gap is drawn in place of the accuracy: a gap of 2% is invisible beside a diagonal. Points grow with the share of
-    images in their bin.
+    images in their bin. No gap, the line, is on the axis even where all gaps have one sign.
     """
     x = Scale(low=0.0, high=1.0, start=LEFT, end=RIGHT)
-    y = Scale(low=max(-1.0, extent[0]) - 0.02, high=min(1.0, extent[1]) + 0.02, start=BOTTOM, end=TOP)
+    y = Scale(
+        low=max(-1.0, min(extent[0], 0.0)) - 0.02, high=min(1.0, max(extent[1], 0.0)) + 0.02, start=BOTTOM, end=TOP
+    )
     total, drawn = sum(cell.counts), list[str]()
     for lower, upper in cell.bands:
         below = [

@@ -38,8 +38,9 @@ def scatter(panel: Scatter, styles: Mapping[str, Style], label: str) -> Drawing:
     """Means over seeds with bars of one standard error, and the runs behind them."""
     xs = [x for dots in panel.cells.values() for x in dots.x if math.isfinite(x)]
     ys = [y for dots in panel.cells.values() for y in dots.y if math.isfinite(y)]
-    x = covering(xs, LEFT, WIDTH - 10, log=_wide(xs))
-    y = covering(ys, BOTTOM, TOP, log=_wide(ys))
+    # The diagonal is straight where both axes are logarithmic or neither is.
+    x_log, y_log = (_wide([*xs, *ys]),) * 2 if panel.equal else (_wide(xs), _wide(ys))
+    x, y = covering(xs, LEFT, WIDTH - 10, log=x_log), covering(ys, BOTTOM, TOP, log=y_log)
     inside = [_diagonal(x, y)] if panel.equal else []
     every = sum(len(dots.x) for dots in panel.cells.values()) <= MOST_DOTS
     for cell, dots in panel.cells.items():

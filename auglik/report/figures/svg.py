@@ -23,6 +23,8 @@ SHAPES: Mapping[str, str] = {
     "*": "M0-1.4L.4-.45L1.4-.4L.6.25L.85 1.2L0 .65L-.85 1.2L-.6.25L-1.4-.4L-.4-.45Z",
 }
 """Marks of about the same area about the origin."""
+LETTER = 6.6
+"""Pixels of one letter of text, about."""
 MARGIN, GAP = 12, 24
 """Pixels about the drawings of a file and between them."""
 
@@ -99,6 +101,13 @@ def text(x: float, y: float, words: str, of: str = "", anchor: Anchor = "start")
     place = "" if anchor == "start" else f' text-anchor="{anchor}"'
     name = f' class="{of}"' if of else ""
     return f'<text x="{_n(x)}" y="{_n(y)}"{place}{name}>{escape(words, quote=False)}</text>'
+
+
+def tick_text(x: float, y: float, words: str, width: float, anchor: Literal["middle", "end"] = "middle") -> str:
+    """The value at a tick, moved where it would stand out of a drawing of that width."""
+    length = LETTER * len(words)
+    before, after = (length / 2, length / 2) if anchor == "middle" else (length, 0.0)
+    return text(max(min(x, width - after), before), y, words, "tick", anchor)
 
 
 def fitted(words: str, letters: int) -> str:

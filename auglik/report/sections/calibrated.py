@@ -37,7 +37,8 @@ CAPTIONS = {
         "50% and 95% bands; points are the observed values of all seeds together, larger for more images."
     ),
     "confidence": (
-        "Confidence: the share of images per bin, all seeds together. Dashed: mean confidence; solid: accuracy."
+        "Confidence: the share of images per bin in %, on a logarithmic axis, all seeds together. Dashed: mean "
+        "confidence; solid: accuracy."
     ),
     "ece": (
         "Expected calibration error of these networks: its 95% interval, starting at 0 if they may be calibrated; "

@@ -15,9 +15,11 @@ from auglik.inference.corruption import (
     UnderCorruption,
     under_corruption,
 )
+from auglik.inference.differences.verdict import nats_digits
 from auglik.report.collect import Collected
 from auglik.report.content import Datum, Details, Figure, Item, Row, Shown, Table, count, interval, number, words
 from auglik.report.figures.forest import Forest, Line, forest
+from auglik.report.figures.outcome import DECIDED
 from auglik.report.sections.endpoints import LIKELIHOOD, in_words
 from auglik.report.sections.measured import Measured, by_data, suite_of
 from auglik.scoring.intervals import FAMILY_WISE
@@ -101,7 +103,7 @@ def _forest(title: str, rows: Mapping[str, Posited]) -> Forest:
             lower=one.lower,
             upper=one.upper,
             outcome=one.outcome,
-            shown=in_words(one.mean, likelihood=True),
+            shown=in_words(one.mean, one.outcome, likelihood=True),
         )
         for cell, one in rows.items()
     ]
@@ -114,9 +116,10 @@ def _shown(one: Posited | None) -> Shown:
     """* where Holm's p is below 5%."""
     if one is None:
         return words("")
-    mark = " *" if one.outcome in ("better", "worse") else ""
-    shown = interval(one.mean, one.lower, one.upper, 4, mark=mark)
-    return Shown(shown.text, (*shown.numbers, ("adjusted p", one.p_adjusted))) if mark else shown
+    found = one.mean, one.lower, one.upper
+    decided = one.outcome in DECIDED
+    shown = interval(*found, nats_digits(*found) if decided else 4, mark=" *" if decided else "")
+    return Shown(shown.text, (*shown.numbers, ("adjusted p", one.p_adjusted))) if decided else shown
 
 
 def _table(rows: Sequence[CorruptedCell], found: Measured) -> Table:

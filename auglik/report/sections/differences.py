@@ -1,11 +1,12 @@
 """All other metrics, exploratory, and the components of the primary endpoint's uncertainty."""
 
+from math import isnan
+
 from auglik.inference.differences.power import CAP, HELD, POWER
 from auglik.inference.differences.rows import Inference, Metric, Primary
 from auglik.report.content import Row, Section, Shown, Table, bounds, count, interval, number, words
 from auglik.scoring.columns import MARGINAL, PART_TITLES, REPORTED, Column
-
-SIGNIFICANT = 0.05
+from auglik.scoring.intervals import FAMILY_WISE
 
 
 def differences(inference: Inference) -> Section:
@@ -40,9 +41,12 @@ def _part(inference: Inference, by_key: dict[tuple[str, str], Metric], part: str
 
 
 def _entry(metric: Metric, column: Column) -> Shown:
-    mark = " *" if metric.p_adjusted < SIGNIFICANT else ""
+    starred = metric.p_adjusted <= FAMILY_WISE
     mean, lower, upper = (column.scale * value for value in (metric.mean, metric.lower, metric.upper))
-    shown = interval(mean, lower, upper, column.digits, mark=mark)
+    # The verdicts on the primary endpoint have these digits whatever they say.
+    sides = starred or not (metric.exploratory or isnan(metric.p_adjusted))
+    digits = column.telling(mean, lower, upper) if sides else column.digits
+    shown = interval(mean, lower, upper, digits, mark=" *" if starred else "")
     return Shown(shown.text, (*shown.numbers, ("adjusted p", metric.p_adjusted))) if shown.numbers else shown
 
 

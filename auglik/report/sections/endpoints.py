@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from auglik.inference.corruption import Corrupted, Posited
 from auglik.inference.differences.rows import Inference, Metric, Primary
+from auglik.inference.differences.verdict import digits_of
 from auglik.inference.rule import outcome
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
 from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
-from auglik.report.figures.outcome import OUTCOMES, key
-from auglik.scoring.columns import PART_TITLES, PRINTED
+from auglik.report.figures.outcome import CONCLUDED, DECIDED, OUTCOMES, key
+from auglik.scoring.columns import PART_TITLES, PRINTED, fixed
 
 LIKELIHOOD = "nats (likelihood)"
 
@@ -98,26 +99,46 @@ def overview(inference: Inference, corrupted: Corrupted) -> Figure:
         panels.append(
             _map("NLL under corruption", [Endpoint(metric=name, title=name, unit="nats") for name in parts], tiles)
         )
-    caption = (
-        "All endpoints: difference from the reference. Filled tiles with a mark are decided, deeper for greater "
-        "differences relative to the endpoint's greatest; hatched ones are undecided. All but clean NLL is exploratory."
-    )
     drawings = [heat_map(panel, f"{panel.title}: {_counted(panel)}") for panel, _ in panels]
-    shown = [tile.outcome for panel, _ in panels for tiles in panel.tiles.values() for tile in tiles]
-    legend = key(shown, "What the tiles' marks mean")
+    tiles_shown = [tile for panel, _ in panels for tiles in panel.tiles.values() for tile in tiles]
+    legend = key({tile.outcome for tile in tiles_shown}, "What the tiles mean")
     return Figure(
-        key="endpoints", caption=caption, drawings=(*drawings, legend),
+        key="endpoints", caption=_caption(tiles_shown, inference.rope), drawings=(*drawings, legend),
         data=tuple(one for _, data in panels for one in data), columns=2,
     )  # fmt: skip
 
 
-def compact(value: float, unit: str) -> str:
-    """With three digits or so, one more where a value would nearly vanish, and a sign where it does not."""
+def _caption(tiles: Sequence[Tile], rope: float) -> str:
+    """What the tiles that occur mean."""
+    found = {tile.outcome for tile in tiles}
+    said = ["All endpoints: difference from the reference."]
+    if not found.isdisjoint(DECIDED):
+        said.append(
+            "Better and worse tiles bear a mark and are deeper for greater differences, relative to the endpoint's "
+            "greatest."
+        )
+    if "equal" in found:
+        said.append(f"Practically equal, which is asked of clean NLL alone: within ±{rope:g} nats.")
+    if "undecided" in found:
+        said.append("Where the data cannot tell, tiles are hatched.")
+    if "unknown" in found:
+        said.append(
+            "So are those of which nothing is known" if "undecided" in found else "Nothing is known of hatched tiles"
+        )
+        said[-1] += ": of one seed or image, of seeds that do not differ, or of scores that are not finite."
+    return " ".join([*said, "All but clean NLL is exploratory."])
+
+
+def compact(value: float, unit: str, *, known: bool = False) -> str:
+    """With three digits or so, one more where a value would nearly vanish, and a sign where it does not.
+
+    With as many as it takes to see on which side of 0 it lies where something is `known` of it.
+    """
     if not math.isfinite(value):
         return "–"
     digits = {"points": 2, "%": 1}.get(unit, 3)
-    digits += (abs(value) < 10.0**-digits) - (abs(value) >= 10) - (abs(value) >= 100)
-    shown = f"{value:+.{max(0, digits)}f}"
+    digits = max(0, digits + (abs(value) < 10.0**-digits) - (abs(value) >= 10) - (abs(value) >= 100))
+    shown = fixed(value, digits_of(abs(value), digits) if known and value else digits, sign=True)
     return shown.replace("-", "−") if float(shown) else shown[1:]
 
 
@@ -136,7 +157,7 @@ def _primary(rows: Sequence[Primary], rope: float) -> Forest:
                 lower=lower,
                 upper=upper,
                 outcome=row.outcome,
-                shown=in_words(mean, likelihood=True),
+                shown=in_words(mean, row.outcome, likelihood=True),
             )
         )
     return Forest(
@@ -155,8 +176,9 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
     lines = []
     for cell, row in rows.items():
         mean, lower, upper = (endpoint.scale * value for value in (row.mean, row.lower, row.upper))
-        said = in_words(mean, likelihood=likelihood)
-        lines.append(Line(label=cell, mean=mean, lower=lower, upper=upper, outcome=_outcome(row), shown=said))
+        kind = _outcome(row)
+        said = in_words(mean, kind, likelihood=likelihood)
+        lines.append(Line(label=cell, mean=mean, lower=lower, upper=upper, outcome=kind, shown=said))
     axis = f"{endpoint.title.split()[-1]} minus the reference's, {endpoint.unit}"
     return Forest(
         title=f"{endpoint.title}, exploratory", axis=axis, unit=LIKELIHOOD if likelihood else "points", lines=lines,
@@ -164,11 +186,12 @@ def _exploratory(endpoint: Endpoint, rows: Mapping[str, Metric], likelihood: boo
     )  # fmt: skip
 
 
-def in_words(mean: float, *, likelihood: bool) -> str:
+def in_words(mean: float, outcome: str, *, likelihood: bool) -> str:
     """A difference as a forest shows it: for an NLL with the change of the likelihood in percent."""
-    if not math.isfinite(mean):
-        return "–"
-    return f"{compact(mean, 'nats')} ({compact(percent(mean), '%')}%)" if likelihood else compact(mean, "points")
+    known = outcome in CONCLUDED
+    if not likelihood or not math.isfinite(mean):
+        return compact(mean, "points", known=known)
+    return f"{compact(mean, 'nats', known=known)} ({compact(percent(mean), '%', known=known)}%)"
 
 
 def _data(panel: Forest) -> Iterator[Datum]:
@@ -208,7 +231,7 @@ def _map(
     tiles = {
         cell: [
             Tile(
-                compact(one.mean, endpoint.unit),
+                compact(one.mean, endpoint.unit, known=one.outcome in CONCLUDED),
                 one.outcome,
                 abs(one.mean) / top,
                 f"{cell}, {endpoint.title}: {OUTCOMES[one.outcome].word}",

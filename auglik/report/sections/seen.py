@@ -83,7 +83,8 @@ def _sheet(cells: Sequence[Cell], run: Run, data_dir: Path) -> tuple[Drawing, li
             role = ROLES[draws.role[view, image]]
             row.append(Shot(views[view, image], [role if role == "clean" else f"{role} t={t:.2f}", f"γ={decay:.2f}"]))
             where = f"{cells[0].name}, image {image}, view {view}"
-            numbers += [Datum(where, "t", t, f"{t:.2f}"), Datum(where, "decay", decay, f"{decay:.2f}")]
+            numbers += [] if role == "clean" else [Datum(where, "t", t, f"{t:.2f}")]
+            numbers.append(Datum(where, "decay", decay, f"{decay:.2f}"))
         rows.append(row)
     several = f" of {config.views}" if shown < config.views else ""
     title = f"{cells[0].name}{f' and {len(cells) - 1} more' if len(cells) > 1 else ''}"
