@@ -10,7 +10,7 @@ import rich_click as click
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import check_one_way, config_options, given, options, run_config, say_config, take
 from auglik.cli.progress import shown
-from auglik.data import absent_line
+from auglik.data import absent_line, copies_line
 from auglik.experiments.cells import Cell, folder_name, plan
 from auglik.experiments.engines.together import Together, together
 from auglik.experiments.plan import Place, carry_out, make_plan, take_renamed
@@ -99,6 +99,9 @@ def summarize(scores: Mapping[str, float]) -> None:
 
 
 def say_absent(runs: Iterable[Results]) -> None:
-    """Prints which classes are missing from the runs' test images, each case once."""
-    for absent in dict.fromkeys(run.absent_classes for run in runs if run.absent_classes):
+    """Prints which classes the runs' test images lack, and how many are copies of another, each case once."""
+    found = list(runs)
+    for absent in dict.fromkeys(run.absent_classes for run in found if run.absent_classes):
         click.echo(absent_line(absent))
+    for counts in dict.fromkeys((run.test_copies or 0, run.test_images or 0) for run in found if run.test_copies):
+        click.echo(copies_line(*counts))

@@ -124,6 +124,22 @@ OF_CHAINS: dict[str, Callable[[Kept], float]] = {
 }
 
 
+def test_pages_are_named_whose_kept_predictions_miscount_errors() -> None:
+    pages, most = set(), 0.0
+    for path in sorted(EVIDENCE.glob("*/kept/**/seed-*/results.json")):
+        said, found = json.loads(path.read_text()), np.load(path.parent / "predictions.npz")
+        for part in ("clean", "folded", "mollified"):
+            log_p = found["log_probabilities" if part == "clean" else f"{part}_log_probabilities"]
+            off = abs((log_p.argmax(-1) != found["labels"]).mean() - said[f"{part}_error"])
+            if off > 1e-9:
+                pages.add(path.relative_to(EVIDENCE).parts[0])
+                most = max(most, off)
+    text = (EVIDENCE / "known.md").read_text()
+    [told] = re.findall("<!-- rounded -->(.*?)<!-- end -->", text, re.DOTALL)
+    assert set(re.findall(r"\((.*?)\.md\)", told)) == pages
+    assert f"by up to {100 * most:.2f} points: <!-- rounded -->" in text.replace("\n", " ")
+
+
 @pytest.mark.parametrize("page", COLUMNS)
 def test_a_page_has_every_condition(page: str) -> None:
     shown = [row["condition"].strip("`") for of, row in ROWS if of == page]

@@ -17,11 +17,13 @@ from auglik.system.array_types import Float64Array
 
 UNRELIABLE = 0.7
 LEAST_TAIL = 5
+EVEN = 2.0
+"""Times their mean that weights may be where no tail can be fitted."""
 IMAGES_AT_ONCE = 1000
 
 
 class EffectiveViews(NamedTuple):
-    """Per image [N], and over all images; k is NaN where the tail is constant or M < 25 leaves fewer than 5 views."""
+    """Per image [N], and over all images; k is as `without_tail` has it, and NaN where M < 25 leaves fewer than 5."""
 
     pareto_k: Float64Array
     effective: Float64Array
@@ -62,15 +64,33 @@ def smoothed_log_weights(log_p: Float64Array) -> tuple[Float64Array, Float64Arra
     log_w, tail = log_p - log_p.max(0), tail_length(M)
     k = np.full(N, np.nan)
     if tail >= LEAST_TAIL:
+        k = without_tail(log_w - special.logsumexp(log_w, axis=0))
         order = np.argsort(log_w, axis=0, kind="stable")[-tail - 1 :]
         top = np.exp(np.take_along_axis(log_w, order, 0))
         excess = top[1:] - top[0]
-        varied = (top[-1] > top[1]) & (excess[(tail + 2) // 4 - 1] > 0)
+        varied = has_tail(top)
         k[varied], sigma = pareto_fit(excess[:, varied])
         p = (np.arange(tail)[:, None] + 0.5) / tail
         quantiles = top[0, varied] + sigma * special.boxcox(1 / (1 - p), k[varied])
         log_w[order[1:, varied], np.flatnonzero(varied)] = np.minimum(np.log(quantiles), 0)
     return log_w - special.logsumexp(log_w, axis=0), k
+
+
+def has_tail(top: Float64Array) -> npt.NDArray[np.bool_]:
+    """Whether the greatest weights [n+1,N], ascending from the threshold, can be fitted.
+
+    Where the lower quarter of them underflows or is tied, the fit returns its prior; where all of it is, there is none.
+    """
+    n = len(top) - 1
+    return np.asarray(np.minimum(top[(n + 2) // 4] - top[0], top[-1] - top[1]) > np.finfo(np.float64).tiny)
+
+
+def without_tail(log_weights: Float64Array) -> Float64Array:
+    """Pareto k [N] of normalized log-weights [M,N] that have no tail: infinite, as in R's loo.
+
+    Minus infinite where none is over EVEN times their mean, which asks for no tail.
+    """
+    return np.where(log_weights.max(0) <= np.log(EVEN / len(log_weights)), -np.inf, np.inf)
 
 
 def pareto_fit(excess: Float64Array) -> tuple[Float64Array, Float64Array]:

@@ -89,6 +89,12 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
         raise InputError(f"{folder}: expected at least one finished run, got {len(found)} {what}: {warnings[0]}")
     planned = references_of(folder)
     runs = _of_plan(runs, planned, warnings)
+    if off := [run.rounded for of_cell in runs.values() for run in of_cell if run.rounded]:
+        warnings.append(
+            f"predictions of {len(off)} of {sum(map(len, runs.values()))} runs were rounded where they were kept: error"
+            " rates that are counted from them are off those of results.json by up to"
+            f" {100 * max(off):.2f} points"
+        )
     order = {name: place for place, name in enumerate(planned)} or order_of(folder)
     names = sorted(runs, key=lambda name: (order.get(name, len(order)), name))
     cells = {name: _cell(name, runs[name], warnings) for name in names}

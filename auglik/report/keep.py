@@ -15,7 +15,7 @@ from auglik.experiments.status import note_references, references_of
 from auglik.experiments.tuning import TUNING_CSV
 from auglik.objectives import InputError
 from auglik.report.collect import Collected, collect
-from auglik.report.run_files import Run, check_nll
+from auglik.report.run_files import Run, check_scores
 from auglik.runs.identity import MOVABLE
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS, finished
@@ -138,8 +138,10 @@ def _keep_run(run: Run, output: Path, shorter: Mapping[str, str]) -> None:
     chain = run.chain._asdict() if run.chain is not None else {}
     write_compressed_npz(output / PREDICTIONS, **_arrays(run.predictions, np.float16), **chain)
     try:
-        check_nll(output, run.results, load_predictions(output))
+        same = check_scores(output, run.results, load_predictions(output)) <= run.rounded
     except InputError:  # of so few images that their roundings do not cancel
+        same = False
+    if not same:
         write_compressed_npz(output / PREDICTIONS, **_arrays(run.predictions, np.float32), **chain)
     copy(run.folder / RESULTS, output / RESULTS)
 

@@ -29,6 +29,8 @@ class Results:
     evaluation_views_digest: str | None = None
     absent_classes: tuple[str, ...] | None = None
     """Classes that the test images lack."""
+    test_copies: int | None = None
+    """Of the test images, those that are copies of another; None if they were not counted."""
     last_epoch: Mapping[str, float] = numbers("last_epoch_")
     """The last line of metrics.jsonl; of a chain its validation scores are those of all draws."""
     train_seconds: float

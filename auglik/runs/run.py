@@ -22,6 +22,7 @@ from auglik.data import (
     Source,
     absent_classes,
     check_shape,
+    copies,
     digest,
     first_rows,
     open_dataset,
@@ -163,7 +164,7 @@ def execute(
 
     scores: Mapping[str, float] = {}
     digests: dict[str, str] = {}
-    tested = absent = None
+    tested = absent = copied = None
     if job.scored:
         test, indices = processes.agreed(lambda: _checked_test_images(job, known))
         check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
@@ -178,7 +179,7 @@ def execute(
         if processes.first:
             write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **chain, **as_arrays(digests))
         scores, tested = scored.scores, len(test.labels)
-        absent = tuple(absent_classes(data.class_names, test.labels))
+        absent, copied = tuple(absent_classes(data.class_names, test.labels)), copies(test.images)
     count = lengths(run, len(data.training.labels))
     results = Results(
         cell=job.cell,
@@ -191,6 +192,7 @@ def execute(
         test_digest=digests.get("test_digest"),
         evaluation_views_digest=digests.get("evaluation_views_digest"),
         absent_classes=absent,
+        test_copies=copied,
         last_epoch=trained.last_epoch,
         train_seconds=trained.train_seconds,
         evaluation_seconds=time.monotonic() - began,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from auglik.inference.effective_views import has_tail, without_tail
 from auglik.objectives import InputError
 from auglik.sampling.files import ChainFile, Densities
 from auglik.system.array_types import Float64Array
@@ -22,8 +23,6 @@ MOST_K = 0.7
 """Pareto's k beyond which no number of draws helps (Vehtari et al. 2024)."""
 MOST_FIFTH = 225
 """Draws up to which the tail is a fifth of them; of more, 3 sqrt(S) (Vehtari et al. 2024)."""
-EVEN = 2.0
-"""Times their mean that weights may be where no tail can be fitted."""
 POWERS = (0.99, 1.01)
 SENSITIVE = 0.05
 """Kallioinen et al.'s bound."""
@@ -121,9 +120,8 @@ def check_draws(draws: int) -> None:
 def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Pareto-smoothed log-weights that sum to one [N,S], and Pareto's k [N].
 
-    ArviZ exponentiates a tail. Where its lower quarter underflows or is tied, the fit returns its prior; where all of
-    it is, there is none. There, as in R's loo, weights are plain and k is infinite; minus infinite where none is over
-    EVEN times their mean, which asks for no tail: of images, say, to which most draws give probability 1.
+    ArviZ exponentiates a tail. Where none can be fitted, weights are plain and k is as `without_tail` has it: minus
+    infinite of images, say, to which most draws give probability 1.
     """
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
@@ -132,10 +130,9 @@ def smoothed(log_ratios: Float64Array) -> tuple[Float64Array, Float64Array]:
     S = log_ratios.shape[-1]
     tail = int(3 * math.sqrt(S) if S > MOST_FIFTH else S / 5)
     largest = np.exp(np.sort(log_ratios, -1)[:, -tail - 1 :])
-    above, within = largest[:, int(tail / 4 + 0.5)] - largest[:, 0], largest[:, -1] - largest[:, 1]
-    fits = np.minimum(above, within) > np.finfo(np.float64).tiny
+    fits = has_tail(largest.T)
     log_weights = log_ratios - logsumexp(log_ratios, -1, keepdims=True)
-    k = np.where(log_weights.max(-1) <= math.log(EVEN / S), -math.inf, math.inf)
+    k = without_tail(log_weights.T)
     if fits.any():
         log_weights[fits], k[fits] = array_stats.psislw(-log_ratios[fits], axis=-1)
     return log_weights, k

@@ -2,9 +2,9 @@
 
 Test sets are drawn from worlds of known error (worlds.py), and counted is how often `ece_interval` holds it: for
 calibrated networks, whose error is 0; for overconfident, timid and otherwise wrong ones; for one network and for
-several that are judged on the same images; limit by limit for timid ones that are hardly ever wrong. Beside it the
-bias of the debiased and of the plug-in estimates. Unless quick, the models of curve and line as well, where logit
-accuracy = T logit confidence holds exactly: two classes.
+several that are judged on the same images; limit by limit for timid ones that are hardly ever wrong; and where images
+are copies of each other, for which no interval allows. Beside it the bias of the debiased and of the plug-in estimates.
+Unless quick, the models of curve and line as well, where logit accuracy = T logit confidence holds: two classes.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ QUICK_WORLDS = ("calibrated", "T = 0.67", "T = 0.9", "overconfident above .9 onl
 QUICK_SIZES = ((500, 3), (5000, 1))
 FEW_IMAGES = ((1, 1), (20, 1))
 TIMID_SIZES = ((100, 1), (200, 3))
+COPIED, COPIED_IMAGES = (1, 2, 5), 1000
 LEVEL, LEAST, MOST = 0.95, 0.93, 0.97
 ERRORS = 3.5
 """Standard errors that a share may be off."""
@@ -42,6 +43,8 @@ class Condition(NamedTuple):
     world: World
     images: int
     networks: int
+    copies: int = 1
+    """How often each image is there."""
 
 
 class Often(NamedTuple):
@@ -60,12 +63,13 @@ QUICK_OFTEN = Often(("T = 0.67, 2 classes",), 6000, 150, 2000)
 
 def measure(condition: Condition, repeats: int, seed: int) -> xarray.Dataset:
     """Limits and estimates of many test sets, over `repeat`."""
-    world, images, networks = condition
-    generator = host_generator(seed, "calibration study", world.name, images, networks)
+    world, images, networks, copies = condition
+    key = (copies,) if copies > 1 else ()
+    generator = host_generator(seed, "calibration study", world.name, images, networks, *key)
     edges, rows = equal_width(BINS), []
     for _ in range(repeats):
-        seen = answers(world, networks, images, generator)
-        runs = [Outcomes(c, c, k) for c, k in zip(seen.confidence, seen.correct, strict=True)]
+        seen = answers(world, networks, images // copies, generator)
+        runs = [Outcomes(c, c, k) for c, k in zip(*(np.repeat(part, copies, -1) for part in seen), strict=True)]
         limits = interval.ece_interval(runs, edges, generator, LEVEL)
         debiased = np.mean([errors.debiased(run, edges) for run in runs])
         plug_in = np.mean([errors.plug_in(count(run.confidence, run.correct, edges)) for run in runs])
@@ -136,6 +140,19 @@ def length_claims(found: xarray.Dataset, deviations: Sequence[float], count: int
         text = f"{one['world'].item()}: half the mean length of intervals, in standard deviations of the estimate"
         claims.append(at_least(text, value, norm.ppf((1 + LEVEL) / 2), allowed))
         claims.append(at_most(text, value, norm.ppf((1 + MOST) / 2), allowed))
+    return claims
+
+
+def copies_claims(found: xarray.Dataset) -> list[Claim]:
+    """Of calibrated networks on test images of which some are copies."""
+    claims = []
+    for place, copies in enumerate(COPIED):
+        held = found["lower"][place] == 0
+        text = f"calibrated, {COPIED_IMAGES:,} images, each there {copies} times: share"
+        if copies == 1:
+            claims.append(share(f"{text} of intervals whose lower limit is 0", held, (1 + LEVEL) / 2))
+        else:
+            claims.append(at_least(f"{text} called miscalibrated, a known limit", 1 - float(held.mean()), 1 - LEVEL))
     return claims
 
 
@@ -218,15 +235,23 @@ def calibration(context: Context) -> Findings:
     found_few = all_measured(few, 30 if context.quick else repeats, context, 0.0)
     timid = [Condition(world, *size) for world, size in product(TIMID, TIMID_SIZES)]
     found_timid = all_measured(timid, 60 if context.quick else 200, context, 0.0)
+    copied = [Condition(WORLDS[0], COPIED_IMAGES, 1, copies) for copies in COPIED]
+    found_copied = all_measured(copied, 100 if context.quick else 1000, context, 0.0)
     often = QUICK_OFTEN if context.quick else OFTEN
     sure = [Condition(world, often.images, 1) for world in WORLDS if world.name in often.worlds]
     found_often = all_measured(sure, often.repeats, context, 0.9)
     deviations = [deviation(one, often.estimates, context.seed) for one in sure]
     claims = [*interval_claims(found), *clear_claims([found, found_often]), *few_claims(found_few)]
     claims += length_claims(found_often, deviations, often.estimates)
-    claims += [*timid_claims(found_timid), *estimate_claims(found)]
+    claims += [*timid_claims(found_timid), *copies_claims(found_copied), *estimate_claims(found)]
     if not context.quick:
         claims += model_claims(context.seed)
     data = xarray.DataTree.from_dict({"intervals": found, "often": found_often, "few": found_few, "timid": found_timid})
     figures = {"calibration-coverage": coverage_figure(found, covers(found))}
-    return Findings(claims, data, figures, [*remarks_on(found), *remarks_on(found_often), *remarks_on(found_timid)])
+    called = " / ".join(f"{float(share):.3f}" for share in (found_copied["lower"] > 0).mean("repeat"))
+    remarks = [*remarks_on(found), *remarks_on(found_often), *remarks_on(found_timid)]
+    remarks.append(
+        f"calibrated, {COPIED_IMAGES:,} images, each there {' / '.join(map(str, COPIED))} times: called miscalibrated"
+        f" in {called}"
+    )
+    return Findings(claims, data, figures, remarks)

@@ -39,12 +39,34 @@ def null_claims(found: Mapping[Key, Rates]) -> list[Claim]:
         claims.append(
             at_most(f"{where}: any of 8 equal cells called better or worse", one.family, FAMILY_WISE, allowed)
         )
-        for name, part in (("3 first", slice(0, 3)), ("3 last", slice(-3, None)), ("last cell", slice(-1, None))):
-            covered = one.coverage[part]
-            allowed = error(0.95, one.experiments)  # cells share a reference: as if they were one
-            text = f"{where}: 95% intervals of the {name} hold the truth"
-            claims.append(at_least(text, covered.mean(), LOW, allowed))
+        claims += coverage_claims(where, one)
     return [*claims, *exact_claims(found)]
+
+
+def coverage_claims(where: str, one: Rates) -> list[Claim]:
+    """Of the first, the last and the very last cells."""
+    allowed = error(0.95, one.experiments)  # cells share a reference: as if they were one
+    return [
+        at_least(f"{where}: 95% intervals of the {name} hold the truth", one.coverage[part].mean(), LOW, allowed)
+        for name, part in (("3 first", slice(0, 3)), ("3 last", slice(-3, None)), ("last cell", slice(-1, None)))
+    ]
+
+
+def image_claims(found: Mapping[Key, Rates]) -> list[Claim]:
+    """Of worlds in which the images count: of many skewed ones intervals hold, and words err more often."""
+    skewed = {key: one for key, one in found.items() if key[0].honest and not key[0].reference_images}
+    claims = null_claims({key: one for key, one in found.items() if key not in skewed})
+    for (world, seeds), one in skewed.items():
+        claims += coverage_claims(f"{world.name}, {seeds} seeds", one)
+    return claims
+
+
+def noted_claims(of_skewed: float, of_normal: float) -> list[Claim]:
+    """Of the note that a report makes of a few images that count for much."""
+    return [
+        at_least("skewed images, 100: share of decided comparisons of which it is noted", of_skewed, 0.8),
+        at_most("the same of normal ones", of_normal, 0.001),
+    ]
 
 
 def exact_claims(found: Mapping[Key, Rates]) -> list[Claim]:

@@ -12,13 +12,13 @@ from scipy.stats import ttest_1samp
 from auglik.inference import infer
 from auglik.inference.components import mean_squares
 from auglik.inference.corruption import CATEGORIES, OVERALL, SINGLE, Profile, UnderCorruption, infer_cells
-from auglik.inference.differences.infer import ROPE
+from auglik.inference.differences.infer import ROPE, skewness_counts
 from auglik.inference.law import below, law_of, p_of_none
 from auglik.inference.rule import decide
 from auglik.scoring.intervals import FAMILY_WISE, holm
 from auglik.scoring.predictions import Predictions
 from auglik.studies.verdicts import worlds as verdicts_worlds
-from auglik.studies.verdicts.worlds import CELLS, World
+from auglik.studies.verdicts.worlds import CELLS, Noise, World
 from auglik.system.array_types import Float64Array
 
 CHUNK = 250_000
@@ -72,6 +72,14 @@ def rates(world: World, rng: np.random.Generator, experiments: int, seeds: int, 
         word=float(every.mean()), family=float(every.any(1).mean()), right=np.concatenate(right).mean(0),
         equal=float(np.concatenate(equal).any(1).mean()), covered=np.concatenate(covered),
     )  # fmt: skip
+
+
+def noted(images: int, noise: Noise, rng: np.random.Generator, experiments: int) -> tuple[float, float]:
+    """Of 5 steady seeds: of intervals that wrongly exclude 0, those noted for skewness; and of all intervals."""
+    d = noise(rng, (experiments, 1, images)) + 0.01 * rng.standard_normal((experiments, 5, 1))
+    wrong = p_of_none(law_of(d)) <= FAMILY_WISE
+    told = np.array([skewness_counts(one) for one in d])
+    return float(told[wrong].mean()), float(told.mean())
 
 
 class CorruptedRates(NamedTuple):

@@ -6,7 +6,7 @@ score; digits show 0.0004 to 0.03.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,10 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Float64Array]
 CELLS = 8
 STEADY, VARIABLE = 0.0004, 0.03
 LOG_SD = 0.75
+IMAGES_LOG_SD = 1.045
+"""Of image effects of skewness 7, about that of the normalized likelihood less label smoothing on CIFAR-10."""
+SHARED_BY_IMAGES = 0.8
+"""Of the variance of an image's effect, what images of one kind have in common."""
 LEVELS = (np.arange(2000) + 0.5) / 2000
 
 
@@ -35,11 +39,11 @@ def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
     return rng.standard_t(3, shape) / np.sqrt(3)
 
 
-def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
-    """Log-normal: a few seeds are much worse than the others."""
-    variance = LOG_SD**2
+def skewed(rng: np.random.Generator, shape: tuple[int, ...], log_sd: float = LOG_SD) -> Float64Array:
+    """Log-normal: a few are much worse than the others."""
+    variance = log_sd**2
     scale = np.sqrt((np.exp(variance) - 1) * np.exp(variance))
-    return np.asarray((rng.lognormal(0, LOG_SD, shape) - np.exp(variance / 2)) / scale)
+    return np.asarray((rng.lognormal(0, log_sd, shape) - np.exp(variance / 2)) / scale)
 
 
 class World(NamedTuple):
@@ -54,12 +58,17 @@ class World(NamedTuple):
     """Sds by which one seed of the middle cell is off, with either sign."""
     image_sd: float = 0.0
     """Of an image's effect on a cell's score."""
+    image_noise: Noise = normal
+    reference_images: bool = True
+    """Whether images have an effect on the reference's score too."""
+    alike: int = 1
+    """Images of one kind, which share SHARED_BY_IMAGES of the variance of their effects."""
     residual_sd: float = 0.0
     images: int = 2
     exact: bool = True
     """Whether differences are normal over seeds and images don't count: Student's intervals are then exact."""
     honest: bool = True
-    """Whether the promise is made: False where seeds are skewed against a steady reference."""
+    """Whether the promise is made: False where seeds or a few images are skewed, and where images are alike."""
 
     @property
     def difference_sds(self) -> Float64Array:
@@ -78,12 +87,20 @@ class World(NamedTuple):
         reference = self.reference_sd * self.reference_noise(rng, (E, 1, S))
         d = np.repeat((effects[:, None] + cells - reference)[..., None], N, -1)
         if self.image_sd:
-            images = rng.normal(0, self.image_sd, (E, C + 1, 1, N))
-            d += images[:, 1:] - images[:, :1]
+            images = self.image_sd * self.image_effects(rng, (E, C + 1, 1, N))
+            d += images[:, 1:] - self.reference_images * images[:, :1]
         if self.residual_sd:
             residual = rng.normal(0, self.residual_sd, (E, C + 1, S, N))
             d += residual[:, 1:] - residual[:, :1]
         return d
+
+    def image_effects(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Float64Array:
+        """[...,N], of mean 0 and variance 1."""
+        own = self.image_noise(rng, shape)
+        if self.alike == 1:
+            return own
+        kinds = self.image_noise(rng, (*shape[:-1], shape[-1] // self.alike)).repeat(self.alike, -1)
+        return np.asarray(np.sqrt(SHARED_BY_IMAGES) * kinds + np.sqrt(1 - SHARED_BY_IMAGES) * own)
 
 
 DECADES = tuple(float(sd) for sd in np.geomspace(STEADY, VARIABLE, CELLS))
@@ -101,6 +118,25 @@ WORLDS = (
     World("image noise", 0.003, (0.003,) * CELLS, image_sd=0.2, residual_sd=0.2, images=100, exact=False),
     World("image noise, two decades", STEADY, DECADES, image_sd=0.03, residual_sd=0.1, images=100, exact=False),
 )
+
+
+def of_skewed_images(images: int) -> World:
+    """A cell is much worse on a few images in a hundred, and its reference is not."""
+    return World(
+        f"skewed images, {images:,}", 0.005, (0.005,) * CELLS, image_sd=0.5, images=images, exact=False,
+        honest=images > SKEWED[0], image_noise=partial(skewed, log_sd=IMAGES_LOG_SD), reference_images=False,
+    )  # fmt: skip
+
+
+def of_images_alike(alike: int) -> World:
+    """1,000 test images, of which each `alike` are of one kind."""
+    name = f"1,000 images, {alike} of a kind" if alike > 1 else "1,000 independent images"
+    return World(name, 0.005, (0.005,) * CELLS, image_sd=0.5, images=1000, exact=False, honest=alike == 1, alike=alike)
+
+
+SKEWED, ALIKE_IMAGES = (100, 360, 1000), (1, 2, 5, 20)
+IMAGE_WORLDS = (*map(of_skewed_images, SKEWED), *map(of_images_alike, ALIKE_IMAGES))
+"""Worlds in which the draw of the images is what counts."""
 
 
 CATEGORIES = ("noise",) * 3 + ("blur",) * 4 + ("weather",) * 3 + ("digital",) * 5

@@ -255,7 +255,19 @@ def test_equal_views_are_all_effective_and_one_view_is_alone() -> None:
     log_p[:63, 1] = -800
     found = effective_views(log_p)
     assert found.effective == pytest.approx([64, 1])
-    assert found.share_unreliable == 0
+    assert found.pareto_k.tolist() == [-math.inf, math.inf]
+    assert found.share_unreliable == 0.5
+
+
+@pytest.mark.parametrize("scale", 10.0 ** np.arange(0, 4.5, 0.5))
+def test_views_of_which_one_has_all_weight_are_never_called_sufficient(rng: np.random.Generator, scale: float) -> None:
+    """As of a diverged run, whose tails underflow in part or altogether."""
+    log_p = -np.abs(scale * rng.standard_normal((64, 300)))
+    with np.errstate(all="raise", under="ignore"):
+        found = effective_views(log_p)
+    weights = special.softmax(log_p, axis=0)
+    assert (found.pareto_k[weights.max(0) > 0.99] > 0.7).all()
+    assert found.share_unreliable >= (weights.max(0) > 0.99).mean()
 
 
 def test_a_heavy_tail_is_unreliable(rng: np.random.Generator) -> None:

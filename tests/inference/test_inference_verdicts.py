@@ -238,6 +238,22 @@ def test_sentences() -> None:
     )
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+def test_a_decided_cell_that_a_few_images_speak_against_is_noted(rare: int) -> None:
+    def on_most(seed: int) -> Predictions:
+        one = run(-0.2, seed, noise=1e-3, images=100)
+        log_p = one.log_probabilities.copy()
+        log_p[np.arange(rare), one.labels[:rare]] -= 4
+        return one._replace(log_probabilities=log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True))
+
+    runs = {"a": {s: run(0.0, s, noise=1e-3, images=100) for s in range(5)}, "b": {s: on_most(s) for s in range(5)}}
+    found = infer(runs, {"a": "a", "b": "a"})
+    assert found.primary[0].outcome == "better"
+    noted = [line for line in found.warnings if line.startswith("a few test images count for much")]
+    assert len(noted) == rare
+    assert all(line.endswith("(b)") for line in noted)
+
+
 def test_a_negative_rope_is_refused(cells: Mapping[str, Mapping[int, Predictions]]) -> None:
     with pytest.raises(InputError, match="practical equivalence"):
         infer({"a": cells["reference"], "b": cells["alone"]}, {"a": "a", "b": "a"}, rope=-1.0)

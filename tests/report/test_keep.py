@@ -16,7 +16,7 @@ from auglik.objectives import InputError
 from auglik.report import ReportSettings, write_report
 from auglik.report.collect import collect
 from auglik.report.keep import keep
-from auglik.scoring.metrics import nll
+from auglik.scoring.metrics import error, nll
 from auglik.scoring.predictions import DIGESTS, Predictions
 from tests import reported
 
@@ -67,15 +67,40 @@ def test_near_ties_predict_the_same_class(tmp_path: Path) -> None:
         changed["log_probabilities"] = near.astype(np.float32)
         np.savez(run.folder / "predictions.npz", **changed)
         results = json.loads((run.folder / "results.json").read_text())
-        (run.folder / "results.json").write_text(
-            json.dumps(results | {"clean_nll": float(nll(near, changed["labels"]))})
-        )
+        scored = {f"clean_{of.__name__}": of(changed["log_probabilities"], changed["labels"]) for of in (nll, error)}
+        (run.folder / "results.json").write_text(json.dumps(results | scored))
     keep(folder, tmp_path / "kept")
     before, after = (collect(place).cells["same"].runs[0].predictions for place in (folder, tmp_path / "kept"))
     with np.load(tmp_path / "kept/same/seed-0/predictions.npz") as arrays:
         assert arrays["log_probabilities"].dtype == np.float16
         assert (arrays["log_probabilities"].argmax(1) == before.log_probabilities.argmax(1)).all()
     np.testing.assert_allclose(after.log_probabilities, before.log_probabilities, rtol=1.5e-3)
+
+
+def test_error_rates_that_rounding_moved_are_told_and_those_of_another_run_refused(tmp_path: Path) -> None:
+    """As of runs that were kept before each predicted class was."""
+    folder = reported.write_comparison(tmp_path / "compared", seeds=2, cells=("reference", "same"))
+    run = collect(folder).cells["same"].runs[0]
+    arrays = {name: getattr(run.predictions, name) for name in Predictions._fields}
+    log_p = arrays["log_probabilities"] = arrays["log_probabilities"].copy()
+    N = len(arrays["labels"])
+    right = np.flatnonzero(log_p.argmax(1) == arrays["labels"])
+    tied = right[arrays["labels"][right] > 0][:2]
+    log_p[tied, 0] = log_p[tied].max(1)
+    log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+    np.savez(run.folder / "predictions.npz", **arrays)
+    said = json.loads((run.folder / "results.json").read_text())
+    said["clean_nll"] = nll(log_p, arrays["labels"])
+    (run.folder / "results.json").write_text(json.dumps(said))
+    assert error(log_p, arrays["labels"]) == pytest.approx(said["clean_error"] + 2 / N)
+    [line] = collect(folder).warnings
+    assert line.startswith("predictions of 1 of 4 runs were rounded where they were kept: error rates")
+    assert line.endswith(f"by up to {200 / N:.2f} points")
+    assert keep(folder, tmp_path / "kept").warnings == (line,)
+    (run.folder / "results.json").write_text(json.dumps(said | {"clean_error": said["clean_error"] - 1 / N}))
+    [line, *_] = collect(folder).warnings
+    assert "its predictions have error" in line
+    assert line.endswith("from another run?")
 
 
 def test_its_report_differs_by_the_rounding_alone(compared: Path, kept: Path, tmp_path: Path) -> None:
@@ -219,6 +244,7 @@ def test_what_rounding_would_move_too_far_is_kept_as_it_is(tmp_path: Path) -> No
     np.savez(place / "predictions.npz", **arrays)
     said = json.loads((place / "results.json").read_text())
     said |= {f"{part}_nll": float(-row[0]) for part in ("clean", "folded", "mollified")}
+    said |= {f"{part}_error": 1.0 for part in ("clean", "folded", "mollified")}
     (place / "results.json").write_text(json.dumps(said))
     assert keep(folder, tmp_path / "kept").warnings == ()
     kept = collect(tmp_path / "kept")

@@ -38,7 +38,7 @@ def test_the_study_holds() -> None:
     assert set(findings.figures) == {"calibration-coverage"}
     assert inside(findings.figures["calibration-coverage"])
     assert findings.data["intervals"].sizes == {"condition": 4, "repeat": 60}
-    assert len(findings.remarks) == 4 + 1 + 2
+    assert len(findings.remarks) == 4 + 1 + 2 + 1
 
 
 def test_intervals_of_another_level_fail_the_claim_on_well_determined_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from scipy import special
 
 from auglik.inference import corruption as corrupted
 from auglik.inference import law, rule
+from auglik.inference.differences import infer as differences
 from auglik.inference.differences import power
 from auglik.scoring import intervals as statistics
 from auglik.studies.study import Claim, Context, Findings
@@ -17,7 +18,20 @@ from auglik.studies.verdicts import measure as verdicts_measure
 from auglik.studies.verdicts.measure import corrupted_rates, rates, student_gap
 from auglik.studies.verdicts.needed import assured, told_for_certain
 from auglik.studies.verdicts.study import verdicts
-from auglik.studies.verdicts.worlds import CELLS, DECADES, WORLDS, World, heavy, profiles, seeds_that_tell, skewed
+from auglik.studies.verdicts.worlds import (
+    CELLS,
+    DECADES,
+    SHARED_BY_IMAGES,
+    WORLDS,
+    World,
+    heavy,
+    normal,
+    of_images_alike,
+    of_skewed_images,
+    profiles,
+    seeds_that_tell,
+    skewed,
+)
 from tests.drawn import inside
 
 Floats = npt.NDArray[np.float64]
@@ -86,6 +100,34 @@ def test_an_interval_without_the_images_fails(monkeypatch: pytest.MonkeyPatch) -
     failed = null("image noise", 10, 200)
     assert "image noise, 10 seeds: any of 8 equal cells called better or worse" in failed
     assert "image noise, 10 seeds: 95% intervals of the 3 first hold the truth" in failed
+
+
+def of_images(world: World, seeds: int = 5, experiments: int = 200) -> str:
+    found = rates(world, np.random.default_rng(7), experiments, seeds, np.zeros(CELLS))
+    return failing(verdicts_claims.image_claims({(world, seeds): found}))
+
+
+def test_where_images_are_skewed_or_alike_an_interval_without_them_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds = of_skewed_images(1000), of_images_alike(1)
+    assert [of_images(world) for world in worlds] == ["", ""]
+    whole = law.law_of
+    monkeypatch.setattr(verdicts_measure, "law_of", lambda d: whole(d)._replace(image_error=0.0))
+    assert all("95% intervals of the last cell hold the truth" in of_images(world) for world in worlds)
+
+
+def test_a_note_of_skewness_that_is_not_made_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed() -> str:
+        told = [
+            verdicts_measure.noted(100, noise, np.random.default_rng(0), 400)
+            for noise in (of_skewed_images(100).image_noise, normal)
+        ]
+        return failing(verdicts_claims.noted_claims(told[0][0], told[1][1]))
+
+    assert failed() == ""
+    monkeypatch.setattr(differences, "SKEWED_IMAGES", 0.4)
+    assert "share of decided comparisons" in failed()
+    monkeypatch.setattr(differences, "SKEWED_IMAGES", 0.02)
+    assert "the same of normal ones" in failed()
 
 
 def test_satterthwaite_is_too_bold_where_some_noise_is_of_the_images() -> None:
@@ -183,6 +225,17 @@ def test_differences_have_the_sds_that_the_world_says_and_share_the_reference() 
     np.testing.assert_allclose(d.std(0), world.difference_sds, rtol=0.03)
     np.testing.assert_allclose(d.mean(0), np.arange(8.0), atol=0.002)
     assert np.corrcoef(d[:, 0], d[:, 1])[0, 1] > 0.95
+
+
+def test_images_of_a_kind_share_their_effects_and_skewed_ones_have_a_skewness_of_7() -> None:
+    effects = of_images_alike(5).image_effects(np.random.default_rng(0), (200, 1000))
+    assert effects.std() == pytest.approx(1, abs=0.01)
+    assert np.corrcoef(effects[:, 0:995:5].ravel(), effects[:, 4:999:5].ravel())[0, 1] == pytest.approx(
+        SHARED_BY_IMAGES, abs=0.01
+    )
+    assert np.corrcoef(effects[:, 4:999:5].ravel(), effects[:, 5::5].ravel())[0, 1] == pytest.approx(0, abs=0.02)
+    draws = of_skewed_images(100).image_noise(np.random.default_rng(0), (20_000_000,))
+    assert (draws**3).mean() == pytest.approx(7, rel=0.1)
 
 
 def test_profiles_move_together() -> None:

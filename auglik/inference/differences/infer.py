@@ -23,6 +23,9 @@ from auglik.system.keys import host_generator
 
 ROPE = 0.005
 """Half-width in nats of clean NLL of what counts as practically equal, by default."""
+SKEWED_IMAGES = 0.15
+"""Skewness of the images' differences over sqrt(N) from which on a decided comparison is noted: `auglik verify
+verdicts` says of how many of those that are wrong."""
 
 
 def infer(runs: RunsByCell, references: Mapping[str, str], *, rope: float = ROPE, seed: int = 0) -> Inference:
@@ -43,7 +46,7 @@ def infer(runs: RunsByCell, references: Mapping[str, str], *, rope: float = ROPE
     )
     return Inference(
         primary=primary, metrics=_metrics(runs, found, primary, family), rope=rope, family=family, data=tree,
-        warnings=warnings + _warnings(primary, family),
+        warnings=warnings + _warnings(primary, family) + _of_few_images(primary, differences),
     )  # fmt: skip
 
 
@@ -178,6 +181,31 @@ def _of_primary(row: Primary) -> Metric:
         cell=row.cell, reference=row.reference, metric=PRIMARY, exploratory=False, mean=mean,
         standard_error=row.new_seeds.standard_error, lower=lower, upper=upper, p_adjusted=p, seeds=len(row.seeds),
     )  # fmt: skip
+
+
+def skewness_counts(d: Float64Array) -> bool:
+    """Whether differences [S,N] are so skewed over images, and these count for so much, that Student's t is rough."""
+    law, centred = law_of(d), d.mean(0) - d.mean()
+    variance = float(np.square(centred).mean())
+    if variance == 0 or not law.image_error > law.seed_error:
+        return False
+    return bool(abs((centred**3).mean()) / variance**1.5 / np.sqrt(d.shape[1]) > SKEWED_IMAGES)
+
+
+def _of_few_images(primary: Sequence[Primary], differences: Sequence[Float64Array]) -> list[str]:
+    found = [
+        row.cell
+        for row, d in zip(primary, differences, strict=False)
+        if row.outcome in ("better", "worse") and skewness_counts(d)
+    ]
+    return (
+        [
+            "a few test images count for much of the difference, and other test sets may lack them or have more:"
+            f" intervals hold less often than 95% ({', '.join(found)})"
+        ]
+        if found
+        else []
+    )
 
 
 def _warnings(primary: Sequence[Primary], family: int) -> list[str]:

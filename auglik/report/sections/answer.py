@@ -57,8 +57,9 @@ def headline(rows: Sequence[Primary], family: int) -> str:
     if set(groups) == {"unknown"}:
         return head
     return (
-        f"{head} If differences between seeds are roughly normal, at most {FAMILY_WISE:.0%} of comparisons call any "
-        f"cell better or worse when it is not, and at most {FAMILY_WISE:.0%} any practically equal when not{all_of}."
+        f"{head} If test images are independent of each other, and differences between seeds and means over such test "
+        f"sets roughly normal, at most {FAMILY_WISE:.0%} of comparisons call any cell better or worse when it is not, "
+        f"and at most {FAMILY_WISE:.0%} any practically equal when not{all_of}."
     )
 
 

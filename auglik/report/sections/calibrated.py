@@ -151,6 +151,7 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     found = [name for name, cell in cells.items() if cell.ece.lower > 0]
     others = [f"{name} {100 * cell.ece.upper:.2f}%" for name, cell in cells.items() if name not in found]
     test = "each cell by a separate test that calls calibrated networks so in about 2.5% of cases"
+    test += " if test images are independent of each other"
     said = [f"Miscalibrated, {test}: {listed(found)}."]
     if others:
         said.append(f"May be calibrated, with an ECE of at most (a 97.5% limit for each cell): {listed(others)}.")

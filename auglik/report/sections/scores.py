@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auglik.data import copies_line
 from auglik.inference.calibration.bins import equal_width, outcomes
 from auglik.inference.calibration.errors import debiased
 from auglik.inference.effective_views import effective_views
@@ -33,6 +34,7 @@ def scores(collected: Collected) -> Section:
             "All cells are scored alike, however they were trained, by categorical log-probabilities. Means ± "
             "standard errors over seeds.",
             *scored_on(collected),
+            *copied(collected),
         ),
         (*tables, _marginal(collected), *_ensembles(collected)),
     )
@@ -53,6 +55,12 @@ def scored_on(collected: Collected) -> list[str]:
             texts = "; ".join(", ".join(names) for names in groups.values())
             said.append(f"Not scored on the same {what}, so comparable only within a group: {texts}.")
     return said
+
+
+def copied(collected: Collected) -> list[str]:
+    """How many test images are copies of another, where there are any."""
+    found = dict.fromkeys((cell.first.test_copies, cell.first.test_images) for cell in collected.cells.values())
+    return [f"{copies_line(copies, images)}." for copies, images in found if copies and images]
 
 
 def over_seeds(values: Sequence[float], digits: int, scale: float = 1) -> Shown:
