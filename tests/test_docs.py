@@ -108,3 +108,13 @@ def test_augmentations_and_data_sets_are_explained() -> None:
         assert f"`{name}`" in PAGES["VIEWS.md"]
     for name in auglik.DATASETS:
         assert f"`{name}`" in PAGES["DATA.md"]
+
+
+def test_folders_and_files_are_text_or_paths(tmp_path: Path) -> None:
+    assert auglik.open_dataset(Path("digits"), str(tmp_path)).name == "digits"
+    with pytest.raises(auglik.InputError, match="expected the predictions of a finished run"):
+        auglik.load_predictions(str(tmp_path))
+    with pytest.raises(auglik.InputError, match="expected the output folder of"):
+        auglik.write_report(str(tmp_path), "report")
+    with pytest.raises(auglik.InputError, match="expected a confidence level between 0 and 1, got '95'"):
+        auglik.paired_difference([1.0, 2.0], [1.0, 3.0], level="95")  # type: ignore[arg-type]

@@ -72,6 +72,9 @@ def plan(
     factors = dict(factors)
     if "seed" in factors:
         raise InputError("seed: expected none among the settings: all cells run with the comparison's seeds")
+    for key, values in factors.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise InputError(f"{key}: expected a list of values, got {values!r:.60}: give [{values!r:.60}]")
     if empty := [key for key, values in factors.items() if not values]:
         raise InputError(f"{empty[0]}: expected at least one value, got none")
     if cells is not None and not cells:
