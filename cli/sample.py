@@ -12,7 +12,7 @@ from auglik.cli.options import config_options, given, options, run_config, say_c
 from auglik.cli.paths import PATH, check_suffix
 from auglik.cli.plans import interrupted, report_failure, say_time
 from auglik.cli.progress import shown
-from auglik.experiments.cells import MOST_RUNS, Cell, folder_name, plan
+from auglik.experiments.cells import MOST_RUNS, Cell, objective_name, plan
 from auglik.experiments.differences import plural
 from auglik.experiments.engines.local import Local
 from auglik.experiments.engines.named import Chosen
@@ -83,7 +83,7 @@ def sample(
         return say_config({"chains": count}, asdict(place), flatten(config))
     if picture is not None:
         return draw_prior(config, place, count * config.sampling.draws, picture)
-    cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
+    cell = Cell(objective_name(config), {})
     planned = make_plan(plan(config, {}, [cell]), range(count), place)
     if leave_one_out:
         from auglik.runs.densities import check_left_out  # ArviZ takes a second to import

@@ -11,9 +11,9 @@ from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import check_one_way, config_options, given, options, run_config, say_config, take
 from auglik.cli.progress import shown
 from auglik.data import absent_line, copies_line
-from auglik.experiments.cells import Cell, folder_name, plan
+from auglik.experiments.cells import Cell, objective_name, plan
 from auglik.experiments.engines.together import Together, together
-from auglik.experiments.plan import Place, carry_out, make_plan, take_renamed
+from auglik.experiments.plan import Place, carry_out, make_plan
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
@@ -45,15 +45,18 @@ def _train(engine: Together, values: dict[str, object], print_config: bool, resu
     config = run_config(values)
     if print_config:
         return say_config(asdict(place), flatten(config))
-    cell = Cell(folder_name(f"{config.likelihood}+{config.aggregator}"), {})
+    cell = Cell(objective_name(config), {})
     planned = make_plan(plan(config, {}, [cell]), [config.seed], place)
     (job,) = planned.jobs
     if not planned.todo:
-        take_renamed(planned)
-        click.echo(f"{job.folder} already holds this run, finished:")
+        held = next((folder for _, folder in planned.renamed), job.folder)
+        click.echo(f"{held} already holds this run, finished:")
         return summarize_run(planned.done[job.settings])
-    if (job.folder / checkpoints.NAME).exists() and not (resume or restart):
-        raise InputError(f"{job.folder} holds this run, interrupted: --resume continues it, --restart starts over")
+    begun = next((folder for _, folder in planned.begun), job.folder)
+    if (begun / checkpoints.NAME).exists() and not (resume or restart):
+        raise InputError(f"{begun} holds this run, interrupted: --resume continues it, --restart starts over")
+    if resume and not (begun / checkpoints.NAME).exists():
+        click.echo(f"no checkpoint of this run in {place.output}: it begins anew")
 
     facts = planned.facts[config.dataset]
     click.echo(f"views: {training_pipeline(job.run, facts.shape(), facts.classes).describe()}")

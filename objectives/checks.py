@@ -18,8 +18,26 @@ def _shape(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
+def check_tensor(value: object, expected: str) -> None:
+    """Raises InputError for anything but a tensor."""
+    if not isinstance(value, Tensor):
+        kind = type(value).__module__.partition(".")[0] + "." + type(value).__name__
+        kind = kind.removeprefix("builtins.")
+        raise InputError(f"expected {expected} as a tensor, got {kind}: make one with torch.as_tensor")
+
+
+def can_be_read(*tensors: Tensor | None) -> bool:
+    """Whether what is decided by values costs no wait: on a CPU, outside compiled code and torch.func."""
+    return not torch.compiler.is_compiling() and all(
+        one.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(one)
+        for one in tensors
+        if one is not None
+    )
+
+
 def check_logits(logits: Tensor, extra_outputs: int) -> None:
     """Raises InputError unless logits are floating [K,B,C + extra_outputs] with K >= 1 and C >= 2."""
+    check_tensor(logits, "floating logits [K,B,C] (views, images, classes)")
     if logits.ndim != 3 or not logits.is_floating_point():
         hint = "; add the dimension of views with logits[None]" if logits.ndim == 2 else ""
         raise InputError(f"expected floating logits [K,B,C] (views, images, classes), got {_shape(logits)}{hint}")
@@ -33,8 +51,10 @@ def check_logits(logits: Tensor, extra_outputs: int) -> None:
 def check_views(logits: Tensor, *, decay: Tensor, weight: Tensor | None, log_importance: Tensor | None) -> None:
     """Raises InputError unless each is floating [K,B] as the logits [K,B,C] are."""
     for name, value in (("decay", decay), ("weight", weight), ("log_importance", log_importance)):
-        if value is None:
+        if value is None and name != "decay":
             continue
+        check_tensor(value, f"floating {name} [K,B] = {list(logits.shape[:2])}")
+        assert value is not None
         if value.shape != logits.shape[:2] or not value.is_floating_point():
             hint = ""
             if value.ndim == 2 and value.shape == logits.shape[1::-1]:
@@ -47,6 +67,7 @@ def check_views(logits: Tensor, *, decay: Tensor, weight: Tensor | None, log_imp
 def check_labels(labels: Tensor, logits: Tensor, likelihood: Likelihood) -> None:
     """Raises InputError unless labels are integers [B], or floating [B,C] if the likelihood takes soft labels."""
     B, C = logits.shape[1], logits.shape[2] - likelihood.extra_outputs
+    check_tensor(labels, f"integer labels [B] = {[B]} or floating soft labels [B,C] = {[B, C]}")
     if labels.ndim == 2 and labels.is_floating_point():
         if not likelihood.soft_labels:
             raise InputError(
@@ -60,6 +81,16 @@ def check_labels(labels: Tensor, logits: Tensor, likelihood: Likelihood) -> None
     if labels.shape != (B,) or not integers:
         raise InputError(
             f"expected integer labels [B] = {[B]} or floating soft labels [B,C] = {[B, C]}, got {_shape(labels)}"
+        )
+
+
+def check_toward(likelihood: Likelihood, classes: int) -> None:
+    """Raises InputError where labels degrade toward distributions of another number of classes."""
+    toward = getattr(likelihood, "toward", None)
+    if isinstance(toward, Tensor) and toward.shape != (classes, classes):
+        raise InputError(
+            f"{type(likelihood).__name__} degrades toward distributions {list(toward.shape)}: expected logits of"
+            f" {len(toward)} classes, got {classes}"
         )
 
 

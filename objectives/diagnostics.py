@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from auglik.objectives.errors import InputError
 from auglik.objectives.objective import Objective, look_up_label
 
 
@@ -16,9 +17,10 @@ def view_gradients(
 ) -> Tensor:
     """d log-likelihood / d table at the observed label, [K,B]: the weight of a view.
 
-    With soft labels, the sum over the classes that have label mass. Raises InputError for too few views.
+    With soft labels, the sum over the classes that have label mass. Raises InputError as
+    `Objective.log_likelihood` does.
     """
-    objective.check_view_count(len(logits))
+    objective.check(logits, decay, labels, weight, log_importance)
     with torch.enable_grad():
         table = objective.likelihood.table(logits.detach(), decay).detach().requires_grad_()
         value = look_up_label(objective.aggregator.fold(table, weight, log_importance), labels)
@@ -29,5 +31,10 @@ def view_gradients(
 
 
 def negative_share(gradients: Tensor) -> Tensor:
-    """The share of images, [K,B] -> [], with a view whose likelihood the objective lowers (durbin-koopman can)."""
+    """The share of images, [K,B] -> [], with a view whose likelihood the objective lowers (durbin-koopman can).
+
+    Raises InputError for another shape.
+    """
+    if gradients.ndim != 2:
+        raise InputError(f"expected gradients of views [K,B], got {list(gradients.shape)}")
     return (gradients < 0).any(0).float().mean()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from auglik.objectives.checks import check_labels, check_logits, check_values, check_views
+from auglik.objectives.checks import can_be_read, check_labels, check_logits, check_toward, check_values, check_views
 from auglik.objectives.contracts import Aggregator, Likelihood, column_of, folds_label_by_label
 from auglik.objectives.errors import InputError
 
@@ -59,9 +59,10 @@ class Objective:
         """log p(label | views): [K,B,C'], [K,B], [B] or [B,C], [K,B], [K,B] -> [B].
 
         Raises InputError for wrong shapes or dtypes, for soft labels if the likelihood takes none, for too few
-        views and, on a CPU outside compiled code (elsewhere the check would wait), for values out of range.
+        views and, on a CPU outside compiled code and torch.func (elsewhere the check would wait, or cannot be
+        made), for values out of range.
         """
-        self._check(logits, decay, labels, weight, log_importance)
+        self.check(logits, decay, labels, weight, log_importance)
         return self._at_label(logits, decay, labels, weight, log_importance)
 
     def loss(
@@ -77,17 +78,20 @@ class Objective:
         Raises InputError as `log_likelihood` does, and for an aggregator that is not for training.
         """
         self.check_trains()
-        self._check(logits, decay, labels, weight, log_importance)
+        self.check(logits, decay, labels, weight, log_importance)
         return -self._at_label(logits, decay, labels, weight, log_importance).mean()
 
-    def _check(
+    def check(
         self, logits: Tensor, decay: Tensor, labels: Tensor, weight: Tensor | None, log_importance: Tensor | None
     ) -> None:
+        """Raises InputError as `log_likelihood` does."""
         check_logits(logits, self.likelihood.extra_outputs)
+        self.check_view_count(len(logits))
         check_views(logits, decay=decay, weight=weight, log_importance=log_importance)
         check_labels(labels, logits, self.likelihood)
-        if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-            classes = logits.shape[-1] - self.likelihood.extra_outputs
+        classes = logits.shape[-1] - self.likelihood.extra_outputs
+        check_toward(self.likelihood, classes)
+        if can_be_read(logits, decay, labels, weight, log_importance):
             check_values(decay, labels, weight, log_importance, classes=classes)
 
     def _at_label(

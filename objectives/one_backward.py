@@ -35,14 +35,19 @@ def drawn_view(
 
     [K,B,C'], [K,B], [B], [B], ... -> [B], [B]. `factor` times the gradient of l_k has the mean sum_k w_k grad l_k:
     negative weights, as durbin-koopman has them, are taken with their sign. The network must give each view the same
-    logits in both passes, so that batch statistics and dropout must be at rest. Raises InputError for soft labels, and
-    for an aggregator that folds whole tables: there an image's value moves with all labels of a view.
+    logits in both passes, so that batch statistics and dropout must be at rest. Raises InputError for soft labels,
+    other shapes, and an aggregator that folds whole tables: there an image's value moves with all labels of a view.
     """
     if not folds_label_by_label(objective.aggregator):
         name = type(objective.aggregator).__name__
         raise InputError(f"one view's gradient: expected an aggregator that folds label by label, got {name}")
     if labels.ndim != 1:
         raise InputError(f"one view's gradient: expected labels [B], got {list(labels.shape)}: one view has one label")
+    if uniforms.shape != labels.shape:
+        raise InputError(
+            f"one view's gradient: expected a uniform number for each image [B] = {list(labels.shape)}, got"
+            f" {list(uniforms.shape)}"
+        )
     weights = view_gradients(objective, logits, decay, labels, weight, log_importance)
     sizes = weights.abs()
     total = sizes.sum(0)

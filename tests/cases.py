@@ -17,6 +17,7 @@ from jax import Array
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
+from auglik.objectives.probes.aggregators import refuses_importance, refuses_weights
 from auglik.settings.names import Value, parameters, parse
 from auglik.studies.objectives.cases import amplified
 from auglik.studies.twins import AGGREGATOR_TWINS, DOMAIN, LIKELIHOOD_TWINS, Twin
@@ -72,10 +73,10 @@ AGGREGATOR_CASES: tuple[Case[Aggregator], ...] = (
     *(_named("aggregator", name, AGGREGATORS) for name in ("geometric:T=2", "geometric-normalized:T=0.8")),
     *(_named("aggregator", name, AGGREGATORS) for name in ("power-mean:rho=1.5", "power-mean:rho=-1")),
 )
-ALIKE = ("jackknife", "sumo", "multilevel")
-"""Those that take views of equal weight alone."""
-SAMPLED = ("sumo", "multilevel")
-"""Those that take no log importance, and read the order of the views."""
+ALIKE = tuple(name for name, entry in AGGREGATORS.items() if refuses_weights(entry, equal=False))
+"""Those that take views of equal weight alone, if any."""
+SAMPLED = tuple(name for name, entry in AGGREGATORS.items() if refuses_importance(entry))
+"""Those that take no log importance."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,7 @@ def write_run(
         last_epoch_label_entropy=0.25,
         last_epoch_negative_share=0.0,
         validation_images=V,
-        settings=settings_hash(resolved(chosen), _digits()),
+        settings=settings_hash(resolved(chosen), _digits() if chosen.dataset == "digits" else chosen.dataset),
         **found,
     )
     write_json(folder / "results.json", to_json(results))

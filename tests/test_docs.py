@@ -45,6 +45,10 @@ def test_the_python_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytes
     """Its blocks one after the other, as a reader would."""
     monkeypatch.chdir(tmp_path)
     run(name)
+    if name == "PYTHON.md":  # both of its comparisons leave the same files, and the reference that was asked for
+        left = [{path.name for path in Path(folder).iterdir()} for folder in ("mine", "compared")]
+        assert left[0] == left[1] >= {".planned.json", "runs.csv", "comparison.csv", "ensembles.csv"}
+        assert auglik.load("mine").references == auglik.load("compared").references
 
 
 @pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
@@ -104,3 +108,13 @@ def test_augmentations_and_data_sets_are_explained() -> None:
         assert f"`{name}`" in PAGES["VIEWS.md"]
     for name in auglik.DATASETS:
         assert f"`{name}`" in PAGES["DATA.md"]
+
+
+def test_folders_and_files_are_text_or_paths(tmp_path: Path) -> None:
+    assert auglik.open_dataset(Path("digits"), str(tmp_path)).name == "digits"
+    with pytest.raises(auglik.InputError, match="expected the predictions of a finished run"):
+        auglik.load_predictions(str(tmp_path))
+    with pytest.raises(auglik.InputError, match="expected the output folder of"):
+        auglik.write_report(str(tmp_path), "report")
+    with pytest.raises(auglik.InputError, match="expected a confidence level between 0 and 1, got '95'"):
+        auglik.paired_difference([1.0, 2.0], [1.0, 3.0], level="95")  # type: ignore[arg-type]

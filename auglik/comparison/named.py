@@ -29,6 +29,8 @@ KINDS: Mapping[str, Registry[object]] = {
     "dataset": cast(Registry[object], DATASET_NAMES),
 }
 """The registries of the settings that may be objects."""
+HELD = {"toward": "degrade_toward", "schedule": "mollify, alpha, beta, k_noise and k_blur"}
+"""Fields of likelihoods that no name holds, and the settings that do."""
 
 
 def text_of(key: str, value: object, output: Path) -> Scalar:
@@ -53,6 +55,9 @@ def text_of(key: str, value: object, output: Path) -> Scalar:
             text = _with_parameters(name, value, registry.built_in[name])
             if _same(registry.parse(text), value):
                 return registry.canonical(text)
+    for default in registry.built_in.values():
+        if type(default) is type(value) and not isinstance(value, type):
+            _check_held(key, value, default)
     made = value if isinstance(value, type) or inspect.isfunction(value) else type(value)
     if made.__module__.partition(".")[0] in ("auglik", "builtins"):
         raise InputError(f"{key}: expected a name or an object of a class that has one, got {value!r:.60}")
@@ -95,11 +100,22 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     if type(one) is type(other) and dataclasses.is_dataclass(one) and not isinstance(one, type):
-        return all(_same(getattr(one, item.name), getattr(other, item.name)) for item in dataclasses.fields(one))
+        known = [item.name for item in dataclasses.fields(one) if item.init]
+        return all(_same(getattr(one, name), getattr(other, name)) for name in known)
     try:
         return one is other or (one == other) is True
     except (ValueError, RuntimeError):
         return False
+
+
+def _check_held(key: str, value: object, default: object) -> None:
+    """Raises InputError where a field differs that other settings hold."""
+    for name, settings in HELD.items():
+        if not _same(getattr(value, name, None), getattr(default, name, None)):
+            raise InputError(
+                f"{key}: {name} of {type(value).__name__}: expected its class's, as a run makes it from settings:"
+                f" give {settings}, which hold it"
+            )
 
 
 def _with_parameters(name: str, value: object, default: object) -> str:

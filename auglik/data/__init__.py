@@ -96,7 +96,7 @@ SETTINGS = re.compile(r"[:,](?=\w+=)")
 LONGEST_PATH = 256
 
 
-def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = False) -> Source:
+def open_dataset(name: str | Path, data_dir: str | Path = Path("data"), download: bool = False) -> Source:
     """The data set called `name`, else the `.npz` file or the folder at that path; reads no image.
 
     A folder holds `.npy` files, tiny-imagenet-200, or image files in train/CLASS and val/CLASS; image files take
@@ -104,6 +104,7 @@ def open_dataset(name: str, data_dir: Path = Path("data"), download: bool = Fals
     unless a file or folder has that name. Raises InputError for an unknown name or setting, a path that does
     not exist, and a file of another kind.
     """
+    name, data_dir = str(name), Path(data_dir)
     if (found := dataset_code(name)) is not None:
         return opened_own(DATASET_NAMES.parse(name), found[1], data_dir, download)
     text = SETTINGS.split(name)[0]

@@ -4,18 +4,21 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from auglik.confidence.distributions import ONLINE, UNIFORM
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
+from auglik.settings.foreign import load
 from auglik.settings.names import nearest
 from auglik.system.paths import check_names
 from auglik.views.couplings import INDEPENDENT
 from auglik.views.proposal import NO_PROPOSAL
 
+OWN_FILE = re.compile(r"(?P<folder>(?:[^:,]*[/\\])?)(?P<file>[^/\\:,]+)\.py:(?P<name>[^\W\d]\w*)")
+"""Own code by its file, wherever it stands in a setting."""
 MOST_RUNS = 10_000
 """Of one comparison: more are a mistake, such as a seed given as the number of seeds."""
 
@@ -69,17 +72,21 @@ def plan(
     factors = dict(factors)
     if "seed" in factors:
         raise InputError("seed: expected none among the settings: all cells run with the comparison's seeds")
+    for key, values in factors.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise InputError(f"{key}: expected a list of values, got {values!r:.60}: give [{values!r:.60}]")
     if empty := [key for key, values in factors.items() if not values]:
         raise InputError(f"{empty[0]}: expected at least one value, got none")
     if cells is not None and not cells:
         raise InputError("cells: expected at least one, got none")
+    named = names_of([value for values in factors.values() for value in values])
     if cells is not None:
         _check_apart(common, {key: values[0] for key, values in factors.items() if len(values) == 1}, cells)
     elif "likelihood" in factors or "aggregator" in factors:
         likelihoods = factors.pop("likelihood", [common.likelihood])
         aggregators = factors.pop("aggregator", [common.aggregator])
         cells = [
-            Cell(f"{likelihood}+{aggregator}", {"likelihood": likelihood, "aggregator": aggregator})
+            Cell(f"{named(likelihood)}+{named(aggregator)}", {"likelihood": likelihood, "aggregator": aggregator})
             for likelihood, aggregator in itertools.product(likelihoods, aggregators)
         ]
     planned: dict[RunConfig, Planned] = {}
@@ -91,7 +98,7 @@ def plan(
             raise InputError(f"expected a comparison of at most {MOST_RUNS:,} runs, got a product of more cells")
         for chosen in itertools.product(*free.values()):
             setting = dict(zip(free, chosen, strict=True))
-            suffix = "".join(f"+{key}={value}" for key, value in setting.items() if len(free[key]) > 1)
+            suffix = "".join(f"+{key}={named(value)}" for key, value in setting.items() if len(free[key]) > 1)
             config = change(common, {**setting, **cell.changes})
             planned.setdefault(config, Planned(folder_name(cell.name + suffix), cell.name, config))
     check_names([cell.name for cell in planned.values()])
@@ -109,6 +116,31 @@ def _check_apart(common: RunConfig, shared: Mapping[str, object], cells: Sequenc
                 " that was meant to differ"
             )
         names[config] = cell.name
+
+
+def names_of(values: Iterable[object]) -> Callable[[object], str]:
+    """What each of the settings of a comparison is called in the names of its cells.
+
+    Own code is named by its file and class, as it may move; where several files share these, by its digest too.
+    """
+    sources: dict[str, set[str]] = {}
+    for match in (match for value in values for match in OWN_FILE.finditer(str(value))):
+        sources.setdefault(f"{match['file']}.py:{match['name']}", set()).add(match["folder"])
+
+    def name_of(match: re.Match[str]) -> str:
+        short = f"{match['file']}.py:{match['name']}"
+        if len({Path(folder).absolute() for folder in sources.get(short, ())}) < 2:
+            return short
+        digest = load(f"{match['folder']}{match['file']}.py", match["name"]).digest
+        return f"{match['file']}-{digest[:6]}.py:{match['name']}"
+
+    return lambda value: OWN_FILE.sub(name_of, str(value))
+
+
+def objective_name(config: RunConfig) -> str:
+    """The folder of a cell that is called by its objective."""
+    named = names_of([config.likelihood, config.aggregator])
+    return folder_name(f"{named(config.likelihood)}+{named(config.aggregator)}")
 
 
 def folder_name(name: str) -> str:

@@ -1,10 +1,6 @@
 """A comparison: from a plan of cells and seeds to finished runs and their comparison."""
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +8,16 @@ from typing import NamedTuple
 from auglik.data import digest, open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
+from auglik.experiments.elsewhere import begun_elsewhere, finished_runs, take_begun, take_finished
 from auglik.experiments.engines.engine import Engine, Outcome, Progress
 from auglik.experiments.engines.held import carried
 from auglik.experiments.status import record_references
 from auglik.objectives import InputError
-from auglik.runs.claim import living_holder
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
-from auglik.runs.results import RESULTS, Results, complete, finished
+from auglik.runs.results import Results, finished
 from auglik.runs.run import CONFIG, Job, test_images
 from auglik.runs.settings import change, flatten
 from auglik.runs.vacant import name_anew
@@ -32,9 +28,7 @@ from auglik.scoring.predictions import Predictions, load_predictions
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import MOST_THREADS, available_cores, card_count
-from auglik.system.files import write_json
 from auglik.system.paths import IN_A_RUN, check_folder, check_local, check_names
-from auglik.system.records import OtherRecordError, to_json
 from auglik.system.stop import StopRequest
 
 
@@ -74,6 +68,8 @@ class Plan(NamedTuple):
     """By data set."""
     renamed: Sequence[tuple[Job, Path]] = ()
     """Finished under another cell's name, and where."""
+    begun: Sequence[tuple[Job, Path]] = ()
+    """To do, unfinished under another cell's name, and where."""
 
 
 class Cost(NamedTuple):
@@ -139,7 +135,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
     for job in todo:
         _check_draws(job)
     _check_test_images([(job, done[job.settings]) for job in jobs if job.settings in done])
-    return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed)
+    return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed, begun=begun_elsewhere(output, todo))
 
 
 def _check_draws(job: Job) -> None:
@@ -192,19 +188,6 @@ def runs_at_a_time(jobs: Sequence[Job], asked: int | None, processes: int = 1) -
     return max(1, min(asked or automatic, len(jobs)))
 
 
-def finished_runs(output: Path) -> Iterator[tuple[Path, Results]]:
-    """The folders of the finished runs below a comparison's folder that are complete, with their results.
-
-    Runs of pretraining are passed over.
-    """
-    for path in sorted(output.glob(f"*/seed-*/{RESULTS}")):
-        results = None
-        with suppress(OtherRecordError):
-            results = complete(path.parent)
-        if results is not None:
-            yield path.parent, results
-
-
 def predictions_of(output: Path, runs: RunsOfCells) -> dict[str, dict[int, Predictions]]:
     """What the runs of every cell predicted, by seed, from their folders. Raises InputError if one is damaged."""
     folders = {results.settings: folder for folder, results in finished_runs(output)}
@@ -221,38 +204,17 @@ def carry_out(
     report: Callable[[Outcome[Results]], None],
     fail_fast: bool = False,
 ) -> list[Outcome[Results]]:
-    """Executes the runs to do, as `carried` does; runs that are finished under another name are there under both."""
-    take_renamed(plan)
+    """Executes the runs to do, as `carried` does.
+
+    Runs that are finished under another name are there under both, unfinished ones move here.
+    """
+    for job, folder in plan.renamed:
+        take_finished(job, folder, plan.done[job.settings])
+    take_begun(plan.begun)
     for job in plan.jobs:
         if job.settings in plan.done and (results := finished(job.folder)) and results.settings == job.settings:
             name_anew(job.folder / CONFIG, job.config)
     return carried(engine, plan.todo, stop, progress, report, fail_fast)
-
-
-def take_renamed(plan: Plan) -> None:
-    """Puts runs that are finished under another name where the plan has them too."""
-    for job, folder in plan.renamed:
-        _copy_run(folder, job, plan.done[job.settings])
-
-
-def _copy_run(folder: Path, job: Job, results: Results) -> None:
-    """A finished run with these results under the cell's name of this plan, sharing its files where the disk can."""
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=job.folder.parent, prefix=".partial-") as partial:
-        whole = Path(partial) / job.folder.name
-        shutil.copytree(folder, whole, copy_function=_link)
-        write_json(whole / RESULTS, to_json(replace(results, cell=job.cell)))
-        if job.folder.exists() and living_holder(job.folder) is None:
-            job.folder.rename(Path(partial) / "begun")  # under this name too: the other is as good
-        if not job.folder.exists():
-            whole.rename(job.folder)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def collect(plan: Plan, outcomes: Sequence[Outcome[Results]]) -> RunsOfCells:

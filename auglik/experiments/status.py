@@ -19,7 +19,7 @@ from auglik.runs.run import CONFIG, ERROR, Job
 from auglik.runs.saved import saved_settings, unchecked
 from auglik.runs.settings import RunConfig
 from auglik.scoring.predictions import PREDICTIONS
-from auglik.system.files import write_json
+from auglik.system.files import ensure_writable, write_json
 from auglik.system.records import OtherRecordError
 
 PLANNED = ".planned.json"
@@ -41,6 +41,7 @@ def noted(output: Path, jobs: Sequence[Job], references: Mapping[str, str] = Map
 
     `references` has every cell of the comparison in order, and the cell that it is compared with.
     """
+    ensure_writable(output)
     before, cells = _planned(output), references_of(output)
     names = [job.folder.relative_to(output).as_posix() for job in jobs]
     _write(output, [*before, *names], references)

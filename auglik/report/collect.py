@@ -108,13 +108,19 @@ def collect(folder: Path, reference: str | None = None) -> Collected:
 
 
 def _of_plan(runs: dict[str, list[Run]], planned: Mapping[str, str], warnings: list[str]) -> dict[str, list[Run]]:
-    """Without cells of earlier comparisons whose runs are those of a cell of the latest; warns of the others."""
+    """Without cells whose runs other cells have, those of the latest comparison else of the first by name; warns."""
     asked = {run.results.settings for name in planned for run in runs.get(name, ())}
-    others = [name for name in sorted(runs) if planned and name not in planned]
-    alike = [name for name in others if all(run.results.settings in asked for run in runs[name])]
+    others, alike = [name for name in sorted(runs) if name not in planned], list[str]()
+    for name in others:
+        own = {run.results.settings for run in runs[name]}
+        if own <= asked:
+            alike.append(name)
+        elif not planned:
+            asked |= own
     if alike:
-        warnings.append(f"left out: {', '.join(alike)}, of an earlier comparison, as the latest has the same runs")
-    if earlier := [name for name in others if name not in alike]:
+        of = ", of an earlier comparison, as the latest has" if planned else ", as other cells have"
+        warnings.append(f"left out: {', '.join(alike)}{of} the same runs")
+    if planned and (earlier := [name for name in others if name not in alike]):
         warnings.append(
             f"{', '.join(earlier)}: of an earlier comparison in this folder, and of the family for which p-values allow"
             " here; comparison.csv is of the latest alone"

@@ -30,7 +30,10 @@ class Report:
 
 
 def write_report(
-    folder: Path, output: Path, settings: ReportSettings | None = None, progress: Progress = lambda share: None
+    folder: str | Path,
+    output: str | Path,
+    settings: ReportSettings | None = None,
+    progress: Progress = lambda share: None,
 ) -> Report:
     """Writes the report of the comparison in `folder` into `output`, replacing an earlier report; other files stay.
 
@@ -38,7 +41,7 @@ def write_report(
     """
     from auglik.report.build import build  # JAX and matplotlib take seconds to import, which --help need not wait for
 
-    settings = settings or ReportSettings()
+    folder, output, settings = Path(folder), Path(output), settings or ReportSettings()
     if folder.is_dir():  # to sample for a minute, only to be refused, would be a waste
         ensure_writable(next(path for path in (output, *output.absolute().parents) if path.exists()))
     built = build(folder, settings, progress)

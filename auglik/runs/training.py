@@ -60,7 +60,7 @@ def train(
     run: ResolvedRun,
     data: TrainingData,
     settings: str,
-    folder: Path,
+    folder: str | Path,
     *,
     tensorboard: bool = False,
     resume: Checkpoint | None = None,
@@ -74,7 +74,7 @@ def train(
     `processes` each takes its share of every step's images, and the first one writes.
     Raises Interrupted once `stop` is set and the checkpoint written, NonFiniteLossError with the last good one kept.
     """
-    config, device = run.config, run.device
+    config, device, folder = run.config, run.device, Path(folder)
     gallery, all_labels = data.training
     N, K = len(all_labels), config.views
 

@@ -93,8 +93,8 @@ def paired_difference(values: npt.ArrayLike, reference: npt.ArrayLike, level: fl
 
 
 def _interval(values: Vector, level: float) -> Interval:
-    if not 0 < level < 1:
-        raise InputError(f"expected a confidence level between 0 and 1, got {level}: 0.95 means 95%")
+    if not isinstance(level, int | float) or not 0 < level < 1:  # type: ignore[redundant-expr]
+        raise InputError(f"expected a confidence level between 0 and 1, got {level!r}: 0.95 means 95%")
     with np.errstate(invalid="ignore"):
         mean = float(values.mean())
     half_width = float(special.stdtrit(values.size - 1, (1 + level) / 2) * standard_errors(values))

@@ -74,13 +74,13 @@ def as_arrays(texts: Mapping[str, str]) -> dict[str, NDArray[np.str_]]:
     return {name: np.array(text) for name, text in texts.items()}
 
 
-def load_predictions(folder: Path) -> Predictions:
+def load_predictions(folder: str | Path) -> Predictions:
     """The predictions of the finished run in `folder`; large arrays stay in the file until they are looked at.
 
     Raises InputError if they are missing, damaged or torn, and for what no run writes: other shapes and types,
     labels that are not classes, no images.
     """
-    path = folder / PREDICTIONS
+    path = Path(folder) / PREDICTIONS
     if not path.is_file():
         raise InputError(f"{path}: expected the predictions of a finished run, got no such file; run it again")
     try:

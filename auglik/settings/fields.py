@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 import tomllib
 import types
 import typing
@@ -35,8 +36,15 @@ def expect(holds: bool, name: str, expected: str, value: object) -> None:
 
 
 def check_choices(config: object) -> None:
+    """Raises InputError for values of a setting of another type than its own, and of other text than its choices."""
     for item in dataclasses.fields(config):  # type: ignore[arg-type]
         value, choices = getattr(config, item.name), item.metadata.get("choices")
+        kinds = typing.get_args(item.type) or (item.type,)
+        if {*kinds} <= {str, int, float, bool, type(None)}:  # else a group of settings
+            numeric = isinstance(value, numbers.Real) and not {*kinds}.isdisjoint({int, float, bool})
+            if not numeric and type(value) not in kinds:
+                wanted = " or ".join(one.__name__ for one in kinds if isinstance(one, type) and one is not type(None))
+                raise InputError(f"{item.name}: expected {wanted}, got {value!r:.60} ({type(value).__name__})")
         if choices and value not in choices:
             raise InputError(
                 f"{item.name}: expected {' or '.join(choices)}, got {value!r}{nearest(str(value), choices)}"

@@ -70,4 +70,5 @@ def some_of(views: Views, some: slice) -> Views:
         images=views.images[:, some], decay=views.decay[:, some], weight=cut(views.weight),
         log_importance=cut(views.log_importance), positions=views.positions[some],
         mixed=None if mixed is None else Mixed(mixed.partners[some], mixed.share[some]),
+        gallery=views.gallery,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.objectives import InputError
+from auglik.objectives.checks import can_be_read, check_tensor
 from auglik.system.devices import send
 from auglik.system.splitmix import streams
 from auglik.views.mixing.contract import soft_labels
@@ -196,20 +197,28 @@ class Views:
     log_importance: Tensor | None
     positions: Tensor
     mixed: Mixed | None
+    gallery: int
+    """N, the number of images of the gallery."""
 
     def labels(self, labels: Tensor, classes: int) -> Tensor:
         """Of the images, from those of the gallery [N]: [B], or [B,C] where images were mixed.
 
-        Raises InputError, on a CPU, for labels that end before the gallery does.
+        The gallery of a `ViewTransform` is its batch. Raises InputError for labels of another number of images, and
+        for those to be mixed that are no integers or, on a CPU, no classes.
         """
-        try:
-            own = labels[self.positions]
-            if self.mixed is None:
-                return own
-            partners = labels[self.mixed.partners]
-        except IndexError:
-            used = self.positions if self.mixed is None else torch.cat([self.positions, self.mixed.partners])
+        N = self.gallery
+        check_tensor(labels, f"labels [N] = {[N]}")
+        if labels.shape != (N,):
             raise InputError(
-                f"expected the labels of the whole gallery, at least {int(used.max()) + 1}, got {len(labels)}"
-            ) from None
-        return soft_labels(own, partners, self.mixed.share, classes)
+                f"expected the labels of the {N} images that the views were made of (in a loop of your own: of this"
+                f" batch, [B], or [2B] if it came with its mixing partners), got {list(labels.shape)}"
+            )
+        own = labels[self.positions]
+        if self.mixed is None:
+            return own
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise InputError(f"expected integer labels, whose images are mixed, got {labels.dtype}")
+        if can_be_read(labels) and not bool(((labels >= 0) & (labels < classes)).all()):
+            low, high = int(labels.min()), int(labels.max())
+            raise InputError(f"expected labels in 0..{classes - 1} for {classes} classes, got {low} to {high}")
+        return soft_labels(own.long(), labels[self.mixed.partners].long(), self.mixed.share, classes)

@@ -233,7 +233,7 @@ class Pipeline:
         return Views(
             images=images.unflatten(0, (K, B)), decay=drawn.decay, weight=drawn.weight,
             log_importance=None if log_importance is None else log_importance.view(K, B), positions=positions,
-            mixed=mixed,
+            mixed=mixed, gallery=len(gallery),
         )  # fmt: skip
 
     def announce(self, gallery: Gallery, draws: Draws, batches: Iterable[NDArray[np.int64]]) -> None:

@@ -20,8 +20,9 @@ class Thermodynamic:
     """sum_s (rho_{s+1} - rho_s) sum_k r_k(rho_s) l_k, r(rho) = softmax_k(log omega + rho l), rho from 0 to 1.
 
     The integral over rho is the log-mean of the views, as sum_k r_k(rho) l_k is the slope of log sum_k omega_k e^(rho
-    l_k), which rises: the sum lies between jensen, its value for one point, and log-mean. The points are 0, `first` and
-    up to 1 by equal ratios. From importance weights the path begins at the log of their mean.
+    l_k), which rises: the sum is at most log-mean. The points are 0, `first` and up to 1 by equal ratios. Without log
+    importance it is at least jensen, its value for one point; with it the path begins at the log of the weights' mean
+    and omega holds them, where jensen adds their logs to l_k: it may be the larger or the smaller.
     Raises InputError for less than one point or more than 32, and for `first` outside (0,1).
     """
 
@@ -50,7 +51,9 @@ class Thermodynamic:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        return ("thermodynamic with one point is jensen",) if self.points == 1 else ()
+        return (
+            ("thermodynamic with one point is jensen, unless views come from a proposal",) if self.points == 1 else ()
+        )
 
     def powers(self) -> list[float]:
         """rho_0 = 0 to rho_points = 1."""

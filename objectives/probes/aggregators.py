@@ -43,6 +43,19 @@ def refused(aggregator: Aggregator, weight: Tensor | None, log_importance: Tenso
     return False
 
 
+def refuses_weights(aggregator: Aggregator, *, equal: bool) -> bool:
+    """Whether it takes no weights that are equal in all views of an image, or none that differ."""
+    table = table_of(aggregator)
+    weight = torch.ones(table.shape[:2]).to(table)
+    return refused(aggregator, weight if equal else weight.cumsum(0), None)
+
+
+def refuses_importance(aggregator: Aggregator) -> bool:
+    """Whether it takes no views from a proposal."""
+    table = table_of(aggregator)
+    return refused(aggregator, None, torch.zeros(table.shape[:2]).to(table))
+
+
 def facts(aggregator: Aggregator) -> str:
     for name in ("formula", "source"):
         expect(isinstance(getattr(aggregator, name), str), f"{name} as text", repr(getattr(aggregator, name)))

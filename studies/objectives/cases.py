@@ -14,14 +14,13 @@ from jax import Array
 from torch import Tensor
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
+from auglik.objectives.probes.aggregators import refuses_weights
 from auglik.settings.names import Value, parameters, parse
 from auglik.studies.common.compiling import QUICKLY
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from auglik.system.keys import host_generator
 
 VIEWS, IMAGES = 4, 8
-ALIKE = ("jackknife", "sumo", "multilevel")
-"""Those that take views of equal weight alone."""
 EXTREME_SCALES = (0.0, 1e-6, 1e-3, 1.0, 20.0, 50.0, 80.0, 200.0)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 ROUNDINGS = 32
@@ -119,7 +118,7 @@ class Folded(NamedTuple):
 def folded_batch(case: AggregatorCase, setting: str, classes: int, seed: int) -> Folded:
     """Views that agree, and that disagree by up to 250 nats, an image each; `setting`: plain, weight or importance.
 
-    A weight is zero now and then, and all are for the first image; for ALIKE an image's weights are equal.
+    A weight is zero now and then, and all are for the first image; an image's are equal where others are refused.
     """
     rng = host_generator(seed, "objectives", "folded", classes)
     spread = np.array([0, 1e-6, 1e-2, 1, 3, 10, 60, 250])[:, None]
@@ -127,7 +126,7 @@ def folded_batch(case: AggregatorCase, setting: str, classes: int, seed: int) ->
     weight = rng.uniform(0.2, 2, (VIEWS, IMAGES))
     weight[rng.integers(VIEWS, size=IMAGES // 2), np.arange(0, IMAGES, 2)] = 0
     weight[:, 0] = 0
-    if case.label.partition(":")[0] in ALIKE:
+    if refuses_weights(case.aggregator, equal=False):
         weight = np.broadcast_to(weight[:1], weight.shape)
     log_importance = rng.normal(0, 0.2, (VIEWS, IMAGES))
     return Folded(

@@ -17,7 +17,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from auglik.objectives import AGGREGATORS, Objective
-from auglik.objectives.contracts import reads_order
+from auglik.objectives.probes.aggregators import refuses_importance, refuses_weights
 from auglik.studies.common.pictures import BLUE, GREEN, ORANGE, SKY, VERMILION, panels
 from auglik.studies.objectives.cases import (
     DTYPES,
@@ -79,7 +79,10 @@ def _of_likelihood(case: LikelihoodCase, classes: Sequence[int], seed: int) -> l
 
 def _of_aggregator(case: AggregatorCase, classes: Sequence[int], seed: int) -> list[Agreement]:
     """The fold and its gradient in the table: of plain views, of weighted ones and of ones from a proposal."""
-    settings = ("plain", "weight") if reads_order(case.aggregator) else ("plain", "weight", "importance")
+    refused = {
+        "weight": refuses_weights(case.aggregator, equal=True), "importance": refuses_importance(case.aggregator),
+    }  # fmt: skip
+    settings = ["plain", *(setting for setting in refused if not refused[setting])]
     batches = [folded_batch(case, setting, C, seed) for C in classes for setting in settings]
     exact = [twin_fold(case, batch) for batch in batches]
     name, order = case.label.partition(":")[0], case.parameters.get("order", 1)

@@ -25,8 +25,8 @@ from auglik.comparison.compare import _seeds
 from auglik.comparison.forest import plot_forest
 from auglik.comparison.images import Images, keep_images
 from auglik.comparison.named import KINDS, text_of
+from auglik.experiments.elsewhere import finished_runs
 from auglik.experiments.engines.engine import Outcome
-from auglik.experiments.plan import finished_runs
 from auglik.objectives.aggregators.geometric import Geometric
 from auglik.runs.results import Results
 from tests.tiny import SETTINGS, options

@@ -13,7 +13,10 @@ import torch
 from auglik import InputError
 from auglik.comparison.named import text_of
 from auglik.networks import SmallCnn
+from auglik.objectives import Schedule, SmoothedNormalizedSchedule
 from auglik.objectives.aggregators.geometric import Geometric
+from auglik.objectives.likelihoods.smoothed import Smoothed
+from auglik.objectives.toward import degrading
 
 SOURCE = """
 from dataclasses import dataclass, field
@@ -98,3 +101,14 @@ def test_numbers_of_built_in_objects_are_so_too(tmp_path: Path) -> None:
 def test_an_instance_of_a_network_is_refused(own: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="network: expected the class Net, not an instance of it: it is built anew"):
         text_of("network", own.Net(1, 10), tmp_path)
+
+
+def test_a_likelihood_is_named_but_for_what_other_settings_hold(tmp_path: Path) -> None:
+    assert text_of("likelihood", SmoothedNormalizedSchedule(), tmp_path) == "smoothed-normalized-schedule"
+    pi = torch.full((10, 10), 0.1, dtype=torch.float64)
+    for likelihood, said in (
+        (degrading(Smoothed(), pi), "toward of Smoothed: .*: give degrade_toward"),
+        (SmoothedNormalizedSchedule(Schedule(beta=3.0)), "schedule of SmoothedNormalizedSchedule: .*: give mollify"),
+    ):
+        with pytest.raises(InputError, match=f"likelihood: {said}"):
+            text_of("likelihood", likelihood, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from auglik import MAIN_CELLS, Cell, InputError, RunConfig, change, plan
+from auglik import LIKELIHOODS, MAIN_CELLS, Cell, InputError, RunConfig, change, plan
 from auglik.experiments.cells import folder_name, reference_of, remarks
 
 
@@ -155,3 +155,21 @@ def test_remarks_say_where_two_objectives_train_alike() -> None:
     assert "trained without augmentation" in of(augment="none", mollify="none")
     assert of() == ""
     assert all(cell.name for cell in MAIN_CELLS)
+
+
+@pytest.mark.parametrize("value", [3, "smoothed"])
+def test_a_factor_is_a_list(value: object) -> None:
+    with pytest.raises(InputError, match="expected a list of values, got"):
+        plan(RunConfig(), {"epochs": value})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"likelihood": LIKELIHOODS["smoothed"]}, r"likelihood: expected str, got Smoothed\(\) \(Smoothed\)"),
+        ({"views": "4"}, r"views: expected int, got '4' \(str\)"), ({"epochs": "4"}, "epochs: expected int, got"),
+    ],
+)  # fmt: skip
+def test_settings_of_another_kind_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        RunConfig(**settings)  # type: ignore[arg-type]

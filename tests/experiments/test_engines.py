@@ -311,3 +311,9 @@ def test_every_process_of_a_run_on_cuda_needs_a_gpu(tmp_path: Path) -> None:
         needs("slurm", [on_cuda], 1, None, 0)
     with pytest.raises(InputError, match="ray: expected a GPU for each of the 2 processes of a run, got"):
         needs("ray", [on_cuda], 2, None, 1)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_a_local_engine_carries_out_at_least_one_run_at_a_time(jobs: int) -> None:
+    with pytest.raises(InputError, match=f"engine local: jobs: expected an integer >= 1, got {jobs}"):
+        Local(jobs=jobs)

@@ -1,13 +1,18 @@
 """Runs whose data, code or output folder moved are the same runs: in plans, in unfinished folders and in reports."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from auglik import Cell, InputError, Local, Place, RunConfig, change, make_plan, open_dataset, plan
+from auglik.cli.main import auglik
+from auglik.experiments.cells import objective_name
 from auglik.experiments.plan import Plan, carry_out, write
 from auglik.experiments.plan import collect as runs_of
 from auglik.report.collect import collect
@@ -28,6 +33,7 @@ class Own:
     trains = True
     likelihood_power = 0.0
     remarks = ()
+    q: float = 1.0
 
     def fold(self, table, weight=None, log_importance=None):
         return AGGREGATORS["jensen"].fold(table, weight, log_importance)
@@ -48,6 +54,7 @@ def write_data(path: Path, tested: int | None = None) -> None:
 
 
 def write_code(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(CODE)
 
 
@@ -137,3 +144,68 @@ def test_runs_are_not_said_to_be_scored_on_other_test_images_than_they_were(tmp_
     with pytest.raises(InputError, match="give another output folder, or score it on these by auglik evaluate"):
         planned(tmp_path / "runs", 1, dataset=before)
     assert path.read_text() == said
+
+
+def test_own_code_is_named_without_its_place(tmp_path: Path) -> None:
+    file = tmp_path.joinpath(*["a" * 60] * 5, "own.py")
+    write_code(file)
+    own = f"{file}:Own"
+    cells = plan(RunConfig(), {"aggregator": [own, f"{own}:q=0.5"], "soften": ["none", "all:polynomial:k=2"]})
+    assert [cell.name for cell in cells] == [
+        "smoothed+own.py:Own+soften=none", "smoothed+own.py:Own+soften=all:polynomial:k=2",
+        "smoothed+own.py:Own:q=0.5+soften=none", "smoothed+own.py:Own:q=0.5+soften=all:polynomial:k=2",
+    ]  # fmt: skip
+    assert objective_name(change(RunConfig(), {"aggregator": f"{own}:q=0.5"})) == "smoothed+own.py:Own:q=0.5"
+
+
+def test_own_code_of_files_of_one_name_is_told_apart_by_its_digest(tmp_path: Path) -> None:
+    for folder, text in (("a", CODE), ("b", CODE.replace("1.0", "2.0"))):
+        write_code(tmp_path / folder / "own.py")
+        (tmp_path / folder / "own.py").write_text(text)
+    both = [f"{tmp_path / folder / 'own.py'}:Own" for folder in ("a", "b")]
+    names = [cell.name for cell in plan(RunConfig(), {"likelihood": ["smoothed"], "aggregator": [*both, "jensen"]})]
+    assert all(re.fullmatch(r"smoothed\+own-[0-9a-f]{6}\.py:Own", name) for name in names[:2])
+    assert len({*names}) == 3
+
+
+def trained(*arguments: object) -> str:
+    """What `auglik train` says."""
+    return CliRunner().invoke(auglik, ["train", *tiny.options(epochs=4), *map(str, arguments)]).output
+
+
+def test_a_run_alone_is_found_by_its_settings_wherever_it_lies(tmp_path: Path) -> None:
+    """Under the names of before, which held the place of own code, and after that has moved."""
+    before, after = tmp_path / "before" / "own.py", tmp_path / "after" / "own.py"
+    write_code(before)
+    runs = tmp_path / "runs"
+    old = runs / "smoothed+before-own.py:Own" / "seed-0"
+    job = make_plan(
+        plan(change(RunConfig(), {**tiny.SETTINGS, "epochs": 4, "device": "cpu", "aggregator": f"{before}:Own"}), {},
+             [Cell(old.parent.name, {})]), [0], Place(output=str(runs)),
+    ).todo  # fmt: skip
+    (stopped,) = Local(1).execute(job, tiny.StopAt(5), lambda job, share: None)
+    assert stopped.interrupted
+    before.parent.rename(after.parent)
+    command = ("--aggregator", f"{after}:Own", "--output", runs)
+    assert f"{old} holds this run, interrupted: --resume continues it" in trained(*command)
+    said = trained(*command, "--resume")
+    assert "begins anew" not in said
+    folder = runs / "smoothed+own.py:Own" / "seed-0"
+    assert f"wrote {folder}" in said
+    epochs = [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3, 4]
+    assert not old.parent.exists()
+
+    folder.parent.rename(old.parent)
+    assert f"{old} already holds this run, finished" in trained(*command)
+    assert [*collect(runs).cells] == [old.parent.name]
+    assert "begins anew" in trained(*command, "--resume", "--seed", 1)
+
+
+def test_a_run_that_lies_there_twice_is_not_compared_with_itself(tmp_path: Path) -> None:
+    compared(tmp_path, 1)
+    (tmp_path / ".planned.json").unlink()
+    shutil.copytree(tmp_path / "first", tmp_path / "third")
+    found = collect(tmp_path)
+    assert [*found.cells] == ["first", "second"]
+    assert "left out: third, as other cells have the same runs" in found.warnings

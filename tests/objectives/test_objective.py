@@ -494,3 +494,52 @@ def test_what_is_no_objective_is_refused_where_it_is_made(likelihood: object, ag
     with pytest.raises(InputError) as refusal:
         Objective(likelihood, aggregator)  # type: ignore[arg-type]
     assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"labels": torch.tensor([[0], [1], [3]])}, {"labels": torch.zeros(3)}, {"labels": torch.tensor([-1, 0, 1])},
+        {"decay": torch.zeros(2, 1)}, {"decay": torch.zeros(3)}, {"decay": torch.full((2, 3), 2.0)},
+        {"weight": -torch.ones(2, 3)}, {"weight": torch.ones(3)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_view_gradients_refuse_what_the_loss_does(given: Given) -> None:
+    with pytest.raises(InputError, match="expected"):
+        view_gradients(
+            objective_of(), torch.zeros(2, 3, 4), given.get("decay", torch.zeros(2, 3)),
+            given.get("labels", torch.arange(3)), given.get("weight"),
+        )  # fmt: skip
+    with pytest.raises(InputError, match="takes labels"):
+        view_gradients(objective_of("dirichlet"), torch.zeros(2, 3, 4), torch.zeros(2, 3), torch.full((3, 4), 0.25))
+    with pytest.raises(InputError, match=r"expected gradients of views \[K,B\], got \[3\]"):
+        negative_share(torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"logits": np.zeros((2, 3, 4))}, "as a tensor, got numpy.ndarray"),
+        ({"decay": 0.2}, "expected floating decay [K,B] = [2, 3] as a tensor, got float"),
+        ({"decay": None}, "got NoneType"),
+        ({"labels": np.arange(3)}, "as a tensor, got numpy.ndarray: make one with torch.as_tensor"),
+        ({"labels": [0, 1, 2]}, "as a tensor, got list"),
+    ],
+    ids=str,
+)
+def test_what_is_no_tensor_is_refused(given: Given, said: str) -> None:
+    refused(objective_of(), given, said)
+
+
+def test_gradients_of_single_images_by_torch_func_are_those_of_the_batch(generator: torch.Generator) -> None:
+    objective = objective_of()
+    logits, decay, labels = torch.randn(3, 5, 4, generator=generator), torch.rand(3, 5), torch.arange(5) % 4
+
+    def of_one(logits: Tensor, decay: Tensor, label: Tensor) -> Tensor:
+        return objective.log_likelihood(logits[:, None], decay[:, None], label[None])[0]
+
+    found = torch.func.vmap(torch.func.grad(of_one), in_dims=(1, 1, 0), out_dims=1)(logits, decay, labels)
+    leaf = logits.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(objective.log_likelihood(leaf, decay, labels).sum(), leaf)
+    torch.testing.assert_close(found, expected)

@@ -66,3 +66,10 @@ def test_gradients_of_too_few_views_are_refused() -> None:
     objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["durbin-koopman"])
     with pytest.raises(InputError, match="at least 2 views"):
         view_gradients(objective, torch.zeros(1, 3, 5), torch.zeros(1, 3), torch.arange(3))
+
+
+@pytest.mark.parametrize("uniforms", [torch.zeros(1), torch.zeros(2, 3), torch.zeros(())])
+def test_uniforms_are_one_for_each_image(uniforms: torch.Tensor) -> None:
+    objective = Objective(LIKELIHOODS["smoothed"], AGGREGATORS["log-mean"])
+    with pytest.raises(InputError, match=r"a uniform number for each image \[B\] = \[3\]"):
+        drawn_view(objective, torch.zeros(2, 3, 5), torch.zeros(2, 3), torch.arange(3), uniforms)

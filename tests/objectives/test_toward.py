@@ -112,6 +112,14 @@ def test_whole_objectives_are_moved_and_transformed(name: str) -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_distributions_of_another_number_of_classes_are_refused() -> None:
+    objective = Objective(degrading(LIKELIHOODS["smoothed"], distributions(5)), LogMean())
+    with pytest.raises(
+        InputError, match=r"Smoothed degrades toward distributions \[5, 5\]: expected .* 5 classes, got 7"
+    ):
+        objective.loss(torch.zeros(2, 3, 7), torch.zeros(2, 3), torch.arange(3))
+
+
 # The normalizer
 
 

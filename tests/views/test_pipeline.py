@@ -133,8 +133,22 @@ def test_mixed_images_have_mixed_labels() -> None:
 def test_labels_are_those_of_the_whole_gallery(augment: str) -> None:
     _, data, pipeline = training(augment=augment)
     views = rendered(data, pipeline, np.arange(8))
-    with pytest.raises(InputError, match=r"expected the labels of the whole gallery, .*, got 7"):
-        views.labels(data.training.labels[:7], 10)
+    N = len(data.training.labels)
+    for given in (data.training.labels[:7], data.training.labels.repeat(2), data.training.labels[:, None]):
+        with pytest.raises(InputError, match=rf"expected the labels of the {N} images .*, got \[") as refusal:
+            views.labels(given, 10)
+        assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError, match=r"as a tensor, got numpy\.ndarray: make one"):
+        views.labels(data.training.labels.numpy(), 10)  # type: ignore[arg-type]
+
+
+def test_labels_to_be_mixed_are_classes() -> None:
+    _, data, pipeline = training(augment="mixup")
+    views, labels = rendered(data, pipeline, np.arange(8)), data.training.labels
+    assert views.labels(labels.to(torch.uint8), 10).equal(views.labels(labels, 10))
+    for wrong, said in ((labels + 1, "got 1 to 10"), (labels - 1, "got -1 to 8"), (labels.float(), "integer labels")):
+        with pytest.raises(InputError, match=said):
+            views.labels(wrong, 10)
 
 
 @pytest.mark.parametrize("aggregator", [name for name, entry in AGGREGATORS.items() if entry.trains])

@@ -51,8 +51,9 @@ class Local:
     processes_per_run: int = option(1, "Processes that share a run's images, by torchrun.")
 
     def __post_init__(self) -> None:
-        if self.processes_per_run < 1:
-            raise InputError(f"engine local: processes_per_run: expected an integer >= 1, got {self.processes_per_run}")
+        for name in ("jobs", "processes_per_run"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"engine local: {name}: expected an integer >= 1, got {value}")
 
     def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
         if self.jobs > 1 or any(job.device.type == "cuda" for job in jobs):
