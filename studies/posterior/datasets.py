@@ -52,7 +52,8 @@ def comparison(posteriors: Posteriors) -> xarray.Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # arviz-stats 0.8 with pandas 3
         table = compare(scores, method="stacking")
-    dataset = xarray.Dataset.from_dataframe(table.rename_axis("pair").astype(float))
+    numbers = table.rename_axis("pair").select_dtypes(("number", "bool"))  # arviz-stats 1.2 adds columns of text
+    dataset = xarray.Dataset.from_dataframe(numbers.astype(float))
     dataset.attrs = {"images": scores[str(PAIRS[0])].n_data_points, "meaning": "arviz_stats.compare, sums over images"}
     return dataset
 

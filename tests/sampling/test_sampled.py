@@ -135,7 +135,7 @@ def test_steps_of_chains_are_not_said_to_be_untuned(collected: Collected) -> Non
 def test_kept_chains_are_examined_alike(output: Path, collected: Collected, tmp_path: Path) -> None:
     keep(output, tmp_path / "kept")
     kept, whole = examined(collect(tmp_path / "kept")), examined(collected)
-    assert kept["cold"].kinetic == whole["cold"].kinetic
+    assert repr(kept["cold"].kinetic) == repr(whole["cold"].kinetic)  # it may be NaN
     assert kept["cold"].member_nll == whole["cold"].member_nll
 
 
