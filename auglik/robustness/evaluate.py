@@ -20,7 +20,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
-from auglik.runs.results import RESULTS, finished
+from auglik.runs.results import RESULTS, Results, finished
 from auglik.runs.run import CONFIG, load_run
 from auglik.runs.step import make_network
 from auglik.scoring.conditions import Score, load_measured, load_scores, means, scored, write_scores
@@ -66,6 +66,11 @@ def measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
             f"{folder}: expected a run of this version on its data set, got different training images"
             " or a run of another version: retrain it"
         )
+    scored_on = results_of(folder).test_digest
+    if scored_on is not None and suite.test_digest(run) != scored_on:
+        raise InputError(
+            f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}"
+        )
     return measured_before(folder, suite)
 
 
@@ -104,10 +109,15 @@ def read_run(folder: Path) -> tuple[ResolvedRun, str]:
     """A finished run by its settings, and their hash. Raises InputError if it is unfinished or not a run."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: expected a run folder, with {CONFIG} in it")
+    return load_run(folder), results_of(folder).settings
+
+
+def results_of(folder: Path) -> Results:
+    """Raises InputError for an unfinished run."""
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
-    return load_run(folder), results.settings
+    return results
 
 
 def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:

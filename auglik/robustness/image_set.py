@@ -91,15 +91,16 @@ def chosen_images(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[n
 
 
 def image_fingerprint(folder: Path) -> str:
-    """SHA-256 of the names and sizes of the files of all corruptions' first severity present, and of the first file."""
+    """SHA-256 of the names and sizes of all files, and of the first file of each corruption."""
     state = hashlib.sha256()
     for name in CORRUPTIONS:
         present = [folder / name / str(severity) for severity in SEVERITIES if (folder / name / str(severity)).is_dir()]
         state.update(f"{name} {len(present)}\n".encode())
-        for path in present[:1]:
+        for place, path in enumerate(present):
             files = _listed(path)
-            state.update("\n".join(files).encode())
-            state.update((path / files[0]).read_bytes())
+            state.update("\n".join(f"{file} {(path / file).stat().st_size}" for file in files).encode())
+            if place == 0:
+                state.update((path / files[0]).read_bytes())
     return state.hexdigest()
 
 

@@ -31,6 +31,8 @@ LIBRARY = "imagecorruptions"
 MANIFEST = "manifest.json"
 LEAST_SIDE = 32
 """The library's least image side in pixels."""
+LEAST_PIXELS = 4
+"""Of an image's own side: pixelate keeps a quarter of them."""
 ANY_SIDE = ("pixelate", "jpeg_compression")
 """Act on the image's own pixels: repeated ones would survive them."""
 SEEDED = ("impulse_noise", "glass_blur")
@@ -44,8 +46,13 @@ def made_set(
 
     `positions` [N] are the images' in the whole test set; an image looks the same in any choice that it is in.
     It is made if missing, corruption by corruption, each file whole or absent; manifest.json holds what it
-    was made of and the files' SHA-256. Raises InputError if the library is missing, or a file has changed.
+    was made of and the files' SHA-256. Raises InputError for images that are too small, if the library is missing, or a
+    file has changed.
     """
+    if min(test.images.shape[2:]) < LEAST_PIXELS:
+        H, W = test.images.shape[2:]
+        raise InputError(f"corruptions: expected images of {LEAST_PIXELS} pixels a side or more, got {H}x{W}, of which"
+                         " pixelate leaves none; use --corruptions none")  # fmt: skip
     identity: dict[str, object] = {"test_digest": digest(test), "seed": seed, "rule": 1}
     if (positions != np.arange(len(positions))).any():
         identity["places"] = hashlib.sha256(positions.tobytes()).hexdigest()

@@ -22,6 +22,8 @@ from auglik.robustness.own import own_conditions, own_corruptions
 from auglik.robustness.protocol import OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
 from auglik.runs.resolve import read_facts
+from auglik.runs.resolved import ResolvedRun
+from auglik.runs.run import test_images
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import json_text
 from auglik.system.progress import Progress
@@ -51,6 +53,16 @@ class Suite:
     training_digest: str
     measured: dict[str, object]
     """What identifies the conditions: settings and digests."""
+    source: Source
+    _digests: dict[tuple[int | None, int], str] = dataclasses.field(default_factory=dict)
+
+    def test_digest(self, run: ResolvedRun) -> str:
+        """Of the test images that the run is scored on, read once for all runs of the same choice."""
+        evaluation = run.config.evaluation
+        choice = evaluation.images, evaluation.seed
+        if choice not in self._digests:
+            self._digests[choice] = digest(test_images(run, self.source)[0])
+        return self._digests[choice]
 
 
 class Corruptions(NamedTuple):
@@ -94,7 +106,7 @@ def open_suite(
     return Suite(
         conditions=conditions, human=human, occlusion=config.occlusion, class_names=source.class_names,
         shape=Shape(*test.images.shape[1:]), training_digest=read_facts(source).digest,
-        measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
+        measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured}, source=source,
     )  # fmt: skip
 
 

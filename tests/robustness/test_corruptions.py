@@ -263,6 +263,29 @@ def test_images_of_every_size_keep_shape_and_the_strength_of_noise(shape: tuple[
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("sides", [(3, 20), (20, 3), (1, 1)])
+def test_images_of_which_pixelate_leaves_none_are_refused(tmp_path: Path, sides: tuple[int, int]) -> None:
+    test = Arrays(np.zeros((2, 1, *sides), np.uint8), np.arange(2))
+    with pytest.raises(InputError, match=r"expected images of 4 pixels a side or more, got"):
+        made_set("small", test, np.arange(2), tmp_path, 0, lambda share: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replaced_image_files_are_other_corruptions(tmp_path: Path) -> None:
+    for severity in (1, 2):
+        folder = tmp_path / "fog" / str(severity) / "a"
+        folder.mkdir(parents=True)
+        for name in ("1.png", "2.png"):
+            (folder / name).write_bytes(b"of some size")
+    before = image_fingerprint(tmp_path)
+    for severity, name in ((1, "2.png"), (2, "1.png")):
+        path = tmp_path / "fog" / str(severity) / "a" / name
+        path.write_bytes(b"of another")
+        assert image_fingerprint(tmp_path) != before
+        path.write_bytes(b"of some size")
+        assert image_fingerprint(tmp_path) == before
+
+
 def test_a_made_set_is_kept_checked_and_completed(tmp_path: Path) -> None:
     test = digits(3)
     shares: list[float] = []

@@ -391,6 +391,10 @@ def test_runs_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "sink" / "seed-0", run)
     with pytest.raises(InputError, match="got different training images"):
         evaluate_robustness(run, replace(suite, training_digest="0"))
+    results = json.loads((run / RESULTS).read_text())
+    (run / RESULTS).write_text(json.dumps({**results, "test_digest": "0" * 64}))
+    with pytest.raises(InputError, match=r"expected the test images that it was scored on, got others in digits"):
+        evaluate_robustness(run, suite)
     (run / RESULTS).unlink()
     with pytest.raises(InputError, match="expected a finished run"):
         evaluate_robustness(run, suite)
