@@ -53,7 +53,8 @@ class Suite:
     training_digest: str
     measured: dict[str, object]
     """What identifies the conditions: settings and digests."""
-    source: Source
+    source: Source | None = None
+    """Of the test images; needed where runs are scored, not networks."""
     _digests: dict[tuple[int | None, int], str] = dataclasses.field(default_factory=dict)
 
     def test_digest(self, run: ResolvedRun) -> str:
@@ -61,6 +62,7 @@ class Suite:
         evaluation = run.config.evaluation
         choice = evaluation.images, evaluation.seed
         if choice not in self._digests:
+            assert self.source is not None
             self._digests[choice] = digest(test_images(run, self.source)[0])
         return self._digests[choice]
 
