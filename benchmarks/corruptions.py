@@ -26,6 +26,7 @@ from auglik.robustness.npy_set import npy_conditions
 from auglik.robustness.protocol import SEVERITIES
 from auglik.robustness.stream import batch_size
 from auglik.robustness.suite import Suite
+from auglik.runs.digests_now import DigestsNow
 from auglik.runs.evaluation import predictor
 from auglik.runs.step import make_network
 from auglik.scoring.corruptions import CORRUPTIONS
@@ -97,6 +98,7 @@ def random_suite(folder: Path, given: Given) -> Suite:
         shape=Shape(3, 32, 32),
         training_digest="",
         measured={},
+        digests_now=DigestsNow(folder),
     )
 
 

@@ -100,7 +100,6 @@ class Objective:
         """The value at the observed label, [B]; no other label's is made where none other counts."""
         if labels.ndim == 2 or not folds_label_by_label(self.aggregator):
             return look_up_label(self.fold(logits, decay, weight, log_importance), labels)
-        self.check_view_count(len(logits))
         column = column_of(self.likelihood, logits, decay, labels)
         return self.aggregator.fold(column, weight, log_importance)[:, 0]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from auglik.data import digest, open_dataset
+from auglik.data import open_dataset
 from auglik.experiments.cells import MOST_RUNS, Planned, reference_of
 from auglik.experiments.differences import Difference, RunsOfCells, differences, write_comparison
 from auglik.experiments.elsewhere import begun_elsewhere, finished_runs, take_begun, take_finished
@@ -13,12 +13,13 @@ from auglik.experiments.engines.engine import Engine, Outcome, Progress
 from auglik.experiments.engines.held import carried
 from auglik.experiments.status import record_references
 from auglik.objectives import InputError
+from auglik.runs.digests_now import DigestsNow
 from auglik.runs.loop import lengths
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolve import Facts, read_facts, resolve
 from auglik.runs.resolved import settings_hash
 from auglik.runs.results import Results, finished
-from auglik.runs.run import CONFIG, Job, test_images
+from auglik.runs.run import CONFIG, Job
 from auglik.runs.settings import change, flatten
 from auglik.runs.vacant import name_anew
 from auglik.sampling.registry import POINT
@@ -134,7 +135,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
         job.check()
     for job in todo:
         _check_draws(job)
-    _check_test_images([(job, done[job.settings]) for job in jobs if job.settings in done])
+    _check_test_images([(job, done[job.settings]) for job in jobs if job.settings in done], Path(place.data_dir))
     return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed, begun=begun_elsewhere(output, todo))
 
 
@@ -146,19 +147,14 @@ def _check_draws(job: Job) -> None:
         draw_steps(sampling.parsed_step_sizes().stretches(steps), sampling.draws)
 
 
-def _check_test_images(finished: Sequence[tuple[Job, Results]]) -> None:
+def _check_test_images(finished: Sequence[tuple[Job, Results]], data_dir: Path) -> None:
     """Raises InputError for runs scored on other test images than their data sets have now, which no hash tells."""
-    digests: dict[object, str] = {}
+    now = DigestsNow(data_dir)
     for job, results in finished:
-        name, evaluation = job.config.dataset, job.config.evaluation
-        if results.test_digest is None:
-            continue
-        if (key := (name, evaluation.images, evaluation.seed)) not in digests:
-            digests[key] = digest(test_images(job.run, open_dataset(name, job.data_dir))[0])
-        if digests[key] != results.test_digest:
+        if results.test_digest is not None and now.of(job.run) != results.test_digest:
             raise InputError(
-                f"{job.folder}: expected runs scored on the test images of {name}, got a finished one that was scored"
-                " on others: give another output folder, or score it on these by auglik evaluate"
+                f"{job.folder}: expected runs scored on the test images of {job.config.dataset}, got a finished one"
+                " that was scored on others: give another output folder, or score it on these by auglik evaluate"
             )
 
 

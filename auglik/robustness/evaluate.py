@@ -60,14 +60,13 @@ def evaluate_robustness(
 
 def measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
     """`measured_before`, of a run on the suite's data set. Raises InputError for one that is not."""
-    run, settings = read_run(folder)
-    if settings_hash(run, suite.training_digest) != settings:
+    run, results = read_run(folder)
+    if settings_hash(run, suite.training_digest) != results.settings:
         raise InputError(
             f"{folder}: expected a run of this version on its data set, got different training images"
             " or a run of another version: retrain it"
         )
-    scored_on = results_of(folder).test_digest
-    if scored_on is not None and suite.test_digest(run) != scored_on:
+    if results.test_digest is not None and suite.digests_now.of(run) != results.test_digest:
         raise InputError(
             f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}"
         )
@@ -78,8 +77,8 @@ def _trained(
     folder: Path, suite: Suite, device: str | None, processes: Processes
 ) -> tuple[ResolvedRun, Checkpoint, nn.Module]:
     """The finished run in `folder` on the device that it is scored on, its checkpoint, and its network."""
-    run, settings = read_run(folder)
-    trained = checkpoints.load(folder / checkpoints.NAME, settings)
+    run, results = read_run(folder)
+    trained = checkpoints.load(folder / checkpoints.NAME, results.settings)
     if trained.class_names and trained.class_names != suite.class_names:
         raise InputError(f"{folder}: expected its classes in the data set ({some(trained.class_names)}), got others")
     run = run.change(device=str(_usable(folder, run, device)))
@@ -105,19 +104,14 @@ def measured_before(folder: Path, suite: Suite) -> list[Score] | None:
     return load_scores(folder)
 
 
-def read_run(folder: Path) -> tuple[ResolvedRun, str]:
-    """A finished run by its settings, and their hash. Raises InputError if it is unfinished or not a run."""
+def read_run(folder: Path) -> tuple[ResolvedRun, Results]:
+    """A finished run by its settings, and its results. Raises InputError if it is unfinished or not a run."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: expected a run folder, with {CONFIG} in it")
-    return load_run(folder), results_of(folder).settings
-
-
-def results_of(folder: Path) -> Results:
-    """Raises InputError for an unfinished run."""
     results = finished(folder)
     if results is None:
         raise InputError(f"{folder}: expected a finished run, got one without {RESULTS}: finish it first")
-    return results
+    return load_run(folder), results
 
 
 def trained_network(run: ResolvedRun, trained: Checkpoint, suite: Suite) -> nn.Module:

@@ -21,9 +21,8 @@ from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.own import own_conditions, own_corruptions
 from auglik.robustness.protocol import OCCLUDED_SHARES, SCORING_RULE, TEMPERATURES, RobustnessConfig
 from auglik.robustness.stream import Condition
+from auglik.runs.digests_now import DigestsNow
 from auglik.runs.resolve import read_facts
-from auglik.runs.resolved import ResolvedRun
-from auglik.runs.run import test_images
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import json_text
 from auglik.system.progress import Progress
@@ -53,18 +52,8 @@ class Suite:
     training_digest: str
     measured: dict[str, object]
     """What identifies the conditions: settings and digests."""
-    source: Source | None = None
-    """Of the test images; needed where runs are scored, not networks."""
-    _digests: dict[tuple[int | None, int], str] = dataclasses.field(default_factory=dict)
-
-    def test_digest(self, run: ResolvedRun) -> str:
-        """Of the test images that the run is scored on, read once for all runs of the same choice."""
-        evaluation = run.config.evaluation
-        choice = evaluation.images, evaluation.seed
-        if choice not in self._digests:
-            assert self.source is not None
-            self._digests[choice] = digest(test_images(run, self.source)[0])
-        return self._digests[choice]
+    digests_now: DigestsNow
+    """Of the test images that runs are scored on."""
 
 
 class Corruptions(NamedTuple):
@@ -108,7 +97,8 @@ def open_suite(
     return Suite(
         conditions=conditions, human=human, occlusion=config.occlusion, class_names=source.class_names,
         shape=Shape(*test.images.shape[1:]), training_digest=read_facts(source).digest,
-        measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured}, source=source,
+        measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
+        digests_now=DigestsNow(data_dir),
     )  # fmt: skip
 
 

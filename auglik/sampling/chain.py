@@ -73,7 +73,7 @@ def brought(draws: Mapping[str, Tensor], device: torch.device) -> Mapping[str, T
     size = sum(values.nbytes for values in draws.values())
     if all(values.device == device for values in draws.values()) or size > SHARE * free_bytes(device):
         return draws
-    return {name: send(values.numpy(), device) for name, values in draws.items()}
+    return {name: send(values.cpu().numpy(), device) for name, values in draws.items()}
 
 
 def members(network: nn.Module) -> Iterator[nn.Module]:

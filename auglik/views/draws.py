@@ -218,7 +218,9 @@ class Views:
             return own
         if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
             raise InputError(f"expected integer labels, whose images are mixed, got {labels.dtype}")
-        if can_be_read(labels) and not bool(((labels >= 0) & (labels < classes)).all()):
-            low, high = int(labels.min()), int(labels.max())
-            raise InputError(f"expected labels in 0..{classes - 1} for {classes} classes, got {low} to {high}")
-        return soft_labels(own.long(), labels[self.mixed.partners].long(), self.mixed.share, classes)
+        partners = labels[self.mixed.partners]
+        for some in (own, partners):  # not all labels, which may be a million
+            if can_be_read(some) and not bool(((some >= 0) & (some < classes)).all()):
+                low, high = int(some.min()), int(some.max())
+                raise InputError(f"expected labels in 0..{classes - 1} for {classes} classes, got {low} to {high}")
+        return soft_labels(own.long(), partners.long(), self.mixed.share, classes)

@@ -1,0 +1,25 @@
+"""The test images of data sets as they are now: no hash of a run tells whether it was scored on these."""
+
+from pathlib import Path
+from typing import final
+
+from auglik.data import digest, open_dataset
+from auglik.runs.resolved import ResolvedRun
+from auglik.runs.run import test_images
+
+
+@final
+class DigestsNow:
+    """The digests of the test images that runs would be scored on now, each choice of a data set's read once."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._found: dict[tuple[str, int | None, int], str] = {}
+
+    def of(self, run: ResolvedRun) -> str:
+        """Raises InputError where its data set cannot be read."""
+        name, evaluation = run.config.dataset, run.config.evaluation
+        choice = name, evaluation.images, evaluation.seed
+        if choice not in self._found:
+            self._found[choice] = digest(test_images(run, open_dataset(name, self._data_dir))[0])
+        return self._found[choice]
