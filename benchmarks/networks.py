@@ -55,7 +55,7 @@ def measure(name: str, batch: int, device: torch.device, compiled: bool, rounds:
         loss.backward()
         optimizer.step()
         finish(device)
-        return loss
+        return loss.detach()
 
     loss = step()
     check(network, loss)
@@ -99,7 +99,7 @@ def main(networks: tuple[str, ...], batch: int, device_name: str, compiled: bool
     print(f"{timing.machine()}; one step a round, median of {rounds} [min-max]", flush=True)
     for name in networks or present((*NETWORKS, *LIBRARY_NETWORKS)):
         parameters, loss, seconds = measure(name, batch, device, compiled, rounds)
-        spread = f"{statistics.median(seconds):7.3f} s [{min(seconds):.3f}-{max(seconds):.3f}]"
+        spread = f"{1e3 * statistics.median(seconds):9.2f} ms [{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}]"
         print(f"{name:<28} {parameters:>12,} parameters  loss {loss:6.3f}  {spread}", flush=True)
 
 

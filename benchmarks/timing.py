@@ -1,9 +1,9 @@
 """Rounds that run everything in turn, medians of per-round ratios, and the machine they were taken on.
 
-What computes in one thread is timed by what it takes of a processor, which other work on a machine changes little.
-Several threads wait for each other, and a GPU for its host: they are timed by the wall's clock, which other work
-stretches several times over, and not all that is in a round alike. Of such a ratio no verdict is given while others
-leave our threads too few cores.
+What computes in one thread is timed by what it takes of a processor. Other work still takes its caches: five busy
+processes on two cores moved ratios by up to a sixth, so the load is printed beside verdicts. Several threads wait for
+each other, and a GPU for its host: they are timed by the wall's clock, which other work stretches several times over,
+and not all that is in a round alike. No verdict is given of them while others leave our threads too few cores.
 """
 
 import math
@@ -166,8 +166,8 @@ def cells(row: Row, timed: Mapping[str, Timed], seconds: Mapping[str, Sequence[f
     if row.goal is not None:
         goal = f"at {'most' if row.costs else 'least'} {show(row.goal)}"
         verdict = "met" if (median <= row.goal if row.costs else median >= row.goal) else "MISSED"
-        if by_wall() and crowded():
-            verdict = "no verdict: others take cores"
+    if by_wall() and crowded():
+        verdict = "no verdict: other work takes cores"
     return (
         row.what,
         f"{row.ours} {milliseconds(ours)}",
@@ -205,7 +205,7 @@ def crowded() -> bool:
 def machine() -> str:
     """Processor, cores, threads, versions and how busy the machine is with other work."""
     others = load_of_others()
-    busy = "" if math.isnan(others) else f", load of others {max(others, 0):.1f}"
+    busy = "" if math.isnan(others) else f", load of others up to {max(others, 0):.1f}"
     card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_initialized() else ""
     return (
         f"{card}{processor()}, {available_cores()} cores, {torch.get_num_threads()} thread(s){busy};"

@@ -20,7 +20,7 @@ from auglik.runs.resolve import TrainingData, load_training
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import make_network, make_optimizer
 from auglik.runs.training import train
-from auglik.system.devices import autocast
+from auglik.system.devices import autocast, check_compiler
 from benchmarks import timing
 from benchmarks.command import COUNT, benchmark, cifar10_option, rounds_option, threads_option
 
@@ -93,6 +93,8 @@ def bare(run: ResolvedRun, data: TrainingData, steps: int) -> timing.Timed:
 def main(
     cifar10: Path | None, network: str, precision: str, views: int, batch: int, steps: int, also: bool, rounds: int
 ) -> None:
+    if also:
+        check_compiler(timing.CPU)
     count = round(steps * batch / (1 - VALIDATION))
     settings = {
         "validation_fraction": VALIDATION, "network": network, "views": views,
