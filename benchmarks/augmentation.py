@@ -2,18 +2,19 @@
 
 Every figure is the time per batch of standardized float32 images. Ours: `Pipeline.render` of unmollified views, and
 the draws of an epoch spread over its batches. Theirs: one worker, from when it is behind (its prefetched batches are
-taken before the clock starts).
+taken before the clock starts): what the worker takes of a core, and what this process takes to receive.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
@@ -21,8 +22,10 @@ from auglik.data import channel_statistics
 from auglik.objectives import Schedule
 from auglik.views import Augmentation, FlipCropRotate, Mollification, Pipeline, Step
 from benchmarks import timing
+from benchmarks.command import benchmark, cifar10_option, rounds_option, threads_option
 
 OURS_PER_ROUND, THEIRS_PER_ROUND = 100, 15
+Stream = Iterator[tuple[Tensor, float]]
 
 
 class Transformed(Dataset[Tensor]):
@@ -68,24 +71,30 @@ def pil_transform(mean: list[float], std: list[float], *policy: torch.nn.Module)
     )
 
 
-def loader(dataset: Transformed, rounds: int) -> tuple[timing.Timed, Iterator[Tensor]]:
+def stamped(images: list[Tensor]) -> tuple[Tensor, float]:
+    """A batch, and the CPU-seconds that its worker has taken until then."""
+    return default_collate(images), time.process_time()
+
+
+def loader(dataset: Transformed, rounds: int) -> tuple[timing.Timed, Stream]:
     """The mean time per batch of one worker; the iterator is to be kept until the end."""
     prefetched = 3
     count = (rounds * (THEIRS_PER_ROUND + prefetched) + prefetched) * timing.BATCH
     sampler = RandomSampler(dataset, replacement=True, num_samples=count, generator=torch.Generator().manual_seed(0))
-    stream = iter(DataLoader(dataset, timing.BATCH, sampler=sampler, num_workers=1))
+    batches = DataLoader(dataset, timing.BATCH, sampler=sampler, num_workers=1, collate_fn=stamped)
+    stream: Stream = iter(batches)
     next(stream)
 
     def seconds() -> float:
         for _ in range(prefetched):
-            next(stream)
-        start = time.perf_counter()
+            _, before = next(stream)
+        wall, here = time.perf_counter(), time.process_time()
         for _ in range(THEIRS_PER_ROUND):
-            next(stream)
-        each = (time.perf_counter() - start) / THEIRS_PER_ROUND
+            _, after = next(stream)
+        wall, here = time.perf_counter() - wall, time.process_time() - here
         # The worker fetches its next batches before anything else is timed.
-        time.sleep(prefetched * each)
-        return each
+        time.sleep(prefetched * wall / THEIRS_PER_ROUND)
+        return (wall if timing.by_wall() else here + after - before) / THEIRS_PER_ROUND
 
     return timing.Timed(seconds, THEIRS_PER_ROUND), stream
 
@@ -113,8 +122,12 @@ def ours(
     return timing.Timed(seconds, calls)
 
 
-def main() -> None:
-    images, images_are, rounds = timing.parse_arguments("Flip, crop and rotation", rounds=9)
+@benchmark(__doc__, compiles=True)
+@cifar10_option
+@rounds_option(9)
+@threads_option
+def main(cifar10: Path | None, rounds: int) -> None:
+    images, images_are = timing.images_of(cifar10)
     mean, std = channel_statistics(images)
     pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     v2_tensors, v2_stream = loader(Transformed(pixels, tensor_transform(mean, std), pil=False), rounds)

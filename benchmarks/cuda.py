@@ -7,15 +7,18 @@ loop takes as many steps of the same network on as many ready images; all are ti
 time that the device is busy, and the costliest kernels.
 """
 
-import argparse
 import statistics
 
+import click
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from auglik.objectives import InputError
 from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
+from auglik.system.devices import choose_device
 from benchmarks import timing
+from benchmarks.command import COUNT, benchmark, rounds_option
 from benchmarks.training import bare, ours, prepared
 
 CASES = (
@@ -43,49 +46,54 @@ def print_profile(run: ResolvedRun, data: TrainingData, steps: int, kernels: int
         print(f"    {event.key}: {event.count} in all, {event.self_cpu_time_total / 1e3:.0f} ms of the host")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--network", action="append", help="of the list, several if given again [all]")
-    parser.add_argument("--augment", default="fcr,trivial-augment")
-    parser.add_argument("--compiled", action="store_true", help="with --compile too")
-    parser.add_argument("--profile", type=int, metavar="KERNELS", help="and the costliest kernels of one training")
-    parser.add_argument("--validation", type=float, default=0.1, help="share of the images, scored in float32 [0.1]")
-    parser.add_argument("--rounds", type=int, default=3, help="[3]")
-    parser.add_argument("--steps", type=int, default=200, help="[200]")
-    given = parser.parse_args()
+@benchmark(__doc__)
+@click.option(
+    "--network", "networks", multiple=True, type=click.Choice(sorted({name for name, *_ in CASES})), help="[all]"
+)
+@click.option("--augment", default="fcr,trivial-augment", show_default=True)
+@click.option("--compiled", "also", is_flag=True, help="With --compile too")
+@click.option("--profile", "kernels", type=COUNT, metavar="KERNELS", help="And the costliest kernels of one training")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
+              help="Share of the images, scored in float32")  # fmt: skip
+@click.option("--steps", type=COUNT, default=200, show_default=True)
+@rounds_option(3)
+def main(
+    networks: tuple[str, ...], augment: str, also: bool, kernels: int | None, validation: float, steps: int, rounds: int
+) -> None:
     if not torch.cuda.is_available():
-        parser.error("expected a machine with a CUDA device, got none")
+        raise InputError("expected a machine with a CUDA device, got none")
+    choose_device("cuda")
     print(timing.machine())
-    print(f"{given.steps} steps, {given.augment}, mollified; milliseconds a step, median of {given.rounds} [min-max]")
+    print(f"{steps} steps, {augment}, mollified; milliseconds a step, median of {rounds} [min-max]")
     for network, views, batch in CASES:
-        if given.network and network not in given.network:
+        if networks and network not in networks:
             continue
         settings = {
-            "device": "cuda", "network": network, "validation_fraction": given.validation, "views": views,
-            "augment": given.augment, "batch_size": batch,
+            "device": "cuda", "network": network, "validation_fraction": validation, "views": views,
+            "augment": augment, "batch_size": batch,
         }  # fmt: skip
-        run, data = prepared(round(given.steps * batch / (1 - given.validation)), settings)
+        run, data = prepared(round(steps * batch / (1 - validation)), settings)
         timed = {
             "train": timing.median_of(lambda: ours(run, data), 1, warm_up=1),  # noqa: B023
-            "bare": bare(run, data, given.steps),
+            "bare": bare(run, data, steps),
         }
-        if given.compiled:
+        if also:
             compiled = run.change(compile=True)
             timed["compiled"] = timing.median_of(lambda: ours(compiled, data), 1, warm_up=1)  # noqa: B023
-        seconds = timing.interleaved(timed, given.rounds)
+        seconds = timing.interleaved(timed, rounds)
         shown = "; ".join(
-            f"{name} {1e3 * statistics.median(of) / given.steps:.2f}"
-            f" [{1e3 * min(of) / given.steps:.2f}-{1e3 * max(of) / given.steps:.2f}]"
+            f"{name} {1e3 * statistics.median(of) / steps:.2f}"
+            f" [{1e3 * min(of) / steps:.2f}-{1e3 * max(of) / steps:.2f}]"
             for name, of in seconds.items()
         )
         ratios = [ours / peer for ours, peer in zip(seconds["train"], seconds["bare"], strict=True)]
-        rate = views * batch * given.steps / statistics.median(seconds["train"])
+        rate = views * batch * steps / statistics.median(seconds["train"])
         print(
             f"{network}, {views} views of {batch} images, {run.precision}: {shown};"
             f" train/bare {statistics.median(ratios):.2f}; {rate:,.0f} views/s", flush=True,
         )  # fmt: skip
-        if given.profile is not None:
-            print_profile(run, data, given.steps, given.profile)
+        if kernels is not None:
+            print_profile(run, data, steps, kernels)
 
 
 if __name__ == "__main__":

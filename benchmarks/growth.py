@@ -3,25 +3,27 @@
 One run is trained; the others are it under their own settings, with noise added to its predictions and scored anew.
 """
 
-import argparse
-import resource
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from auglik import RunConfig, change
+from auglik.cli.paths import PATH
 from auglik.experiments.cells import Cell, plan
 from auglik.experiments.plan import Place, make_plan
 from auglik.experiments.status import noted
+from auglik.objectives import InputError
 from auglik.runs.log import METRICS_FILE
 from auglik.runs.results import RESULTS, Results
 from auglik.runs.run import CONFIG, Job, execute
@@ -30,11 +32,14 @@ from auglik.scoring.metrics import marginal_log_likelihood, scores
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, as_arrays, load_predictions, part_of
 from auglik.system.files import write_json, write_npz, write_toml
 from auglik.system.records import to_json
+from benchmarks.command import COUNT, benchmark, check_ended
 from benchmarks.timing import machine
 
 SETTINGS: dict[str, object] = {"dataset": "digits", "epochs": 5, "device": "cpu"}
 CELL_EFFECT, SEED_EFFECT = 0.3, 1.0
 """Standard deviations of what is added to log-probabilities, for all runs of a cell and for one."""
+COMMANDS = ("plan", "compare", "status", "report")
+STATUS = Path("/proc/self/status")
 COMMAND = """
 import atexit, pathlib, sys
 from auglik.cli.main import main
@@ -108,36 +113,53 @@ def clone(job: Job, folder: Path, made: Results, predictions: Predictions) -> No
 
 
 def measured(command: Sequence[str]) -> tuple[float, float, float]:
-    """Seconds, CPU-seconds and the peak of memory in MB of a command. Raises if it fails."""
+    """Seconds, CPU-seconds and the peak of memory in MB of a command. Raises InputError if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        status, before, began = Path(folder) / "status", resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        subprocess.run([sys.executable, "-c", COMMAND, str(status), *command], check=True, stdout=subprocess.DEVNULL)
-        seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        status, before = Path(folder) / "status", os.times()
+        ended = subprocess.run([sys.executable, "-c", COMMAND, str(status), *command], capture_output=True, text=True)
+        after = os.times()
+        check_ended(command[0], ended)
         [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, int(peak) / 1024
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return after.elapsed - before.elapsed, cpu, int(peak) / 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--keep", type=Path, help="folder for the comparison, kept [a temporary one]")
-    parser.add_argument("--only", action="append", help="plan, compare, status or report; repeatable")
-    given = parser.parse_args()
+def counted(output: Path) -> tuple[int, int]:
+    """Cells and seeds of a comparison that was kept. Raises InputError for a folder that is none, or has moved."""
+    config = output.with_suffix(".toml")
+    settings = tomllib.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    if settings.get("output") != str(output):
+        raise InputError(f"--keep: expected a new folder or one that this benchmark made there, got {output}")
+    return len(settings["cells"]), settings["seeds"]
+
+
+@benchmark(__doc__)
+@click.option("--cells", type=COUNT, help="[20, or the kept ones]")
+@click.option("--seeds", type=COUNT, help="[20, or the kept ones]")
+@click.option("--keep", type=PATH, help="Folder for the comparison, kept, or of one [a temporary one]")
+@click.option("--only", multiple=True, type=click.Choice(COMMANDS), help="[all]")
+def main(cells: int | None, seeds: int | None, keep: Path | None, only: tuple[str, ...]) -> None:
+    if not STATUS.exists():
+        raise InputError(f"expected a system that tells peaks of memory in {STATUS}, as Linux does, got none")
     with tempfile.TemporaryDirectory() as temporary:
-        output = given.keep or Path(temporary) / "comparison"
-        asked = ["--config", str(output.with_suffix(".toml"))]
-        if not output.exists():
-            asked = comparison(output, given.cells, given.seeds)
+        output = keep.resolve() if keep else Path(temporary) / "comparison"
+        if output.exists():
+            made = counted(output)
+            if (cells or made[0], seeds or made[1]) != made:
+                raise InputError(f"--keep: expected --cells {made[0]} --seeds {made[1]}, as {output} has them, or none")
+            asked = ["--config", str(output.with_suffix(".toml"))]
+        else:
+            made = cells or 20, seeds or 20
+            asked = comparison(output, *made)
         commands = {
             "plan": ["compare", *asked, "--dry-run"],
             "compare": ["compare", *asked, "--no-report"],
             "status": ["status", str(output)],
             "report": ["report", str(output)],
         }
-        print(f"{given.cells} cells x {given.seeds} seeds of digits; {machine()}")
+        print(f"{made[0]} cells x {made[1]} seeds of digits, once each; {machine()}")
         for name, command in commands.items():
-            if not given.only or name in given.only:
+            if not only or name in only:
                 seconds, cpu, peak = measured(command)
                 print(f"{name:<8} {seconds:7.1f} s {cpu:7.1f} CPU-s {peak:7.0f} MB", flush=True)
 

@@ -5,6 +5,7 @@ Each blur is checked against the others before it is timed.
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from auglik.system.splitmix import streams
 from auglik.views import Mollification
 from auglik.views.mollification import blur, heat_time, mollify
 from benchmarks import timing
+from benchmarks.command import benchmark, cifar10_option, rounds_option, threads_option
 
 SIZE = 32
 BLURS_PER_ROUND = 30
@@ -69,8 +71,12 @@ def mollification(images: Tensor, count: int) -> timing.Timed:
     )
 
 
-def main() -> None:
-    images, images_are, rounds = timing.parse_arguments("Data mollification", rounds=15)
+@benchmark(__doc__)
+@cifar10_option
+@rounds_option(15)
+@threads_option
+def main(cifar10: Path | None, rounds: int) -> None:
+    images, images_are = timing.images_of(cifar10)
     clean = timing.gallery_of(images).clean(slice(timing.BATCH)).contiguous()
     temperature = torch.from_numpy(np.random.default_rng(0).beta(1, 2, timing.BATCH).astype(np.float32))
     Lambda, linear = eigenvalues(), LinearBlur()

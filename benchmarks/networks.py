@@ -1,36 +1,41 @@
-"""One training step of every network: bfloat16 autocast, channels last, fused SGD at its own rate, 32x32 images.
+"""A training step of every network: bfloat16 autocast, channels last, fused SGD at its own rate, 32x32 images.
 
-The step is checked before it is timed: a finite loss, and a finite gradient of every parameter. --compile adds the same
-in a graph of torch.compile, without breaks. Networks given by name replace the list; those of `torchvision:` and
-`timm:` take 224x224 images.
+Before steps are timed one is checked: a finite loss, and a finite gradient of every parameter. --compile has them in a
+graph of torch.compile, without breaks. Networks given by name replace the list; those of `torchvision:` and `timm:`
+take 224x224 images, and those of a library that is not here are left out of the list.
 """
 
-import argparse
-import time
+import statistics
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import click
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from auglik import NETWORKS, build_network
 from auglik.networks import find_network
-from auglik.system.devices import autocast, choose_device
+from auglik.objectives import InputError
+from auglik.system.devices import autocast, check_compiler, choose_device
+from benchmarks import timing
+from benchmarks.command import COUNT, benchmark, rounds_option, threads_option
+from benchmarks.training import finish
 
 LIBRARY_NETWORKS = ("torchvision:resnet50", "torchvision:resnet101", "torchvision:efficientnet_b0", "timm:resnet50")
 CLASSES = 10
 
 
 class Measured(NamedTuple):
-    """A network's trainable parameters, its loss and how long a step took."""
+    """A network's trainable parameters, its loss and how long steps took, round by round."""
 
     parameters: int
     loss: float
-    seconds: float
+    seconds: list[float]
 
 
-def measure(name: str, batch: int, device: torch.device, compiled: bool) -> Measured:
-    """The second step of a network is timed. Raises RuntimeError where a loss or a gradient is not finite."""
+def measure(name: str, batch: int, device: torch.device, compiled: bool, rounds: int) -> Measured:
+    """Steps after one that is checked. Raises RuntimeError where a loss or a gradient is not finite."""
     network = build_network(name, 3, CLASSES, CLASSES, seed=0).to(device).to(memory_format=torch.channels_last)
     side = 224 if ":" in name and "=" not in name else 32
     images = torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
@@ -48,15 +53,15 @@ def measure(name: str, batch: int, device: torch.device, compiled: bool) -> Meas
         loss = cross_entropy(logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        check(network, loss)
         optimizer.step()
-        return loss
+        finish(device)
+        return loss.detach()
 
-    step()
-    began = time.perf_counter()
-    loss = float(step())
-    seconds = time.perf_counter() - began
-    return Measured(sum(parameter.numel() for parameter in network.parameters()), loss, seconds)
+    loss = step()
+    check(network, loss)
+    timed = {name: timing.median_of(step, 1, warm_up=1)}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Measured(parameters, float(loss), timing.interleaved(timed, rounds)[name])
 
 
 def check(network: nn.Module, loss: Tensor) -> None:
@@ -66,23 +71,36 @@ def check(network: nn.Module, loss: Tensor) -> None:
         raise RuntimeError(f"loss {float(loss)}; gradients missing or not finite: {', '.join(wrong) or 'none'}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A training step of every network.")
-    parser.add_argument("networks", nargs="*", default=[*NETWORKS, *LIBRARY_NETWORKS])
-    parser.add_argument("--batch", type=int, default=8, help="images in a step")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--compile", action="store_true")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
-    print(f"bf16 channels_last step of {arguments.batch} images, {device}, compiled: {arguments.compile}", flush=True)
-    for name in arguments.networks:
-        measured = measure(name, arguments.batch, device, arguments.compile)
-        print(
-            f"{name:<28} {measured.parameters:>12,} parameters  loss {measured.loss:6.3f}  {measured.seconds:7.3f} s",
-            flush=True,
-        )
+def present(names: Iterable[str]) -> Iterator[str]:
+    """Those that can be built here; why others cannot is printed."""
+    for name in names:
+        try:
+            find_network(name)
+        except InputError as error:
+            print(f"left out: {error}", flush=True)
+        else:
+            yield name
+
+
+@benchmark(__doc__)
+@click.argument("networks", nargs=-1)
+@click.option("--batch", type=COUNT, default=8, show_default=True, help="Images in a step")
+@click.option("--device", "device_name", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--compile", "compiled", is_flag=True)
+@rounds_option(3)
+@threads_option
+def main(networks: tuple[str, ...], batch: int, device_name: str, compiled: bool, rounds: int) -> None:
+    device = choose_device(device_name)
+    if compiled:
+        check_compiler(device)
+    for name in networks:
+        find_network(name)
+    print(f"bf16 channels_last step of {batch} images, {device}, compiled: {compiled}; {timing.clock_name()}")
+    print(f"{timing.machine()}; one step a round, median of {rounds} [min-max]", flush=True)
+    for name in networks or present((*NETWORKS, *LIBRARY_NETWORKS)):
+        parameters, loss, seconds = measure(name, batch, device, compiled, rounds)
+        spread = f"{1e3 * statistics.median(seconds):9.2f} ms [{1e3 * min(seconds):.2f}-{1e3 * max(seconds):.2f}]"
+        print(f"{name:<28} {parameters:>12,} parameters  loss {loss:6.3f}  {spread}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Objectives, forward and backward from logits [K,B,C], against cross-entropy with soft labels of the same logits.
 
-The peer is eager `F.cross_entropy` of [K B,C]. Ours are compiled; eager ones and a compiled peer have lines too.
+The peer is eager `F.cross_entropy` of [K B,C], as loops that do not compile call it; goals are against it. Beside them
+stand eager objectives, and compiled ones against a compiled peer.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
-from benchmarks.timing import BATCH, Row, Timed, interleaved, median_of, parse_arguments, print_table
+from benchmarks.command import benchmark, rounds_option, threads_option
+from benchmarks.timing import BATCH, Row, Timed, interleaved, median_of, print_table
 
 VIEWS = 4
 PER_ROUND = 50
@@ -78,13 +80,16 @@ def compare(C: int, rounds: int) -> None:
 
             timed[f"{name} {how}"] = forward_and_backward(of, logits)
         rows.append(Row(f"C={C}", f"{name} compiled", PEER, goal=goal.at_most.get(C), costs=True))
+        rows.append(Row(f"C={C}", f"{name} compiled", f"{PEER} compiled", costs=True))
         rows.append(Row(f"C={C}", f"{name} eager", PEER, goal=goal.eager.get(C), costs=True))
     seconds = interleaved(timed, rounds)
     print_table(f"Forward and backward of logits [{VIEWS},{BATCH},{C}]", rows, timed, seconds)
 
 
-def main() -> None:
-    rounds = parse_arguments("Objectives", rounds=15).rounds
+@benchmark(__doc__, compiles=True)
+@rounds_option(15)
+@threads_option
+def main(rounds: int) -> None:
     for C in (10, 1000):
         compare(C, rounds)
 

@@ -6,10 +6,10 @@ the host for each kernel, and the device's time by its roofline, from multiplica
 function for this machine's CPU.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 
+import click
 import torch
 from torch import Tensor
 from torch._inductor import config as inductor
@@ -17,10 +17,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from auglik import AGGREGATORS, LIKELIHOODS, Objective
+from auglik.system.devices import check_compiler
 from auglik.views.augmentations.fcr import levels
 from auglik.views.mollification import blurred, noised
 from auglik.views.operations.running import COMPILABLE_ELSEWHERE
 from auglik.views.store import spread
+from benchmarks.command import COUNT, benchmark
 from benchmarks.timing import machine
 from tests.cuda.parts import COMPILED, NETWORK, Rest, Views, count_rest, count_views
 from tests.cuda.pretended import LAUNCHES_NOTHING
@@ -77,12 +79,12 @@ def kernels_made(call: Callable[[], Tensor]) -> int:
     return made
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--batch", type=int, default=512, help="Images in a step, K = 1 [512]")
-    parser.add_argument("--compiled", action="store_true", help="A compiled run's views, loss and meters")
-    given = parser.parse_args()
-    batch, compiled = given.batch, given.compiled
+@benchmark(__doc__)
+@click.option("--batch", type=COUNT, default=512, show_default=True, help="Images in a step, K = 1")
+@click.option("--compiled", is_flag=True, help="A compiled run's views, loss and meters")
+def main(batch: int, compiled: bool) -> None:
+    if compiled:
+        check_compiler(torch.device("cpu"))
     parts = count_rest(Objective(LIKELIHOODS["smoothed"], AGGREGATORS["jensen"]), compiled=compiled)
     if compiled:
         with inductor.patch({"cpp.enable_kernel_profile": True, "force_disable_caches": True}):

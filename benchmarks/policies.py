@@ -5,8 +5,9 @@ DataLoader's worker (see benchmarks.augmentation). Kornia (`pip install kornia`;
 on batches, but its policies draw one operation for a whole batch, so they do less; it has no AugMix.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ from auglik.views.policies.auto_augment import AutoAugment
 from auglik.views.policies.rand_augment import RandAugment
 from auglik.views.policies.trivial_augment import TrivialAugmentWide
 from benchmarks import timing
-from benchmarks.augmentation import Transformed, loader, ours, pil_transform, tensor_transform
+from benchmarks.augmentation import Stream, Transformed, loader, ours, pil_transform, tensor_transform
+from benchmarks.command import benchmark, cifar10_option, rounds_option, threads_option
 
 OURS_PER_ROUND = 50
 WARM_UP = 8
@@ -88,13 +90,17 @@ def kornia_batches(images: NDArray[np.uint8], policy: str) -> timing.Timed:
     return timing.median_of(batch, OURS_PER_ROUND)
 
 
-def main() -> None:
-    images, images_are, rounds = timing.parse_arguments("Policies", rounds=7)
+@benchmark(__doc__, compiles=True)
+@cifar10_option
+@rounds_option(7)
+@threads_option
+def main(cifar10: Path | None, rounds: int) -> None:
+    images, images_are = timing.images_of(cifar10)
     mean, std = channel_statistics(images)
     pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     timed: dict[str, timing.Timed] = {}
     rows: list[timing.Row] = []
-    streams: list[Iterator[Tensor]] = []
+    streams: list[Stream] = []
 
     def add(what: str, peer: str, goal: float, theirs: timing.Timed) -> None:
         timed[f"{peer} {what}"] = theirs

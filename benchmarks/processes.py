@@ -1,16 +1,18 @@
 """A float32 training step of 128 images, K = 1, on a CPU: two processes of one thread against one of two threads.
 
 Both take the step of `auglik.runs.training`: views rendered, network, objective, optimizer, and whether to stop. One
-works while the other waits for a message, so that they never share the cores.
+works while the other waits for a message, so that they never share the cores. The seconds are the wall's.
 """
 
 import multiprocessing
 import os
 import socket
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from auglik.runs.step import Batch, begin, rendered_parts, take_step
 from auglik.system.launched import STARTED
 from auglik.system.processes import Processes, joined
 from benchmarks import timing
+from benchmarks.command import benchmark, cifar10_option, rounds_option
 
 NETWORKS = {"small-cnn": 5, "fast-resnet": 2}
 """Steps a round."""
@@ -54,7 +57,9 @@ def work(messages: Connection, images: NDArray[np.uint8], threads: int, rank: in
     with joined() as processes:
         steps = {name: stepping(name, images, processes) for name in NETWORKS}
         for name in iter(messages.recv, None):
-            messages.send(statistics.median(timing.seconds_of(steps[name]) for _ in range(NETWORKS[name])))
+            messages.send(
+                statistics.median(timing.seconds_of(steps[name], time.perf_counter) for _ in range(NETWORKS[name]))
+            )
 
 
 def started(images: NDArray[np.uint8], threads: int, count: int) -> list[Connection]:
@@ -77,9 +82,13 @@ def together(ends: list[Connection], name: str) -> float:
     return max(end.recv() for end in ends)
 
 
-def main() -> None:
-    images, images_are, rounds = timing.parse_arguments("A step shared by processes", rounds=7, threads=2)
+@benchmark(__doc__)
+@cifar10_option
+@rounds_option(7)
+def main(cifar10: Path | None, rounds: int) -> None:
+    images, images_are = timing.images_of(cifar10)
     images = images[: 40 * timing.BATCH]
+    torch.set_num_threads(2)
     two, one = started(images, 1, 2), started(images, 2, 1)
     timed, rows = {}, []
     for network, n in NETWORKS.items():

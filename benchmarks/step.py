@@ -5,6 +5,7 @@ The peer is the same network's float32 step on a ready tensor in the default mem
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from auglik.runs.loop import INTERVAL, learning_rate, note
 from auglik.runs.step import make_network, make_optimizer
 from auglik.system.devices import autocast
 from benchmarks import timing
+from benchmarks.command import benchmark, cifar10_option, rounds_option, threads_option
 
 RUN = timing.run_of(network="preact-resnet-18", views=1, device="cpu", precision="bf16")
 CONFIG = RUN.config
@@ -91,8 +93,12 @@ def bare(network: nn.Module, images: Tensor, labels: Tensor) -> timing.Timed:
     return timing.median_of(once, 1, warm_up=1)
 
 
-def main() -> None:
-    images, images_are, rounds = timing.parse_arguments("A training step", rounds=7, threads=2)
+@benchmark(__doc__)
+@cifar10_option
+@rounds_option(7)
+@threads_option
+def main(cifar10: Path | None, rounds: int) -> None:
+    images, images_are = timing.images_of(cifar10)
     step = Step(images)
     default_layout = make_network(RUN, 3, 10).to(memory_format=torch.contiguous_format)
     timed = {

@@ -1,9 +1,12 @@
 """Rounds that run everything in turn, medians of per-round ratios, and the machine they were taken on.
 
-Other work on a machine slows all that is timed within a round alike, so a ratio is taken within each round.
+What computes in one thread is timed by what it takes of a processor. Other work still takes its caches: five busy
+processes on two cores moved ratios by up to a sixth, so the load is printed beside verdicts. Several threads wait for
+each other, and a GPU for its host: they are timed by the wall's clock, which other work stretches several times over,
+and not all that is in a round alike. No verdict is given of them while others leave our threads too few cores.
 """
 
-import argparse
+import math
 import os
 import platform
 import statistics
@@ -28,13 +31,18 @@ BATCH = 128
 """Images in a batch."""
 
 
-class Arguments(NamedTuple):
-    """What every benchmark takes from its command line."""
+BEGAN = time.perf_counter()
+SLACK = 0.25
+"""Of a core, that others may take beside threads that have one each."""
+FINE = 1e-6
+"""Seconds: the resolution of a clock of processors that is used; Windows' has 16 ms."""
 
-    images: NDArray[np.uint8]
-    """[N,3,32,32]"""
-    images_are: str
-    rounds: int
+
+class Images(NamedTuple):
+    """Images [N,3,32,32] to work on, and what they are."""
+
+    levels: NDArray[np.uint8]
+    are: str
 
 
 class Timed(NamedTuple):
@@ -68,18 +76,12 @@ def run_of(**settings: object) -> ResolvedRun:
     return resolved(change(RunConfig(), {**views, **training, **settings}))
 
 
-def parse_arguments(description: str, rounds: int, threads: int = 1) -> Arguments:
-    """Reads --cifar10, --rounds and --threads, and sets the threads."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--cifar10", metavar="FILE", type=Path, help="CIFAR-10 as .npz [random images of its shape]")
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"[{rounds}]")
-    parser.add_argument("--threads", type=int, default=threads, help=f"[{threads}]")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.cifar10 is not None:
-        return Arguments(open_dataset(str(given.cifar10)).train().images, "CIFAR-10", given.rounds)
+def images_of(cifar10: Path | None) -> Images:
+    """CIFAR-10's training images from its file, else random ones."""
+    if cifar10 is not None:
+        return Images(open_dataset(str(cifar10)).train().images, "CIFAR-10")
     drawn = np.random.default_rng(0).integers(256, size=(50_000, 3, 32, 32), dtype=np.uint8)
-    return Arguments(drawn, "random uint8, of CIFAR-10's shape", given.rounds)
+    return Images(drawn, "random uint8, of CIFAR-10's shape")
 
 
 def gallery_of(images: NDArray[np.uint8]) -> Gallery:
@@ -100,11 +102,26 @@ def batches(count: int, seed: int = 0) -> Callable[[], NDArray[np.int64]]:
     return following
 
 
-def seconds_of(call: Callable[[], object]) -> float:
+def by_wall() -> bool:
+    """Whether seconds are the wall's; else they are those that this process takes of all cores."""
+    coarse = time.get_clock_info("process_time").resolution > FINE
+    return torch.get_num_threads() > 1 or torch.cuda.is_initialized() or coarse
+
+
+def clock_name() -> str:
+    return "wall time" if by_wall() else "CPU time"
+
+
+def now() -> float:
+    """Seconds of the clock that is used."""
+    return time.perf_counter() if by_wall() else time.process_time()
+
+
+def seconds_of(call: Callable[[], object], clock: Callable[[], float] = now) -> float:
     """The time that one call takes."""
-    start = time.perf_counter()
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def median_of(call: Callable[[], object], n: int, warm_up: int = 3) -> Timed:
@@ -130,7 +147,7 @@ def print_table(
     head = ("what", "ours", "peer", "ratio [min-max]", "n", "rounds", "goal", "")
     table = [head, *(cells(row, timed, seconds) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    print(title)
+    print(f"{title}; {clock_name()}")
     print(machine())
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -149,6 +166,8 @@ def cells(row: Row, timed: Mapping[str, Timed], seconds: Mapping[str, Sequence[f
     if row.goal is not None:
         goal = f"at {'most' if row.costs else 'least'} {show(row.goal)}"
         verdict = "met" if (median <= row.goal if row.costs else median >= row.goal) else "MISSED"
+    if by_wall() and crowded():
+        verdict = "no verdict: other work takes cores"
     return (
         row.what,
         f"{row.ours} {milliseconds(ours)}",
@@ -165,20 +184,42 @@ def milliseconds(seconds: Sequence[float]) -> str:
     return f"{1e3 * statistics.median(seconds):.3g} ms"
 
 
+def load() -> float:
+    """Processes that computed or waited for a core, on average over the last minute; NaN where it is not counted."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+
+
+BEFORE = load()
+
+
+def load_of_others() -> float:
+    """Before this process began, or now without what it takes itself, whichever is more."""
+    return max(BEFORE, load() - time.process_time() / (time.perf_counter() - BEGAN))
+
+
+def crowded() -> bool:
+    """Whether others leave our threads too few cores, or that is not known."""
+    return not load_of_others() + torch.get_num_threads() <= available_cores() + SLACK
+
+
 def machine() -> str:
-    """Processor, cores, threads, versions and how busy the machine is."""
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    """Processor, cores, threads, versions and how busy the machine is with other work."""
+    others = load_of_others()
+    busy = "" if math.isnan(others) else f", load of others up to {max(others, 0):.1f}"
+    card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_initialized() else ""
     return (
-        f"{card}{processor()}, {available_cores()} cores, {torch.get_num_threads()} thread(s){load};"
+        f"{card}{processor()}, {available_cores()} cores, {torch.get_num_threads()} thread(s){busy};"
         f" python {platform.python_version()}, torch {torch.__version__}, torchvision {version('torchvision')}"
     )
 
 
-def processor() -> str:
-    """The processor's name and its instructions for bfloat16."""
-    path = Path("/proc/cpuinfo")
+def processor(path: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name and, where the system tells its features, its instructions for bfloat16."""
     lines = path.read_text().splitlines() if path.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    native = [flag for flag in ("avx512_bf16", "amx_bf16", "bf16") if flag in facts.get("flags", "").split()]
-    return f"{facts.get('model name', platform.processor() or platform.machine())} ({', '.join(native) or 'no bf16'})"
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    features = facts.get("flags") or facts.get("Features")  # of x86; of ARM
+    if features is None:
+        return name
+    native = [one for one in ("avx512_bf16", "amx_bf16", "bf16", "svebf16", "smebf16") if one in features.split()]
+    return f"{name} ({', '.join(native) or 'no bf16'})"

@@ -5,10 +5,10 @@ convolutions in S groups. The peer takes the S steps in turn, channels last, as 
 calls stand for the kernels that a GPU would launch.
 """
 
-import argparse
 import copy
 from collections.abc import Callable
 
+import click
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from auglik.networks import build_network
 from benchmarks import timing
+from benchmarks.command import COUNT, benchmark, rounds_option, threads_option
 from tests.cuda.pretended import LAUNCHES_NOTHING
 
 CLASSES, RATE, MOMENTUM = 10, 0.1, 0.9
@@ -106,30 +107,28 @@ def counted(step: Step) -> int:
     return mode.count
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Several runs as one program")
-    parser.add_argument("--seeds", type=int, default=5, help="Networks trained together [5]")
-    parser.add_argument("--views", type=int, default=256, help="Views in a step of each [256]")
-    parser.add_argument("--rounds", type=int, default=9, help="[9]")
-    parser.add_argument("--threads", type=int, default=1, help="[1]")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+@benchmark(__doc__)
+@click.option("--seeds", type=COUNT, default=5, show_default=True, help="Networks trained together")
+@click.option("--views", "count", type=COUNT, default=256, show_default=True, help="Views in a step of each")
+@rounds_option(9)
+@threads_option
+def main(seeds: int, count: int, rounds: int) -> None:
     torch.manual_seed(0)
     for name, shape in {"small-cnn": (1, 8, 8), "fast-resnet:width=12": (3, 32, 32)}.items():
-        networks = [build_network(name, shape[0], CLASSES, CLASSES, seed) for seed in range(given.seeds)]
-        views = torch.randn(given.seeds, given.views, *shape)
-        labels = torch.randint(CLASSES, (given.seeds, given.views))
+        networks = [build_network(name, shape[0], CLASSES, CLASSES, seed) for seed in range(seeds)]
+        views = torch.randn(seeds, count, *shape)
+        labels = torch.randint(CLASSES, (seeds, count))
         steps = {"in turn": in_turn(networks, views, labels), "vmap": mapped(networks, views, labels)}
         if name == "small-cnn":
-            steps["grouped"] = grouped(given.seeds, views, labels)
+            steps["grouped"] = grouped(seeds, views, labels)
         timed = {how: timing.median_of(step, 3) for how, step in steps.items()}
-        seconds = timing.interleaved(timed, given.rounds)
+        seconds = timing.interleaved(timed, rounds)
         operations = {how: counted(step) for how, step in steps.items()}
         rows = [
             timing.Row(f"{how} ({operations[how]} operations, in turn {operations['in turn']})", how, "in turn")
             for how in list(steps)[1:]
         ]
-        timing.print_table(f"A step of {given.seeds} x {name}, {given.views} views each", rows, timed, seconds)
+        timing.print_table(f"A step of {seeds} x {name}, {count} views each", rows, timed, seconds)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ The bare loop takes as many steps of the same network, memory layout, precision 
 are ready: forward, cross-entropy, backward, update. `--network` takes another network; `benchmarks.cuda` is of a GPU.
 """
 
-import argparse
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
@@ -20,8 +20,9 @@ from auglik.runs.resolve import TrainingData, load_training
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import make_network, make_optimizer
 from auglik.runs.training import train
-from auglik.system.devices import autocast
+from auglik.system.devices import autocast, check_compiler
 from benchmarks import timing
+from benchmarks.command import COUNT, benchmark, cifar10_option, rounds_option, threads_option
 
 VALIDATION = 0.1
 GOAL = 1.15
@@ -79,37 +80,39 @@ def bare(run: ResolvedRun, data: TrainingData, steps: int) -> timing.Timed:
     return timing.median_of(loop, 1, warm_up=1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Training beside its bare network.")
-    parser.add_argument("--cifar10", metavar="FILE", type=Path, help="CIFAR-10 as .npz [random images of its shape]")
-    parser.add_argument("--network", default="fast-resnet")
-    parser.add_argument("--precision", default="fp32", help="[fp32]")
-    parser.add_argument("--views", type=int, default=4, help="K [4]")
-    parser.add_argument("--batch", type=int, default=timing.BATCH, help=f"images in a step [{timing.BATCH}]")
-    parser.add_argument("--steps", type=int, default=20, help="[20]")
-    parser.add_argument("--compiled", action="store_true", help="with --compile too")
-    parser.add_argument("--rounds", type=int, default=5, help="[5]")
-    parser.add_argument("--threads", type=int, default=1, help="[1]")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    count = round(given.steps * given.batch / (1 - VALIDATION))
+@benchmark(__doc__)
+@cifar10_option
+@click.option("--network", default="fast-resnet", show_default=True)
+@click.option("--precision", default="fp32", show_default=True)
+@click.option("--views", type=COUNT, default=4, show_default=True, help="K")
+@click.option("--batch", type=COUNT, default=timing.BATCH, show_default=True, help="Images in a step")
+@click.option("--steps", type=COUNT, default=20, show_default=True)
+@click.option("--compiled", "also", is_flag=True, help="With --compile too")
+@rounds_option(5)
+@threads_option
+def main(
+    cifar10: Path | None, network: str, precision: str, views: int, batch: int, steps: int, also: bool, rounds: int
+) -> None:
+    if also:
+        check_compiler(timing.CPU)
+    count = round(steps * batch / (1 - VALIDATION))
     settings = {
-        "validation_fraction": VALIDATION, "network": given.network, "views": given.views,
-        "augment": "fcr,trivial-augment", "device": "cpu", "precision": given.precision,
-        "batch_size": given.batch,
+        "validation_fraction": VALIDATION, "network": network, "views": views,
+        "augment": "fcr,trivial-augment", "device": "cpu", "precision": precision,
+        "batch_size": batch,
     }  # fmt: skip
-    run, data = prepared(count, settings, given.cifar10)
+    run, data = prepared(count, settings, cifar10)
     timed = {
         "train": timing.median_of(lambda: ours(run, data), 1, warm_up=1),
-        "bare": bare(run, data, given.steps),
+        "bare": bare(run, data, steps),
     }
     rows = [timing.Row("training", "train", "bare", goal=GOAL, costs=True)]
-    if given.compiled:
+    if also:
         compiled = run.change(compile=True)
         timed["compiled"] = timing.median_of(lambda: ours(compiled, data), 1, warm_up=1)
         rows += [timing.Row("compiled", "compiled", "train", costs=True)]
-    seconds = timing.interleaved(timed, given.rounds)
-    title = f"{given.network}, {given.steps} steps of {given.batch} images, K = {given.views}, {run.precision}"
+    seconds = timing.interleaved(timed, rounds)
+    title = f"{network}, {steps} steps of {batch} images, K = {views}, {run.precision}"
     timing.print_table(title, rows, timed, seconds)
 
 

@@ -111,7 +111,7 @@ def check_compiler(device: torch.device) -> None:
     """Raises InputError if torch.compile would find no C++ compiler, which it needs on a CPU."""
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]
     if device.type == "cpu" and not any(shutil.which(name) for name in names if name):
-        raise InputError("--compile on a CPU needs a C++ compiler (g++ or clang++), but none is on the PATH")
+        raise InputError("torch.compile on a CPU needs a C++ compiler (g++ or clang++), but none is on the PATH")
 
 
 @contextmanager
