@@ -39,10 +39,15 @@ class Claim:
     def line(self) -> str:
         """The claim as one line of text."""
         mark = "holds" if self.holds else "FAILS"
-        return (
-            f"{mark}  {self.text}: {self.value:.6g} {self.relation} {self.reference:.6g}"
-            f" (tolerance {self.tolerance:.2g}, off by {abs(self.value - self.reference):.2g})"
-        )
+        excess, allowed = self.value - self.reference, [f"tolerance {self.tolerance:.2g}"]
+        if self.relation == "=":
+            allowed.append(f"off by {abs(excess):.2g}")
+        elif (past := excess if self.relation == "<=" else -excess) > 0:
+            allowed.append(f"past it by {past:.2g}")
+        elif self.tolerance == 0:
+            allowed = []
+        shown = f" ({', '.join(allowed)})" if allowed else ""
+        return f"{mark}  {self.text}: {self.value:.6g} {self.relation} {self.reference:.6g}{shown}"
 
 
 def equal(text: str, value: float, reference: float, tolerance: float) -> Claim:

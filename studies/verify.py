@@ -73,6 +73,7 @@ class StudyTask:
     seed: int
     data: str | None
     size, threads, device = 1.0, 1, CPU
+    imports = ("auglik.studies.registry",)
 
     @property
     def folder(self) -> Path:

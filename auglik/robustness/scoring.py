@@ -36,7 +36,7 @@ class Scoring:
     identity: object
     """Of the suite's conditions."""
     suite: Suite | None
-    size = 1.0
+    size, imports = 1.0, ()
 
     @property
     def name(self) -> str:

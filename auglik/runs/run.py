@@ -75,6 +75,7 @@ class Job:
     """Score the test images; else the run ends after training and sees none."""
     code: Mapping[str, str] | None = None
     """The digests of the user's own code that the settings name, at the time of planning."""
+    imports = ()
 
     @property
     def config(self) -> RunConfig:

@@ -1,7 +1,10 @@
 """Claims, and the command that runs the studies."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,27 @@ def test_a_claim_holds_in_the_sense_of_its_relation(claim: Claim, holds: bool) -
     assert claim.holds is holds
     assert claim.line().startswith("holds" if holds else "FAILS")
     assert "\n" not in claim.line()
+
+
+def test_a_line_says_how_far_a_value_is_from_what_it_equals_or_past_its_bound() -> None:
+    assert equal("a", 1.0, 1.1, 0.2).line() == "holds  a: 1 = 1.1 (tolerance 0.2, off by 0.1)"
+    assert at_most("a", 1.0, 4.0).line() == "holds  a: 1 <= 4"
+    assert at_least("a", 1.0, 0.9, 0.2).line() == "holds  a: 1 >= 0.9 (tolerance 0.2)"
+    assert at_most("a", 1.0, 0.9, 0.2).line() == "holds  a: 1 <= 0.9 (tolerance 0.2, past it by 0.1)"
+    assert at_least("a", 1.0, 1.5).line() == "FAILS  a: 1 >= 1.5 (tolerance 0, past it by 0.5)"
+
+
+def test_studies_can_be_imported_by_the_process_that_others_are_forked_from() -> None:
+    """Threads, JAX's too, do not survive a fork."""
+    program = (
+        "import auglik.experiments.engines.forked, auglik.studies.registry, os; from jax._src import xla_bridge;"
+        "print(xla_bridge._backends, len(os.listdir('/proc/self/task')) if os.path.isdir('/proc/self/task') else 1)"
+    )
+    one_each = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **one_each}, capture_output=True, text=True
+    )
+    assert (ended.stdout.strip(), ended.returncode) == ("{} 1", 0), ended.stderr
 
 
 def test_the_command_knows_every_study() -> None:

@@ -37,7 +37,7 @@ PRELOADED = [
     "sklearn.model_selection",
     "torch._dynamo",
 ]
-"""Imported once, by the process that all runs are forked from: the last is what torch.optim imports, for a second."""
+"""Imported once, by the process that all tasks are forked from: the last is what torch.optim imports, for a second."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def _in_processes(
 ) -> Iterator[Outcome[R]]:
     context = multiprocessing.get_context("forkserver" if "forkserver" in _start_methods() else "spawn")
     if isinstance(context, multiprocessing.context.ForkServerContext):
-        context.set_forkserver_preload(PRELOADED)
+        context.set_forkserver_preload(
+            list(dict.fromkeys([*PRELOADED, *(name for job in jobs for name in job.imports)]))
+        )
         _begin_server()
     waiting, running, told = list(jobs), list[_Worker[R]](), False
     try:

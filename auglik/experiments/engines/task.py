@@ -47,6 +47,10 @@ class Task(Protocol[R_co]):
     def datasets(self) -> Sequence[tuple[str, Path]]:
         """Names or paths of what it reads, and the folder of data sets."""
 
+    @property
+    def imports(self) -> Sequence[str]:
+        """Modules that processes of its kind share: none may start threads, or begin to use JAX, when imported."""
+
     def absolute(self) -> "Task[R_co]":
         """The same for a process in another working folder."""
 
