@@ -53,10 +53,11 @@ def check_compiler(device: torch.device) -> None:
             f" install one ({' or '.join(('g++', 'clang++') if cpu else usual)}), set {variable} to yours, {otherwise}"
         )
     places = [sysconfig.get_path("include"), *(os.environ.get(name, "") for name in HEADER_FOLDERS)]
+    version = sysconfig.get_python_version()
     folders = [folder for place in places for folder in place.split(os.pathsep) if folder]
     if linux and not any(Path(folder, "Python.h").exists() for folder in folders):
         raise InputError(
-            f"--compile expected the headers of Python {sysconfig.get_python_version()}, got no Python.h in {folders[0]}:"
+            f"--compile expected the headers of Python {version}, got no Python.h in {folders[0]}:"
             f" install them (the system's package python3-dev or python3-devel), {otherwise}"
         )
 
