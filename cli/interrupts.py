@@ -1,6 +1,6 @@
 """Ctrl-C that Python dropped."""
 
-import _thread
+import signal
 import sys
 import threading
 
@@ -16,10 +16,18 @@ def hear_dropped_interrupts() -> None:
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            timer = threading.Timer(AGAIN, _thread.interrupt_main)  # later, as here it would be dropped again
+            timer = threading.Timer(AGAIN, _interrupt)  # later, as here it would be dropped again
             timer.daemon = True
             timer.start()
         else:
             sys.__unraisablehook__(unraisable)
 
     sys.unraisablehook = hook
+
+
+def _interrupt() -> None:
+    """Sends the main thread what Ctrl-C sends it, which ends its waits too."""
+    if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident) is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
