@@ -57,7 +57,7 @@ def noted(output: Path, jobs: Sequence[Job], references: Mapping[str, str] = Map
 
 
 def note_moved(before: Path, now: Path) -> None:
-    """Has the runs of a cell's folder, one of which has moved to another's, asked for there, but for those that stay."""
+    """Has the runs of a cell, one of which moved to another cell's folder, asked for there, but for those that stay."""
     output, kept = now.parent.parent, _planned(now.parent.parent)
     names = [
         f"{now.parent.name}/{seed}" if cell == before.parent.name and not (output / name).exists() else name
