@@ -66,6 +66,7 @@ class Collected(NamedTuple):
         """What settings are called: own code by its file and class, by its whole path where several share these."""
         configs = [cell.config for cell in self.cells.values()]
         texts = [text for of in configs for text in (of.dataset, of.network, of.likelihood, of.aggregator)]
+        texts += [cell.first.pipeline for cell in self.cells.values()]
         return names_of(texts, apart=lambda match: match[0])
 
 

@@ -372,11 +372,14 @@ def test_own_code_is_named_without_its_place_but_where_two_files_share_a_name(tm
     for K, (cell, own) in enumerate({"a": near, "b": near.with_name("b.py"), "c": far}.items(), 2):
         write_code(own)
         chosen = reported.config("reference", 0, aggregator=f"{own}:Own:q=0.5", views=K)
-        reported.write_run(tmp_path / "runs", cell, 0, 1.0, settings=chosen)
+        folder = reported.write_run(tmp_path / "runs", cell, 0, 1.0, settings=chosen)
+        state(folder, pipeline=f"Crop() -> mollification (clean 1) -> all:{tmp_path / 'map.py'}:Map:k=2")
     collected = collect(tmp_path / "runs")
     tables = {item.key: item for item in cells(collected).items if isinstance(item, Table)}
     named = [row.entries[1].text for row in tables["objectives"].rows]
     assert named == [f"{near}:Own:q=0.5", "b.py:Own:q=0.5", f"{far}:Own:q=0.5"]
+    views_of = {row.entries[3].text for row in tables["pipelines"].rows}
+    assert views_of == {"Crop() -> mollification (clean 1) -> all:map.py:Map:k=2"}
     assert [item for item in runs(collected).items if isinstance(item, Details)][1].summary == (
         "b: smoothed + b.py:Own:q=0.5, 1 seed"
     )

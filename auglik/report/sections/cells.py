@@ -124,7 +124,7 @@ def _views(collected: Collected) -> Table:
                 words(named(cell.config.dataset)),
                 words(named(cell.config.network)),
                 count(cell.config.epochs or 0),
-                words(cell.first.pipeline),
+                words(named(cell.first.pipeline)),
                 words(pairing(cell, collected.cells[collected.references[name]])),
             ),
         )
