@@ -10,7 +10,8 @@ import torch
 from auglik.cli.errors import one_line_errors
 from auglik.cli.paths import PATH
 from auglik.objectives import InputError
-from auglik.system.devices import MOST_THREADS, check_compiler
+from auglik.system.compiling import check_compiler
+from auglik.system.devices import MOST_THREADS
 
 COUNT = click.IntRange(min=1)
 cifar10_option = click.option("--cifar10", metavar="FILE", type=PATH, help="CIFAR-10 as .npz [random images]")

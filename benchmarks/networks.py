@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from auglik import NETWORKS, build_network
 from auglik.networks import find_network
 from auglik.objectives import InputError
-from auglik.system.devices import autocast, check_compiler, choose_device
+from auglik.system.compiling import check_compiler
+from auglik.system.devices import autocast, choose_device
 from benchmarks import timing
 from benchmarks.command import COUNT, benchmark, rounds_option, threads_option
 from benchmarks.training import finish

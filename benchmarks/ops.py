@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from auglik import AGGREGATORS, LIKELIHOODS, Objective
-from auglik.system.devices import check_compiler
+from auglik.system.compiling import check_compiler
 from auglik.views.augmentations.fcr import levels
 from auglik.views.mollification import blurred, noised
 from auglik.views.operations.running import COMPILABLE_ELSEWHERE

@@ -20,7 +20,8 @@ from auglik.runs.resolve import TrainingData, load_training
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.step import make_network, make_optimizer
 from auglik.runs.training import train
-from auglik.system.devices import autocast, check_compiler
+from auglik.system.compiling import check_compiler
+from auglik.system.devices import autocast
 from benchmarks import timing
 from benchmarks.command import COUNT, benchmark, cifar10_option, rounds_option, threads_option
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from auglik.cli.deferred import Deferred
+from auglik.cli.interrupts import hear_dropped_interrupts
 from auglik.cli.streams import READER_LEFT, closed, one_line_warnings, open_streams
 from auglik.settings.groups import Group
 from auglik.system.launched import follows, launched
@@ -71,6 +72,7 @@ def main() -> None:
     """The entry point: usage errors are one line too."""
     open_streams()
     one_line_warnings()
+    hear_dropped_interrupts()
     # Small chains in float64 are for a CPU; where JAX sees a GPU, it would take most of the memory that runs train in.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     if isinstance(sys.stdout, io.TextIOWrapper):

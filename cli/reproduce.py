@@ -70,7 +70,7 @@ from auglik.system.files import ensure_writable
     help="Also score corrupted test sets [if the paper does].",
     panel=Group.EVALUATION,
 )
-@options(with_default(settings_of(Place), "output", "results/NAME-SCALE"))
+@options(with_default(settings_of(Place), "output", "results/NAME-SCALE[-code]"))
 @engine_options
 @click.option(
     "--report/--no-report",
@@ -109,7 +109,8 @@ def reproduce(
     recipe = read_recipe(name).only(only)
     settings, values = recipe.settings(scale, protocol), given(None, command_line)
     seeds = chosen_seeds(values, recipe.scales[scale].seeds)
-    engine, place = take_engine(values), take({"output": f"results/{name}-{scale}", **values}, Place)
+    folder = f"results/{name}-{scale}{'-code' * (protocol == 'code')}"
+    engine, place = take_engine(values), take({"output": folder, **values}, Place)
     if recipe.pretrains:
         check_pretraining(name, engine, place, corruptions, with_report)
     settings |= {key: [value] for key, value in overrides(recipe, scale, protocol, changes).items()}

@@ -1,5 +1,6 @@
 """Standard output and error when the reader leaves, as in `auglik ... | head`, or the disk is full."""
 
+import errno
 import os
 import sys
 import warnings
@@ -10,8 +11,12 @@ from typing import TextIO, cast
 
 import click
 
+from auglik.system.streams import to_nowhere
+
 READER_LEFT = 128 + 13
 """The exit status that shells give to a program ended by SIGPIPE."""
+NOBODY_READS = (errno.EPIPE, errno.EIO)
+"""Errors of a pipe whose reader has left, and of a terminal that was closed."""
 
 
 def open_streams() -> None:
@@ -30,20 +35,14 @@ def closed(status: int) -> int:
         try:
             stream.flush()
         except BrokenPipeError:
-            _to_nowhere(stream)
+            to_nowhere(stream)
             status = READER_LEFT
         except OSError as error:
-            _to_nowhere(stream)
+            to_nowhere(stream)
             if status == 0:
                 status = 2
                 click.echo(f"auglik: cannot write its output: {error.strerror or error}", err=True)
     return status
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 @contextmanager
@@ -67,14 +66,18 @@ class _Unread:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in NOBODY_READS:
+                raise
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            _to_nowhere(self._stream)
+        except OSError as error:
+            if error.errno not in NOBODY_READS:
+                raise
+            to_nowhere(self._stream)
 
 
 def one_line_warnings() -> None:

@@ -97,16 +97,20 @@ def verify(
         click.echo("interrupted; the same command begins the studies anew")
         raise SystemExit(128 + stop.signal)
     path = write_report(output, reports, quick, seed)
+    crashed = [report for report in reports if report.error is not None]
     for report in reports:
-        click.echo(f"\n{report.study} ({report.seconds:.1f} s)")
         if report.error is not None:
-            click.echo(f"  FAILS  the study crashed: {report.error}")
+            click.echo(f"\n{report.study}\n  FAILS  the study crashed: {report.error}")
+            continue
+        click.echo(f"\n{report.study} ({report.seconds:.1f} s)")
         for claim in report.claims:
             click.echo(f"  {claim.line()}")
-        for remark in report.remarks if report.error is None else ():
+        for remark in report.remarks:
             click.echo(f"  note   {remark}")
     claims = [claim for report in reports for claim in report.claims]
     failed = [claim for claim in claims if not claim.holds]
+    if crashed:
+        click.echo(f"\nnot verified, as the study crashed: {', '.join(report.study for report in crashed)}")
     click.echo(f"\n{len(claims)} claims, {len(failed)} fail; wrote {path} and the figures next to it")
     if not all(report.holds for report in reports):
         raise SystemExit(1)

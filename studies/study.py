@@ -1,6 +1,5 @@
 """What a study is: claims, each tested against an independent computation, the data behind them, and pictures."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,10 +99,7 @@ class Study(Protocol):
 def save(findings: Findings, folder: Path, name: str) -> list[Path]:
     """Writes NAME.nc, and every figure as PNG and SVG, into `folder`, each whole; returns the files."""
     files = [folder / f"{name}.nc"]
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "data.nc"
-        findings.data.to_netcdf(path, engine="h5netcdf")
-        atomic_write(files[0], lambda file: file.writelines([path.read_bytes()]))
+    atomic_write(files[0], lambda file: file.writelines([findings.data.to_netcdf(engine="h5netcdf")]))
     for title, figure in findings.figures.items():
         for kind in ("png", "svg"):
             target = folder / f"{title}.{kind}"

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax import Array
-from jax.scipy.special import rel_entr
+from jax.scipy.special import gammaln, rel_entr
 
 from auglik.studies import aggregator_twins as aggregators
 from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
@@ -134,9 +134,14 @@ def smoothed_normalized_schedule(
 
 
 def dirichlet(logits: Array, decay: Array, *, toward: Array | None = None) -> Array:
-    """log Dir(f given 1+q), NumPyro's density at f for every label's concentration."""
-    concentration = 1 + _degraded_labels(decay, logits.shape[-1], toward)
-    return dist.Dirichlet(concentration).log_prob(_softmax(logits)[..., None, :])
+    """log C! / prod_c Gamma(1+q_c) prod_c f_c^{q_c}, Dir(f given 1+q), as every label q sums to one.
+
+    A library's Dirichlet is given 1+q, which lacks the last digits of q, and takes them times log f.
+    """
+    C = logits.shape[-1]
+    labels = _degraded_labels(decay, C, toward)
+    log_factorial = jnp.log(jnp.arange(1, C + 1, dtype=jnp.float64)).sum()
+    return log_factorial - gammaln(1 + labels).sum(-1) + _log_product_of_powers(_softmax(logits), labels)
 
 
 def noisy_dirichlet(logits: Array, decay: Array, *, alpha_eps: float = 0.01, toward: Array | None = None) -> Array:

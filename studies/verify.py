@@ -2,7 +2,6 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ class Report:
 
 
 def run_study(name: str, context: Context, folder: Path) -> Report:
-    """One study in this process: JAX in float64, torch on one thread, its files in `folder`/NAME."""
+    """One study in this process: JAX in float64, torch on one thread, its files in the folder `folder`/NAME."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -44,19 +43,9 @@ def run_study(name: str, context: Context, folder: Path) -> Report:
     from auglik.studies.registry import STUDIES
 
     began = time.monotonic()
-    try:
-        with process_state(threads=1):
-            findings = STUDIES[name](context)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        files = [str(path.relative_to(folder)) for path in save(findings, folder / name, name)]
-    except Interrupted:
-        raise
-    except Exception as error:
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Report(
-            study=name, claims=[], remarks=traceback.format_exc().splitlines(), files=[],
-            seconds=time.monotonic() - began, error=text,
-        )  # fmt: skip
+    with process_state(threads=1):
+        findings = STUDIES[name](context)
+    files = [str(path.relative_to(folder)) for path in save(findings, folder / name, name)]
     return Report(
         study=name, claims=list(findings.claims), remarks=list(findings.remarks), files=files,
         seconds=time.monotonic() - began,
@@ -112,7 +101,7 @@ class StudyTask:
 
 
 def run(tasks: Sequence[StudyTask], engine: Engine, stop: StopRequest, progress: Progress) -> list[Report]:
-    """Runs studies by an engine; the reports of those that ended, in their order."""
+    """Runs studies by an engine; the reports of those that ended, in their order. Raises StorageError as `carried`."""
     for library in ("OPENBLAS", "OMP", "MKL"):  # read when processes start: studies share the cores
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     reports: dict[str, Report] = {}

@@ -118,10 +118,11 @@ def _check_apart(common: RunConfig, shared: Mapping[str, object], cells: Sequenc
         names[config] = cell.name
 
 
-def names_of(values: Iterable[object]) -> Callable[[object], str]:
+def names_of(values: Iterable[object], apart: Callable[[re.Match[str]], str] | None = None) -> Callable[[object], str]:
     """What each of the settings of a comparison is called in the names of its cells.
 
-    Own code is named by its file and class, as it may move; where several files share these, by its digest too.
+    Own code is named by its file and class, as it may move; where several files share these, by its digest too, or as
+    `apart` says.
     """
     sources: dict[str, set[str]] = {}
     for match in (match for value in values for match in OWN_FILE.finditer(str(value))):
@@ -131,10 +132,14 @@ def names_of(values: Iterable[object]) -> Callable[[object], str]:
         short = f"{match['file']}.py:{match['name']}"
         if len({Path(folder).absolute() for folder in sources.get(short, ())}) < 2:
             return short
-        digest = load(f"{match['folder']}{match['file']}.py", match["name"]).digest
-        return f"{match['file']}-{digest[:6]}.py:{match['name']}"
+        return (apart or _by_digest)(match)
 
     return lambda value: OWN_FILE.sub(name_of, str(value))
+
+
+def _by_digest(match: re.Match[str]) -> str:
+    digest = load(f"{match['folder']}{match['file']}.py", match["name"]).digest
+    return f"{match['file']}-{digest[:6]}.py:{match['name']}"
 
 
 def objective_name(config: RunConfig) -> str:

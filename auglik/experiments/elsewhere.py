@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from auglik.experiments.status import note_moved
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.claim import living_holder
@@ -49,6 +50,7 @@ def take_begun(begun: Sequence[tuple[Job, Path]]) -> None:
         if living_holder(folder) is None and not job.folder.exists():
             job.folder.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(job.folder)
+            note_moved(folder, job.folder)
             with suppress(OSError):  # other seeds may be there
                 folder.parent.rmdir()
 

@@ -56,6 +56,18 @@ def noted(output: Path, jobs: Sequence[Job], references: Mapping[str, str] = Map
         raise
 
 
+def note_moved(before: Path, now: Path) -> None:
+    """Has the runs of a cell, one of which moved to another cell's folder, asked for there, but for those that stay."""
+    output, kept = now.parent.parent, _planned(now.parent.parent)
+    names = [
+        f"{now.parent.name}/{seed}" if cell == before.parent.name and not (output / name).exists() else name
+        for name in kept
+        for cell, _, seed in (name.partition("/"),)
+    ]
+    if names != kept:
+        _write(output, names, references_of(output))
+
+
 def _write(output: Path, runs: Sequence[str], cells: Mapping[str, str]) -> None:
     """A record without runs and cells is removed."""
     if runs or cells:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from auglik.experiments.cells import names_of
 from auglik.experiments.differences import COMPARISON_CSV, order_of, read_rows
 from auglik.experiments.status import references_of
 from auglik.objectives import InputError
@@ -60,6 +61,13 @@ class Collected(NamedTuple):
         """Of every cell that was asked for, by seed."""
         found = {name: {seed: run.predictions for seed, run in cell.runs.items()} for name, cell in self.cells.items()}
         return found | {name: {} for name in self.unfinished}
+
+    def named(self) -> Callable[[object], str]:
+        """What settings are called: own code by its file and class, by its whole path where several share these."""
+        configs = [cell.config for cell in self.cells.values()]
+        texts = [text for of in configs for text in (of.dataset, of.network, of.likelihood, of.aggregator)]
+        texts += [cell.first.pipeline for cell in self.cells.values()]
+        return names_of(texts, apart=lambda match: match[0])
 
 
 def collect(folder: Path, reference: str | None = None) -> Collected:

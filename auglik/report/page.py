@@ -59,9 +59,9 @@ def page(
 
 def title(collected: Collected) -> str:
     """Data sets and networks."""
-    configs = [cell.config for cell in collected.cells.values()]
-    data = dict.fromkeys(config.dataset for config in configs)
-    networks = dict.fromkeys(str(config.network) for config in configs)
+    configs, named = [cell.config for cell in collected.cells.values()], collected.named()
+    data = dict.fromkeys(named(config.dataset) for config in configs)
+    networks = dict.fromkeys(named(config.network) for config in configs)
     return f"Likelihood ablation: {listed(list(networks))} on {listed(list(data))}"
 
 

@@ -38,7 +38,8 @@ from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
 from auglik.runs.settings import RunConfig
 from auglik.runs.view_settings import ViewConfig
 from auglik.sampling.settings import SHARED
-from auglik.system.devices import check_compiler, choose_device, choose_precision, send
+from auglik.system.compiling import check_compiler
+from auglik.system.devices import choose_device, choose_precision, send
 from auglik.system.notices import say_once
 from auglik.views import Gallery, Pipeline, Shape, Softening
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import numbers
+import sys
 import tomllib
 import types
 import typing
@@ -112,7 +113,14 @@ def in_type(setting: Setting, value: object) -> Scalar:
         if abs(value) > LARGEST:
             raise InputError(f"{setting.key}: expected a number of at most 18 digits, got {len(str(abs(value)))}")
         value = float(value) if setting.type is float else value
-    if isinstance(value, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+    kinds = {unicodedata.category(letter) for letter in value} if isinstance(value, str) else set[str]()
+    if "Cs" in kinds:
+        encoding = sys.getfilesystemencoding()
+        raise InputError(
+            f"{setting.key}: expected text in {encoding}, got bytes that are none, {value!r}: a file name in another"
+            " encoding, perhaps, which would have to be renamed"
+        )
+    if "Cc" in kinds:
         raise InputError(f"{setting.key}: expected one line of text, got {value!r}")
     if type(value) is not setting.type:
         raise InputError(f"{setting.key}: expected {setting.type.__name__}, got {value!r} ({type(value).__name__})")

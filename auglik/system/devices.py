@@ -1,7 +1,6 @@
 """Devices and precision: what a run computes on, and how host arrays get there without a wait."""
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -105,13 +104,6 @@ def cuda_works() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def check_compiler(device: torch.device) -> None:
-    """Raises InputError if torch.compile would find no C++ compiler, which it needs on a CPU."""
-    names = [os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl"]
-    if device.type == "cpu" and not any(shutil.which(name) for name in names if name):
-        raise InputError("torch.compile on a CPU needs a C++ compiler (g++ or clang++), but none is on the PATH")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Stopping on request: after SIGINT or SIGTERM the training loop finishes its step and stops."""
+"""Stopping on request: after SIGINT, SIGTERM or SIGHUP the training loop finishes its step and stops."""
 
 import signal
 import threading
@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from auglik.system.launched import launched
+from auglik.system.streams import leave_closed_terminal
+
+HANGUP = getattr(signal, "SIGHUP", None)
+"""Sent where a terminal closes; not every system has it."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -31,12 +35,15 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """A request that SIGINT and SIGTERM set; a second signal has its usual effect. For the main thread.
+    """A request that SIGINT, SIGTERM and SIGHUP set; a second signal has its usual effect. For the main thread.
 
-    Of processes that torchrun started it has none: torchrun passes on to them what the terminal told them already.
+    Where SIGHUP is ignored, as under nohup, it stays so. Of processes that torchrun started a second signal has none:
+    torchrun passes on to them what the terminal told them already.
     """
     request = StopRequest()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
+        before[HANGUP] = signal.getsignal(HANGUP)
 
     def restore() -> None:
         for number, handler in before.items():
@@ -44,6 +51,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         request.ask(number)
+        if number == HANGUP:
+            leave_closed_terminal()
         if launched() is None:
             restore()
 
@@ -53,3 +62,17 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+@contextmanager
+def blocked(name: str) -> Iterator[None]:
+    """Processes that are started inside never hear the signal of that name, where the system has it."""
+    number = getattr(signal, name, None)
+    if number is None:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

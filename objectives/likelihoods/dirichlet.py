@@ -8,8 +8,10 @@ from torch import Tensor
 from auglik.objectives.contracts import Remark, folds_label_by_label
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_beta_of_degraded_label, log_beta_of_smoothed_label, log_softmax
+from auglik.objectives.toward import told_apart
 
 
+@told_apart
 @dataclass(frozen=True)
 class Dirichlet:
     """table_j = log Dir(f given 1+q) = smoothed_j - log B(1+q), q = (1-gamma) e_j + gamma/C.

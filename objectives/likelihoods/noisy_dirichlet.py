@@ -10,8 +10,10 @@ from auglik.objectives.checks import in_float32
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
+from auglik.objectives.toward import told_apart
 
 
+@told_apart
 @dataclass(frozen=True)
 class NoisyDirichlet:
     """table_j = sum_c log N(logit_c; m_c, v_c), v_c = log(1 + 1/alpha_c), m_c = log alpha_c - v_c/2.

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -606,3 +607,31 @@ def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert len(rows(tmp_path / "runs.csv")) == 3
     assert "Clean test images" in again.output
+
+
+ON_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals do not hang up here")
+def test_a_comparison_whose_terminal_is_closed_ends_with_its_checkpoints(tmp_path: Path) -> None:
+    chosen = ("--no-report", "--likelihood", "smoothed", "--aggregator", "log-mean", "--seeds", "2", "--jobs", "2")
+    command = [sys.executable, "-m", "auglik", "compare", *LONG, *chosen, "--output", str(tmp_path)]
+    terminal, ours = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *command], stdin=ours, stdout=ours, stderr=ours, start_new_session=True
+    )
+    os.close(ours)
+    folders = [tmp_path / "smoothed+log-mean" / f"seed-{seed}" for seed in range(2)]
+    for folder in folders:
+        deadline = time.monotonic() + 300
+        while not (folder / "metrics.jsonl").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            if select.select([terminal], [], [], 0.01)[0]:
+                os.read(terminal, 10_000)
+    os.close(terminal)
+    assert process.wait(300) == 128 + signal.SIGHUP
+    assert all((folder / NAME).exists() and not (folder / "claim.json").exists() for folder in folders)
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".partial")]

@@ -4,12 +4,15 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 import pytest
 
+from auglik.cli.interrupts import hear_dropped_interrupts
 from auglik.cli.streams import READER_LEFT, one_line_warnings, whoever_reads
 from tests.tiny import options
 
@@ -84,6 +87,32 @@ def test_work_goes_on_when_its_reader_has_left(monkeypatch: pytest.MonkeyPatch, 
         with whoever_reads():
             for _ in range(3):
                 click.echo("told to nobody", err=stream == "stderr")
+
+
+def test_work_goes_on_when_its_terminal_is_closed() -> None:
+    terminal, ours = os.openpty()
+    os.close(terminal)
+    with os.fdopen(ours, "w") as nobody:
+        with pytest.raises(OSError, match="Input/output error"):
+            print("x", file=nobody, flush=True)
+        with redirect_stdout(nobody), whoever_reads():
+            for _ in range(3):
+                click.echo("told to nobody")
+
+
+class Dropped:
+    def __del__(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_that_python_drops_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
+    hear_dropped_interrupts()
+    began = time.monotonic()
+    Dropped()
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(30)
+    assert time.monotonic() - began < 20
 
 
 def test_a_warning_is_one_line_without_code(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

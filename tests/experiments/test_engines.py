@@ -182,20 +182,31 @@ def test_an_unexpected_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     assert "Traceback" in str(outcome.details)
 
 
-def test_the_first_signal_asks_and_the_second_acts_as_before() -> None:
-    heard = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_first_signal_asks_and_the_second_acts_as_before(name: str) -> None:
+    number, heard = getattr(signal, name), []
+    before = signal.signal(number, lambda number, frame: heard.append(number))
     try:
         with stop_on_signals() as stop:
             assert not stop
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             assert stop
-            assert stop.signal == signal.SIGTERM
+            assert stop.signal == number
             assert heard == []
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert heard == [signal.SIGTERM]
+            os.kill(os.getpid(), number)
+            assert heard == [number]
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
+
+
+def test_a_terminal_that_closes_stops_nothing_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(

@@ -15,6 +15,7 @@ from auglik.cli.main import auglik
 from auglik.experiments.cells import objective_name
 from auglik.experiments.plan import Plan, carry_out, write
 from auglik.experiments.plan import collect as runs_of
+from auglik.experiments.status import noted, statuses
 from auglik.report.collect import collect
 from auglik.runs.checkpoint import settings_of
 from auglik.system.stop import StopRequest
@@ -200,6 +201,16 @@ def test_a_run_alone_is_found_by_its_settings_wherever_it_lies(tmp_path: Path) -
     assert f"{old} already holds this run, finished" in trained(*command)
     assert [*collect(runs).cells] == [old.parent.name]
     assert "begins anew" in trained(*command, "--resume", "--seed", 1)
+
+
+def test_a_run_that_moved_to_another_name_is_told_under_that_alone(tmp_path: Path) -> None:
+    config = change(RunConfig(), {**tiny.SETTINGS, "device": "cpu"})
+    for name in ("before", "now"):
+        found = make_plan(plan(config, {}, [Cell(name, {})]), range(2), Place(output=str(tmp_path)))
+        with noted(tmp_path, found.jobs):
+            carry_out(found, Local(1), tiny.StopAt(3), lambda job, share: None, lambda outcome: None)
+    told = {one.folder.relative_to(tmp_path).as_posix(): one.state for one in statuses(tmp_path)}
+    assert told == {"now/seed-0": "waiting", "now/seed-1": "waiting"}
 
 
 def test_a_run_that_lies_there_twice_is_not_compared_with_itself(tmp_path: Path) -> None:

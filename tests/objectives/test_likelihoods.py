@@ -104,6 +104,19 @@ def test_twins_normalizer_is_the_integral_of_the_definition() -> None:
         assert np.abs(np.asarray(found) - log_Z).max() < 1e-12 * (1 + abs(log_Z))
 
 
+def test_the_dirichlet_twin_keeps_the_last_digits(rng: np.random.Generator) -> None:
+    """Uniform labels, whose log f are large and differ in sign from the constant, with 30 digits."""
+    logits = 10 * rng.normal(size=(1, 24, 10))
+    found = np.asarray(twins.LIKELIHOOD_TWINS["dirichlet"](jnp.asarray(logits), jnp.ones((1, 24))))[0]
+    with mpmath.workdps(30):
+        q = mpmath.mpf(1) / 10
+        log_beta = 10 * mpmath.loggamma(1 + q) - mpmath.loggamma(11)
+        for row, values in zip(found, logits[0], strict=True):
+            log_mass = mpmath.log(sum(mpmath.exp(x) for x in values))
+            exact = float(q * sum(x - log_mass for x in values) - log_beta)
+            np.testing.assert_allclose(row, exact, rtol=0, atol=16 * np.finfo(float).eps * (1 + abs(exact)))
+
+
 def test_dirichlet_agrees_with_scipy(rng: np.random.Generator) -> None:
     f, gamma = rng.dirichlet(np.ones(5)), 0.37
     table = LIKELIHOODS["dirichlet"].table(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import jax.numpy as jnp
 import mpmath
@@ -251,4 +250,19 @@ def test_what_spreads_no_mass_takes_no_distributions() -> None:
             degrading(LIKELIHOODS["smoothed"], bad)
         assert message in str(refusal.value)
         assert "\n" not in str(refusal.value)
-    assert replace(LIKELIHOODS["smoothed"], toward=pi) == LIKELIHOODS["smoothed"]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", SPREADING)
+def test_likelihoods_that_degrade_toward_other_distributions_are_others(name: str) -> None:
+    uniform, pi, another = LIKELIHOODS[name], distributions(3), torch.eye(3).double()
+    ours = Objective(degrading(uniform, pi), LogMean())
+    again = Objective(degrading(uniform, pi.clone()), LogMean())
+    others = [Objective(of, LogMean()) for of in (uniform, degrading(uniform, another))]
+    assert ours == again
+    assert hash(ours) == hash(again)
+    assert repr(ours) == repr(again)
+    assert "\n" not in repr(ours)
+    assert len({ours, again, *others}) == 3
+    assert len({repr(one) for one in (ours, again, *others)}) == 3
+    assert degrading(uniform, distributions(4)) != ours.likelihood
+    assert repr(others[0].likelihood) == repr(uniform)

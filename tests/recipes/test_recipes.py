@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from auglik import InputError, RunConfig, change
+from auglik import InputError, Place, RunConfig, change
 from auglik.cli.main import auglik
 from auglik.cli.pretraining_recipes import published_errors
 from auglik.experiments import cells
@@ -294,3 +294,17 @@ def test_occlusion_is_scored_where_the_paper_is_about_it(tmp_path: Path) -> None
     assert scores is not None
     assert {0.2, 0.8} <= {score.severity for score in scores if score.kind == "occlusion"}
     assert {score.kind for score in scores} == {"clean", "occlusion"}
+
+
+def test_protocols_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def planned(cells: object, seeds: object, place: Place) -> None:
+        found.append(place.output)
+        raise InputError("this is enough")
+
+    monkeypatch.setattr("auglik.cli.reproduce.make_plan", planned)
+    for protocol in RECIPE_PROTOCOLS:
+        arguments = ["reproduce", "adaptive-selective", "--scale", "quick", "--protocol", protocol]
+        assert "this is enough" in CliRunner().invoke(auglik, arguments).output
+    assert found == ["results/adaptive-selective-quick", "results/adaptive-selective-quick-code"]

@@ -32,10 +32,12 @@ from auglik.report.figures.scale import covering, tick_texts
 from auglik.report.figures.style import styles
 from auglik.report.page import subtitle
 from auglik.report.sections import calibrated
+from auglik.report.sections.cells import cells
 from auglik.report.sections.published import measured, published
 from auglik.report.sections.published_figures import augmentation_names, read_published
 from auglik.report.sections.published_protocols import PUBLISHED_PROTOCOLS, TESTED, not_stated, protocol_differences
 from auglik.report.sections.robust import robustness
+from auglik.report.sections.runs import runs
 from auglik.report.sections.seen import seen
 from auglik.report.sections.views import views
 from auglik.report.writers.latex import escape
@@ -44,6 +46,7 @@ from auglik.runs.run import execute
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import write_csv
 from tests import reported, tiny
+from tests.experiments.test_moved import write_code
 
 QUICK = ReportSettings(calibration=False)
 THIRD = "0.333 of views clean"
@@ -362,6 +365,24 @@ def test_robustness_of_data_sets_is_kept_apart(tmp_path: Path) -> None:
     assert section is not None
     cells = {item.key: [row.name for row in item.rows] for item in section.items if isinstance(item, Table)}
     assert (cells["severity-error-digits"], cells["severity-error-cifar10"]) == (["ours"], ["theirs"])
+
+
+def test_own_code_is_named_without_its_place_but_where_two_files_share_a_name(tmp_path: Path) -> None:
+    near, far = tmp_path / "near" / "own.py", tmp_path / "far" / "own.py"
+    for K, (cell, own) in enumerate({"a": near, "b": near.with_name("b.py"), "c": far}.items(), 2):
+        write_code(own)
+        chosen = reported.config("reference", 0, aggregator=f"{own}:Own:q=0.5", views=K)
+        folder = reported.write_run(tmp_path / "runs", cell, 0, 1.0, settings=chosen)
+        state(folder, pipeline=f"Crop() -> mollification (clean 1) -> all:{tmp_path / 'map.py'}:Map:k=2")
+    collected = collect(tmp_path / "runs")
+    tables = {item.key: item for item in cells(collected).items if isinstance(item, Table)}
+    named = [row.entries[1].text for row in tables["objectives"].rows]
+    assert named == [f"{near}:Own:q=0.5", "b.py:Own:q=0.5", f"{far}:Own:q=0.5"]
+    views_of = {row.entries[3].text for row in tables["pipelines"].rows}
+    assert views_of == {"Crop() -> mollification (clean 1) -> all:map.py:Map:k=2"}
+    assert [item for item in runs(collected).items if isinstance(item, Details)][1].summary == (
+        "b: smoothed + b.py:Own:q=0.5, 1 seed"
+    )
 
 
 def test_cells_that_differ_in_views_alone(tmp_path: Path) -> None:

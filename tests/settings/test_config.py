@@ -45,6 +45,14 @@ def test_every_setting_round_trips_through_its_flat_name(tmp_path: Path) -> None
     assert len(SETTINGS) == len(flatten(config))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("a\nb", "expected one line of text"), ("a\udcff", "got bytes that are none.*file name")]
+)
+def test_text_that_no_file_could_hold_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"^dataset: .*{said}"):
+        change(RunConfig(), {"dataset": text})
+
+
 def test_a_resolved_config_leaves_nothing_open() -> None:
     still = [key for key, value in flatten(tiny.config()).items() if value is None]
     none = ["mean_views", "gradient_clip", "average", "weights", "weights_digest"]

@@ -20,7 +20,8 @@ from auglik.experiments.engines.engine import attempt
 from auglik.runs.claim import claimed
 from auglik.studies import registry
 from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal, save, true
-from auglik.studies.verify import StudyTask, run, run_study, write_report
+from auglik.studies.verify import StudyTask, run
+from auglik.system.files import StorageError
 from auglik.system.stop import StopRequest
 from tests.tiny import StopAt
 
@@ -92,13 +93,33 @@ def broken(context: Context) -> Findings:
     raise ZeroDivisionError("the study\nbroke")
 
 
-def test_a_study_that_breaks_is_reported_and_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_that_crashes_is_not_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.STUDIES, "objectives", broken)
-    report = run_study("objectives", Context(True, 0, None, print), tmp_path)
-    assert not report.holds
-    assert report.error == "ZeroDivisionError: the study broke"
-    path = write_report(tmp_path, [report], True, 0)
-    assert json.loads(path.read_text())["holds"] is False
+    monkeypatch.setitem(registry.STUDIES, "orbit", findings)
+    arguments = ["verify", "objectives", "orbit", "--output", str(tmp_path), "--jobs", "1"]
+    result = CliRunner().invoke(auglik, arguments)
+    assert result.exit_code == 1, result.output
+    assert "FAILS  the study crashed: ZeroDivisionError: the study broke" in result.output
+    assert "\nnot verified, as the study crashed: objectives\n" in result.output
+    assert "2 claims, 0 fail" in result.output
+    written = json.loads((tmp_path / "verify.json").read_text())
+    assert written["holds"] is False
+    assert "Traceback (most recent call last):" in written["studies"]["objectives"]["remarks"]
+
+
+def full(context: Context) -> Findings:
+    raise StorageError("cannot write objectives.nc: No space left on device")
+
+
+def test_a_full_disk_ends_verify_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.STUDIES, "objectives", full)
+    monkeypatch.setitem(registry.STUDIES, "orbit", findings)
+    arguments = ["verify", "objectives", "orbit", "--output", str(tmp_path), "--jobs", "1"]
+    result = CliRunner().invoke(auglik, arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == "auglik: cannot write objectives.nc: No space left on device"
+    assert not (tmp_path / "orbit").exists()
 
 
 @pytest.mark.parametrize(("seed", "status"), [(0, 0), (1, 1)])

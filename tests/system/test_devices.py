@@ -13,7 +13,6 @@ from auglik.system.devices import (
     autocast,
     available_cores,
     cards,
-    check_compiler,
     choose_device,
     choose_precision,
     constant,
@@ -68,15 +67,6 @@ def test_mixed_precision_trains_in_bfloat16_and_scores_in_float32(monkeypatch: p
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
     assert choose_precision("auto", torch.device("cuda")) == "mixed"
-
-
-def test_compiling_is_refused_in_one_line_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_compiler(torch.device("cuda"))
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(InputError, match=r"C\+\+ compiler") as refused:
-        check_compiler(CPU)
-    assert len(str(refused.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64, np.bool_])

@@ -28,7 +28,7 @@ from auglik.objectives import InputError
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
 from auglik.system.devices import cards
-from auglik.system.stop import StopRequest
+from auglik.system.stop import StopRequest, blocked
 
 PRELOADED = [
     "auglik.experiments.engines.forked",
@@ -110,13 +110,15 @@ def _begin_server() -> None:
     """Starts the process that runs are forked from, without the working folder on its path.
 
     Else what lies there under a name that it preloads, the folder auglik/ of a checkout too, would be imported instead.
+    A terminal that closes it and the runs hear of from this process alone.
     """
     from multiprocessing import forkserver  # here, as not every system has one
 
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        forkserver.ensure_running()
+        with blocked("SIGHUP"):
+            forkserver.ensure_running()
     finally:
         if before is None:
             del os.environ["PYTHONSAFEPATH"]

@@ -23,7 +23,7 @@ from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
-from auglik.system.stop import StopRequest
+from auglik.system.stop import StopRequest, blocked
 
 FOLLOWED = 1.0
 """Seconds between two looks of a run at the actor, and of the driver."""
@@ -100,7 +100,8 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
     try:
         if colon and port.isdecimal() and "/" not in host:
             socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
-        ray.init(address=where, log_to_driver=False, logging_level="ERROR", **of_its_own)
+        with blocked("SIGHUP"):
+            ray.init(address=where, log_to_driver=False, logging_level="ERROR", **of_its_own)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise InputError(f"no Ray cluster at {where}: {' '.join(str(error).split())[:300]}") from None
     finally:

@@ -6,7 +6,6 @@ whoever began it is gone; it leaves the outcome in a file.
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from auglik.experiments.engines.engine import Carry, Outcome, attempt, failed, f
 from auglik.experiments.engines.task import R, Task
 from auglik.experiments.engines.together import together
 from auglik.objectives import InputError
-from auglik.system.stop import StopRequest, stop_on_signals
+from auglik.system.stop import StopRequest, blocked, stop_on_signals
 
 TASK, OUTCOME = "task.pickle", "outcome.pickle"
 LOOK = 0.5
@@ -77,15 +76,10 @@ def _started(scratch: str, count: int) -> "subprocess.Popen[bytes]":
     """Ctrl-C is this process's to hear, and so is USR2, which Slurm sends to all: the others would end by it."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}  # else torchrun says that it does so; runs set their own
-    blocks = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2}) if blocks else set()
-    try:
+    with blocked("SIGUSR2"):
         return subprocess.Popen(
             [*torchrun, "-m", __name__, scratch], stdin=subprocess.PIPE, start_new_session=True, env=environment
         )
-    finally:
-        if blocks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def main(scratch: Path) -> None:

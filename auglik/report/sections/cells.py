@@ -87,12 +87,13 @@ def rate(value: float | None) -> Shown:
 
 
 def _objectives(collected: Collected) -> Table:
+    named = collected.named()
     rows = tuple(
         Row(
             name,
             (
-                words(cell.config.likelihood),
-                words(cell.config.aggregator),
+                words(named(cell.config.likelihood)),
+                words(named(cell.config.aggregator)),
                 count(cell.config.views),
                 over_seeds(cell.last_epoch("label_entropy"), 3),
                 over_seeds(cell.last_epoch("negative_share"), 2, 100),
@@ -115,14 +116,15 @@ def _objectives(collected: Collected) -> Table:
 
 
 def _views(collected: Collected) -> Table:
+    named = collected.named()
     rows = tuple(
         Row(
             name,
             (
-                words(cell.config.dataset),
-                words(cell.config.network),
+                words(named(cell.config.dataset)),
+                words(named(cell.config.network)),
                 count(cell.config.epochs or 0),
-                words(cell.first.pipeline),
+                words(named(cell.first.pipeline)),
                 words(pairing(cell, collected.cells[collected.references[name]])),
             ),
         )

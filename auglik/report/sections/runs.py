@@ -1,6 +1,7 @@
 """Every run: its settings, digests and versions, shown on request."""
 
 import math
+from collections.abc import Callable
 
 import tomli_w
 
@@ -15,11 +16,12 @@ DIGEST = 16
 
 def runs(collected: Collected) -> Section:
     """One entry a cell: the settings that its runs share, and a row a run."""
+    named = collected.named()
     return Section(
         "runs",
         "Every run",
         ("Settings are those that determine a run's numbers; a digest identifies all random draws.", *_own(collected)),
-        tuple(_cell(cell) for cell in collected.cells.values()),
+        tuple(_cell(cell, named) for cell in collected.cells.values()),
     )
 
 
@@ -32,7 +34,7 @@ def _own(collected: Collected) -> list[str]:
     return [f"Code other than auglik's, by the SHA-256 of its source: {listed(list(found))}."] if found else []
 
 
-def _cell(cell: Cell) -> Details:
+def _cell(cell: Cell, named: Callable[[object], str]) -> Details:
     columns = (
         "run", "clean NLL", "clean error %", "settings", "batches", "views", "test images", "threads", "device",
         "versions",
@@ -42,7 +44,9 @@ def _cell(cell: Cell) -> Details:
     table = Table(key=f"runs-{cell.name}", caption=f"The runs of {cell.name}", columns=columns, rows=rows)
     seeds = f"{len(cell.runs)} seed{'s' * (len(cell.runs) != 1)}"
     return Details(
-        f"{cell.name}: {cell.config.likelihood} + {cell.config.aggregator}, {seeds}", (table,), tomli_w.dumps(settings)
+        f"{cell.name}: {named(cell.config.likelihood)} + {named(cell.config.aggregator)}, {seeds}",
+        (table,),
+        tomli_w.dumps(settings),
     )
 
 
