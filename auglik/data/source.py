@@ -8,7 +8,9 @@ import numpy as np
 
 from auglik.data.arrays import Arrays, LazyArrays, check_labels
 from auglik.data.class_names import ClassNames
+from auglik.data.levels import no_white
 from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 Part = Literal["train", "test"]
 Stamp = tuple[tuple[int, int, int], ...]
@@ -103,6 +105,10 @@ def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
         got = f"{images.dtype} {list(images.shape)}"
         raise InputError(f"{where}: expected images uint8 [N,c,H,W] with c = 1 or 3, got {got}; check_arrays converts")
+    if no_white(images):
+        say_once(
+            f"{where}: no pixel is above {images.max()} of 255: levels of fewer bits? check_arrays(white=...) converts"
+        )
     return Arrays(images, check_labels(np.asarray(labels), where=where, count=len(images), classes=classes))
 
 

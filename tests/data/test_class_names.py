@@ -216,7 +216,7 @@ def test_tiny_imagenet_c_is_numbered_as_its_clean_images(tmp_path: Path) -> None
 
 
 def test_wnids_in_another_order_beside_classes_without_names_are_refused(tmp_path: Path) -> None:
-    images = np.repeat(np.arange(4, dtype=np.uint8), SIDE * SIDE * 3).reshape(4, SIDE, SIDE, 3)
+    images = np.repeat(60 * np.arange(4, dtype=np.uint8), SIDE * SIDE * 3).reshape(4, SIDE, SIDE, 3)
     labels = np.arange(4) % 2
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
     folder = corrupted(tmp_path / "C", tree(tmp_path / "val", ["n01", "n02"]))
