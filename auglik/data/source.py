@@ -89,7 +89,11 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
     if isinstance(source, LargeSource):
         return source.opened(part)
     arrays = source.train() if part == "train" else source.test()
-    return _whole(arrays, f"{source.name} ({part})", source.classes)
+    arrays = _whole(arrays, where := f"{source.name} ({part})", source.classes)
+    if no_white(arrays.images) and not isinstance(source, ConfigurableSource):  # whose settings say what is white
+        least = f"no pixel is above {arrays.images.max()} of 255"
+        say_once(f"{where}: {least}: dark images, or levels of fewer bits, which check_arrays(white=...) converts?")
+    return arrays
 
 
 def stamp_of(source: Source) -> Stamp:
@@ -105,10 +109,6 @@ def _whole(arrays: Arrays, where: str, classes: int) -> Arrays:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
         got = f"{images.dtype} {list(images.shape)}"
         raise InputError(f"{where}: expected images uint8 [N,c,H,W] with c = 1 or 3, got {got}; check_arrays converts")
-    if no_white(images):
-        say_once(
-            f"{where}: no pixel is above {images.max()} of 255: levels of fewer bits? check_arrays(white=...) converts"
-        )
     return Arrays(images, check_labels(np.asarray(labels), where=where, count=len(images), classes=classes))
 
 

@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from auglik.data import opened as opened_part
 from auglik.data.arrays import stratified_order
 from auglik.data.stored import Stored
 from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 Pixels = NDArray[np.generic]
 RANDOM = np.random.default_rng(0)
@@ -395,6 +397,36 @@ def test_dark_images_of_a_program_are_read_again_as_they_were_given(tmp_path: Pa
     assert np.array_equal(open_dataset(path).train().images[:, 0], SIXTEEN)
     assert np.array_equal(open_dataset(path).test().images[:, 0], SIXTEEN[::-1][:4])
     refused(lambda: keep_images(parts(SIXTEEN), tmp_path), "dataset, train images", "floats in [0,1]")
+
+
+@dataclass(frozen=True)
+class Faint:
+    """A user's own data set, whose code gives levels of 0 to 16."""
+
+    name: ClassVar[str] = "faint"
+    traits: ClassVar[Traits] = Traits(flip=False, network="small-cnn", epochs=1)
+    classes: ClassVar[int] = 3
+    class_names: ClassVar[tuple[str, ...]] = ("a", "b", "c")
+
+    def train(self) -> Arrays:
+        return Arrays(SIXTEEN[:, None].astype(np.uint8), LABELS)
+
+    def test(self) -> Arrays:
+        return self.train()
+
+    def check(self) -> None:
+        """Nothing."""
+
+
+def test_dark_levels_of_own_code_are_said_and_those_of_a_named_white_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_once.cache_clear()
+    opened_part(Faint(), "train")
+    assert "faint (train): no pixel is above 16 of 255" in caplog.text
+    caplog.clear()
+    opened_part(open_dataset(f"{write_npz(tmp_path, parts(SIXTEEN)).path}:white=255"), "train")
+    assert not caplog.text
 
 
 def test_own_arrays_come_back(tmp_path: Path, write: Writer) -> None:
