@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data import Arrays
+from auglik.data import Arrays, LazyArrays
 from auglik.data.arrays import label_column
 from auglik.data.listing import arrays_in, named
 from auglik.data.npy_folder import CORRUPTION_LABELS
@@ -24,7 +24,7 @@ SAMPLES, SAMPLE_BYTES = 64, 4096
 
 def npy_conditions(
     folder: Path,
-    test: Arrays,
+    test: Arrays | LazyArrays,
     chosen: NDArray[np.int64],
     severities: Sequence[int],
     allow_missing: bool = False,
@@ -41,7 +41,7 @@ def npy_conditions(
     names = check_complete(set(found) - {Path(name).stem for name in LABELS}, str(folder), allow_missing)
     numeric = class_names and all(name.lstrip("-").isdecimal() for name in class_names)
     _check_labels(folder, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
-    maps = {name: _open(found[name], test.images) for name in names}
+    maps = {name: _open(found[name], test.images.shape) for name in names}
     return [
         Condition(
             kind="corruption",
@@ -79,10 +79,10 @@ def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> ReadImages:
     return lambda where: images[rows[where]]
 
 
-def _open(path: Path, test: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A memory map [5N,H,W,c] of the array at `path`."""
+def _open(path: Path, test: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A memory map [5N,H,W,c] of the array at `path`, of test images of the shape (N,c,H,W)."""
     images = _map(path)
-    N, c, H, W = test.shape
+    N, c, H, W = test
     expected = (len(SEVERITIES) * N, H, W, c)
     shape = (*images.shape, 1) if images.ndim == 3 else images.shape
     if images.dtype != np.uint8 or shape != expected:
