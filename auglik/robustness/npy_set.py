@@ -40,7 +40,7 @@ def npy_conditions(
     found = arrays_in(folder)
     names = check_complete(set(found) - {Path(name).stem for name in LABELS}, str(folder), allow_missing)
     numeric = class_names and all(name.lstrip("-").isdecimal() for name in class_names)
-    _check_labels(folder, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
+    _check_labels(folder, test.labels, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
     maps = {name: _open(found[name], test.images.shape) for name in names}
     return [
         Condition(
@@ -107,12 +107,13 @@ def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     )
 
 
-def _check_labels(folder: Path, labels: NDArray[np.int64]) -> None:
+def _check_labels(folder: Path, labels: NDArray[np.int64], by_name: NDArray[np.int64]) -> None:
+    """Raises InputError where the labels are neither those of the test set, five times over, nor their names."""
     path = next((path for path in (named(folder, name) for name in LABELS) if path.is_file()), None)
     if path is None:
         raise InputError(f"{folder}: expected {' or '.join(LABELS)} next to the corruptions, got no such file")
     found = label_column(np.array(_map(path)), str(path), len(SEVERITIES) * len(labels))
-    same = (found.reshape(len(SEVERITIES), -1) == labels).mean()
+    same = max((found.reshape(len(SEVERITIES), -1) == expected).mean() for expected in (labels, by_name))
     if same < 1:
         raise InputError(
             f"{path}: expected the labels of the test set, five times over; {1 - same:.1%} of them differ"

@@ -485,6 +485,11 @@ def test_corrupted_arrays_of_remapped_labels_keep_the_original_ones(tmp_path: Pa
     suite = open_suite(f"{tmp_path}:labels=remap", tmp_path, config)
     assert len(suite.conditions) == 1 + len(CORRUPTIONS)
     assert all(np.array_equal(condition.labels, test.labels) for condition in suite.conditions)
+    np.save(tmp_path / "corr_labels.npy", np.tile(test.labels, 5))  # numbers of classes whose names are other numbers
+    suite = open_suite(f"{tmp_path}:labels=remap", tmp_path, config)
+    assert all(np.array_equal(condition.labels, test.labels) for condition in suite.conditions)
+    np.save(tmp_path / "corr_labels.npy", np.tile(5 * test.labels, 5))
+    refused(lambda: open_suite(f"{tmp_path}:labels=remap", tmp_path, config), "expected the labels of the test set")
 
 
 # people and tables
