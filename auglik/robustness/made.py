@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +141,7 @@ def _apply(image: NDArray[np.uint8], corruption: str, severity: int, seed: int) 
 @contextlib.contextmanager
 def _pictures_read_once() -> Iterator[None]:
     """The library reads a picture of frost for every image: five sixths of its time on small ones."""
-    cv2 = importlib.import_module("cv2")
+    cv2: Any = importlib.import_module("cv2")
     read = cv2.imread
     cv2.imread = functools.lru_cache(PICTURES)(read)
     try:

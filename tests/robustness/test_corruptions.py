@@ -258,8 +258,8 @@ def test_pictures_of_frost_are_read_once_and_make_the_same_images(monkeypatch: p
     images, positions = digits(12).images, np.arange(12)
     read, plain = list[str](), cv2.imread
 
-    def counted(path: object) -> object:
-        read.append(str(path))
+    def counted(path: str) -> object:
+        read.append(path)
         return plain(path)
 
     monkeypatch.setattr(cv2, "imread", counted)
