@@ -10,15 +10,15 @@ from auglik.data.images import parts
 from auglik.objectives.errors import InputError
 
 WHITE = 255
-BRIGHT = 128
+BRIGHT = 64
 """What integer images reach somewhere if their white is 255: digits of 0..16 are not nearly black."""
 
 
 def levels_of(images: NDArray[np.generic], where: str, white: float | None = None) -> NDArray[np.uint8]:
     """round(255 x / white) of images of any shape; white is 255 of integers and 1 of floats where it is not given.
 
-    Raises InputError for pixels outside 0..white, and where that white is in doubt: integers of which none is in the
-    upper half of 0..255, floats of which all are black or next to it.
+    Raises InputError for pixels outside 0..white, and where that white is in doubt: integers of which none is
+    above a quarter of 255, floats of which all are black or next to it.
     """
     floating = np.issubdtype(images.dtype, np.floating)
     if not floating and not np.issubdtype(images.dtype, np.integer):
@@ -33,12 +33,11 @@ def levels_of(images: NDArray[np.generic], where: str, white: float | None = Non
                          f" {_cause(float(lowest), float(highest), white, floating)}")  # fmt: skip
     if white is None and no_white(images):
         got, cause = ("0 and 1", "black and white?") if highest == 1 else (f"0..{highest}", "levels of fewer bits?")
-        raise InputError(f"{where}: expected integer pixels in 0..255, some of them bright, got {got} ({cause});"
+        raise InputError(f"{where}: expected integer pixels in 0..255, some of them above {BRIGHT - 1}, got {got} ({cause});"
                          f" {_say_white(float(highest))} (white=255 if they are dark)")  # fmt: skip
-    if white is None and floating and 0 < highest <= 1 / WHITE:
-        raise InputError(
-            f"{where}: expected floating-point pixels in [0,1], got 0..{highest:g} (divided by 255 twice?)"
-        )
+    if floating and 0 < highest <= top / WHITE:
+        cause = "divided by 255 twice?" if white is None else f"divided by {white:g} already?"
+        raise InputError(f"{where}: expected floating-point pixels in [0,{top:g}], got 0..{highest:g} ({cause})")
     if not floating and top == WHITE:
         return images.astype(np.uint8, copy=False)
     return np.concatenate(

@@ -152,7 +152,7 @@ SIXTEEN = np.append(np.arange(17), RANDOM.integers(0, 17, 6 * 20 - 17)).reshape(
 DOUBTFUL: dict[str, tuple[Pixels, str, str]] = {
     "scikit-learn's digits": (SIXTEEN, "got 0..16", "white=16 (white=255 if they are dark)"),
     "of uint8": (SIXTEEN.astype(np.uint8), "got 0..16", "white=16"),
-    "percentages": (SIXTEEN * 6, "got 0..96", "white=96"),
+    "6 bits": (SIXTEEN * 3, "got 0..48", "white=48"),
     "as floats": (SIXTEEN.astype(float), "expected floating-point pixels in [0,1], got 0..16", "white=16"),
     "12 bits": (SIXTEEN * 255, "expected integer pixels in 0..255, got 0..4080", "white=4095"),
     "16 bits as floats": (SIXTEEN * 4000.0, "got 0..64000", "white=65535"),
@@ -176,11 +176,10 @@ def test_pixels_of_a_named_white_are_scaled_and_dark_ones_stay(dtype: str) -> No
     assert np.array_equal(check_arrays(images, LABELS, where="mine", white=255).images[:, 0], SIXTEEN)
     assert np.array_equal(check_arrays(SIXTEEN / 255, LABELS, where="mine").images[:, 0], SIXTEEN)
     refused(lambda: check_arrays(images, LABELS, where="mine", white=15), "0..16", "another level is white?")
+    refused(lambda: check_arrays(GREY / 255, LABELS, where="mine", white=255), "[0,255]", "divided by 255 already?")
 
 
-@pytest.mark.parametrize(
-    "images", [np.zeros((6, 5, 4), int), SIXTEEN * 8, GREY], ids=["black", "half bright", "bright"]
-)
+@pytest.mark.parametrize("images", [np.zeros((6, 5, 4), int), SIXTEEN * 4, GREY], ids=["black", "a quarter", "bright"])
 def test_integer_images_that_are_black_or_somewhere_bright_are_taken_as_they_are(images: Pixels) -> None:
     assert np.array_equal(check_arrays(images, LABELS, where="mine").images.ravel(), images.ravel())
 
