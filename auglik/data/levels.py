@@ -33,8 +33,9 @@ def levels_of(images: NDArray[np.generic], where: str, white: float | None = Non
                          f" {_cause(float(lowest), float(highest), white, floating)}")  # fmt: skip
     if white is None and no_white(images):
         got, cause = ("0 and 1", "black and white?") if highest == 1 else (f"0..{highest}", "levels of fewer bits?")
-        raise InputError(f"{where}: expected integer pixels in 0..255, some of them above {BRIGHT - 1}, got {got} ({cause});"
-                         f" {_say_white(float(highest))} (white=255 if they are dark)")  # fmt: skip
+        expected = f"integer pixels in 0..255, some of them above {BRIGHT - 1}"
+        cure = f"{_say_white(float(highest))} (white=255 if they are dark)"
+        raise InputError(f"{where}: expected {expected}, got {got} ({cause}); {cure}")
     if floating and 0 < highest <= top / WHITE:
         cause = "divided by 255 twice?" if white is None else f"divided by {white:g} already?"
         raise InputError(f"{where}: expected floating-point pixels in [0,{top:g}], got 0..{highest:g} ({cause})")
