@@ -10,7 +10,7 @@ from torch import nn
 
 from auglik.confidence import MAP_NAMES
 from auglik.confidence.probes import MAP_PROBES
-from auglik.data import DATASET_NAMES, open_dataset
+from auglik.data import DATASET_NAMES, SETTINGS, open_dataset
 from auglik.data.probes import DATASET_PROBES
 from auglik.networks import LIBRARIES, NETWORK_NAMES
 from auglik.networks.probes import NETWORK_PROBES, Probed
@@ -95,7 +95,7 @@ def kind_of(text: str) -> str:
         raise InputError(f"{name!r} names {' and '.join(found)}: choose with --as")
     if found:
         return found[0]
-    if (path := Path(text)).exists() and path.suffix != ".py":
+    if (path := Path(SETTINGS.split(text)[0])).exists() and path.suffix != ".py":
         return "dataset"
     value = value_named(text, {entry.names.group for entry in KINDS.values()})
     if value is None:

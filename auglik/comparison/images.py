@@ -12,6 +12,7 @@ from torch import Tensor
 
 from auglik.data import Npz, digest
 from auglik.data.arrays import Arrays, check_arrays, image_shape
+from auglik.data.levels import WHITE, no_white, white_beside
 from auglik.data.source import one_line
 from auglik.data.stored import CLASS_NAMES
 from auglik.objectives import InputError
@@ -44,18 +45,20 @@ Images = Mapping[str, ArrayLike] | Sequence[PartImages]
 
 
 def keep_images(images: Images, output: Path) -> str:
-    """The path, below `output`, of the `.npz` file that holds them, named by its content.
+    """The path, below `output`, of the `.npz` file that holds them, named by its content; white is said of dark images.
 
     Raises InputError for anything but `Images`, for images that are not images, and for a data set that gives
     different images for the same index.
     """
     arrays = _by_name(images)
+    levels = [_array(arrays[f"{part}_images"]) for part in DATA_PARTS]
     checked = {
         part: check_arrays(
-            _array(arrays[f"{part}_images"]), _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images"
+            images, _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images",
+            white=white_beside(images, lambda: levels[0]),
         )
-        for part in DATA_PARTS
-    }
+        for part, images in zip(DATA_PARTS, levels, strict=True)
+    }  # fmt: skip
     names = np.asarray(arrays[CLASS_NAMES], dtype=np.str_) if CLASS_NAMES in arrays else None
     marks = [digest(checked[part])[:8] for part in DATA_PARTS]
     if names is not None:
@@ -64,7 +67,7 @@ def keep_images(images: Images, output: Path) -> str:
     if not path.exists():
         ensure_writable(path.parent)
         write_npz(path, **_stored(checked, names))
-    return str(path)
+    return f"{path}:white={WHITE}" if no_white(checked[DATA_PARTS[0]].images) else str(path)
 
 
 def _class_names(part: object) -> list[str]:

@@ -40,6 +40,7 @@ from auglik.system.paths import check_local
 __all__ = [
     "DATASETS",
     "DATASET_NAMES",
+    "SETTINGS",
     "Arrays",
     "ClassNames",
     "ImageFolder",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.data.images import Images, LazyImages, Rows, parts
+from auglik.data.levels import levels_of
 from auglik.objectives.errors import InputError
 from auglik.system.keys import host_generator
 
@@ -37,20 +38,27 @@ class LazyArrays(NamedTuple):
 
 
 A = TypeVar("A", bound=Arrays | LazyArrays)
+P = TypeVar("P", bound=np.generic)
 
 
 def check_arrays(
-    images: NDArray[np.generic], labels: NDArray[np.generic], *, where: str, classes: int | None = None
+    images: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    *,
+    where: str,
+    classes: int | None = None,
+    white: float | None = None,
 ) -> Arrays:
     """`Arrays` from images [N,H,W], [N,H,W,c] or [N,c,H,W] and labels [N] or [N,1]; a last axis of 1 or 3 is c.
 
-    Pixels are integers in 0..255 or floats in [0,1], which become round(255 x); labels are integers in 0..classes-1.
-    Raises InputError, its line starting with `where`, for anything else, for no images and for unequal lengths.
+    Pixels are integers in 0..255 or floats in [0,1], or in 0..white, and become round(255 x / white); labels are
+    integers in 0..classes-1. Raises InputError, its line starting with `where`, for anything else, for no images and
+    for unequal lengths, and as `levels_of` does for integers that may have another white than 255.
     """
     images = np.asarray(images)
     count = image_shape(images.shape, where)[0]
-    labels = np.asarray(labels)
-    return Arrays(_pixels(images, where), check_labels(labels, where=where, count=count, classes=classes))
+    checked = check_labels(np.asarray(labels), where=where, count=count, classes=classes)
+    return Arrays(np.require(channels_first(levels_of(images, where, white)), np.uint8, ["C", "W", "E"]), checked)
 
 
 def image_shape(shape: Sequence[int], where: str) -> tuple[int, int, int, int]:
@@ -230,32 +238,7 @@ def take(arrays: A, indices: Rows) -> A:
     return arrays._replace(images=arrays.images[indices], labels=arrays.labels[indices])
 
 
-def _pixels(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
-    if np.issubdtype(images.dtype, np.floating):
-        images = np.concatenate([_from_unit(images[part], where) for part in parts(images.shape)])
-    elif not np.issubdtype(images.dtype, np.integer):
-        raise InputError(f"{where}: expected integer or floating-point pixels, got dtype {images.dtype}")
-    elif images.dtype != np.uint8 and (images.min() < 0 or images.max() > 255):
-        got = f"{images.min()}..{images.max()}"
-        raise InputError(f"{where}: expected integer pixels in 0..255, got {got} (16-bit or signed images?)")
-    elif images.max() == 1:
-        raise InputError(
-            f"{where}: expected integer pixels in 0..255, got 0 and 1 (black and white? give floats, or times 255)"
-        )
-    return np.require(channels_first(images), np.uint8, ["C", "W", "E"])
-
-
-def _from_unit(images: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
-    lowest, highest = images.min(), images.max()  # NaN where any pixel is
-    if np.isnan(lowest):
-        raise InputError(f"{where}: expected pixels in [0,1], got NaN (a division by 0 in preprocessing?)")
-    if lowest < 0 or highest > 1:
-        cause = "standardized images? give the raw ones" if lowest < 0 else "0..255 stored as floats? cast to uint8"
-        raise InputError(f"{where}: expected floating-point pixels in [0,1], got {lowest:g}..{highest:g} ({cause})")
-    return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
-
-
-def channels_first(images: NDArray[np.generic]) -> NDArray[np.generic]:
+def channels_first(images: NDArray[P]) -> NDArray[P]:
     """Images in any layout that is accepted as [N,c,H,W]."""
     if images.ndim == 3:
         return images[:, None]

@@ -1,5 +1,6 @@
 """Labels as users write them, and the classes 0..C-1 that they mean."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,17 @@ FEW_MISSING = 3
 class ArraySettings:
     """`labels=remap` numbers the distinct training labels 0..C-1 in their order, and calls the classes by them.
 
-    Raises InputError for another value.
+    `white` is the level that becomes 255; 0 is 255 of integers and 1 of floats. Raises InputError for other values.
     """
 
     labels: str = ""
+    white: float = 0.0
 
     def __post_init__(self) -> None:
         if self.labels not in ("", REMAP):
             raise InputError(f"labels: expected {REMAP}, got {self.labels!r}")
+        if not 0 <= self.white < math.inf:
+            raise InputError(f"white: expected the level of white, such as 16 or 255, got {self.white:g}")
 
 
 def label_values(labels: NDArray[np.integer], where: str, path: str, settings: ArraySettings) -> NDArray[np.integer]:

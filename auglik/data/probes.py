@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from auglik.data.arrays import digest
+from auglik.data.images import Images, parts
+from auglik.data.levels import WHITE
 from auglik.data.source import Part, Source, opened
 from auglik.objectives.probes import Probe, expect
+
+DECODED = 10_000
+"""Images of a part, at most, whose pixels are read."""
 
 
 def facts(source: Source) -> str:
@@ -15,7 +22,17 @@ def facts(source: Source) -> str:
 def _part(source: Source, part: Part) -> str:
     arrays = opened(source, part)
     expect(digest(opened(source, part)) == digest(arrays), "the same images at a second reading", "others")
-    return f"images {list(arrays.images.shape)}, digest {digest(arrays)[:16]}"
+    return f"images {list(arrays.images.shape)}, {_levels(arrays.images)}, digest {digest(arrays)[:16]}"
+
+
+def _levels(images: Images) -> str:
+    """Of all images or of DECODED, evenly spaced: digests of image files decode none."""
+    read = np.arange(min(len(images), DECODED)) * len(images) // min(len(images), DECODED)
+    lowest, highest = WHITE, 0
+    for part in parts((len(read), *images.shape[1:])):
+        levels = images[read[part]]
+        lowest, highest = min(lowest, int(levels.min())), max(highest, int(levels.max()))
+    return f"levels {lowest}..{highest}{'' if len(read) == len(images) else f' in {len(read):,} of them'}"
 
 
 def alike(source: Source) -> str:

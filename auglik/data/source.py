@@ -8,7 +8,9 @@ import numpy as np
 
 from auglik.data.arrays import Arrays, LazyArrays, check_labels
 from auglik.data.class_names import ClassNames
+from auglik.data.levels import no_white
 from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 Part = Literal["train", "test"]
 Stamp = tuple[tuple[int, int, int], ...]
@@ -87,7 +89,11 @@ def opened(source: Source, part: Part) -> Arrays | LazyArrays:
     if isinstance(source, LargeSource):
         return source.opened(part)
     arrays = source.train() if part == "train" else source.test()
-    return _whole(arrays, f"{source.name} ({part})", source.classes)
+    arrays = _whole(arrays, where := f"{source.name} ({part})", source.classes)
+    if no_white(arrays.images) and not isinstance(source, ConfigurableSource):  # whose settings say what is white
+        least = f"no pixel is above {arrays.images.max()} of 255"
+        say_once(f"{where}: {least}: dark images, or levels of fewer bits, which check_arrays(white=...) converts?")
+    return arrays
 
 
 def stamp_of(source: Source) -> Stamp:

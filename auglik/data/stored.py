@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from auglik.data.arrays import Arrays, check_arrays, image_shape, label_column
 from auglik.data.class_names import ClassNames
 from auglik.data.label_values import ArraySettings, label_values, numbered
+from auglik.data.levels import white_beside
 from auglik.data.source import Part, Stamp, Traits, one_line
 from auglik.objectives.errors import InputError
 from auglik.settings.names import parse
@@ -85,6 +86,11 @@ class Stored(ABC):
     def classes(self) -> int:
         return len(self._values)
 
+    @property
+    def white(self) -> float | None:
+        """The level that becomes 255; None where the settings leave it to the arrays."""
+        return self.settings.white or None
+
     @cached_property
     def class_names(self) -> ClassNames:
         """Those of the array `class_names`, else the labels. Raises InputError for an array of other names than [C]."""
@@ -98,16 +104,14 @@ class Stored(ABC):
         return names
 
     def train(self) -> Arrays:
-        labels = self.labels("train")
-        images = self.read(self.entries.train_images)
-        return check_arrays(images, labels, where=self._where("train"), classes=self.classes)
+        images, labels = self.read(self.entries.train_images), self.labels("train")
+        return check_arrays(images, labels, where=self._where("train"), classes=self.classes, white=self.white)
 
     def test(self) -> Arrays:
         self.check()
-        labels = self.labels("test")
-        return check_arrays(
-            self.read(self.entries.test_images), labels, where=self._where("test"), classes=self.classes
-        )
+        images, labels = self.read(self.entries.test_images), self.labels("test")
+        white = self.white or white_beside(images, lambda: self.read(self.entries.train_images))
+        return check_arrays(images, labels, where=self._where("test"), classes=self.classes, white=white)
 
     def labels(self, part: Part) -> NDArray[np.int64]:
         """The classes [N] of the images of one part. Raises InputError for labels that are none."""

@@ -151,11 +151,7 @@ def _check_test_images(finished: Sequence[tuple[Job, Results]], data_dir: Path) 
     """Raises InputError for runs scored on other test images than their data sets have now, which no hash tells."""
     now = DigestsNow(data_dir)
     for job, results in finished:
-        if results.test_digest is not None and now.of(job.run) != results.test_digest:
-            raise InputError(
-                f"{job.folder}: expected runs scored on the test images of {job.config.dataset}, got a finished one"
-                " that was scored on others: give another output folder, or score it on these by auglik evaluate"
-            )
+        now.check(job.folder, job.run, results, ": give another output folder, or put them back")
 
 
 def cost(jobs: Sequence[Job]) -> Cost:

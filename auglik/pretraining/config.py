@@ -174,7 +174,7 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
     known = {name: get(shared.config, name) for name in SHARED_SETTINGS}
-    return resolved(
+    run = resolved(
         replace(
             config,
             **{**known, "network": canonical_network(shared.network_name)},  # type: ignore[arg-type]
@@ -183,6 +183,8 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
             neighbours=config.neighbours or max(1, min(MOST_NEIGHBOURS, images // facts.classes)),
         )
     )
+    run.views.check(facts.shape())
+    return run
 
 
 def settings_hash(run: ResolvedPretraining, data_digest: str) -> str:

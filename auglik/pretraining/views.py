@@ -15,7 +15,7 @@ from auglik.system.devices import send
 from auglik.system.keys import host_generator
 from auglik.views import Gallery, Shape
 from auglik.views.augmentations.common.boxes import Boxes
-from auglik.views.augmentations.resized_crop import draw_boxes, resample
+from auglik.views.augmentations.resized_crop import draw_boxes, resample, say_central
 
 RATIO = (3 / 4, 4 / 3)
 """Width/height of crops, log-uniform."""
@@ -39,7 +39,7 @@ class Drawn(NamedTuple):
 class PairViews:
     """Random resized crop, flip, colour jitter, greyscale: SimSiam's views of small images, without blur.
 
-    Images of one channel have no colour to change.
+    Images of one channel have no colour to change. Crops are as ResizedCrop's: of oblong images many may be the same.
     """
 
     smallest_crop: float
@@ -48,6 +48,10 @@ class PairViews:
     jitter_strength: float
     jitter_hue: float
     grey: float
+
+    def check(self, shape: Shape) -> None:
+        """Every image can be cropped."""
+        say_central(shape.height, shape.width, (self.smallest_crop, 1), RATIO)
 
     def draw(self, seed: int, epoch: int, count: int, shape: Shape) -> tuple[Drawn, Drawn]:
         """Two views of all N = `count` images, each keyed by (seed, epoch, view)."""

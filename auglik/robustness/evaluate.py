@@ -66,10 +66,7 @@ def measured_of_run(folder: Path, suite: Suite) -> list[Score] | None:
             f"{folder}: expected a run of this version on its data set, got different training images"
             " or a run of another version: retrain it"
         )
-    if results.test_digest is not None and suite.digests_now.of(run) != results.test_digest:
-        raise InputError(
-            f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}"
-        )
+    suite.digests_now.check(folder, run, results)
     return measured_before(folder, suite)
 
 

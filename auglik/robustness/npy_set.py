@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data import Arrays
+from auglik.data import Arrays, LazyArrays
 from auglik.data.arrays import label_column
 from auglik.data.listing import arrays_in, named
 from auglik.data.npy_folder import CORRUPTION_LABELS
@@ -24,7 +24,7 @@ SAMPLES, SAMPLE_BYTES = 64, 4096
 
 def npy_conditions(
     folder: Path,
-    test: Arrays,
+    test: Arrays | LazyArrays,
     chosen: NDArray[np.int64],
     severities: Sequence[int],
     allow_missing: bool = False,
@@ -40,8 +40,8 @@ def npy_conditions(
     found = arrays_in(folder)
     names = check_complete(set(found) - {Path(name).stem for name in LABELS}, str(folder), allow_missing)
     numeric = class_names and all(name.lstrip("-").isdecimal() for name in class_names)
-    _check_labels(folder, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
-    maps = {name: _open(found[name], test.images) for name in names}
+    _check_labels(folder, test.labels, np.array(list(map(int, class_names)))[test.labels] if numeric else test.labels)
+    maps = {name: _open(found[name], test.images.shape) for name in names}
     return [
         Condition(
             kind="corruption",
@@ -79,10 +79,10 @@ def _reader(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> ReadImages:
     return lambda where: images[rows[where]]
 
 
-def _open(path: Path, test: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A memory map [5N,H,W,c] of the array at `path`."""
+def _open(path: Path, test: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A memory map [5N,H,W,c] of the array at `path`, of test images of the shape (N,c,H,W)."""
     images = _map(path)
-    N, c, H, W = test.shape
+    N, c, H, W = test
     expected = (len(SEVERITIES) * N, H, W, c)
     shape = (*images.shape, 1) if images.ndim == 3 else images.shape
     if images.dtype != np.uint8 or shape != expected:
@@ -107,12 +107,13 @@ def _cause(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
     )
 
 
-def _check_labels(folder: Path, labels: NDArray[np.int64]) -> None:
+def _check_labels(folder: Path, labels: NDArray[np.int64], by_name: NDArray[np.int64]) -> None:
+    """Raises InputError where the labels are neither those of the test set, five times over, nor their names."""
     path = next((path for path in (named(folder, name) for name in LABELS) if path.is_file()), None)
     if path is None:
         raise InputError(f"{folder}: expected {' or '.join(LABELS)} next to the corruptions, got no such file")
     found = label_column(np.array(_map(path)), str(path), len(SEVERITIES) * len(labels))
-    same = (found.reshape(len(SEVERITIES), -1) == labels).mean()
+    same = max((found.reshape(len(SEVERITIES), -1) == expected).mean() for expected in (labels, by_name))
     if same < 1:
         raise InputError(
             f"{path}: expected the labels of the test set, five times over; {1 - same:.1%} of them differ"

@@ -90,17 +90,17 @@ def own_conditions(
     corruptions: CorruptionSet,
     code: Code,
     test: Arrays,
-    chosen: NDArray[np.int64],
+    positions: NDArray[np.int64],
     severities: tuple[int, ...],
     seed: int,
 ) -> list[Condition]:
-    """The images `chosen` [n] under each corruption and severity; an image looks the same in any choice.
+    """The test images [n] under each corruption and severity, whose `positions` [n] in the whole set key their draws.
 
     Reading them raises InputError where `code`, which they are made by, fails.
     """
 
-    def made(name: str, severity: int, at: int) -> NDArray[np.uint8]:
-        image = test.images[at].transpose(1, 2, 0).copy()
+    def made(name: str, severity: int, image: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
+        image = image.transpose(1, 2, 0).copy()
         found = corruptions.corrupt(image, name, severity, host_generator(seed, "corruption", name, severity, at))
         same = found.shape == image.shape and found.dtype == np.uint8
         expect(same, f"uint8 images {list(image.shape)} of {name}", f"{found.dtype} {list(found.shape)}")
@@ -109,7 +109,8 @@ def own_conditions(
     def reader(name: str, severity: int) -> Callable[[slice], NDArray[np.uint8]]:
         def read(where: slice) -> NDArray[np.uint8]:
             with said_of(code):
-                return np.stack([made(name, severity, at) for at in chosen[where].tolist()])
+                pairs = zip(test.images[where], positions[where].tolist(), strict=True)
+                return np.stack([made(name, severity, image, at) for image, at in pairs])
 
         return read
 
@@ -119,7 +120,7 @@ def own_conditions(
             name=name,
             category=category,
             severity=severity,
-            labels=test.labels[chosen],
+            labels=test.labels,
             read=reader(name, severity),
         )
         for name, category in corruptions.categories.items()

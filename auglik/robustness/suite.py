@@ -9,7 +9,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from auglik.data import Arrays, ClassNames, Source, absent_classes, digest, open_dataset
+from auglik.data import (
+    Arrays,
+    ClassNames,
+    LazyArrays,
+    Source,
+    absent_classes,
+    absent_line,
+    digest,
+    open_dataset,
+    opened,
+    take,
+)
 from auglik.data.listing import arrays_in
 from auglik.data.source import CorruptedSource, FileSource
 from auglik.objectives import InputError
@@ -25,6 +36,7 @@ from auglik.runs.digests_now import DigestsNow
 from auglik.runs.resolve import read_facts
 from auglik.scoring.corruptions import CORRUPTIONS
 from auglik.system.files import json_text
+from auglik.system.notices import say_once
 from auglik.system.progress import Progress
 from auglik.views import Shape
 
@@ -72,13 +84,15 @@ def open_suite(
     Raises InputError for anything that cannot be measured as requested.
     """
     source = open_dataset(dataset, data_dir)
-    test, seed = source.test(), config.robustness_seed
-    everything = np.arange(len(test.labels))
-    chosen = everything if config.images is None else chosen_images(test.labels, config.images, seed)
+    test, seed = opened(source, "test"), config.robustness_seed
+    chosen = np.arange(len(test.labels)) if config.images is None else chosen_images(test.labels, config.images, seed)
+    subset = test if config.images is None else take(test, chosen)
+    subset = subset.loaded() if isinstance(subset, LazyArrays) else subset
+    if absent := absent_classes(source.class_names, subset.labels):
+        say_once(f"{source.name}: {absent_line(absent)}")
     human_path = Path(config.human_labels) if config.human_labels is not None else None
     human = load_human_labels(human_path, test.labels, source.class_names)[chosen] if human_path is not None else None
-    corruptions = _corruptions(dataset, source, test, chosen, data_dir, config, progress)
-    subset = Arrays(test.images[chosen], test.labels[chosen])
+    corruptions = _corruptions(dataset, source, test, subset, chosen, data_dir, config, progress)
     conditions = [clean_condition(subset), *corruptions.conditions]
     if config.occlusion:
         conditions += occlusion_conditions(subset, chosen, OCCLUDED_SHARES, seed)
@@ -105,22 +119,23 @@ def open_suite(
 def _corruptions(
     dataset: str,
     source: Source,
-    test: Arrays,
+    test: Arrays | LazyArrays,
+    subset: Arrays,
     chosen: NDArray[np.int64],
     data_dir: Path,
     config: RobustnessConfig,
     progress: Progress,
 ) -> Corruptions:
+    """Of `subset`, the images `chosen` [n] of the test set; of the others none is read."""
     severities, allow_missing, seed = config.chosen_severities(), config.allow_missing, config.robustness_seed
     if (own := own_corruptions(config.corruptions)) is not None:
         corruptions, code = own
-        conditions = own_conditions(corruptions, code, test, chosen, severities, seed)
+        conditions = own_conditions(corruptions, code, subset, chosen, severities, seed)
         return Corruptions(conditions, repr(corruptions), code.digest)
     folder = find_corruptions(config.corruptions, dataset, source, data_dir)
     if folder is None:
         return Corruptions([], "none", "")
     if folder == "made":
-        subset = Arrays(test.images[chosen], test.labels[chosen])
         made = made_set(source.name, subset, chosen, data_dir, seed, progress)
         conditions = npy_conditions(made, subset, np.arange(len(chosen)), severities)
         return Corruptions(conditions, made.name, npy_fingerprint(made))

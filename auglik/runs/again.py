@@ -7,10 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from auglik.data import absent_classes, absent_line, by_number, class_numbers, digest, open_dataset
+from auglik.data import absent_classes, absent_line, by_number, class_numbers, open_dataset
 from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
+from auglik.runs.digests_now import DigestsNow
 from auglik.runs.evaluation import Evaluation, evaluate
 from auglik.runs.resolve import Split, check_evaluation, on_device
 from auglik.runs.resolved import ResolvedRun
@@ -58,8 +59,8 @@ def _trained_and_tested(
     dataset, same = run.config.dataset, run.config.dataset == trained.config.dataset
     source = open_dataset(dataset, data_dir)
     source.check()
-    if same and digest(test_images(trained, source)[0]) != results.test_digest:
-        raise InputError(f"{folder}: expected the test images that it was scored on, got others in {dataset}")
+    if same:
+        DigestsNow(data_dir).check(folder, trained, results)
     test, indices = test_images(run, source)
     _, c, H, W = test.images.shape
     if c != len(found.mean):

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import final
 
 from auglik.data import digest, open_dataset
+from auglik.objectives import InputError
 from auglik.runs.resolved import ResolvedRun
+from auglik.runs.results import Results
 from auglik.runs.run import test_images
 
 
@@ -15,6 +17,13 @@ class DigestsNow:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._found: dict[tuple[str, int | None, int], str] = {}
+
+    def check(self, folder: Path, run: ResolvedRun, results: Results, cure: str = "") -> None:
+        """Raises InputError where the run in `folder` was scored on others; of one that was not scored none is read."""
+        if results.test_digest is not None and self.of(run) != results.test_digest:
+            raise InputError(
+                f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}{cure}"
+            )
 
     def of(self, run: ResolvedRun) -> str:
         """Raises InputError where its data set cannot be read."""

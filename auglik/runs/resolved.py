@@ -120,7 +120,7 @@ class ResolvedRun:
 
 
 def trained_on(images: int, validation_fraction: float) -> int:
-    """Of so many images, those that are not held out."""
+    """Of so many images, those that are not held out; there are more where a class would keep none."""
     return max(1, images - (max(1, round(images * validation_fraction)) if validation_fraction else 0))
 
 

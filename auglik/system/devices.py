@@ -1,5 +1,6 @@
 """Devices and precision: what a run computes on, and how host arrays get there without a wait."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auglik.objectives import InputError
+from auglik.system import cgroups
 from auglik.system.notices import say_once
 
 MOST_THREADS = 1024
@@ -134,7 +136,9 @@ def constant(function: F) -> F:
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores that this process may use: those it may run on, and no more than its control groups have time for.
+
+    A quota of 1.5 cores is two, whose threads use all of it.
+    """
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(here, cgroups.cores())))

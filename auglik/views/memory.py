@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from auglik.data import Images
+from auglik.system import cgroups
 from auglik.system.devices import cards
 
 SHARE = 0.5
 """The share of free memory for images: the rest is for the network, its gradients and its activations."""
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def fits(images: Images, device: torch.device) -> bool:
@@ -20,13 +20,13 @@ def fits(images: Images, device: torch.device) -> bool:
 
 
 def free_bytes(device: torch.device) -> int:
-    """The free memory of a device in bytes; on a CPU, also within the container's limit."""
+    """The free memory of a device in bytes; on a CPU, also within the limits of its control groups."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
             device
         )  # by torch, for its next tensors
         return torch.cuda.mem_get_info(device)[0] + kept
-    return min(_free_of_machine(), _free_of_container())
+    return int(min(_free_of_machine(), cgroups.free_memory()))
 
 
 def most_free(device: torch.device) -> int:
@@ -44,13 +44,3 @@ def _free_of_machine() -> int:
     except (OSError, ValueError, LookupError):
         # Systems without /proc: half of what there is counts as free.
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 2**63
-
-
-def _free_of_container() -> int:
-    """Below the limit of the control group (version 2), page cache that can be dropped not counted as taken."""
-    try:
-        limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        held = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-        return limit - used + int(held["inactive_file"])
-    except (OSError, ValueError, LookupError):
-        return 2**63

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,6 +269,20 @@ def test_evaluate_needs_no_confidence_table_but_training_does(tmp_path: Path) ->
     assert missing.exit_code == 2
     assert "expected a confidence table" in missing.output
     assert not (tmp_path / "b").exists()
+
+
+def test_evaluate_scores_a_run_that_was_not_scored_and_refuses_one_of_other_test_images(
+    compared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cell" / "seed-2"
+    shutil.copytree(compared / "smoothed+log-mean" / "seed-2", folder)
+    kept = json.loads((folder / "results.json").read_text())
+    del kept["test_digest"]  # as in a trial of --tune
+    for digest, status in (({}, 0), ({"test_digest": "0" * 64}, 2)):
+        (folder / "results.json").write_text(json.dumps({**kept, **digest}))
+        result = invoke("evaluate", folder)
+        assert result.exit_code == status, result.output
+        assert ("expected the test images that it was scored on" in result.output) == (status == 2)
 
 
 def test_evaluate_refuses_what_is_no_finished_run(compared: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from auglik.confidence import check_rules, parse_rules
 from auglik.confidence.table import MeasuredCurve, Table, parse_table, write_table
 from auglik.data import Arrays, class_numbers, copies, copies_line, first, least_images, open_dataset
 from auglik.data.class_names import absent_classes, by_number, in_order
+from auglik.data.decoding import Fit, decode
 from auglik.data.images import LazyImages
 from auglik.report.collect import collect
 from auglik.report.sections.scores import copied
@@ -216,7 +217,7 @@ def test_tiny_imagenet_c_is_numbered_as_its_clean_images(tmp_path: Path) -> None
 
 
 def test_wnids_in_another_order_beside_classes_without_names_are_refused(tmp_path: Path) -> None:
-    images = np.repeat(np.arange(4, dtype=np.uint8), SIDE * SIDE * 3).reshape(4, SIDE, SIDE, 3)
+    images = np.repeat(60 * np.arange(4, dtype=np.uint8), SIDE * SIDE * 3).reshape(4, SIDE, SIDE, 3)
     labels = np.arange(4) % 2
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
     folder = corrupted(tmp_path / "C", tree(tmp_path / "val", ["n01", "n02"]))
@@ -238,10 +239,53 @@ def test_folders_of_other_classes_are_refused(tmp_path: Path) -> None:
     refused(lambda: suite_of(dataset, lacking, tmp_path), "no 4")
 
 
-def test_a_class_may_be_absent_from_test_images_and_then_from_corrupted_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize("corruptions", ["C", "arrays", "own"])
+def test_of_image_files_those_chosen_are_decoded_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corruptions: str
+) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    dataset = photos(tmp_path / "photos", names, names)
+    folder = corrupted(tmp_path / "C", tmp_path / "photos" / "val")
+    test = open_dataset(dataset).test()
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / "labels.npy", np.tile(test.labels, 5))
+    for name in CORRUPTIONS:
+        np.save(tmp_path / "arrays" / f"{name}.npy", np.tile(test.images.transpose(0, 2, 3, 1), (5, 1, 1, 1)))
+    (tmp_path / "own.py").write_text(HALVED)
+    read: list[Path] = []
+
+    def decoded(path: Path, fit: Fit) -> NDArray[np.uint8]:
+        read.append(path)
+        return decode(path, fit)
+
+    monkeypatch.setattr("auglik.data.decoding.decode", decoded)
+    asked = f"{tmp_path}/own.py:Halved" if corruptions == "own" else str(folder.with_name(corruptions))
+    suite = open_suite(dataset, tmp_path, RobustnessConfig(corruptions=asked, severities="1", images=2))
+    assert len(read) == 2
+    clean, corrupted_ = (labels_by_level(suite, kind) for kind in ("clean", "corruption"))
+    assert len(clean) == 2
+    assert corrupted_ == ({(level // 2, label) for level, label in clean} if corruptions == "own" else clean)
+
+
+HALVED = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Halved:
+    categories = {"dark": "light"}
+
+    def corrupt(self, image, corruption, severity, generator):
+        return image // 2
+"""
+
+
+def test_a_class_may_be_absent_from_test_images_and_then_from_corrupted_ones_which_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     dataset = photos(tmp_path / "photos", ["a", "b", "c", "d"], ["a", "b", "d"])
     assert open_dataset(dataset).test().labels.tolist() == [0, 1, 3]
     suite = suite_of(dataset, corrupted(tmp_path / "C", tmp_path / "photos" / "val"), tmp_path)
+    assert "photos: no test images of class c: scores are over the classes present" in caplog.text
     assert labels_by_level(suite, "corruption") == labels_by_level(suite, "clean") == {(10, 0), (30, 1), (70, 3)}
 
 
@@ -441,6 +485,11 @@ def test_corrupted_arrays_of_remapped_labels_keep_the_original_ones(tmp_path: Pa
     suite = open_suite(f"{tmp_path}:labels=remap", tmp_path, config)
     assert len(suite.conditions) == 1 + len(CORRUPTIONS)
     assert all(np.array_equal(condition.labels, test.labels) for condition in suite.conditions)
+    np.save(tmp_path / "corr_labels.npy", np.tile(test.labels, 5))  # numbers of classes whose names are other numbers
+    suite = open_suite(f"{tmp_path}:labels=remap", tmp_path, config)
+    assert all(np.array_equal(condition.labels, test.labels) for condition in suite.conditions)
+    np.save(tmp_path / "corr_labels.npy", np.tile(5 * test.labels, 5))
+    refused(lambda: open_suite(f"{tmp_path}:labels=remap", tmp_path, config), "expected the labels of the test set")
 
 
 # people and tables

@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from auglik.comparison.images import keep_images
 from auglik.data import (
     DATASETS,
     Arrays,
@@ -31,9 +33,11 @@ from auglik.data import (
     open_dataset,
     split_validation,
 )
+from auglik.data import opened as opened_part
 from auglik.data.arrays import stratified_order
 from auglik.data.stored import Stored
 from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 Pixels = NDArray[np.generic]
 RANDOM = np.random.default_rng(0)
@@ -142,6 +146,42 @@ def test_what_cannot_be_used_is_refused(
 ) -> None:
     line = refused(lambda: check_arrays(images, labels, where="mine", classes=classes), *parts)
     assert line.startswith("mine: expected")
+
+
+SIXTEEN = np.append(np.arange(17), RANDOM.integers(0, 17, 6 * 20 - 17)).reshape(6, 5, 4)
+DOUBTFUL: dict[str, tuple[Pixels, str, str]] = {
+    "scikit-learn's digits": (SIXTEEN, "got 0..16", "white=16 (white=255 if they are dark)"),
+    "of uint8": (SIXTEEN.astype(np.uint8), "got 0..16", "white=16"),
+    "6 bits": (SIXTEEN * 3, "got 0..48", "white=48"),
+    "as floats": (SIXTEEN.astype(float), "expected floating-point pixels in [0,1], got 0..16", "white=16"),
+    "12 bits": (SIXTEEN * 255, "expected integer pixels in 0..255, got 0..4080", "white=4095"),
+    "16 bits as floats": (SIXTEEN * 4000.0, "got 0..64000", "white=65535"),
+    "divided twice": (GREY / 255 / 255, "[0,1]", "divided by 255 twice?"),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_pixels_of_another_white_are_refused_and_the_cure_is_named(case: str) -> None:
+    images, *said = DOUBTFUL[case]
+    line = refused(lambda: check_arrays(images, LABELS, where="mine"), *said)
+    assert "uint8" not in line  # digits cast so are nearly black
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float64"])
+def test_pixels_of_a_named_white_are_scaled_and_dark_ones_stay(dtype: str) -> None:
+    images = SIXTEEN.astype(dtype)
+    scaled = check_arrays(images, LABELS, where="mine", white=16).images
+    assert np.array_equal(scaled[:, 0], np.rint(SIXTEEN * 255 / 16))
+    assert np.array_equal(scaled, check_arrays(SIXTEEN / 16, LABELS, where="mine").images)
+    assert np.array_equal(check_arrays(images, LABELS, where="mine", white=255).images[:, 0], SIXTEEN)
+    assert np.array_equal(check_arrays(SIXTEEN / 255, LABELS, where="mine").images[:, 0], SIXTEEN)
+    refused(lambda: check_arrays(images, LABELS, where="mine", white=15), "0..16", "another level is white?")
+    refused(lambda: check_arrays(GREY / 255, LABELS, where="mine", white=255), "[0,255]", "divided by 255 already?")
+
+
+@pytest.mark.parametrize("images", [np.zeros((6, 5, 4), int), SIXTEEN * 4, GREY], ids=["black", "a quarter", "bright"])
+def test_integer_images_that_are_black_or_somewhere_bright_are_taken_as_they_are(images: Pixels) -> None:
+    assert np.array_equal(check_arrays(images, LABELS, where="mine").images.ravel(), images.ravel())
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, max_side=6)))
@@ -317,6 +357,75 @@ Writer = Callable[[Path, dict[str, Pixels]], Stored]
 @pytest.fixture(params=WRITERS)
 def write(request: pytest.FixtureRequest) -> Writer:
     return WRITERS[request.param]
+
+
+def test_a_file_says_which_level_is_white(tmp_path: Path, write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, parts(SIXTEEN.astype(np.uint8))).path
+    source = open_dataset(path)
+    for read in (source.train, source.test, lambda: opened_part(source, "train"), lambda: opened_part(source, "test")):
+        refused(read, str(path), "FILE:white=16")
+    expected = check_arrays(SIXTEEN / 16, LABELS, where="mine").images
+    for large in (2**31, 1):
+        monkeypatch.setattr("auglik.data.npy_folder.LARGE", large)
+        source = open_dataset(f"{path}:white=16,labels=remap")
+        assert np.array_equal(opened_part(source, "train").images[np.arange(6)], expected)
+        assert np.array_equal(opened_part(source, "test").images[np.arange(4)], expected[::-1][:4])
+        refused(lambda: opened_part(open_dataset(path), "train"), "FILE:white=16")
+    for wrong in ("nan", "-1", "inf"):
+        refused(lambda: open_dataset(f"{path}:white={wrong}"), "white: expected the level of white")  # noqa: B023
+
+
+def test_corruptions_beside_images_of_another_white_are_refused(tmp_path: Path) -> None:
+    path = write_folder(tmp_path, parts(SIXTEEN.astype(np.uint8))).path
+    for name in ("fog", "corr_labels"):
+        np.save(path / f"{name}.npy", np.zeros(20, np.uint8))
+    refused(NpyFolder(path).configured("white=16").corruptions, str(path), "levels 0..255, got white=16")
+    assert [*NpyFolder(path).configured("white=255").corruptions()] == ["fog"]
+
+
+def test_dark_test_images_are_read_as_the_training_images_beside_them(tmp_path: Path, write: Writer) -> None:
+    arrays = parts(GREY[:, 0]) | {"test_images": SIXTEEN[:4].astype(np.uint8)}
+    source = open_dataset(write(tmp_path, arrays).path)
+    assert np.array_equal(source.test().images[:, 0], SIXTEEN[:4])
+    path = keep_images(arrays, tmp_path)
+    assert np.array_equal(open_dataset(path).test().images[:, 0], SIXTEEN[:4])
+
+
+def test_dark_images_of_a_program_are_read_again_as_they_were_given(tmp_path: Path) -> None:
+    path = keep_images(parts(SIXTEEN / 255), tmp_path)
+    assert np.array_equal(open_dataset(path).train().images[:, 0], SIXTEEN)
+    assert np.array_equal(open_dataset(path).test().images[:, 0], SIXTEEN[::-1][:4])
+    refused(lambda: keep_images(parts(SIXTEEN), tmp_path), "dataset, train images", "floats in [0,1]")
+
+
+@dataclass(frozen=True)
+class Faint:
+    """A user's own data set, whose code gives levels of 0 to 16."""
+
+    name: ClassVar[str] = "faint"
+    traits: ClassVar[Traits] = Traits(flip=False, network="small-cnn", epochs=1)
+    classes: ClassVar[int] = 3
+    class_names: ClassVar[tuple[str, ...]] = ("a", "b", "c")
+
+    def train(self) -> Arrays:
+        return Arrays(SIXTEEN[:, None].astype(np.uint8), LABELS)
+
+    def test(self) -> Arrays:
+        return self.train()
+
+    def check(self) -> None:
+        """Nothing."""
+
+
+def test_dark_levels_of_own_code_are_said_and_those_of_a_named_white_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_once.cache_clear()
+    opened_part(Faint(), "train")
+    assert "faint (train): no pixel is above 16 of 255" in caplog.text
+    caplog.clear()
+    opened_part(open_dataset(f"{write_npz(tmp_path, parts(SIXTEEN)).path}:white=255"), "train")
+    assert not caplog.text
 
 
 def test_own_arrays_come_back(tmp_path: Path, write: Writer) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from auglik.checks.checking import check, kind_of
 from auglik.data import (
     Arrays,
     ImageFolder,
@@ -26,6 +27,7 @@ from auglik.data import (
 from auglik.data.decoding import resize_and_crop
 from auglik.objectives.errors import InputError
 from auglik.runs.resolve import read_facts
+from auglik.views import Shape
 
 WNIDS = ["n02124075", "n01443537", "n04067472"]  # not in alphabetical order, as in the published file
 
@@ -376,3 +378,26 @@ def test_a_large_array_on_disk_stays_there(tmp_path: Path, monkeypatch: pytest.M
         assert np.array_equal(large.images[:], small.images)
         assert digest(large) == digest(small)
     assert channel_statistics(opened(source, "train").images) == channel_statistics(small.images)
+
+
+# auglik check
+
+
+def test_a_check_reads_image_files_also_with_settings_and_names_the_damaged_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (str(folder), f"{folder}:size=16"):
+        assert kind_of(name) == "dataset"
+    found = {finding.probe: finding for finding in check(f"{folder}:size=16", None, Shape(3, 8, 8), folder).findings}
+    assert all(finding.passed for finding in found.values())
+    expected = open_dataset(f"{folder}:size=16").train().images
+    said = f"images [10, 3, 16, 16], levels {expected.min()}..{expected.max()}, digest"
+    assert found["training part"].seen.startswith(said)
+    damaged = folder / "train" / "dog" / "4.png"
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    found = {finding.probe: finding for finding in check(str(folder), None, Shape(3, 8, 8), folder).findings}
+    assert not found["training part"].passed
+    assert str(damaged) in found["training part"].seen
+    monkeypatch.setattr("auglik.data.probes.DECODED", 3)  # 0, 3 and 6 of ten
+    found = {finding.probe: finding for finding in check(str(folder), None, Shape(3, 8, 8), folder).findings}
+    assert " in 3 of them, digest" in found["training part"].seen

@@ -139,10 +139,12 @@ def test_runs_are_not_said_to_be_scored_on_other_test_images_than_they_were(tmp_
     compared(tmp_path / "runs", 1, dataset=before)
     path = tmp_path / "runs" / "first" / "seed-0" / "config.toml"
     said = path.read_text()
-    with pytest.raises(InputError, match=r"first/seed-0: expected runs scored on the test images of .*after\.npz, got"):
+    with pytest.raises(
+        InputError, match=r"first/seed-0: expected the test images that it was scored on, got .*after\.npz:"
+    ):
         planned(tmp_path / "runs", 2, dataset=after)
     Path(after).replace(before)
-    with pytest.raises(InputError, match="give another output folder, or score it on these by auglik evaluate"):
+    with pytest.raises(InputError, match="give another output folder, or put them back"):
         planned(tmp_path / "runs", 1, dataset=before)
     assert path.read_text() == said
 

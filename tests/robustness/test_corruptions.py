@@ -16,6 +16,7 @@ from auglik.robustness.made import MANIFEST, corrupted, corrupted_images, made_s
 from auglik.robustness.npy_set import npy_conditions, npy_fingerprint
 from auglik.robustness.protocol import SEVERITIES
 from auglik.robustness.suite import find_corruptions
+from auglik.system.keys import host_generator
 from auglik.views import Shape
 
 N = 12
@@ -248,6 +249,30 @@ def test_made_corruptions_depend_on_seed_and_the_place_in_the_whole_set_alone() 
     assert not np.array_equal(
         corrupted_images(images, positions, "fog", 0), corrupted_images(images, positions, "fog", 1)
     )
+
+
+@pytest.mark.usefixtures("library")
+def test_pictures_of_frost_are_read_once_and_make_the_same_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    images, positions = digits(12).images, np.arange(12)
+    read, plain = list[str](), cv2.imread
+
+    def counted(path: str) -> object:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(cv2, "imread", counted)
+    made = corrupted_images(images, positions, "frost", 0)
+    assert len(read) == len(set(read)) <= 6
+    assert cv2.imread is counted
+    alone = [
+        corrupted(image, "frost", severity, host_generator(0, "corruption", "frost", severity, position))
+        for severity in SEVERITIES
+        for position, image in enumerate(images.transpose(0, 2, 3, 1))
+    ]
+    assert len(read) > len(alone)
+    np.testing.assert_array_equal(made, alone)
 
 
 @pytest.mark.usefixtures("library")

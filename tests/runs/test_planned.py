@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from auglik import Cell, InputError, Local, Place, RunConfig, change, execute, make_plan, open_dataset, plan
 from auglik.confidence_tables.reference import train_reference
@@ -89,6 +90,31 @@ def test_test_images_that_are_newer_than_what_was_trained_on_are_refused(
     assert execute(job).test_digest == execute(other).test_digest
     then(0)  # the hash says nothing of test images, and a copy of the same file is the same data set
     assert execute(planned(tmp_path / "again", dataset=str(data))[0]).test_images == 500
+
+
+def test_test_images_of_a_folder_whose_training_images_were_replaced_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    for part, count in (("train", 8), ("val", 2)):
+        for level, name in enumerate(("dark", "light")):
+            (folder / part / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("RGB", (8, 8), (90 * level + index,) * 3).save(folder / part / name / f"{index}.png")
+    few = {"train_images": 16, "validation_fraction": 0.0, "evaluation_images": None}
+    (job, other) = planned(tmp_path / "runs", dataset=f"{folder}:size=8", **few)
+
+    def trained(*arguments: object, **options: object) -> object:
+        found = train(*arguments, **options)  # type: ignore[arg-type]
+        (folder / "train" / "light" / "0.png").rename(folder / "train" / "light" / "new.png")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "train", trained)
+        with pytest.raises(InputError, match=r"photos: expected the data set that the run was trained on"):
+            execute(job)
+    (folder / "train" / "light" / "new.png").rename(folder / "train" / "light" / "0.png")
+    assert execute(job).test_digest == execute(other).test_digest
 
 
 def test_a_reference_and_pretraining_are_held_to_their_plans(tmp_path: Path) -> None:

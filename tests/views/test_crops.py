@@ -1,6 +1,7 @@
 """Soft and resized crops against padding and slicing, torchvision, the truncated normal and counted pixels."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from auglik.objectives import InputError
+from auglik.pretraining.views import PairViews
 from auglik.settings.names import parse
+from auglik.system.notices import say_once
 from auglik.views.augmentation import OPERATIONS, Shape
 from auglik.views.augmentations.resized_crop import ResizedCrop, draw_boxes, resample, share_seen
 from auglik.views.augmentations.soft_crop import SoftCrop, shifted
@@ -153,6 +156,31 @@ def test_crops_that_never_fit_are_torchvisions_central_ones(shape: Shape) -> Non
     central = transform.make_params([torch.zeros(shape)])
     box = draw_boxes(np.random.default_rng(8), 5, shape.height, shape.width, (1.0, 1.0), ratio, outside=0.5)
     assert box.tolist() == [[central[name] for name in ("top", "left", "height", "width")]] * 5
+
+
+@pytest.mark.parametrize(
+    ("shape", "smallest", "said"),
+    [
+        (Shape(3, 32, 32), 0.2, ""),
+        (Shape(3, 24, 40), 0.2, ""),
+        (Shape(3, 30, 120), 0.2, "of images of 30 x 120 pixels"),
+        (Shape(1, 16, 160), 0.2, "of images of 16 x 160 pixels 100% fit in none of 10 tries"),
+        (Shape(3, 32, 32), 0.95, "of images of 32 x 32 pixels"),
+    ],
+)
+def test_crops_that_are_often_central_are_said(
+    shape: Shape, smallest: float, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for check in (ResizedCrop(min_scale=smallest).check, PairViews(smallest, 0, 0, 0, 0, 0).check):
+        say_once.cache_clear()
+        caplog.clear()
+        check(shape)
+        assert said in caplog.text
+        assert bool(caplog.text) == bool(said)
+    if said and shape.height != shape.width:
+        share = int(re.findall(r"(\d+)%", caplog.text)[0]) / 100
+        box = draw_boxes(np.random.default_rng(1), 4000, shape.height, shape.width, (smallest, 1), RATIO)
+        assert abs(np.unique(box, axis=0, return_counts=True)[1].max() / 4000 - share) < 0.04
 
 
 def test_crops_partly_outside_are_resized_from_the_padded_image() -> None:

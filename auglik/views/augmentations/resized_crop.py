@@ -11,16 +11,22 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from auglik.settings.fields import expect
+from auglik.system.notices import say_once
 from auglik.views.augmentation import Applied, Drawn, Parameters, Shape, one_operation
 from auglik.views.augmentations.common.background import check_background, draw_background, fill
-from auglik.views.augmentations.common.boxes import Boxes, Sizes, boxes, draw_sizes
+from auglik.views.augmentations.common.boxes import TRIES, Boxes, Sizes, boxes, draw_sizes
+
+COUNTED = 2000
+MANY = 0.05
+"""The share of central crops from which on it is said, of COUNTED ones."""
 
 
 @dataclass(frozen=True)
 class ResizedCrop:
     """A box of area U(min_scale, max_scale) of the image's and log-uniform ratio width/height, resized bilinearly.
 
-    With `outside` = 0 it is torchvision's RandomResizedCrop to the image's own size. With more the box's sides may lie
+    With `outside` = 0 it is torchvision's RandomResizedCrop to the image's own size; so a box that fits in none of ten
+    tries is the central one, which is said where it is often so, as in oblong images. With more the box's sides may lie
     beyond the image's by up to that share of the box, where the background is seen; visibility is the share of the
     view's pixels that come from within the image, so that crops within it are not softened.
     Raises InputError for settings out of range.
@@ -47,6 +53,8 @@ class ResizedCrop:
 
     def check(self, shape: Shape) -> None:
         """Every image can be cropped."""
+        scale, ratio = (self.min_scale, self.max_scale), (self.min_ratio, self.max_ratio)
+        say_central(shape.height, shape.width, scale, ratio)
 
     def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
         """The boxes int32 [n,4], and what the background needs."""
@@ -82,9 +90,7 @@ def draw_boxes(
     outside: float = 0.0,
 ) -> Boxes:
     """Boxes int32 [n,4] as ResizedCrop has them; those that fit in no try are central, as in torchvision."""
-    w, h, found = draw_sizes(
-        generator, count, height * width, scale, ratio, lambda w, h: (w > 0) & (w <= width) & (h > 0) & (h <= height)
-    )
+    w, h, found = _draw_fitting(generator, count, height, width, scale, ratio)
     central_h, central_w = _central_size(height, width, ratio)
     h, w = np.where(found, h, central_h), np.where(found, w, central_w)
     beyond = np.floor([outside * h, outside * w]).astype(np.int64)
@@ -92,6 +98,30 @@ def draw_boxes(
     left = generator.integers(-beyond[1], width - w + beyond[1], endpoint=True)
     middle_top, middle_left = (height - central_h) // 2, (width - central_w) // 2
     return boxes(np.where(found, top, middle_top), np.where(found, left, middle_left), h, w)
+
+
+def say_central(height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]) -> None:
+    """Says how many boxes are central as they fit in no try, where it is at least the share MANY."""
+    *_, found = _draw_fitting(np.random.default_rng(0), COUNTED, height, width, scale, ratio)
+    if (share := 1 - found.mean()) >= MANY:
+        say_once(
+            f"random crops: of images of {height} x {width} pixels {share:.0%} fit in none of {TRIES} tries and are the"
+            " same central one, as in torchvision: smaller crops, or other ratios, fit more often"
+        )
+
+
+def _draw_fitting(
+    generator: np.random.Generator,
+    count: int,
+    height: int,
+    width: int,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+) -> tuple[Sizes, Sizes, NDArray[np.bool_]]:
+    """Widths and heights [n], and which of them lie within the image."""
+    return draw_sizes(
+        generator, count, height * width, scale, ratio, lambda w, h: (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    )
 
 
 def _central_size(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int]:
