@@ -27,6 +27,7 @@ from auglik.runs.resolve import Facts, training_pipeline
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import Results
 from auglik.runs.run import state_of
+from auglik.scoring.columns import fixed
 from auglik.scoring.ensembles import ENSEMBLES_CSV
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
@@ -163,7 +164,7 @@ def _tuned(
     for choice in choices.values():
         edge = "; at the edge of the grid: a wider one may do better" if choice.at_edge else ""
         click.echo(
-            f"  {choice.cell}: {grid.key} = {choice.value:.15g} (validation NLL {choice.mean_nll:.4f} over"
+            f"  {choice.cell}: {grid.key} = {choice.value:.15g} (validation NLL {fixed(choice.mean_nll, 4)} over"
             f" {plural(len(seeds), 'seed')}{edge})"
         )
     return tuned(cells, grid, choices)

@@ -25,6 +25,7 @@ from auglik.runs.run import Job, test_images
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
 from auglik.sampling.files import load_chain, write_densities
 from auglik.sampling.registry import POINT
+from auglik.scoring.columns import fixed
 from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
 from auglik.settings.fields import settings_of
@@ -142,10 +143,12 @@ def summarize(T: float, folders: Mapping[int, Path], runs: Sequence[Results]) ->
     for text in found.failures().values():
         click.echo(f"FAILS: {text}")
     click.echo(found.said())
-    one, all_ = found.member_nll, score("", members).scores
+    all_ = score("", members).scores
+    means = found.member_nll, float(np.mean([run.score("clean_nll") for run in runs])), all_["clean_nll"]
+    of_draws, of_chains, of_all = (fixed(one, 4) for one in means)
     click.echo(
-        f"clean NLL: draws {one:.4f}, chains {np.mean([run.score('clean_nll') for run in runs]):.4f},"
-        f" all {plural(len(runs), 'chain')} as one {all_['clean_nll']:.4f} (error {all_['clean_error']:.2%})"
+        f"clean NLL: draws {of_draws}, chains {of_chains}, all {plural(len(runs), 'chain')} as one {of_all}"
+        f" (error {all_['clean_error']:.2%})"
     )
 
 

@@ -19,7 +19,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.results import Results
 from auglik.runs.settings import SETTINGS, flatten
-from auglik.scoring.columns import PRINTED
+from auglik.scoring.columns import PRINTED, fixed
 from auglik.scoring.predictions import PARTS
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
@@ -92,11 +92,11 @@ def summarize(scores: Mapping[str, float]) -> None:
         return scores.get(name, math.nan)
 
     for part in PARTS:
-        values = [f"{column.name} {score(f'{part}_{column.name}'):.4f}" for column in PRINTED]
+        values = [f"{column.name} {fixed(score(f'{part}_{column.name}'), 4)}" for column in PRINTED]
         click.echo(f"  {part:<10}" + ", ".join(values))
     click.echo(
-        f"  marginal   log-likelihood {score('marginal_log_likelihood'):.4f} (bias-corrected"
-        f" {score('marginal_log_likelihood_corrected'):.4f}) ± {score('marginal_standard_error'):.4f},"
+        f"  marginal   log-likelihood {fixed(score('marginal_log_likelihood'), 4)} (bias-corrected"
+        f" {fixed(score('marginal_log_likelihood_corrected'), 4)}) ± {fixed(score('marginal_standard_error'), 4)},"
         f" {score('effective_views'):.1f} effective views"
     )
 

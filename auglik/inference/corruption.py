@@ -6,6 +6,7 @@ variance, whatever conditions share. Holm's p-values allow for all cells and all
 corruptions; categories; single corruptions; severities; occluded shares; temperatures.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray
 
-from auglik.inference.differences.verdict import p_text
+from auglik.inference.differences.verdict import difference, nats, p_text
 from auglik.inference.law import Law, below, interval, p_of_none
 from auglik.inference.posterior import targets_tree
 from auglik.inference.references import compared
@@ -261,16 +262,18 @@ def corruption_verdict(cell: str, reference: str, families: Mapping[str, Mapping
     categories = _grouped(families.get(CATEGORIES, {}), "under")
     if overall := families.get(OVERALL, {}).get(MEAN):
         which = f"over {len(families.get(SINGLE, {}))} corruptions"
-        numbers = f"{overall.mean:+.4f} nats, 95% interval [{overall.lower:+.4f}, {overall.upper:+.4f}]"
-        if overall.outcome != "unknown":
-            numbers += f", {p_text(overall.p_adjusted)} after allowing for all cells"
+        kind, mean = overall.outcome, overall.mean
+        numbers = difference(mean, overall.lower, overall.upper, kind)
+        numbers += f", {p_text(overall.p_adjusted)} after allowing for all cells"
+        why = (
+            f"{nats(mean)[0]} nats on every seed alike" if math.isfinite(mean) else f"{mean}, as a score is not finite"
+        )
         head = {
             "better": f"{cell} is better than {reference} {which}: {numbers}",
             "worse": f"{cell} is worse than {reference} {which}: {numbers}",
             "undecided": f"The data cannot tell {cell} from {reference} {which}: {numbers}",
-            "unknown": f"No comparison of {cell} with {reference} {which}: the mean difference is {overall.mean:+.4f} "
-            "nats, not finite or the same on every seed",
-        }[overall.outcome]
+            "unknown": f"No comparison of {cell} with {reference} {which}: the mean difference is {why}",
+        }[kind]
         return f"{head}{'; ' if categories else ''}{categories}."
     parts = [f"{family}: {_grouped(families[family], 'at')}" for family in (OCCLUSION, MOLLIFIED) if family in families]
     return f"{cell} against {reference}, {'; '.join(parts)}."

@@ -18,6 +18,7 @@ from auglik.runs.saved import saved_settings, unchecked
 from auglik.runs.settings import RunConfig, change
 from auglik.sampling.files import ChainFile, Densities, load_chain, load_densities
 from auglik.scoring.blocks import blocks
+from auglik.scoring.columns import fixed
 from auglik.scoring.conditions import Measured, Score, load_measured, load_scores
 from auglik.scoring.metrics import judged, nll
 from auglik.scoring.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, part_of
@@ -130,7 +131,8 @@ def check_scores(folder: Path, results: Results, predictions: Predictions) -> fl
         which, nll = "" if part == "clean" else f"{part} ", float(found.nll.mean())
         if not abs(nll - said) <= SAME_NLL * max(1.0, abs(said)):
             raise InputError(
-                f"{folder}: its {which}predictions have NLL {nll:.4f}, its results {said:.4f}: from another run?"
+                f"{folder}: its {which}predictions have NLL {fixed(nll, 4)}, its results {fixed(said, 4)}:"
+                " from another run?"
             )
         wrong = float((found.correct == 0).mean())
         if (off := abs(wrong - error)) > SAME_ERROR and off > _tied(rows) + SAME_ERROR:

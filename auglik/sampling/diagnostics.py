@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auglik.sampling.files import ChainFile, load_chain
+from auglik.scoring.columns import fixed
 from auglik.scoring.predictions import Predictions
 from auglik.system.array_types import Float32Array, Float64Array
 
@@ -73,12 +74,14 @@ class Examined:
     def said(self) -> str:
         """All of it in a line."""
         kinetic, weights = self.kinetic, self.configurational
-        momenta = f"kinetic {kinetic.mean:.3f} ± {kinetic.error:.3f} and " if not math.isnan(kinetic.mean) else ""
+        momenta = (
+            f"kinetic {fixed(kinetic.mean, 3)} ± {fixed(kinetic.error, 3)} and " if not math.isnan(kinetic.mean) else ""
+        )
         apart = f"; chains disagree on {self.disagreement:.1%} of images" if not math.isnan(self.disagreement) else ""
         return (
             f"{self.chains} x {self.draws} draws at T = {self.T:g}: {momenta}configurational temperature"
-            f" {weights.mean:.3f} ± {weights.error:.3f}; function-space R-hat {self.r_hat:.3f} and effective sample"
-            f" size {self.ess:.0f} for all but {TAIL:.0%} of images{apart}"
+            f" {fixed(weights.mean, 3)} ± {fixed(weights.error, 3)}; function-space R-hat {fixed(self.r_hat, 3)} and"
+            f" effective sample size {self.ess:.0f} for all but {TAIL:.0%} of images{apart}"
         )
 
     def failures(self) -> dict[str, str]:

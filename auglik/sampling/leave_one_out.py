@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from auglik.inference.effective_views import has_tail, without_tail
 from auglik.objectives import InputError
 from auglik.sampling.files import ChainFile, Densities
+from auglik.scoring.columns import fixed
 from auglik.system.array_types import Float64Array
 
 FEWEST = 25
@@ -55,8 +56,8 @@ class LeftOut:
     def said(self) -> list[str]:
         """In sentences."""
         return [
-            f"PSIS-LOO: {self.elpd:.4f} ± {self.error:.4f} nats a training image left out, {self.optimism:.4f} more if"
-            f" it is not; largest Pareto k {self.k.max():.2f}",
+            f"PSIS-LOO: {fixed(self.elpd, 4)} ± {fixed(self.error, 4)} nats a training image left out,"
+            f" {fixed(self.optimism, 4)} more if it is not; largest Pareto k {self.k.max():.2f}",
             f"power-scaling sensitivity of the test images' log-probability: {self.prior:.3f} to the prior,"
             f" {self.likelihood:.3f} to the likelihood (over {SENSITIVE:g} is sensitive)",
         ]

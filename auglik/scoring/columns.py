@@ -21,6 +21,11 @@ def fixed(value: float, digits: int, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}{'.3g' if abs(value) >= HUGE else f'.{digits}f'}}"
 
 
+def digits_of(value: float, fewest: int) -> int:
+    """As many as it takes to see that a value above 0 is that, at least `fewest`, at most 9."""
+    return next((digits for digits in range(fewest, 9) if round(value, digits) > 0), 9)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """A metric as tables show it: `scale` times its value, with `digits` digits, in its unit."""
@@ -55,8 +60,9 @@ class Column:
 
     def telling(self, *values: float) -> int:
         """Its digits, or as many more, up to 9, as it takes to see of each scaled value on which side of 0 it lies."""
-        least = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
-        return next((digits for digits in range(self.digits, 9) if round(least, digits) > 0), 9)
+        return digits_of(
+            min((abs(value) for value in values if value and math.isfinite(value)), default=1.0), self.digits
+        )
 
 
 ERROR = Column(name="error", label="error", unit="%", scale=100, digits=2)

@@ -10,13 +10,24 @@ from scipy import stats
 
 from auglik.inference import Corrupted, UnderCorruption, infer_corrupted, under_corruption
 from auglik.inference.corruption import CATEGORIES as CATEGORY
-from auglik.inference.corruption import FAMILIES, MOLLIFIED, OCCLUSION, OVERALL, SEVERITIES, SINGLE, infer_cells
+from auglik.inference.corruption import (
+    FAMILIES,
+    MOLLIFIED,
+    OCCLUSION,
+    OVERALL,
+    SEVERITIES,
+    SINGLE,
+    Posited,
+    corruption_verdict,
+    infer_cells,
+)
 from auglik.objectives import InputError
 from auglik.report.collect import collect
 from auglik.report.content import Details, Figure, Table
 from auglik.report.figures.style import styles
 from auglik.report.sections.corrupted import corrupted_runs
 from auglik.report.sections.robust import robustness
+from auglik.scoring.conditions import MEAN
 from auglik.scoring.corruptions import CORRUPTIONS
 from tests import reported
 
@@ -92,8 +103,39 @@ def test_verdicts_under_corruption(found: Corrupted) -> None:
     assert 0.02 < noise.overall.p_better < 0.98
     assert lost.overall is not None
     assert lost.overall.outcome == "unknown"
-    assert lost.verdict.startswith("No comparison of lost with reference over 15 corruptions")
+    assert lost.verdict.startswith(
+        "No comparison of lost with reference over 15 corruptions: the mean difference is inf, as a score is not finite"
+    )
     assert lost.categories["noise"].outcome == "better"  # what is finite is judged
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "p", "said"),
+    [
+        (
+            -3e-5,
+            2.8e-5,
+            0.04,
+            "a is better than b over 0 corruptions: -0.000030 nats, 95% interval [-0.000058, -0.0000",
+        ),
+        (
+            2e33,
+            1e33,
+            0.04,
+            "a is worse than b over 0 corruptions: +2e+33 nats, 95% interval [+1e+33, +3e+33], p = 0.04",
+        ),
+        (
+            0.02,
+            0.01,
+            0.2,
+            "tell a from b over 0 corruptions: +0.0200 nats, 95% interval of this cell alone [+0.0100, +",
+        ),
+        (3e-5, np.nan, np.nan, "the mean difference is +0.00003 nats on every seed alike."),
+    ],
+)
+def test_sentences_have_the_digits_that_are_told(mean: float, half: float, p: float, said: str) -> None:
+    found = Posited(mean=mean, lower=mean - half, upper=mean + half, p_better=0.5, p_adjusted=p)
+    assert said in corruption_verdict("a", "b", {OVERALL: {MEAN: found}})
 
 
 def test_a_target_is_students_t_over_seeds_and_its_family_is_cells_by_targets(

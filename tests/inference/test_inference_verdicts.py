@@ -190,7 +190,7 @@ def test_the_smallest_sizes_have_an_answer(seeds: int, images: int) -> None:
     runs["twin"] = dict(runs["reference"])
     found = infer(runs, dict.fromkeys(runs, "reference"))
     cell, twin = found.primary
-    assert "the same clean NLL on every seed" in twin.verdict or "differ by +0.0000" in twin.verdict
+    assert f"the same clean NLL on every {'image' if seeds == 1 else 'seed'}" in twin.verdict
     assert np.isfinite(cell.mean)
     if min(seeds, images) > 1:
         assert cell.effect is not None
@@ -235,6 +235,15 @@ def test_sentences() -> None:
     one = unknown_verdict("a", "b", 0.1, nothing, nothing, 1, 1)
     assert one.startswith(
         "One seed says nothing about other seeds: these two networks of a and b differ by +0.1000 nats;"
+    )
+    tiny = Bounds(mean=3e-5, standard_error=1e-5, degrees_of_freedom=9.0, lower=2e-6, upper=5.8e-5)
+    slight_one = unknown_verdict("a", "b", 3e-5, nothing, tiny, 1, 10)
+    assert "by +0.000030 nats, 95% interval over test images [+0.000002, +0.000058];" in slight_one
+    on_one = unknown_verdict("a", "b", 3e-5, tiny, nothing, 3, 1)
+    assert "by +0.000030 nats, 95% interval over seeds [+0.000002, +0.000058]." in on_one
+    diverged = replace(effect, mean=2e33, lower=1e33, upper=3e33, p_adjusted=0.01)
+    assert verdict("a", "b", "worse", diverged, 0.01, 1, None) == (
+        "a is worse than b: +2e+33 nats, 95% interval [+1e+33, +3e+33], p = 0.010."
     )
 
 

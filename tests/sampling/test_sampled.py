@@ -95,6 +95,12 @@ def test_a_cold_posterior_that_is_better_by_far_is_said_to_be(collected: Collect
     swapped = TemperaturePath("warm", path.setting, {0.1: path.cells[1.0]._replace(name="cold"),
                                                      1.0: better._replace(name="warm")})  # fmt: skip
     assert "No other temperature has a lower mean" in sentence(swapped, [])
+    lost = {
+        seed: replace(run, results=replace(run.results, scores={**run.results.scores, "clean_nll": np.inf}))
+        for seed, run in path.cells[0.1].runs.items()
+    }
+    at_2 = sentence(path._replace(cells={**cells, 2.0: path.cells[0.1]._replace(name="lost", runs=lost)}), [])
+    assert "is 0.1 by clean NLL; clean NLL is not finite at 2; it differs" in at_2
     doubted = sentence(path._replace(cells=cells), [better.name])
     assert "a cold posterior effect, if chains that fail their diagnostics (at 0.1) can show one." in doubted
 

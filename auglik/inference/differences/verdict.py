@@ -5,6 +5,7 @@ import math
 from auglik.inference.components import Bounds
 from auglik.inference.differences.power import SeedsNeeded
 from auglik.inference.differences.rows import Effect
+from auglik.scoring.columns import NLL, fixed
 from auglik.scoring.intervals import FAMILY_WISE
 
 
@@ -13,8 +14,7 @@ def verdict(
 ) -> str:
     """Of an outcome that is not unknown. The interval is the cell's own; p allows for the family."""
     mean, lower, upper = effect.mean, effect.lower, effect.upper
-    d = nats_digits(mean, lower, upper)
-    numbers = f"{mean:+.{d}f} nats, 95% interval [{lower:+.{d}f}, {upper:+.{d}f}]"
+    numbers = difference(mean, lower, upper, outcome)
     allowing = f" after allowing for {family} comparisons" if family > 1 else ""
     better = "better" if mean < 0 else "worse"
     if outcome == "equal":
@@ -25,12 +25,17 @@ def verdict(
         )
     p = p_text(effect.p_adjusted)
     if outcome == "undecided":
-        alone = "" if lower <= 0 <= upper else " of this cell alone"
-        numbers = numbers.replace("95% interval", f"95% interval{alone}")
         more = f"; {needed.sentence}" if needed else ""
         return f"The data cannot tell {cell} from {reference}: {numbers}, {p}{allowing}{more}."
     small = f", though it may be practically nothing (±{rope:g})" if min(abs(lower), abs(upper)) < rope else ""
     return f"{cell} is {better} than {reference}: {numbers}, {p}{allowing}{small}."
+
+
+def difference(mean: float, lower: float, upper: float, outcome: str) -> str:
+    """`-0.0200 nats, 95% interval [-0.0350, -0.0050]`; of a cell alone, if it leaves out a 0 that the family cannot."""
+    alone = " of this cell alone" if outcome == "undecided" and not lower <= 0 <= upper else ""
+    said, *ends = nats(mean, lower, upper)
+    return f"{said} nats, 95% interval{alone} [{', '.join(ends)}]"
 
 
 def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, images: Bounds, S: int, N: int) -> str:
@@ -40,22 +45,25 @@ def unknown_verdict(cell: str, reference: str, mean: float, seeds: Bounds, image
         if math.isnan(mean):
             why = "predictions are not numbers, or runs of both gave a label probability 0"
         return f"No comparison of {cell} with {reference}: the mean difference is {mean}, as {why}."
+    if mean == 0 and math.isnan(seeds.lower) and (S > 1 or math.isnan(images.lower)):
+        every = "seed" if S > 1 else "image"
+        return f"{cell} and {reference} have the same clean NLL on every {every}: are they the same under two names?"
+    said, *of_images = nats(mean, images.lower, images.upper)
     if S == 1:
-        over = "" if math.isnan(images.lower) else f", 95% interval over test images {_bounds(images)}"
+        over = "" if math.isnan(images.lower) else f", 95% interval over test images [{', '.join(of_images)}]"
         return (
             f"One seed says nothing about other seeds: these two networks of {cell} and {reference} differ by "
-            f"{mean:+.4f} nats{over}; run at least 3 seeds, better 5."
+            f"{said} nats{over}; run at least 3 seeds, better 5."
         )
-    if mean == 0 and math.isnan(seeds.lower):
-        return f"{cell} and {reference} have the same clean NLL on every seed: are they the same under two names?"
     if math.isnan(seeds.lower):
         return (
-            f"No verdict on {cell} and {reference}: they differ by {mean:+.4f} nats on every seed alike, so nothing is "
+            f"No verdict on {cell} and {reference}: they differ by {said} nats on every seed alike, so nothing is "
             "known of how seeds differ."
         )
+    said, *of_seeds = nats(mean, seeds.lower, seeds.upper)
     return (
-        f"{N} test image says nothing about other images: on this one {cell} and {reference} differ by {mean:+.4f} "
-        f"nats, 95% interval over seeds {_bounds(seeds)}."
+        f"{N} test image says nothing about other images: on this one {cell} and {reference} differ by {said} "
+        f"nats, 95% interval over seeds [{', '.join(of_seeds)}]."
     )
 
 
@@ -71,13 +79,9 @@ def p_digits(p: float) -> int:
 
 def nats_digits(*values: float) -> int:
     """Four, or as many more as it takes to see of each on which side of 0 it lies."""
-    return digits_of(min((abs(value) for value in values if value and math.isfinite(value)), default=1.0), 4)
+    return NLL.telling(*values)
 
 
-def digits_of(value: float, fewest: int) -> int:
-    """As many as it takes to see that a value above 0 is that, at least `fewest`, at most 9."""
-    return next((digits for digits in range(fewest, 9) if round(value, digits) > 0), 9)
-
-
-def _bounds(found: Bounds) -> str:
-    return f"[{found.lower:+.4f}, {found.upper:+.4f}]"
+def nats(*values: float) -> list[str]:
+    """With signs and these digits, if they are not huge."""
+    return [fixed(value, nats_digits(*values), sign=True) for value in values]

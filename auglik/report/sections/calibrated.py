@@ -9,7 +9,6 @@ from auglik.inference.calibration.results import Band, CellCalibration, Curve
 from auglik.inference.calibration.storage import REPORTED
 from auglik.inference.calibration.temperature import Scaling
 from auglik.inference.convergence import diagnose
-from auglik.inference.differences.verdict import digits_of
 from auglik.report.content import (
     Datum,
     Details,
@@ -29,6 +28,7 @@ from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
 from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
+from auglik.scoring.columns import digits_of
 from auglik.system.array_types import Float64Array
 
 CAPTIONS = {
@@ -149,7 +149,8 @@ def calibration_warnings(calibration: Calibration) -> list[str]:
 def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     """Which cells are miscalibrated, and by how much the others may be, in sentences."""
     found = [name for name, cell in cells.items() if cell.ece.lower > 0]
-    others = [f"{name} {100 * cell.ece.upper:.2f}%" for name, cell in cells.items() if name not in found]
+    limits = {name: cell.ece.upper for name, cell in cells.items() if name not in found}
+    others = [f"{name} {100 * limit:.{_digits(limit)}f}%" for name, limit in limits.items()]
     test = "each cell by a separate test that calls calibrated networks so in about 2.5% of cases"
     test += " if test images are independent of each other"
     said = [f"Miscalibrated, {test}: {listed(found)}."]
@@ -158,9 +159,9 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _digits(lower: float) -> int:
+def _digits(bound: float) -> int:
     """Two of a percentage; as many more as a bound above 0 needs to be shown as that."""
-    return digits_of(100 * lower, 2) if lower > 0 else 2
+    return digits_of(100 * bound, 2) if bound > 0 else 2
 
 
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from auglik.inference.corruption import Corrupted, Posited
 from auglik.inference.differences.rows import Inference, Metric, Primary
-from auglik.inference.differences.verdict import digits_of
 from auglik.inference.rule import outcome
 from auglik.report.content import Datum, Figure
 from auglik.report.figures.forest import Forest, Line, forest, percent
 from auglik.report.figures.heat_map import HeatMap, Tile, heat_map
 from auglik.report.figures.outcome import CONCLUDED, DECIDED, OUTCOMES, key
-from auglik.scoring.columns import PART_TITLES, PRINTED, fixed
+from auglik.scoring.columns import PART_TITLES, PRINTED, digits_of, fixed
 
 LIKELIHOOD = "nats (likelihood)"
 

@@ -124,8 +124,10 @@ def sentence(path: TemperaturePath, failing: Collection[str], rope: float = ROPE
     against_1 = _outcomes(path, 1.0, rope).get(best) if 1.0 in path.cells else None
     told = {T for T, row in _outcomes(path, best, rope).items() if row.outcome == "worse" and T != 1}
     told |= {1.0} if against_1 is not None and against_1.outcome == "better" else set()
-    level = [f"{T:g}" for T in path.cells if best != T and T not in told]
+    level = [f"{T:g}" for T in finite if best != T and T not in told]
     span = f"; not told from it: {listed(level)}" if level else ""
+    lost = [f"{T:g}" for T in path.cells if T not in finite]
+    span += f"; clean NLL is not finite at {listed(lost)}" if lost else ""
     head = f"{path.name}: the best {what} of {listed([f'{T:g}' for T in path.cells])} is {best:g} by clean NLL{span}"
     if 1.0 not in path.cells:
         return f"{head}. T = 1 was not sampled."
