@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from auglik.data import absent_classes, absent_line, by_number, class_numbers, open_dataset
+from auglik.data import absent_classes, absent_line, by_number, class_numbers, digest, open_dataset
 from auglik.data.source import one_line
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
-from auglik.runs.digests_now import DigestsNow
+from auglik.runs.digests_now import check_scored_on
 from auglik.runs.evaluation import Evaluation, evaluate
 from auglik.runs.resolve import Split, check_evaluation, on_device
 from auglik.runs.resolved import ResolvedRun
@@ -60,7 +60,7 @@ def _trained_and_tested(
     source = open_dataset(dataset, data_dir)
     source.check()
     if same:
-        DigestsNow(data_dir).check(folder, trained, results)
+        check_scored_on(lambda: digest(test_images(trained, source)[0]), folder, trained, results)
     test, indices = test_images(run, source)
     _, c, H, W = test.images.shape
     if c != len(found.mean):

@@ -1,5 +1,6 @@
 """The test images of data sets as they are now: no hash of a run tells whether it was scored on these."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
@@ -8,6 +9,16 @@ from auglik.objectives import InputError
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import Results
 from auglik.runs.run import test_images
+
+
+def check_scored_on(
+    digest_now: Callable[[], str], folder: Path, run: ResolvedRun, results: Results, cure: str = ""
+) -> None:
+    """Raises InputError where the run in `folder` was scored on other test images; one not scored asks for none."""
+    if results.test_digest is not None and digest_now() != results.test_digest:
+        raise InputError(
+            f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}{cure}"
+        )
 
 
 @final
@@ -19,11 +30,8 @@ class DigestsNow:
         self._found: dict[tuple[str, int | None, int], str] = {}
 
     def check(self, folder: Path, run: ResolvedRun, results: Results, cure: str = "") -> None:
-        """Raises InputError where the run in `folder` was scored on others; of one that was not scored none is read."""
-        if results.test_digest is not None and self.of(run) != results.test_digest:
-            raise InputError(
-                f"{folder}: expected the test images that it was scored on, got others in {run.config.dataset}{cure}"
-            )
+        """Raises InputError as `check_scored_on` does."""
+        check_scored_on(lambda: self.of(run), folder, run, results, cure)
 
     def of(self, run: ResolvedRun) -> str:
         """Raises InputError where its data set cannot be read."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
 from auglik import Local
@@ -19,7 +19,7 @@ from auglik.cli.verify import NAMES
 from auglik.experiments.engines.engine import attempt
 from auglik.runs.claim import claimed
 from auglik.studies import registry
-from auglik.studies.study import Claim, Context, Findings, at_least, at_most, equal, save, true
+from auglik.studies.study import Claim, Context, Findings, Study, at_least, at_most, equal, save, true
 from auglik.studies.verify import StudyTask, run
 from auglik.system.files import StorageError
 from auglik.system.stop import StopRequest
@@ -89,15 +89,19 @@ def test_findings_are_saved_as_netcdf_and_figures(tmp_path: Path) -> None:
     assert (tmp_path / "line.png").read_bytes().startswith(b"\x89PNG")
 
 
+def verify_beside_a_sound_study(study: Study, output: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """`auglik verify` of two studies, one after the other, the first of which is `study`."""
+    monkeypatch.setitem(registry.STUDIES, "objectives", study)
+    monkeypatch.setitem(registry.STUDIES, "orbit", findings)
+    return CliRunner().invoke(auglik, ["verify", "objectives", "orbit", "--output", str(output), "--jobs", "1"])
+
+
 def broken(context: Context) -> Findings:
     raise ZeroDivisionError("the study\nbroke")
 
 
 def test_a_study_that_crashes_is_not_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.STUDIES, "objectives", broken)
-    monkeypatch.setitem(registry.STUDIES, "orbit", findings)
-    arguments = ["verify", "objectives", "orbit", "--output", str(tmp_path), "--jobs", "1"]
-    result = CliRunner().invoke(auglik, arguments)
+    result = verify_beside_a_sound_study(broken, tmp_path, monkeypatch)
     assert result.exit_code == 1, result.output
     assert "FAILS  the study crashed: ZeroDivisionError: the study broke" in result.output
     assert "\nnot verified, as the study crashed: objectives\n" in result.output
@@ -112,10 +116,7 @@ def full(context: Context) -> Findings:
 
 
 def test_a_full_disk_ends_verify_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.STUDIES, "objectives", full)
-    monkeypatch.setitem(registry.STUDIES, "orbit", findings)
-    arguments = ["verify", "objectives", "orbit", "--output", str(tmp_path), "--jobs", "1"]
-    result = CliRunner().invoke(auglik, arguments)
+    result = verify_beside_a_sound_study(full, tmp_path, monkeypatch)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert result.stderr.splitlines()[-1] == "auglik: cannot write objectives.nc: No space left on device"

@@ -28,7 +28,7 @@ from auglik.report.figures.intervals import Estimate, Intervals, Kind, intervals
 from auglik.report.figures.reliability import Reliability, histogram, reliability
 from auglik.report.figures.style import Style
 from auglik.report.sections.scores import over_seeds
-from auglik.scoring.columns import digits_of
+from auglik.scoring.columns import ECE
 from auglik.system.array_types import Float64Array
 
 CAPTIONS = {
@@ -150,7 +150,7 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     """Which cells are miscalibrated, and by how much the others may be, in sentences."""
     found = [name for name, cell in cells.items() if cell.ece.lower > 0]
     limits = {name: cell.ece.upper for name, cell in cells.items() if name not in found}
-    others = [f"{name} {100 * limit:.{_digits(limit)}f}%" for name, limit in limits.items()]
+    others = [f"{name} {100 * limit:.{ECE.telling(100 * limit)}f}%" for name, limit in limits.items()]
     test = "each cell by a separate test that calls calibrated networks so in about 2.5% of cases"
     test += " if test images are independent of each other"
     said = [f"Miscalibrated, {test}: {listed(found)}."]
@@ -159,18 +159,13 @@ def _verdicts(cells: Mapping[str, CellCalibration]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _digits(bound: float) -> int:
-    """Two of a percentage; as many more as a bound above 0 needs to be shown as that."""
-    return digits_of(100 * bound, 2) if bound > 0 else 2
-
-
 def _errors(cells: Mapping[str, CellCalibration]) -> Table:
     rows = tuple(
         Row(
             name,
             (
                 over_seeds(list(cell.errors.debiased), 2, 100),
-                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, _digits(cell.ece.lower), sign=False),
+                bounds(100 * cell.ece.lower, 100 * cell.ece.upper, ECE.telling(100 * cell.ece.lower), sign=False),
                 words("no" if cell.ece.lower > 0 else "may be"),
                 over_seeds(list(cell.errors.plug_in), 2, 100),
                 over_seeds(list(cell.errors.debiased_squared), 3, 1e4),

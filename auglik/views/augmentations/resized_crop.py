@@ -41,11 +41,16 @@ class ResizedCrop:
     domain: ClassVar[Literal["standardized"]] = "standardized"
 
     def __post_init__(self) -> None:
-        scale, ratio = (self.min_scale, self.max_scale), (self.min_ratio, self.max_ratio)
+        scale, ratio = self._ranges
         expect(0 < scale[0] <= scale[1] <= 1, "resized-crop scales", "0 < min_scale <= max_scale <= 1", scale)
         expect(0 < ratio[0] <= ratio[1] < np.inf, "resized-crop ratios", "0 < min_ratio <= max_ratio", ratio)
         expect(0 <= self.outside <= 1, "resized-crop outside", "a share of the crop in [0,1]", self.outside)
         check_background("resized-crop background", self.background)
+
+    @property
+    def _ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Of the scale and of the ratio."""
+        return (self.min_scale, self.max_scale), (self.min_ratio, self.max_ratio)
 
     @property
     def noisy(self) -> bool:
@@ -53,13 +58,11 @@ class ResizedCrop:
 
     def check(self, shape: Shape) -> None:
         """Every image can be cropped."""
-        scale, ratio = (self.min_scale, self.max_scale), (self.min_ratio, self.max_ratio)
-        say_central(shape.height, shape.width, scale, ratio)
+        say_central(shape.height, shape.width, *self._ranges)
 
     def draw(self, generator: np.random.Generator, count: int, shape: Shape) -> Parameters:
         """The boxes int32 [n,4], and what the background needs."""
-        scale, ratio = (self.min_scale, self.max_scale), (self.min_ratio, self.max_ratio)
-        box = draw_boxes(generator, count, shape.height, shape.width, scale, ratio, self.outside)
+        box = draw_boxes(generator, count, shape.height, shape.width, *self._ranges, self.outside)
         background = self.background if self.outside else "zero"
         return {"box": box, **draw_background(background, generator, count, shape.channels)}
 
