@@ -108,6 +108,19 @@ def test_the_lower_limit_is_0_unless_a_test_of_calibration_refuses_it() -> None:
     assert refused == [False, False, True]  # |z| > 2.24 has probability 2.5% if calibrated
 
 
+@pytest.mark.parametrize("accuracy", [0.8, 0.9])
+def test_limits_are_passed_as_often_however_few_draws_there_are(
+    accuracy: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interval, "DRAWS", 39)  # the 2.5% point is the least draw
+    generator, images, repeats, confidence = np.random.default_rng(7), 10_000, 1000, 0.8
+    rights = generator.binomial(images, accuracy, repeats)
+    found = [ece_interval([alike(confidence, right, images)], EDGES, generator) for right in rights]
+    allowed, error = 0.025 + 3 * np.sqrt(0.025 * 0.975 / repeats), accuracy - confidence
+    assert np.mean([one.lower > error + 1e-12 for one in found]) < allowed
+    assert np.mean([one.upper < error - 1e-12 for one in found]) < allowed
+
+
 def test_a_network_that_is_counted_twice_says_no_more() -> None:
     generator = np.random.default_rng(3)
     confidence = generator.uniform(0.3, 1, 1000)

@@ -57,11 +57,16 @@ def ece_interval(
         return np.asarray(fissioned(drawn, scale).sum(-1) / found.networks)
 
     estimate = float(fissioned(found.gap, scale).sum() / found.networks)
-    lower = _lower(found, scale, lambda theta: float(np.quantile(estimates(theta, 1), 1 - tail)) - estimate)
+    lower = _lower(found, scale, lambda theta: _quantile(estimates(theta, 1), 1 - tail) - estimate)
     least = max(estimate, float(np.median(estimates(np.zeros_like(scale), 0))))
-    upper = _upper(found, scale, lambda theta: float(np.quantile(estimates(theta, -1), tail)) - least)
+    upper = _upper(found, scale, lambda theta: _quantile(estimates(theta, -1), tail) - least)
     lower, upper = _few(runs, lower, upper, tail)
     return ErrorInterval(lower, min(max(lower, upper), 1.0))
+
+
+def _quantile(drawn: Float64Array, chance: float) -> float:
+    """Below which one more draw would be with that chance, whatever its law (Hyndman and Fan 1996, type 6)."""
+    return float(np.quantile(drawn, chance, method="weibull"))
 
 
 def _lower(found: Gaps, scale: Float64Array, excess: Callable[[Float64Array], float]) -> float:
