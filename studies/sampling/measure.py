@@ -1,5 +1,6 @@
 """Chains of the samplers that `auglik sample` runs, over the posteriors of the posterior study."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from auglik.studies.posterior.problem import PRIOR, SIZE, Problem
 from auglik.studies.posterior.sampler import Setting
 from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator, stream_key
+
+BATCHES = 40
+"""So many at least are what a standard error is from: four chains of NUTS are too few."""
 
 
 class Chains(NamedTuple):
@@ -107,7 +111,30 @@ def some(problem: Problem, images: np.ndarray[tuple[int, ...], np.dtype[np.int64
     )
 
 
-def apart(here: Float64Array, there: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Of draws [chain,draw,P]: means less a reference's, in its standard deviations, and ratios of deviations, [P]."""
-    ours, reference = (draws.reshape(-1, draws.shape[-1]) for draws in (here, there))
-    return (ours.mean(0) - reference.mean(0)) / reference.std(0), ours.std(0) / reference.std(0)
+class Difference(NamedTuple):
+    """Of a sample's moment from a reference's, in its standard deviations, and its standard error, both [P]."""
+
+    value: Float64Array
+    error: Float64Array
+
+
+def apart(here: Float64Array, there: Float64Array) -> tuple[Difference, Difference]:
+    """The means and the standard deviations of draws [chain,draw,P] against a reference's."""
+    flat = there.reshape(-1, there.shape[-1])
+    ours, reference = (_moments((draws - flat.mean(0)) / flat.std(0)) for draws in (here, there))
+    means, deviations = (
+        Difference(one.value - other.value, np.hypot(one.error, other.error))
+        for one, other in zip(ours, reference, strict=True)
+    )
+    return means, deviations
+
+
+def _moments(draws: Float64Array) -> tuple[Difference, Difference]:
+    """From 0, with errors from how chains differ, or parts of them if they are few."""
+    chains, count, size = draws.shape
+    parts = math.ceil(BATCHES / chains)
+    batches = draws[:, : count // parts * parts].reshape(chains * parts, -1, size)
+    mean, deviation = draws.mean((0, 1)), draws.std((0, 1))
+    scatter = (batches.mean(1), np.square(batches - mean).mean(1) / (2 * deviation))
+    errors = [one.std(0, ddof=1) / math.sqrt(len(batches)) for one in scatter]
+    return Difference(mean, errors[0]), Difference(deviation, errors[1])
