@@ -125,7 +125,7 @@ def whitened(
 def one_by_one(chain: Callable[..., Chain], keys: Array, starts: Iterable[Any], *posterior: Any) -> Chain:  # noqa: ANN401
     """Chains of a compiled `chain` [chain,draw], one after the other: half of what a map takes to trace and compile."""
     found = [chain(key, start, *posterior) for key, start in zip(keys, starts, strict=False)]
-    return Chain(*(np.stack(column) for column in zip(*found, strict=True)))
+    return jax.tree.map(lambda *columns: np.stack(columns), *found)
 
 
 def of_model(model: Callable[..., None], site: str, warmup: int, draws: int) -> Callable[..., Chain]:

@@ -62,7 +62,8 @@ def nuts(problem: Problem, chains: int, warmup: int, draws: int, seed: int) -> F
     begin, run = jax.random.split(key)
     chain = compiled(whitened(log_density, "NUTS", warmup, draws), SOONER)
     start = PRIOR * np.asarray(jax.random.normal(begin, (chains, SIZE)), np.float64)
-    return one_by_one(chain, jax.random.split(run, chains), start, *data, np.zeros(SIZE), np.eye(SIZE)).z
+    found = one_by_one(chain, jax.random.split(run, chains), start, *data, np.zeros(SIZE), np.eye(SIZE))
+    return np.asarray(found.z)
 
 
 class Apart(NamedTuple):

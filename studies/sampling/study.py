@@ -40,12 +40,11 @@ STEP = 0.02
 def sampling(context: Context) -> Findings:
     """Samples every posterior twice and compares moments; then provokes the diagnostics."""
     problem, quick = make_problem(), context.quick
-    length = Length(96, 250, 100) if quick else Length(96, 1500, 200)
-    warmup, draws = (100, 300) if quick else (200, 2000)
-    nuts = Sampler(problem, chains=4, warmup=warmup, draws=draws, seed=context.seed)
+    length = Length(48, 400, 100) if quick else Length(96, 1500, 200)
+    nuts = Sampler(problem, chains=4, warmup=200, draws=500 if quick else 2000, seed=context.seed)
     settings = [*(Setting(number) for number in range(len(PAIRS))), Setting(0, 1 / VIEWS)]
     claims: list[Claim] = []
-    many = Length(CHAINS, 400, 100) if quick else length._replace(chains=CHAINS)
+    many = length._replace(chains=CHAINS)
     for name, sampler, too_wide in (("SGHMC", Sghmc(0.9), False), ("SGLD", Sgld(), True)):
         claims += conjugate_claims(name, sampler, problem, many, context.seed, too_wide=too_wide)
     shifts, ratios, references = [], [], {}
