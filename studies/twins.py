@@ -21,6 +21,7 @@ from jax import Array
 from jax.scipy.special import gammaln, rel_entr
 
 from auglik.studies import aggregator_twins as aggregators
+from auglik.studies.common.compiling import quickly
 from auglik.studies.common.quadrature import beta_rule, graded_gauss_legendre
 
 Twin = Callable[..., Array]
@@ -29,8 +30,8 @@ DOMAIN = 700.0
 
 
 def _in_float64(definition: Twin) -> Twin:
-    """`definition` compiled; raises TypeError for an argument that is not float64."""
-    compiled = jax.jit(definition)
+    """`definition` compiled, by itself or in what traces it; raises TypeError for an argument that is not float64."""
+    traced, compiled = jax.jit(definition), quickly(definition)
 
     def twin(*arrays: Array | None, **parameters: float | Array) -> Array:
         for array in arrays:
@@ -39,7 +40,8 @@ def _in_float64(definition: Twin) -> Twin:
                     f"expected float64 arrays, got {array.dtype}; enable them with "
                     'jax.config.update("jax_enable_x64", True)'
                 )
-        return compiled(*arrays, **parameters)
+        inner = any(isinstance(value, jax.core.Tracer) for value in (*arrays, *parameters.values()))
+        return (traced if inner else compiled)(*arrays, **parameters)
 
     return twin
 

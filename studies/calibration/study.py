@@ -7,6 +7,7 @@ are copies of each other, for which no interval allows. Beside it the bias of th
 Unless quick, the models of curve and line as well, where logit accuracy = T logit confidence holds: two classes.
 """
 
+import functools
 from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
@@ -89,6 +90,7 @@ def deviation(condition: Condition, count: int, seed: int) -> float:
     return float(np.std(found, ddof=1))
 
 
+@functools.cache
 def truth(world: World, seed: int, images: int) -> float:
     """The world's error; 0 if calibrated, whatever a finite population says."""
     if world.calibrated:

@@ -22,6 +22,8 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from auglik.studies.common.compiling import quickly
+
 STEP = 0.25
 LOWEST = -40.0
 MOST_LEVELS = 8
@@ -118,19 +120,19 @@ def _expectations(log_p: Array, weights: Array, nodes: Array, K: Array) -> dict[
     }
 
 
-@jax.jit
+@quickly
 def _by_views(log_p: Array, weights: Array, nodes: Array, views: Array) -> dict[str, Array]:
     return jax.lax.map(lambda K: _expectations(log_p, weights, nodes, K), views)
 
 
-@jax.jit
+@quickly
 def _two_by_views(log_p: Array, weights: Array, nodes: Array, views: Array) -> dict[str, Array]:
     of = transforms(log_p, weights, nodes)
     both = {"log-mean": log_mean, "durbin-koopman": durbin_koopman}
     return jax.lax.map(lambda K: {name: value(of, K) for name, value in both.items()}, views)
 
 
-@jax.jit
+@quickly
 def _weights_by_views(log_p: Array, weights: Array, nodes: Array, views: Array) -> dict[str, Array]:
     def of_one(K: Array) -> dict[str, Array]:
         expectations, pull = jax.vjp(lambda atoms: _expectations(atoms, weights, nodes, K), log_p)

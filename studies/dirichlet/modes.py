@@ -16,7 +16,7 @@ from jax import Array
 from scipy import optimize, special
 
 from auglik.objectives import Likelihood
-from auglik.studies.common.compiling import QUICKLY
+from auglik.studies.common.compiling import quickly
 from auglik.studies.study import Context
 
 KINDS = ("one-hot", "tempered", "smoothed")
@@ -38,9 +38,9 @@ def _minus_log_density(x: Array, concentration: Array) -> Array:
     return -dist.Dirichlet(concentration).log_prob(jax.nn.softmax(x))
 
 
-_descent = jax.jit(jax.value_and_grad(_minus_log_density), compiler_options=QUICKLY)
-_curvature = jax.jit(jax.hessian(_minus_log_density), compiler_options=QUICKLY)
-_log_density = jax.jit(lambda f, concentration: dist.Dirichlet(concentration).log_prob(f), compiler_options=QUICKLY)
+_descent = quickly(jax.value_and_grad(_minus_log_density))
+_curvature = quickly(jax.hessian(_minus_log_density))
+_log_density = quickly(lambda f, concentration: dist.Dirichlet(concentration).log_prob(f))
 
 
 def log_density(f: np.ndarray, concentration: np.ndarray) -> np.ndarray:

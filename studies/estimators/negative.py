@@ -18,6 +18,7 @@ from scipy.special import betaincinv, betaln, gammaincinv, gammaln
 from scipy.stats import beta, qmc  # type: ignore[attr-defined]
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective, view_gradients
+from auglik.studies.common.compiling import quickly
 from auglik.studies.study import Claim, Context, at_most, equal
 from auglik.studies.twins import AGGREGATOR_TWINS
 from auglik.system.keys import host_generator
@@ -64,7 +65,7 @@ def torch_gradients(p: np.ndarray) -> np.ndarray:
     return view_gradients(objective, logits, torch.zeros(p.shape, dtype=torch.float64), labels).numpy()
 
 
-_twin_gradients = jax.jit(jax.grad(lambda log_p: AGGREGATOR_TWINS["durbin-koopman"](log_p[..., None]).sum()))
+_twin_gradients = quickly(jax.grad(lambda log_p: AGGREGATOR_TWINS["durbin-koopman"](log_p[..., None]).sum()))
 
 
 def twin_gradients(p: np.ndarray) -> np.ndarray:

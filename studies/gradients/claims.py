@@ -10,6 +10,7 @@ import xarray
 from jax import Array
 
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
+from auglik.studies.common.compiling import quickly
 from auglik.studies.common.trained import Trained
 from auglik.studies.estimators.claims import FIT_FROM, slope_of
 from auglik.studies.gradients.measure import (
@@ -56,7 +57,7 @@ def jacobian_claim(found: Trained, orbit: Orbit, seed: int, step: float = 1e-5) 
 def twin_logit_gradients(cells: Sequence[tuple[str, str]], seen: Picked) -> list[np.ndarray]:
     """jax.grad of the composed twins, (likelihood, aggregator) each, at the logits [K,B R,C]."""
 
-    @jax.jit
+    @quickly
     def gradients(logits: Array, decay: Array, labels: Array) -> list[Array]:
         def at_label(logits: Array, likelihood: str, aggregator: str) -> Array:
             folded = AGGREGATOR_TWINS[aggregator](LIKELIHOOD_TWINS[likelihood](logits, decay))
@@ -113,7 +114,7 @@ def twin_pair_weights(names: Sequence[str], orbit: Orbit) -> dict[str, np.ndarra
     def total(table: Array, name: str) -> Array:
         return AGGREGATOR_TWINS[name](table).sum()
 
-    gradients = jax.jit(lambda values: [jax.grad(total)(values, name) for name in names])(jnp.asarray(table))
+    gradients = quickly(lambda values: [jax.grad(total)(values, name) for name in names])(jnp.asarray(table))
     return {name: np.asarray(value).reshape(2, B, m * m) for name, value in zip(names, gradients, strict=True)}
 
 

@@ -18,7 +18,7 @@ from scipy import special
 from scipy.integrate import quad_vec  # type: ignore[attr-defined]
 
 from auglik.objectives import Schedule
-from auglik.studies.common.compiling import QUICKLY
+from auglik.studies.common.compiling import quickly
 
 BREAKS = (1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 0.9, 0.99, 0.999)
 """Where adaptive quadrature on [0,1] starts: for integrands that fall within 1/1000 of an end."""
@@ -92,7 +92,7 @@ def _log_normalizer(logits: Array) -> Array:
     return jnp.log(jnp.asarray(LEVEL_WEIGHTS) @ mass)
 
 
-_value_and_gradient = jax.jit(jax.vmap(jax.value_and_grad(_log_normalizer)), compiler_options=QUICKLY)
+_value_and_gradient = quickly(jax.vmap(jax.value_and_grad(_log_normalizer)))
 
 
 def by_jax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ class Estimate(NamedTuple):
     standard_error: np.ndarray
 
 
-@functools.partial(jax.jit, static_argnames="draws", compiler_options=QUICKLY)
+@functools.partial(quickly, static_argnames="draws")
 def _masses_at_drawn_levels(logits: Array, draws: int, key: Array) -> Array:
     """sum_j prod_c f_c^{q_c(level, e_j)}: [N,C] -> [draws,N]. NumPyro's Categorical to the power of the label."""
     level = dist.Uniform(0.0, 1.0).sample(key, (draws, 1, 1))

@@ -16,7 +16,7 @@ from torch import Tensor
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, Likelihood, Schedule, SmoothedNormalizedSchedule
 from auglik.objectives.probes.aggregators import refuses_weights
 from auglik.settings.names import Value, parameters, parse
-from auglik.studies.common.compiling import QUICKLY
+from auglik.studies.common.compiling import quickly
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, Twin
 from auglik.system.keys import host_generator
 
@@ -152,7 +152,7 @@ def _with_gradient(twin: Twin) -> Callable[..., tuple[Array, Array]]:
         value, pull = jax.vjp(lambda x: twin(x, *others, **parameters), x)
         return value, pull(cotangent)[0]
 
-    return jax.jit(value_and_gradient, compiler_options=QUICKLY)
+    return quickly(value_and_gradient)
 
 
 class Pair(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from numpyro.infer.util import ParamInfo
 from scipy.optimize import minimize
 
-from auglik.inference.chains import OVERDISPERSED, compiled, whitened
+from auglik.inference.chains import OVERDISPERSED, SOONER, compiled, one_by_one, whitened
 from auglik.studies.posterior.problem import FEATURES, PAIRS, PRIOR, SIZE, Problem, contrasts
 from auglik.studies.twins import AGGREGATOR_TWINS, LIKELIHOOD_TWINS, smoothed
 from auglik.system.array_types import Float64Array
@@ -87,8 +87,8 @@ class Sampler:
             return log_prior + (keep * jax.lax.switch(pair, terms, phi)).sum() / T
 
         chain = whitened(log_density, "NUTS", warmup, draws)
-        self._chains = compiled(jax.vmap(chain, in_axes=(0, 0, None, None, None, None, None)))
-        self._gradients = compiled(jax.vmap(jax.value_and_grad(log_density), in_axes=(0, None, None, None)))
+        self._chain = compiled(chain, SOONER)
+        self._gradients = compiled(jax.vmap(jax.value_and_grad(log_density), in_axes=(0, None, None, None)), SOONER)
 
     def sample(self, setting: Setting) -> Draws:
         """NUTS in coordinates in which the Laplace approximation is standard normal."""
@@ -100,8 +100,9 @@ class Sampler:
         keys = jax.random.split(run, self.chains)
         # The sampler would work it out itself, in a second copy of the gradient that takes seconds to compile.
         values, slopes = self.log_density(setting, mode + np.resize(z, (2 * SIZE + 1, SIZE)) @ root.T)
-        start = ParamInfo(z, -jnp.asarray(values[: self.chains]), -jnp.asarray(slopes[: self.chains] @ root))
-        found = self._chains(keys, start, *self._arguments(setting), jnp.asarray(mode), jnp.asarray(root))
+        posterior = *self._arguments(setting), jnp.asarray(mode), jnp.asarray(root)
+        starts = (ParamInfo(*of_one) for of_one in zip(z, -values, -slopes @ root, strict=False))
+        found = one_by_one(self._chain, keys, starts, *posterior)
         return Draws(mode + found.z @ root.T, int(found.diverging.sum()), float(found.n_steps.mean()))
 
     def log_density(self, setting: Setting, phi: Float64Array) -> tuple[Float64Array, Float64Array]:

@@ -13,7 +13,7 @@ import torch
 from jax import Array
 from torch import Tensor
 
-from auglik.inference.chains import SOONER, compiled, whitened
+from auglik.inference.chains import SOONER, compiled, one_by_one, whitened
 from auglik.objectives import AGGREGATORS, LIKELIHOODS, Objective
 from auglik.studies.posterior.problem import CLASSES, FEATURES, Problem
 from auglik.studies.sampling.measure import Target
@@ -60,9 +60,10 @@ def nuts(problem: Problem, chains: int, warmup: int, draws: int, seed: int) -> F
 
     key = jax.random.key(int(seed_sequence(seed, "nuts", NETWORK.name).generate_state(1)[0]))
     begin, run = jax.random.split(key)
-    chain = compiled(jax.vmap(whitened(log_density, "NUTS", warmup, draws), in_axes=(0, 0, *[None] * 5)), SOONER)
+    chain = compiled(whitened(log_density, "NUTS", warmup, draws), SOONER)
     start = PRIOR * np.asarray(jax.random.normal(begin, (chains, SIZE)), np.float64)
-    return np.asarray(chain(jax.random.split(run, chains), start, *data, np.zeros(SIZE), np.eye(SIZE)).z)
+    found = one_by_one(chain, jax.random.split(run, chains), start, *data, np.zeros(SIZE), np.eye(SIZE))
+    return np.asarray(found.z)
 
 
 class Apart(NamedTuple):

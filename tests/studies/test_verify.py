@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import xarray
@@ -19,6 +20,7 @@ from auglik.cli.verify import NAMES
 from auglik.experiments.engines.engine import attempt
 from auglik.runs.claim import claimed
 from auglik.studies import registry
+from auglik.studies.common import compiling
 from auglik.studies.study import Claim, Context, Findings, Study, at_least, at_most, equal, save, true
 from auglik.studies.verify import StudyTask, run
 from auglik.system.files import StorageError
@@ -68,6 +70,15 @@ def test_studies_can_be_imported_by_the_process_that_others_are_forked_from() ->
         [sys.executable, "-c", program], env={**os.environ, **one_each}, capture_output=True, text=True
     )
     assert (ended.stdout.strip(), ended.returncode) == ("{} 1", 0), ended.stderr
+
+
+def test_what_is_compiled_quickly_may_lack_an_option_of_xla_and_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setitem(compiling.QUICKLY, "xla_option_that_never_was", "True")
+    logits = rng.normal(size=(5, 3))
+    found = compiling.quickly(jax.nn.log_softmax, static_argnames="axis")(logits, axis=0)
+    np.testing.assert_allclose(found, jax.nn.log_softmax(logits, axis=0), rtol=1e-14)
 
 
 def test_the_command_knows_every_study() -> None:
