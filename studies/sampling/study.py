@@ -19,10 +19,13 @@ from auglik.sampling.sgld import Sgld
 from auglik.studies.common.pictures import BLUE, VERMILION, panels
 from auglik.studies.posterior.problem import PAIRS, VIEWS, Problem, make_problem
 from auglik.studies.posterior.sampler import Sampler, Setting
-from auglik.studies.sampling.conjugate import CHAINS, ERRORS, conjugate_claims
+from auglik.studies.sampling.conjugate import CHAINS, conjugate_claims
 from auglik.studies.sampling.measure import Difference, Length, apart, chains_of, run
 from auglik.studies.sampling.network import NETWORK, Apart, nuts, predictions_apart
 from auglik.studies.study import Claim, Context, Findings, at_most, equal, true
+
+ERRORS_OF_MANY = 5.0
+"""How far the furthest of some 170 differences may be off: four are passed by chance in a fiftieth of all seeds."""
 
 OF_NETWORK = {
     "probabilities of test images by SGHMC less those by NUTS, mean size": 0.01,
@@ -97,7 +100,9 @@ def none_off(text: str, difference: Difference) -> Claim:
     """That no coefficient's moment differs; told of the one that is off by the most standard errors."""
     value, error = difference
     at = int(np.argmax(np.nan_to_num(np.abs(value) / error, nan=np.inf)))
-    return equal(f"{text}, coefficient {at}, the furthest off, in posterior sd", value[at], 0.0, ERRORS * error[at])
+    return equal(
+        f"{text}, coefficient {at}, the furthest off, in posterior sd", value[at], 0.0, ERRORS_OF_MANY * error[at]
+    )
 
 
 def network_apart(problem: Problem, length: Length, context: Context) -> Apart:
@@ -114,11 +119,13 @@ def moments(data: xarray.Dataset) -> Figure:
     row = np.arange(len(names))[::-1, None] + np.linspace(-0.3, 0.3, coefficients)
     for axis, name, centre, colour in ((means, "shift", 0.0, BLUE), (deviations, "ratio", 1.0, VERMILION)):
         axis.axvline(centre, color="0.6", linewidth=0.8, zorder=0)
-        allowed = ERRORS * data[f"{name}_error"].values.ravel()
+        allowed = ERRORS_OF_MANY * data[f"{name}_error"].values.ravel()
         axis.errorbar(data[name].values.ravel(), row.ravel(), xerr=allowed, fmt="o", color=colour, markersize=3,
                       elinewidth=0.8, alpha=0.7)  # fmt: skip
         axis.set_yticks(np.arange(len(names))[::-1], names if axis is means else [""] * len(names))
     means.set_xlabel("mean, SGHMC less NUTS (posterior sd)")
     deviations.set_xlabel("standard deviation, SGHMC over NUTS")
-    figure.suptitle(f"SGHMC draws from NUTS's posterior under every objective; bars: {ERRORS:.0f} standard errors")
+    figure.suptitle(
+        f"SGHMC draws from NUTS's posterior under every objective; bars: {ERRORS_OF_MANY:.0f} standard errors"
+    )
     return figure
