@@ -1,5 +1,6 @@
 """Russian roulette over the log-means of the first views: a random number of views, no bias."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +40,8 @@ class Sumo:
 
     def fold(self, table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
         views = sampled_shares("sumo", weight, log_importance, len(table))
-        sums = at_least_float32(table).logcumsumexp(0)
+        # The gradient of logcumsumexp is a difference of logarithms as large as the table, whose digits it loses.
+        sums = torch.stack(list(itertools.accumulate(at_least_float32(table).unbind(0), torch.logaddexp)))
         counts = torch.arange(1, len(table) + 1, device=table.device, dtype=sums.dtype)[:, None, None]
         means = sums - counts.log()
         return views.times_mean_weight(len(table) * means[-1] - means[:-1].sum(0))

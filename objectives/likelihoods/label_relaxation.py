@@ -8,6 +8,7 @@ from torch import Tensor
 
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
+from auglik.objectives.likelihoods.tempered import SWAMPS
 from auglik.objectives.numerics import log_softmax, per_class
 
 
@@ -36,7 +37,7 @@ class LabelRelaxation:
     soft_labels: ClassVar[bool] = False
     extra_outputs: ClassVar[int] = 0
     schedule: ClassVar[None] = None
-    remarks: ClassVar[tuple[Remark, ...]] = ()
+    remarks: ClassVar[tuple[Remark, ...]] = (SWAMPS,)
 
     alpha: float = 0.1
 

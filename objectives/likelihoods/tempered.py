@@ -8,6 +8,11 @@ from torch import Tensor
 from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import log_softmax, per_class
 
+SWAMPS = Remark(
+    "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
+    lambda aggregator: aggregator.likelihood_power > 0,
+)
+
 
 @dataclass(frozen=True)
 class Tempered:
@@ -22,12 +27,7 @@ class Tempered:
     soft_labels: ClassVar[bool] = True
     extra_outputs: ClassVar[int] = 0
     schedule: ClassVar[None] = None
-    remarks: ClassVar[tuple[Remark, ...]] = (
-        Remark(
-            "a view that lost its label has likelihood one for every label and swamps the mean of likelihoods",
-            lambda aggregator: aggregator.likelihood_power > 0,
-        ),
-    )
+    remarks: ClassVar[tuple[Remark, ...]] = (SWAMPS,)
 
     def label_decay(self, decay: Tensor) -> Tensor:
         return decay

@@ -151,6 +151,8 @@ def test_remarks_say_where_two_objectives_train_alike() -> None:
     assert "not an NLL" in of(likelihood="smoothed-normalized")
     assert "swamps" in of(likelihood="tempered", aggregator="log-mean")
     assert "swamps" in of(likelihood="tempered", aggregator="power-mean")
+    assert "swamps" in of(likelihood="label-relaxation", aggregator="log-mean")
+    assert "swamps" not in of(likelihood="label-relaxation", aggregator="jensen")
     assert "swamps" not in of(likelihood="tempered", aggregator="power-mean:rho=-1")
     assert "trained without augmentation" in of(augment="none", mollify="none")
     assert of() == ""

@@ -323,3 +323,18 @@ def test_compiled_equals_eager() -> None:
     compiled = torch.compile(objective.fold, fullgraph=True)
     for found, expected in zip(value_and_gradient(compiled), value_and_gradient(objective.fold), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e4])
+def test_gradients_of_sumo_keep_their_digits_where_views_differ_much(size: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    table = -size * torch.rand(8, 12, 10, generator=generator).square()
+    over = torch.rand(12, 10, generator=generator, dtype=torch.float64)
+
+    def gradient(dtype: torch.dtype) -> Tensor:
+        leaf = table.clone().to(dtype).requires_grad_()
+        (gradient_of,) = torch.autograd.grad((AGGREGATORS["sumo"].fold(leaf) * over.to(dtype)).sum(), leaf)
+        return gradient_of.double()
+
+    expected = gradient(torch.float64)
+    assert (gradient(torch.float32) - expected).abs().max() <= 1e-6 * expected.abs().max()
