@@ -110,9 +110,9 @@ def _objectives(collected: Collected) -> Table:
          "learning rate", "seeds"),
         rows=rows,
         note="Label entropy is the mean over views of the entropy of the label (1-γ) e + γ/C (or toward what labels "
-        "degrade) that the likelihood trains with: 0 where it ignores the decay γ. A cell that differs in it is trained "
-        "with more or less smoothing, so that its difference is not due to how view and label are coupled alone. `sink` "
-        "gives γ to a class of its own and `label-relaxation` to any class: theirs is what `smoothed` would have.",
+        "degrade) that the likelihood trains with: 0 where it ignores decay. A cell that differs in it is trained with "
+        "more or less smoothing, so that its difference is not due to how view and label are coupled alone. `sink` has "
+        "a class of its own for γ and `label-relaxation` any class: theirs is what `smoothed` would have.",
     )  # fmt: skip
 
 
