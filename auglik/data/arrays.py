@@ -188,7 +188,9 @@ def split_rows(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[R
     candidates = np.delete(order, len(order) - 1 - last_of_class)
     count = max(1, round(fraction * len(order))) if fraction else 0
     if count and not len(candidates):
-        raise InputError(f"a validation fraction of {fraction} needs a class of two images or more, got none")
+        raise InputError(
+            f"a validation fraction of {fraction} needs a class of two images or more, got none: 0 holds out none"
+        )
     held_out = np.zeros(len(order), bool)
     held_out[candidates[:count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -55,6 +55,10 @@ def decode(path: Path, fit: Fit) -> NDArray[np.uint8]:
             levels = np.asarray(fit(as_rgb(image)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path}: expected an image within Pillow's limit, got a larger one ({one_line(error)}): resize it first"
+        ) from None
     except Exception as error:  # Pillow fails in many ways on damaged bytes
         raise InputError(f"{path}: expected a whole image, got a damaged one ({one_line(error)})") from None
     return levels.transpose(2, 0, 1)

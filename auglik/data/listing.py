@@ -4,7 +4,11 @@ Hidden files and folders are no data, nor is what macOS, Windows and network dri
 case.
 """
 
+import os
+import sys
 from pathlib import Path
+
+from auglik.objectives.errors import InputError
 
 LITTER = frozenset(
     (
@@ -20,8 +24,26 @@ def is_litter(name: str) -> bool:
 
 
 def listed(folder: Path) -> list[str]:
-    """The names in a folder, in order, without litter. Raises OSError if it cannot be read."""
-    return sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
+    """The names in a folder, in order, without litter.
+
+    Raises OSError if it cannot be read, InputError for a name that is no text, as what is written of it would not be.
+    """
+    names = sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
+    return all_text(names, folder)
+
+
+def all_text(names: list[str], folder: Path) -> list[str]:
+    """The names. Raises InputError for one that the encoding of file names has no text for."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        name = next(name for name in names if not name.isascii() and any("\ud800" <= one <= "\udfff" for one in name))
+        encoding = sys.getfilesystemencoding()
+        raise InputError(
+            f"{folder}: expected names of files in {encoding}, got {os.fsencode(name)!r}: in another encoding, perhaps"
+            " (rename it), or the system's is not UTF-8 (set PYTHONUTF8=1)"
+        ) from None
+    return names
 
 
 def folders(folder: Path) -> list[str]:

@@ -33,6 +33,12 @@ class Npz(Stored):
                 raise InputError(
                     f"{self.path}: expected {', '.join(self.entries)}; {missing[0]} is missing (it has {holds})"
                 )
+            if aside := [name for name in held if name == "val" or name.startswith(("val_", "valid"))]:
+                raise InputError(
+                    f"{self.path}: expected {', '.join(self.entries)} alone, got {aside[0]!r} beside them: images for"
+                    " validation are held out of the training images (a setting says how many); join them to these, or"
+                    " leave them out"
+                )
             member = archive.getinfo(f"{entry}.npy")
             with archive.open(member) as file:
                 return read_header(file, member.file_size, f"{self.path}, {entry}")

@@ -869,3 +869,9 @@ def test_real_cifar10() -> None:
     held_out = split_validation(training, 0.1, seed=0)[1]
     assert np.bincount(held_out.labels).tolist() == [500] * 10
     assert source.test().images.shape == (10000, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["val_images", "valid_labels", "validation_images"])
+def test_a_validation_part_of_an_npz_is_refused_rather_than_passed_over(tmp_path: Path, name: str) -> None:
+    source = write_npz(tmp_path, {**parts(), name: COLOUR})
+    refused(source.check, name, "held out of the training images")

@@ -1,7 +1,9 @@
 """Image files: the published layouts, torchvision's resizing, decoding once, and one line for whatever is wrong."""
 
 import dataclasses
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -401,3 +403,17 @@ def test_a_check_reads_image_files_also_with_settings_and_names_the_damaged_one(
     monkeypatch.setattr("auglik.data.probes.DECODED", 3)  # 0, 3 and 6 of ten
     found = {finding.probe: finding for finding in check(str(folder), None, Shape(3, 8, 8), folder).findings}
     assert " in 3 of them, digest" in found["training part"].seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
+@pytest.mark.parametrize("place", [b"train/cat/caf\xe9.png", b"train/caf\xe9/a.png"])
+def test_names_in_another_encoding_are_refused_for_what_they_are(folder: Path, place: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/" + place))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((folder / "val" / "dog" / "a.jpg").read_bytes())
+    refused(open_dataset(f"{folder}:size=64").check, "caf\\xe9", "rename it")
+
+
+def test_an_image_beyond_pillows_limit_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    refused(open_dataset(f"{folder}:size=64").test, "expected an image within Pillow's limit", "resize it first")

@@ -90,7 +90,8 @@ def _table(collected: Collected, inference: Inference) -> Table:
         columns=columns,
         rows=tuple(rows),
         note=f"Each interval is for one cell, from its own variance over seeds; the verdict and its p account for all "
-        f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats.",
+        f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats; the p of that verdict is "
+        "of a difference that is larger, others are of any difference.",
     )
 
 
@@ -102,8 +103,9 @@ def _differences(row: Primary) -> tuple[Shown, ...]:
         found = row.effect.mean, row.effect.lower, row.effect.upper
         difference = interval(*found, nats_digits(*found))
         shares = (row.effect.p_better, row.effect.p_in_rope)
+        p = row.effect.p_equal_adjusted if row.outcome == "equal" else row.effect.p_adjusted
         rest = (
-            number(row.effect.p_adjusted, p_digits(row.effect.p_adjusted)),
+            number(p, p_digits(p)),
             *(number(100 * share, 1) for share in shares),
         )
     return difference, student, words(OUTCOMES[row.outcome].word), *rest, count(len(row.seeds)), words(row.reference)
