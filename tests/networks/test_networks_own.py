@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from torch import nn
 
 from auglik.cli.main import auglik
-from auglik.networks import check_images
+from auglik.networks import build_network, check_images
+from auglik.networks.libraries import keyed
+from auglik.networks.randomness import Dropout
 from auglik.objectives import InputError
 
 CODE = """
@@ -99,3 +102,54 @@ def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, s
     found = CliRunner().invoke(auglik, ["check", f"{tmp_path}/nets.py:{name}", "--image", "1x8x8"])
     assert found.exit_code == 1, found.output
     assert re.search(said, found.output)
+
+
+NAMESAKES = """
+from torchvision.ops import StochasticDepth as TheirDepth
+
+
+class Halved(nn.Module):
+    p = drop_prob = 0.5
+
+    def forward(self, x):
+        return x * self.p
+
+
+class Dropout(Halved):
+    pass
+
+
+class StochasticDepth(Halved):
+    pass
+
+
+class DropPath(Halved):
+    pass
+
+
+class Namesakes(Plain):
+    def __init__(self, channels, outputs):
+        super().__init__(channels, outputs)
+        self.own = nn.Sequential(Dropout(), StochasticDepth(), DropPath())
+        self.theirs = nn.Sequential(nn.Dropout(0.3), TheirDepth(0.2, "row"))
+
+    def forward(self, images):
+        return super().forward(self.theirs(self.own(images)))
+"""
+
+
+def test_layers_of_ones_own_stay_whatever_they_are_called(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(CODE + NAMESAKES)
+    network = build_network(f"{tmp_path}/nets.py:Namesakes", 1, 2, 2, seed=0)
+    own, theirs = network.get_submodule("own"), network.get_submodule("theirs")
+    assert not any(isinstance(layer, Dropout) for layer in own.children())
+    assert [type(layer).__name__ for layer in own.children()] == ["Dropout", "StochasticDepth", "DropPath"]
+    drawing = [layer for layer in theirs.children() if isinstance(layer, Dropout)]
+    assert [(layer.p, layer.by_image) for layer in drawing] == [(0.3, False), (0.2, True)]
+
+
+def test_layers_of_timm_become_keyed() -> None:
+    timm = pytest.importorskip("timm", reason="timm is an optional dependency")
+    body = keyed(nn.Sequential(timm.layers.DropPath(0.4)))
+    assert isinstance(body[0], Dropout)
+    assert (body[0].p, body[0].by_image) == (0.4, True)
