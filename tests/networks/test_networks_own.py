@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from torch import nn
 
@@ -82,6 +83,36 @@ class Narrow(Plain):
         super().__init__(channels, outputs)
 
 
+class Unsaved(Plain):
+    def __init__(self, channels, outputs):
+        super().__init__(channels, outputs)
+        self.keep()
+
+    def keep(self):
+        self.ema = torch.zeros(64)
+
+    def forward(self, images):
+        if self.training:
+            self.ema.lerp_(images.detach().mean((0, 1)).flatten(), 0.1)
+        return super().forward(images - self.ema.view(8, 8))
+
+
+class Saved(Unsaved):
+    def keep(self):
+        self.register_buffer("ema", torch.zeros(64))
+
+
+class Drawing(Plain):
+    def __init__(self, channels, outputs):
+        super().__init__(channels, outputs)
+        self.drop = nn.Dropout(0.5)
+        self.generator = torch.Generator().manual_seed(3)
+
+    def forward(self, images):
+        noise = torch.randn(images.shape, generator=self.generator) if self.training else 0
+        return super().forward(self.drop(images + noise))
+
+
 class Pair(Plain):
     def forward(self, images):
         return super().forward(images), images
@@ -95,6 +126,7 @@ class Pair(Plain):
         ("Narrow:width=-1", r"FAILED +contract .*nets\.py:\d+: ValueError: no width"),
         ("Pair", "FAILED +logits +expected logits as a tensor, got tuple"),
         ("Several", "FAILED +batch of one +expected logits as a tensor, got tuple"),
+        ("Unsaved", "FAILED +saved +expected the same logits .* something is not in the state dict"),
     ],
 )
 def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, said: str) -> None:
@@ -102,6 +134,15 @@ def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, s
     found = CliRunner().invoke(auglik, ["check", f"{tmp_path}/nets.py:{name}", "--image", "1x8x8"])
     assert found.exit_code == 1, found.output
     assert re.search(said, found.output)
+
+
+@pytest.mark.parametrize("name", ["Plain", "Saved", "Drawing"])
+def test_networks_that_keep_state_or_draw_pass_and_leave_the_global_generator(tmp_path: Path, name: str) -> None:
+    (tmp_path / "nets.py").write_text(CODE + FAULTY)
+    before = torch.get_rng_state()
+    found = CliRunner().invoke(auglik, ["check", f"{tmp_path}/nets.py:{name}", "--image", "1x8x8"])
+    assert found.exit_code == 0, found.output
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 NAMESAKES = """
