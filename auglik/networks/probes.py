@@ -43,6 +43,18 @@ def logits(probed: Probed) -> str:
     return f"{list(found.shape)}"
 
 
+def unnormalized(probed: Probed) -> str:
+    module = probed.module()
+    for training in (True, False):
+        module.train(training)
+        with torch.no_grad():
+            found = logits_of(module, probed.images())
+        summed = (found.sum(-1) - 1).abs()
+        probabilities = bool((found >= 0).all() and (summed <= 1e-4).all())
+        expect(not probabilities, "logits", "rows that are probabilities: leave the softmax out")
+    return "rows are not probabilities"
+
+
 def parameters(probed: Probed) -> str:
     module = probed.module()
     logits_of(module, probed.images()).square().sum().backward()
@@ -114,6 +126,7 @@ def saved(probed: Probed) -> str:
 
 NETWORK_PROBES: Mapping[str, Probe[Probed]] = {
     "logits": logits,
+    "unnormalized": unnormalized,
     "parameters": parameters,
     "batch of one": alone,
     "seeds": seeds,

@@ -113,10 +113,27 @@ class Drawing(Plain):
         return super().forward(self.drop(images + noise))
 
 
+class Probabilities(Plain):
+    def forward(self, images):
+        return super().forward(images).softmax(-1)
+
+
+class EvaluatedProbabilities(Plain):
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits if self.training else logits.softmax(-1)
+
+
+class LogProbabilities(Plain):
+    def forward(self, images):
+        return super().forward(images).log_softmax(-1)
+
+
 class Pair(Plain):
     def forward(self, images):
         return super().forward(images), images
 """
+SOFTMAX = "expected logits, got rows that are probabilities: leave the softmax out"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +144,8 @@ class Pair(Plain):
         ("Pair", "FAILED +logits +expected logits as a tensor, got tuple"),
         ("Several", "FAILED +batch of one +expected logits as a tensor, got tuple"),
         ("Unsaved", "FAILED +saved +expected the same logits .* something is not in the state dict"),
+        ("Probabilities", f"FAILED +unnormalized +{SOFTMAX}"),
+        ("EvaluatedProbabilities", f"FAILED +unnormalized +{SOFTMAX}"),
     ],
 )
 def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, said: str) -> None:
@@ -136,7 +155,7 @@ def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, s
     assert re.search(said, found.output)
 
 
-@pytest.mark.parametrize("name", ["Plain", "Saved", "Drawing"])
+@pytest.mark.parametrize("name", ["Plain", "Saved", "Drawing", "LogProbabilities"])
 def test_networks_that_keep_state_or_draw_pass_and_leave_the_global_generator(tmp_path: Path, name: str) -> None:
     (tmp_path / "nets.py").write_text(CODE + FAULTY)
     before = torch.get_rng_state()
