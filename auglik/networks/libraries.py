@@ -90,6 +90,9 @@ class Timm:
 
 LIBRARIES: dict[str, Callable[[str], Network]] = {"timm": Timm, "torchvision": Torchvision}
 
+DEFINING = ("torch.nn.", "torchvision.", "timm.")
+"""Where the layers are defined that become keyed; what a user's layer of the same name computes is not known."""
+
 
 def layers_of(body: nn.Module, kind: type[Layer]) -> Iterator[tuple[str, Layer]]:
     """The layers of that type by name, in the order in which they were added."""
@@ -110,13 +113,20 @@ def keyed(body: nn.Module) -> nn.Module:
     """The body with keyed modules instead of those that draw from torch's global generator in training."""
     for name, layer in list(body.named_modules()):
         # By the types' names, as the libraries that define them need not be there.
-        if type(layer).__name__ == "Dropout" and layer.p > 0:
+        kind = library_type(layer)
+        if kind == "Dropout" and layer.p > 0:
             body.set_submodule(name, Dropout(layer.p))
-        elif type(layer).__name__ == "StochasticDepth" and layer.p > 0:
+        elif kind == "StochasticDepth" and layer.p > 0:
             body.set_submodule(name, Dropout(layer.p, by_image=True))
-        elif type(layer).__name__ == "DropPath" and layer.drop_prob > 0:
+        elif kind == "DropPath" and layer.drop_prob > 0:
             body.set_submodule(name, Dropout(layer.drop_prob, by_image=True))
     return body
+
+
+def library_type(layer: nn.Module) -> str | None:
+    """The name of the layer's type; None for one that neither torch nor torchvision nor timm defines."""
+    kind = type(layer)
+    return kind.__name__ if f"{kind.__module__}.".startswith(DEFINING) else None
 
 
 def check_model(library: str, model: str, known: Sequence[str]) -> None:

@@ -69,8 +69,8 @@ def _build(value: Callable[..., nn.Module]) -> Callable[[object, int, int], nn.M
 def build_own(network: Network, channels: int, classes: int, outputs: int) -> nn.Module:
     """Its module, whose head gets the outputs that an objective adds once the rest has its weights.
 
-    So these are the same with and without. Dropout and stochastic depth become keyed. Raises InputError for a module
-    without a linear layer `head` with that many outputs.
+    So these are the same with and without. Dropout and stochastic depth of torch, torchvision and timm become keyed.
+    Raises InputError for a module without a linear layer `head` with that many outputs.
     """
     module = network.build(channels, classes)
     if not isinstance(module, nn.Module):

@@ -10,6 +10,8 @@ from auglik.networks import build_network
 from auglik.objectives.probes import Probe, expect
 
 IMAGES, CLASSES = 4, 5
+TRAINED = 3
+"""Forwards in training before a state dict is taken, as what is not in it may be at rest in a network just built."""
 
 
 class Probed(NamedTuple):
@@ -39,6 +41,18 @@ def logits(probed: Probed) -> str:
     expect(found.shape == (IMAGES, CLASSES), f"logits [B,C] = {[IMAGES, CLASSES]}", list(found.shape))
     expect(bool(found.isfinite().all()), "finite logits", "NaN or inf")
     return f"{list(found.shape)}"
+
+
+def unnormalized(probed: Probed) -> str:
+    module = probed.module()
+    for training in (True, False):
+        module.train(training)
+        with torch.no_grad():
+            found = logits_of(module, probed.images())
+        summed = (found.sum(-1) - 1).abs()
+        probabilities = bool((found >= 0).all() and (summed <= 1e-4).all())
+        expect(not probabilities, "logits", "rows that are probabilities: leave the softmax out")
+    return "rows are not probabilities"
 
 
 def parameters(probed: Probed) -> str:
@@ -93,16 +107,26 @@ def determined(probed: Probed) -> str:
 
 
 def saved(probed: Probed) -> str:
-    first, second = probed.module(seed=0).eval(), probed.module(seed=1).eval()
+    first, second = probed.module(seed=0).train(), probed.module(seed=1).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        for _ in range(TRAINED):
+            logits_of(first, probed.images())
+    first.eval()
     second.load_state_dict(first.state_dict())
     with torch.no_grad():
         same = torch.equal(*(logits_of(module, probed.images()) for module in (first, second)))
-    expect(same, "the same logits once the weights are loaded", "others: something is not in the state dict")
+    expect(
+        same,
+        "the same logits once the weights are loaded",
+        "others: something is not in the state dict, such as a tensor that is no buffer",
+    )
     return "the state dict holds all"
 
 
 NETWORK_PROBES: Mapping[str, Probe[Probed]] = {
     "logits": logits,
+    "unnormalized": unnormalized,
     "parameters": parameters,
     "batch of one": alone,
     "seeds": seeds,
