@@ -286,6 +286,19 @@ def test_one_seed_claims_nothing_between_seeds(tmp_path: Path) -> None:
     assert not [row for row in built.rows if row["table"] == "primary" and "adjusted p" in str(row["column"])]
 
 
+def test_the_p_beside_a_verdict_is_that_of_its_sentence(own: Path) -> None:
+    """With a region so wide that cells which differ are practically equal: two p-values, of which one is shown."""
+    built = building.build(own, replace(QUICK, rope=1.0), lambda share: None)
+    (shown,) = {
+        row["shown"] for row in built.rows
+        if (row["table"], row["row"], row["column"]) == ("primary", "sharper", "adjusted p")
+    }  # fmt: skip
+    sentence = next(
+        text for text in built.page.sections[0].sentences if "sharper and reference are practically" in text
+    )
+    assert f"p = {shown} after" in sentence or (float(str(shown)) < 0.001 and "p < 0.001 after" in sentence)
+
+
 def test_a_diverged_run_does_not_stop_the_report(own: Path) -> None:
     folder = own / "same/seed-0"
     with np.load(folder / "predictions.npz") as arrays:

@@ -90,8 +90,8 @@ def _table(collected: Collected, inference: Inference) -> Table:
         columns=columns,
         rows=tuple(rows),
         note=f"Each interval is for one cell, from its own variance over seeds; the verdict and its p account for all "
-        f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats; the p of that verdict is "
-        "of a difference that is larger, others are of any difference.",
+        f"{inference.family} cells (Holm). Practically equal: within ±{inference.rope:g} nats; its p is of a "
+        "difference that is larger, the others' of any difference.",
     )
 
 
