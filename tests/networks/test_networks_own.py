@@ -210,6 +210,6 @@ def test_layers_of_ones_own_stay_whatever_they_are_called(tmp_path: Path) -> Non
 
 def test_layers_of_timm_become_keyed() -> None:
     timm = pytest.importorskip("timm", reason="timm is an optional dependency")
-    body = keyed(nn.Sequential(timm.layers.DropPath(0.4)))
-    assert isinstance(body[0], Dropout)
-    assert (body[0].p, body[0].by_image) == (0.4, True)
+    (layer,) = keyed(nn.Sequential(timm.layers.DropPath(0.4))).children()
+    assert isinstance(layer, Dropout)
+    assert (layer.p, layer.by_image) == (0.4, True)
