@@ -39,6 +39,14 @@ def test_a_device_that_cannot_be_used_is_refused_in_one_line(name: str) -> None:
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["hpu", "privateuseone", "mps", "xla", "vulkan", "meta", "mps:0"])
+def test_a_device_of_another_kind_is_refused_before_it_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_launch_kernel", lambda device: pytest.fail(f"a kernel was launched on {device}"))
+    with pytest.raises(InputError) as refused:
+        choose_device(name)
+    assert str(refused.value) == f"expected device auto, cpu, cuda or cuda:N, got {name!r}"
+
+
 def test_a_constant_is_marked_as_torch_marks_it() -> None:
     def ours() -> int:
         return 1
