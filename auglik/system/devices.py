@@ -98,11 +98,11 @@ def free_of_card(place: int) -> int:
         return 0
 
 
-def cuda_works() -> bool:
-    """Whether this process could go on using its CUDA device; so too where it has not begun to."""
+def cuda_works(device: torch.device) -> bool:
+    """Whether this process could go on using the device; so too where it has not begun to use CUDA, and a CPU."""
     try:
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
+        if device.type == "cuda" and torch.cuda.is_initialized():
+            torch.cuda.synchronize(device)
     except RuntimeError:
         return False
     return True
