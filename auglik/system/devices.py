@@ -37,6 +37,8 @@ def choose_device(name: str) -> torch.device:
             return torch.device("cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise InputError(f"expected device auto, cpu, cuda or cuda:N, got {name!r}")
         _launch_kernel(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         if name == "cuda" and torch.cuda.device_count() > 1 and cards():  # runs go to these
@@ -49,8 +51,6 @@ def choose_device(name: str) -> torch.device:
         raise InputError(
             f"device {name!r} cannot be used here (expected auto, cpu, cuda or cuda:N): {reason}"
         ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"expected device auto, cpu, cuda or cuda:N, got {name!r}")
     return device
 
 
@@ -98,11 +98,11 @@ def free_of_card(place: int) -> int:
         return 0
 
 
-def cuda_works() -> bool:
-    """Whether this process could go on using its CUDA device; so too where it has not begun to."""
+def cuda_works(device: torch.device) -> bool:
+    """Whether this process could go on using the device; so too where it has not begun to use CUDA, and a CPU."""
     try:
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
+        if device.type == "cuda" and torch.cuda.is_initialized():
+            torch.cuda.synchronize(device)
     except RuntimeError:
         return False
     return True

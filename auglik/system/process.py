@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -33,6 +33,9 @@ def process_state(
 ) -> Iterator[None]:
     """torch on that many threads; on a CUDA device cuDNN benchmarks its kernels and keeps the fastest.
 
+    A CUDA device with a number is the current one meanwhile: torch waits for that one before it records a graph, and on
+    the first card this alone would take memory.
+
     With `deterministic` it uses only those that give the same sums every time, as CPU kernels do anyway: kernels that
     add in no fixed order are replaced, and an operation without an alternative raises RuntimeError.
     Raises InputError as `in_one_order` does.
@@ -42,7 +45,7 @@ def process_state(
     versions that are kept of a function.
     """
     ordered = deterministic and device.type == "cuda"
-    with in_float32(), in_one_order(device) if ordered else nullcontext():
+    with in_float32(), in_one_order(device) if ordered else nullcontext(), _current(device):
         before = torch.get_num_threads(), torch.backends.cudnn.benchmark
         torch.set_num_threads(threads)
         torch.backends.cudnn.benchmark = device.type == "cuda" and not ordered
@@ -55,6 +58,11 @@ def process_state(
             torch.set_num_threads(before[0])
             torch.backends.cudnn.benchmark = before[1]
             keep_freed_memory(USUAL)
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    numbered = device.type == "cuda" and device.index is not None
+    return torch.cuda.device(device) if numbered else nullcontext()
 
 
 @contextmanager

@@ -64,13 +64,24 @@ LAUNCHES_NOTHING = {
 
 
 WITHOUT_ORDER = {
-    "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "avg_pool3d_backward",
-    "fractional_max_pool2d_backward", "grid_sampler_2d_backward",
-    "histc", "max_unpool2d", "nll_loss2d_forward", "put_", "reflection_pad1d_backward",
-    "reflection_pad2d_backward", "upsample_bicubic2d_backward", "upsample_bilinear2d_backward",
-    "upsample_linear1d_backward",
+    "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "_ctc_loss_backward",
+    "adaptive_max_pool2d_backward", "avg_pool3d_backward",
+    "fractional_max_pool2d_backward", "fractional_max_pool3d_backward", "grid_sampler_2d_backward",
+    "grid_sampler_3d_backward", "histc", "max_unpool2d", "max_unpool3d", "nll_loss2d_forward", "put_",
+    "reflection_pad1d_backward", "reflection_pad2d_backward", "reflection_pad3d_backward",
+    "upsample_bicubic2d_backward", "upsample_bilinear2d_backward", "upsample_linear1d_backward",
+    "upsample_trilinear3d_backward",
 }  # fmt: skip
 """Operations that add in no fixed order on CUDA: torch refuses them where deterministic algorithms are asked for."""
+WITHOUT_ORDER_GIVEN: dict[str, Callable[[Mapping[str, object]], bool]] = {
+    "_embedding_bag_backward": lambda given: given["mode"] == 2,  # the maximum
+    "bincount": lambda given: given.get("weights") is not None,
+    "median": lambda given: "dim" in given,  # which returns places too, of equal values any
+    "nanmedian": lambda given: "dim" in given,
+    "scatter_reduce": lambda given: given["reduce"] == "prod",
+    "scatter_reduce_": lambda given: given["reduce"] == "prod",
+}
+"""Operations that torch refuses so with some arguments, by what they are given."""
 
 
 class Wait(NamedTuple):
@@ -265,7 +276,8 @@ class _Dispatch(TorchDispatchMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor)]
         there = [self.record.has(tensor) for tensor in tensors]
         if any(there):
-            self.check(function, name, tensors, there)
+            given = {one.name: arg for one, arg in zip(function._schema.arguments, args, strict=False)}
+            self.check(function, name, tensors, there, {**given, **(kwargs or {})})
             self.note_waits(name, args, kwargs or {}, tensors, there)
             self.record.launch(name)
         elif getattr(self.made, "here", False) or name == "scalar_tensor":  # torch.where(mask, 0, x) fills one there
@@ -275,11 +287,19 @@ class _Dispatch(TorchDispatchMode):
             self.record.put(found)
         return found
 
-    def check(self, function: torch._ops.OpOverload, name: str, tensors: list[Tensor], there: list[bool]) -> None:
+    def check(
+        self,
+        function: torch._ops.OpOverload,
+        name: str,
+        tensors: list[Tensor],
+        there: list[bool],
+        given: Mapping[str, object],
+    ) -> None:
         if lacks_kernel(function, tensors):
             kinds = ", ".join(str(tensor.dtype).removeprefix("torch.") for tensor in tensors)
             raise DeviceError(f"{function} has no CUDA kernel for {kinds}, at {_site()[0]}")
-        if name in WITHOUT_ORDER and torch.are_deterministic_algorithms_enabled():
+        unordered = name in WITHOUT_ORDER or (name in WITHOUT_ORDER_GIVEN and WITHOUT_ORDER_GIVEN[name](given))
+        if unordered and torch.are_deterministic_algorithms_enabled():
             raise DeviceError(f"{function} has no deterministic implementation, at {_site()[0]}")
         if name in COPIES | INDEXING:
             return

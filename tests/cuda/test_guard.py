@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from auglik import InputError, load_training, open_dataset, training_pipeline
 from auglik.runs.run import execute
@@ -21,6 +23,15 @@ from tests.cuda.redone import DeviceError
 
 DEVICE = torch.device("cuda")
 Fault = Callable[[Tensor], object]
+
+
+def zeros(x: Tensor) -> Tensor:
+    return x.detach().long() * 0
+
+
+def bags(x: Tensor, mode: str) -> Tensor:
+    return functional.embedding_bag(zeros(x)[0, 0, 0, 0], x[0, 0, 0], zeros(x)[0, 0, 0, 0, :2], mode=mode)
+
 
 WAITS: dict[str, Fault] = {
     "item": lambda x: x.sum().item(),
@@ -43,6 +54,37 @@ REFUSED: dict[str, Fault] = {
     "product of integers": lambda x: x.reshape(1, -1).long() @ x.reshape(-1, 1).long(),
     "generator of the host": lambda x: torch.rand(2, device=x.device, generator=torch.Generator()),
 }
+UNORDERED: dict[str, Fault] = {
+    "maximum over a grid": lambda x: functional.adaptive_max_pool2d(x[:, 0], 2).sum().backward(),
+    "mean over a grid": lambda x: functional.adaptive_avg_pool3d(x, 2).sum().backward(),
+    "maximum of drawn grids": lambda x: (
+        functional.fractional_max_pool3d(x, 2, output_size=2, _random_samples=x.detach()[0, :, 0, 0, :3][None] / 2)
+        .sum()
+        .backward()
+    ),
+    "maxima put back": lambda x: functional.max_unpool3d(x, zeros(x), (2, 2, 2)),
+    "trilinear": lambda x: torch.ops.aten.upsample_trilinear3d(x, (8, 8, 8), False).sum().backward(),
+    "samples of a volume": lambda x: (
+        functional.grid_sample(x, x[:, 0, ..., None].expand(-1, -1, -1, -1, 3), align_corners=False).sum().backward()
+    ),
+    "reflection": lambda x: functional.pad(x, (1,) * 6, mode="reflect").sum().backward(),
+    "median with places": lambda x: x.median(-1),
+    "median of numbers with places": lambda x: x.nanmedian(-1),
+    "product by place": lambda x: x.scatter_reduce(0, zeros(x), x, "prod"),
+    "weighted counts": lambda x: torch.bincount(zeros(x).flatten(), x.detach().flatten()),
+    "CTC": lambda x: torch.ops.aten.ctc_loss(
+        x[0, 0].log_softmax(-1), zeros(x)[0, 0, 0, :, :1] + 1, (4,) * 4, (1,) * 4, 0, 2
+    ).backward(),
+    "maximum of a bag": lambda x: bags(x, "max").sum().backward(),
+}
+"""Sums of no fixed order, or places of equal values, of a volume with a gradient."""
+ORDERED: dict[str, Fault] = {
+    "median": lambda x: x.median(),
+    "sum by place": lambda x: x.scatter_reduce(0, zeros(x), x, "sum"),
+    "counts": lambda x: torch.bincount(zeros(x).flatten()),
+    "mean of a bag": lambda x: bags(x, "mean").sum().backward(),
+}
+"""The same operations with other arguments, which torch does in one order."""
 PLACES = {
     "views": "auglik.views.pipeline.mollify",
     "trainer": "auglik.runs.step.autocast",
@@ -54,7 +96,9 @@ PLACES = {
 pytestmark = without_gpu
 
 
-def run_with(fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+def run_with(
+    fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, deterministic: bool = False
+) -> Record:
     """A run of four steps that makes `fault` in each."""
     module, _, name = PLACES[place].rpartition(".")
     owner = nn.BatchNorm2d if module == "torch.nn.BatchNorm2d" else __import__(module, fromlist=[name])
@@ -66,8 +110,10 @@ def run_with(fault: Fault, place: str, folder: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(owner, name, planted)
     with cuda() as record:
-        job = tiny.job(folder, device="cuda", precision="bf16", train_images=80, epochs=1, mollify="noise,blur,both")
-        execute(replace(job, scored=False))
+        settings = {"precision": "bf16", "train_images": 80, "epochs": 1, "deterministic": deterministic}
+        job = tiny.job(folder, device="cuda", mollify="noise,blur,both", **settings)
+        with job.run.state(1):
+            execute(replace(job, scored=False))
     return record
 
 
@@ -96,15 +142,24 @@ def test_every_kind_of_wait_is_recorded_once(kind: str) -> None:
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_sums_of_no_fixed_order_are_refused_in_deterministic_runs(deterministic: bool) -> None:
+@pytest.mark.parametrize("kind", UNORDERED)
+def test_what_has_no_fixed_order_is_refused_in_deterministic_runs(kind: str, deterministic: bool) -> None:
     with pretended_cuda(), process_state(1, DEVICE, deterministic=deterministic):
-        x = send(np.ones((1, 2, 4, 4), np.float32), DEVICE).requires_grad_()
-        pooled = torch.nn.functional.adaptive_max_pool2d(x, 2).sum()
-        if deterministic:
-            with pytest.raises(DeviceError, match="no deterministic implementation"):
-                pooled.backward()
-        else:
-            pooled.backward()
+        x = send(np.ones((1, 2, 4, 4, 4), np.float32), DEVICE).requires_grad_()
+        refused = pytest.raises(DeviceError, match="no deterministic implementation")
+        with refused if deterministic else nullcontext():
+            UNORDERED[kind](x)
+
+
+@pytest.mark.parametrize("kind", ORDERED)
+def test_what_has_one_order_is_not_refused_in_deterministic_runs(kind: str) -> None:
+    with pretended_cuda(), process_state(1, DEVICE, deterministic=True):
+        ORDERED[kind](send(np.ones((1, 2, 4, 4, 4), np.float32), DEVICE).requires_grad_())
+
+
+def test_a_median_with_places_in_a_deterministic_run_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeviceError, match=r"median.*no deterministic implementation"):
+        run_with(UNORDERED["median with places"], "trainer", tmp_path, monkeypatch, deterministic=True)
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from auglik import InputError, Local
 from auglik.experiments.engines import slurm
@@ -298,11 +299,31 @@ def test_a_job_that_was_cancelled_ends_without_a_result(tmp_path: Path) -> None:
 
 
 def test_runs_after_an_error_on_the_cuda_device_of_their_task_stay_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
-    works, failed = iter([True, False, False]), (None, "device-side assert", None, False, None)
-    monkeypatch.setattr(slurm, "cuda_works", lambda: next(works))
+    """Its own, not the first card of the machine."""
+    card, failed = torch.device("cuda", 1), (None, "device-side assert", None, False, None)
+
+    def worked(pickled: bytes, stop: StopRequest, count: int, used: set[torch.device]) -> tuple[object, ...]:
+        used.add(card)
+        return failed
+
+    monkeypatch.setattr(slurm, "cuda_works", lambda device: device != card)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    monkeypatch.setattr(slurm, "_worked", lambda pickled, stop, count: failed)
+    monkeypatch.setattr(slurm, "_worked", worked)
     assert slurm.work([b""] * 3) == [failed, (None,) * 5, (None,) * 5]
+
+
+def test_a_task_asks_the_devices_of_the_runs_that_it_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[torch.device]()
+
+    def works(device: torch.device) -> bool:
+        asked.append(device)
+        return True
+
+    monkeypatch.setattr(slurm, "cuda_works", works)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setattr(slurm, "_log_into", lambda path: None)
+    slurm.work([pickle.dumps(job) for job in jobs(tmp_path, 2)])
+    assert asked == [torch.device("cpu")]
 
 
 def test_a_submission_that_is_refused_removes_its_own_files_alone(

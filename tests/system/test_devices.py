@@ -39,6 +39,14 @@ def test_a_device_that_cannot_be_used_is_refused_in_one_line(name: str) -> None:
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["hpu", "privateuseone", "mps", "xla", "vulkan", "meta", "mps:0"])
+def test_a_device_of_another_kind_is_refused_before_it_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_launch_kernel", lambda device: pytest.fail(f"a kernel was launched on {device}"))
+    with pytest.raises(InputError) as refused:
+        choose_device(name)
+    assert str(refused.value) == f"expected device auto, cpu, cuda or cuda:N, got {name!r}"
+
+
 def test_a_constant_is_marked_as_torch_marks_it() -> None:
     def ours() -> int:
         return 1
@@ -170,12 +178,17 @@ def test_automatic_precision_is_that_of_the_card_itself(monkeypatch: pytest.Monk
 
 
 def test_a_process_whose_cuda_device_has_failed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def synchronize() -> None:
-        raise RuntimeError("CUDA error: device-side assert triggered")
+    def synchronize(device: torch.device) -> None:
+        """As torch does: the error is that of one card."""
+        if device.index != 0:
+            raise RuntimeError("CUDA error: device-side assert triggered")
 
-    assert cuda_works()
+    card, other = torch.device("cuda", 1), torch.device("cuda", 0)
+    assert cuda_works(card)
     monkeypatch.setattr("torch.cuda.synchronize", synchronize)
     monkeypatch.setattr("torch.cuda.is_initialized", lambda: False)
-    assert cuda_works(), "CUDA is not used"
+    assert cuda_works(card), "CUDA is not used"
     monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
-    assert not cuda_works()
+    assert not cuda_works(card)
+    assert cuda_works(other)
+    assert cuda_works(CPU), "no card is asked for a run on the CPU"

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -156,6 +157,24 @@ def test_what_the_caller_asked_of_algorithms_is_put_back(device: str, determinis
         assert torch.is_deterministic_algorithms_warn_only_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("name", "within"), [("cuda:1", [1]), ("cuda", []), ("cpu", []), ("cpu:0", [])])
+def test_the_card_of_a_run_is_the_current_one_while_it_works(
+    name: str, within: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = list[int]()
+
+    @contextmanager
+    def changed(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr("torch.cuda.device", changed)
+    with process_state(torch.get_num_threads(), torch.device(name)):
+        assert current == within
+    assert current == []
 
 
 def as_torch_says(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

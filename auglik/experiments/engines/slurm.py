@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn
 
+import torch
+
 from auglik.experiments.engines.engine import Outcome, Progress, attempt, done_elsewhere, failed, failure
 from auglik.experiments.engines.spread import carrier, needs
 from auglik.experiments.engines.task import R, Task
@@ -251,12 +253,15 @@ def work(pickled: Sequence[bytes], count: int = 1) -> list[tuple[object, ...]]:
     stop = StopRequest()
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
         signal.signal(number, lambda heard, frame: stop.ask(heard))
-    return [_worked(one, stop, count) if cuda_works() else (None,) * 5 for one in pickled]
+    used = set[torch.device]()
+    return [_worked(one, stop, count, used) if all(map(cuda_works, used)) else (None,) * 5 for one in pickled]
 
 
-def _worked(pickled: bytes, stop: StopRequest, count: int) -> tuple[object, ...]:
+def _worked(pickled: bytes, stop: StopRequest, count: int, used: set[torch.device]) -> tuple[object, ...]:
+    """Adds the run's device to those that are `used`."""
     try:
         job: Task[object] = pickle.loads(pickled)
+        used.add(job.device)
         ensure_writable(job.folder)
         _log_into(job.folder / RUN_LOG)
     except Exception as error:
