@@ -111,8 +111,9 @@ def read_facts(source: Source) -> Facts:
 def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
     """The run of `config`, every open setting filled in from the data set, the network and the machine.
 
-    Raises InputError for more training images than there are, for a device that this machine lacks, for images
-    that cannot be augmented or that the network does not take, and if memory is too small.
+    Raises InputError for more training images than there are, for validation images where each class has one image, for
+    a device that this machine lacks, for images that cannot be augmented or that the network does not take, and if
+    memory is too small.
     """
     sampled = config.sampling.sampler() is not None
     default = OF_CHAINS.get(source.traits.network, ANY_OF_CHAINS) if sampled else source.traits.network
@@ -127,6 +128,12 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
             f"train_images: expected at least {facts.least_images}, so that each of the {facts.classes} classes of"
             f" {source.name} keeps an image, got {config.train_images}"
         )
+    images = config.train_images if config.train_images is not None else facts.images
+    if config.validation_fraction and images == facts.classes:
+        raise InputError(
+            f"validation_fraction: expected a class of two images or more to hold some out, got {images} images of"
+            f" {source.name}, one of each class: give --validation-fraction 0"
+        )
     config.sampling.check_beside(config.optimization, config.online_labels)
     shape, flip = facts.shape(), 0.5 * source.traits.flip
     device = choose_device(config.device)
@@ -137,7 +144,7 @@ def resolve(config: RunConfig, source: Source, facts: Facts) -> ResolvedRun:
         network=network,
         epochs=config.epochs if config.epochs is not None else source.traits.epochs,
         optimization=config.optimization.resolved(entry, SHARED if sampled else None),
-        train_images=config.train_images if config.train_images is not None else facts.images,
+        train_images=images,
         device=str(device),
         precision=choose_precision(config.precision, device),
         view=resolve_view(config.view, shape, flip),

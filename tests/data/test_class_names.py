@@ -120,10 +120,22 @@ def test_a_subset_of_the_least_images_keeps_every_class(sizes: list[int], seed: 
 def test_a_subset_that_loses_a_class_is_refused() -> None:
     source = open_dataset("digits")
     facts = read_facts(source)
-    least = resolve(change(RunConfig(), {"train_images": facts.least_images}), source, facts)
+    least = resolve(
+        change(RunConfig(), {"train_images": facts.least_images, "validation_fraction": 0.0}), source, facts
+    )
     assert least.train_images == facts.least_images
     few = change(RunConfig(), {"train_images": facts.least_images - 1})
     refused(lambda: resolve(few, source, facts), "train_images", f"at least {facts.least_images}", "10 classes")
+
+
+def test_one_image_of_each_class_has_none_to_hold_out_and_the_plan_says_so(tmp_path: Path) -> None:
+    images, labels = np.full((3, 8, 8), 200, np.uint8), np.arange(3)
+    np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    source = open_dataset(str(tmp_path / "a.npz"))
+    facts = read_facts(source)
+    refused(lambda: resolve(RunConfig(), source, facts), "got 3 images of a.npz", "give --validation-fraction 0")
+    kept = resolve(change(RunConfig(), {"validation_fraction": 0.0, "batch_size": 2}), source, facts)
+    assert kept.train_images == 3
 
 
 # folders
