@@ -1,6 +1,7 @@
 """A `.npz` file with train_images, train_labels, test_images and test_labels."""
 
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from auglik.objectives.errors import InputError
 # what zipfile and its decompressors raise on damage; RuntimeError stands for encryption and unknown compression
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 
+VALIDATION = re.compile(r"val(id(ation)?)?(_|images|labels|$)", re.IGNORECASE)
+
 
 class Npz(Stored):
     """Arrays written by `np.savez` or `np.savez_compressed`, each read when needed, never unpickled."""
@@ -33,7 +36,7 @@ class Npz(Stored):
                 raise InputError(
                     f"{self.path}: expected {', '.join(self.entries)}; {missing[0]} is missing (it has {holds})"
                 )
-            if aside := [name for name in held if name == "val" or name.startswith(("val_", "valid"))]:
+            if aside := [name for name in held if VALIDATION.match(name)]:
                 raise InputError(
                     f"{self.path}: expected {', '.join(self.entries)} alone, got {aside[0]!r} beside them: images for"
                     " validation are held out of the training images (a setting says how many); join them to these, or"

@@ -871,7 +871,7 @@ def test_real_cifar10() -> None:
     assert source.test().images.shape == (10000, 3, 32, 32)
 
 
-@pytest.mark.parametrize("name", ["val_images", "valid_labels", "validation_images"])
+@pytest.mark.parametrize("name", ["val_images", "valid_labels", "validation_images", "Valimages"])
 def test_a_validation_part_of_an_npz_is_refused_rather_than_passed_over(tmp_path: Path, name: str) -> None:
     source = write_npz(tmp_path, {**parts(), name: COLOUR})
     refused(source.check, name, "held out of the training images")
