@@ -78,6 +78,19 @@ def test_one_module_alone_sets_what_is_of_the_whole_process() -> None:
     assert found == {ROOT / "auglik" / "system" / "process.py"}
 
 
+def test_what_is_loaded_says_where_to() -> None:
+    """Else tensors that were saved on a GPU go back to one, which may not be here."""
+    calls = [
+        (path, node)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert calls
+    for path, node in calls:
+        assert "map_location" in {word.arg for word in node.keywords}, f"{path}:{node.lineno}"
+
+
 def test_one_module_alone_drives_the_sampler() -> None:
     drivers = ("numpyro.infer.hmc", "NUTS", "MCMC")
     found = {
