@@ -29,21 +29,22 @@ def listed(folder: Path) -> list[str]:
     Raises OSError if it cannot be read, InputError for a name that is no text, as what is written of it would not be.
     """
     names = sorted(path.name for path in folder.iterdir() if not is_litter(path.name))
-    return all_text(names, folder)
-
-
-def all_text(names: list[str], folder: Path) -> list[str]:
-    """The names. Raises InputError for one that the encoding of file names has no text for."""
-    try:
-        "".join(names).encode()
-    except UnicodeEncodeError:
-        name = next(name for name in names if not name.isascii() and any("\ud800" <= one <= "\udfff" for one in name))
-        encoding = sys.getfilesystemencoding()
-        raise InputError(
-            f"{folder}: expected names of files in {encoding}, got {os.fsencode(name)!r}: in another encoding, perhaps"
-            " (rename it), or the system's is not UTF-8 (set PYTHONUTF8=1)"
-        ) from None
+    for name in names:
+        if not is_text(name):
+            raise InputError(
+                f"{folder}: expected names of files in {sys.getfilesystemencoding()}, got {os.fsencode(name)!r}: in"
+                " another encoding, perhaps (rename it), or the system's is not UTF-8 (set PYTHONUTF8=1)"
+            )
     return names
+
+
+def is_text(name: str) -> bool:
+    """Whether it has no bytes that the encoding of file names knows no letter for."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def folders(folder: Path) -> list[str]:

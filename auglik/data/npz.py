@@ -20,6 +20,7 @@ from auglik.objectives.errors import InputError
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 
 VALIDATION = re.compile(r"val(id(ation)?)?(_|images|labels|$)", re.IGNORECASE)
+"""How entries for validation begin, which would be passed over."""
 
 
 class Npz(Stored):

@@ -29,7 +29,7 @@ from auglik.networks.wide_resnet import WideResnet
 from auglik.objectives.errors import InputError
 from auglik.settings.foreign import Code, said_of
 from auglik.settings.registry import Registry
-from auglik.system.keys import seed_sequence
+from auglik.system.keys import global_generator, seed_sequence
 
 __all__ = [
     "LIBRARIES",
@@ -127,9 +127,8 @@ def build_network(network: str | Network, channels: int, classes: int, outputs: 
             f"network {network!r}: expected channels >= 1 and outputs >= classes >= 1, "
             f"got {channels} channels, {classes} classes, {outputs} outputs"
         )
-    with torch.random.fork_rng(devices=[]):
-        # A library draws its initial weights from this generator; all other weights are drawn again.
-        torch.default_generator.manual_seed(int(seed_sequence(seed, "library weights").generate_state(1)[0]))
+    # A library draws its initial weights from this generator; all other weights are drawn again.
+    with global_generator(int(seed_sequence(seed, "library weights").generate_state(1)[0])):
         own = is_own(specification)
         built = build_own(specification, channels, classes, outputs) if own else specification.build(channels, outputs)
     initialize(built, classes, seed, kept=own)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from auglik.networks import build_network
 from auglik.objectives.probes import Probe, expect
+from auglik.system.keys import global_generator
 
 IMAGES, CLASSES = 4, 5
 TRAINED = 3
@@ -95,8 +96,7 @@ def determined(probed: Probed) -> str:
     found = []
     for state in (1, 2):
         module = probed.module().train()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(state)
+        with global_generator(state):
             found.append(logits_of(module, probed.images()))
     expect(
         torch.equal(*found),
@@ -108,8 +108,7 @@ def determined(probed: Probed) -> str:
 
 def saved(probed: Probed) -> str:
     first, second = probed.module(seed=0).train(), probed.module(seed=1).eval()
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with global_generator(0):
         for _ in range(TRAINED):
             logits_of(first, probed.images())
     first.eval()

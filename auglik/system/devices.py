@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from auglik.objectives import InputError
 from auglik.system import cgroups
 from auglik.system.notices import say_once
+from auglik.system.process import current
 
 MOST_THREADS = 1024
 """Of a run, and runs at a time: more than any machine has use for."""
@@ -70,7 +71,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         return name
     if device.type != "cuda":
         return "fp32"
-    with torch.cuda.device(device) if ":" in str(device) else nullcontext():  # torch answers for the current one
+    with current(device):  # for which torch answers
         return "mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 

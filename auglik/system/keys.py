@@ -6,6 +6,8 @@ So runs with one seed see the same views, K = 2 sees a prefix of K = 4, and a re
 """
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -31,3 +33,11 @@ def device_generator(device: torch.device, seed: int, *key: int | str) -> torch.
     """A torch generator on `device`; its draws are the same on every machine of that kind of device."""
     state = int(seed_sequence(seed, *key).generate_state(1, np.uint64)[0] >> np.uint64(1))
     return torch.Generator(device).manual_seed(state)
+
+
+@contextmanager
+def global_generator(seed: int) -> Iterator[None]:
+    """torch's own generator of the CPU, at that seed, for code that asks no other one; afterwards it is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -45,7 +45,7 @@ def process_state(
     versions that are kept of a function.
     """
     ordered = deterministic and device.type == "cuda"
-    with in_float32(), in_one_order(device) if ordered else nullcontext(), _current(device):
+    with in_float32(), in_one_order(device) if ordered else nullcontext(), current(device):
         before = torch.get_num_threads(), torch.backends.cudnn.benchmark
         torch.set_num_threads(threads)
         torch.backends.cudnn.benchmark = device.type == "cuda" and not ordered
@@ -60,7 +60,8 @@ def process_state(
             keep_freed_memory(USUAL)
 
 
-def _current(device: torch.device) -> AbstractContextManager[object]:
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """The device is torch's current one meanwhile, if it is a CUDA device with a number."""
     numbered = device.type == "cuda" and device.index is not None
     return torch.cuda.device(device) if numbered else nullcontext()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from auglik.objectives import InputError, Schedule
 from auglik.objectives.probes import Probe, expect
+from auglik.system.keys import global_generator
 from auglik.views.augmentation import OPERATIONS, Augmentation, Parameters, Shape
 from auglik.views.mixing.contract import Mixing
 from auglik.views.mollification import Mollification
@@ -63,8 +64,7 @@ def pipeline_of(stage: Stage) -> Pipeline:
 def global_state(seed: int) -> Iterator[None]:
     """Every global generator seeded, and afterwards as it was."""
     before, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with global_generator(seed):
         np.random.seed(seed)  # noqa: NPY002
         random.seed(seed)
         try:

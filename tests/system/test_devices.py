@@ -1,8 +1,5 @@
 """Devices, precision, and how arrays get there."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -20,6 +17,7 @@ from auglik.system.devices import (
     send,
 )
 from auglik.views.memory import most_free
+from tests.system.current_cards import current_cards
 
 CPU = torch.device("cpu")
 
@@ -162,15 +160,7 @@ def test_one_card_is_not_asked_where_it_is_only_counted(monkeypatch: pytest.Monk
 
 
 def test_automatic_precision_is_that_of_the_card_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    current = [0]
-
-    @contextmanager
-    def changed(device: torch.device) -> Iterator[None]:
-        current.append(device.index)
-        yield
-        current.pop()
-
-    monkeypatch.setattr("torch.cuda.device", changed)
+    current = current_cards(monkeypatch, 0)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: current[-1] == 1)
     assert [choose_precision("auto", torch.device(name)) for name in ("cuda", "cuda:0", "cuda:1")] == [
         "fp32", "fp32", "mixed",

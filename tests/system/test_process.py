@@ -6,7 +6,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ import torch
 from auglik import InputError
 from auglik.system import process
 from auglik.system.process import process_state
+from tests.system.current_cards import current_cards
 
 CUDA = torch.device("cuda")
 ORDER = "CUBLAS_WORKSPACE_CONFIG"
@@ -110,6 +110,7 @@ def test_float32_is_not_rounded_where_the_environment_says_so() -> None:
     code = """
 import torch
 from auglik.system.process import process_state
+from tests.system.current_cards import current_cards
 assert torch.backends.cuda.matmul.allow_tf32
 with process_state(1, torch.device("cuda")):
     assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
@@ -163,15 +164,7 @@ def test_what_the_caller_asked_of_algorithms_is_put_back(device: str, determinis
 def test_the_card_of_a_run_is_the_current_one_while_it_works(
     name: str, within: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    current = list[int]()
-
-    @contextmanager
-    def changed(device: torch.device) -> Iterator[None]:
-        current.append(device.index)
-        yield
-        current.pop()
-
-    monkeypatch.setattr("torch.cuda.device", changed)
+    current = current_cards(monkeypatch)
     with process_state(torch.get_num_threads(), torch.device(name)):
         assert current == within
     assert current == []
