@@ -33,8 +33,6 @@ from auglik.system.stop import StopRequest, blocked
 PRELOADED = [
     "auglik.experiments.engines.forked",
     "auglik.runs.run",
-    "sklearn.datasets",
-    "sklearn.model_selection",
     "torch._dynamo",
 ]
 """Imported once, by the process that all tasks are forked from: the last is what torch.optim imports, for a second."""
