@@ -23,6 +23,7 @@ from auglik.report import ReportSettings
 from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
 from auglik.settings.fields import settings_of, underscored
 from auglik.settings.groups import Group
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 
 DEFAULT_SEEDS = 5
@@ -65,6 +66,7 @@ OBJECTIVE = ("likelihood", "aggregator")
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
+@asked_elsewhere()
 def compare(config_file: Path | None, print_config: bool, **command_line: object) -> None:
     """Trains and compares objectives; without options, the main job: nine cells, five seeds, digits.
 

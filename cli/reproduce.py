@@ -34,6 +34,7 @@ from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import look_up
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 
 
@@ -83,6 +84,7 @@ from auglik.system.files import ensure_writable
     "--dry-run", is_flag=True, help="Print the plan and its estimated time; run nothing.", panel=Group.COMMAND
 )
 @one_line_errors
+@asked_elsewhere()
 def reproduce(
     name: str | None,
     scale: str,

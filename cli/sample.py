@@ -30,6 +30,7 @@ from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 from auglik.system.stop import stop_on_signals
@@ -56,6 +57,7 @@ CHAINS = 4
 @click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
+@asked_elsewhere()
 def sample(
     config_file: Path | None,
     print_config: bool,

@@ -17,7 +17,7 @@ import torch
 
 from auglik import InputError, Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.engine import attempt, failed
-from auglik.experiments.engines.local import card_for
+from auglik.experiments.engines.local import card_for, free_cards
 from auglik.experiments.engines.spread import attempted, needs
 from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
@@ -220,27 +220,29 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     on_cuda, named = (dataclasses.replace(on_cpu, run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
     taken: list[str | None] = []
     for _ in range(4):
-        taken.append(card_for(on_cuda, taken))
+        taken.append(card_for(on_cuda, taken, free))
     assert taken == ["GPU-a", "5", "2", "GPU-a"]
-    assert card_for(on_cpu, taken) is None
-    assert card_for(named, taken) is None
+    assert card_for(on_cpu, taken, free) is None
+    assert card_for(named, taken, free) is None
     assert runs_at_a_time([on_cuda] * 5, None) == 3
     assert runs_at_a_time([on_cuda] * 5, 4) == 4
     assert runs_at_a_time([on_cuda, named], None) == 1
     assert [runs_at_a_time([on_cuda] * 5, None, processes) for processes in (1, 2, 3)] == [3, 1, 1]
     with pytest.raises(InputError, match="expected at most the GPUs here, 3, got 4"):
         runs_at_a_time([on_cuda], None, 4)
-    assert card_for(on_cuda, [], 2) == "GPU-a,5"
-    assert card_for(on_cuda, ["GPU-a,5"], 2) == "2,GPU-a"
+    assert card_for(on_cuda, [], free, 2) == "GPU-a,5"
+    assert card_for(on_cuda, ["GPU-a,5"], free, 2) == "2,GPU-a"
     del free["2"], free["5"]
-    assert card_for(on_cuda, ["GPU-a"]) == "GPU-a", "the others cannot be used"
+    assert card_for(on_cuda, ["GPU-a"], free) == "GPU-a", "the others cannot be used"
     assert runs_at_a_time([on_cuda] * 5, None) == 1
+    assert free_cards([on_cuda]) == free
+    assert free_cards([on_cpu, named]) == {}
     free.clear()
-    assert card_for(on_cuda, []) is None
+    assert card_for(on_cuda, [], free) is None
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.delattr("auglik.system.devices.cards")  # one card is not asked
     monkeypatch.delattr("auglik.experiments.engines.local.cards")
-    assert card_for(on_cuda, []) is None
+    assert free_cards([on_cuda]) == {}
     assert runs_at_a_time([on_cuda] * 5, None) == 1
 
 
