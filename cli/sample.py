@@ -87,7 +87,7 @@ def sample(
     if picture is not None:
         return draw_prior(config, place, count * config.sampling.draws, picture)
     cell = Cell(objective_name(config), {})
-    planned = make_plan(plan(config, {}, [cell]), range(count), place)
+    planned = make_plan(plan(config, {}, [cell]), range(count), place, dry=dry_run)
     if leave_one_out:
         from auglik.runs.densities import check_left_out  # ArviZ takes a second to import
         from auglik.sampling.leave_one_out import FEWEST, check_draws
