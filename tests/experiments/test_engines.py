@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -197,6 +199,31 @@ def test_the_first_signal_asks_and_the_second_acts_as_before(name: str) -> None:
             assert heard == [number]
     finally:
         signal.signal(number, before)
+
+
+TOGETHER = """
+import os, signal, sys
+from auglik.system.stop import stop_on_signals
+
+numbers = [getattr(signal, name) for name in sys.argv[1:]]
+with stop_on_signals() as stop:
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    assert stop.signal in numbers
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("names", [("SIGINT", "SIGTERM"), ("SIGTERM", "SIGHUP"), ("SIGHUP", "SIGINT", "SIGTERM")])
+def test_signals_that_come_together_are_one(names: tuple[str, ...]) -> None:
+    """Those whose handler is gone by their turn Python would tell of by a traceback, or raise KeyboardInterrupt."""
+    command = [sys.executable, "-c", TOGETHER, *names]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 def test_a_terminal_that_closes_stops_nothing_under_nohup() -> None:
