@@ -19,6 +19,7 @@ HELP = click.RichHelpConfiguration(
     style_options_panel_box=None,
     style_commands_panel_box=None,
     options_table_column_types=["opt_all", "metavar_short", "help"],
+    options_table_help_sections=["help", "range", "default", "required"],
     force_terminal=None,  # whatever runs it, a pipe gets no colour
 )
 

@@ -51,6 +51,15 @@ def test_every_option_is_in_a_group(name: str) -> None:
     assert shown == [group for group in Group if group in groups or group is Group.COMMAND]
 
 
+@pytest.mark.parametrize("name", LOADED)
+def test_help_says_the_range_of_every_number_that_has_one(name: str) -> None:
+    text = " ".join(help_of(name, width=400).split())
+    assert "RANGE" not in text
+    for param in LOADED[name].params:
+        if isinstance(param.type, click.IntRange | click.FloatRange) and not getattr(param, "count", False):
+            assert f"{param.type.min}<=x<={param.type.max}" in text, param.name
+
+
 def test_evaluation_stands_apart() -> None:
     for setting in SETTINGS.values():
         assert (setting.group is Group.EVALUATION) == setting.key.startswith("evaluation_")
@@ -213,8 +222,8 @@ def test_a_printed_comparison_is_the_same_comparison(
     Path("cells.toml").write_text(CELLS)
     planned: list[tuple[object, ...]] = []
 
-    def keep(*arguments: object) -> object:
-        planned.append(arguments)
+    def keep(*arguments: object, **named: object) -> object:
+        planned.append((*arguments, named))
         raise SystemExit(0)
 
     for work in ("make_plan", "tune_cells"):
