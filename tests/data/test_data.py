@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -36,6 +38,7 @@ from auglik.data import (
 from auglik.data import opened as opened_part
 from auglik.data.arrays import stratified_order
 from auglik.data.stored import Stored
+from auglik.data.torchvision_sets import TorchvisionSource
 from auglik.objectives.errors import InputError
 from auglik.system.notices import say_once
 
@@ -677,6 +680,21 @@ def test_a_failed_download_is_one_line(tmp_path: Path, name: str, monkeypatch: p
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
     source = open_dataset(name, tmp_path, download=True)
     refused(source.check, name, "download", "failed", "--data-dir")
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_the_first_file_is_torchvision_s(tmp_path: Path, name: str) -> None:
+    source = open_dataset(name, tmp_path)
+    assert isinstance(source, TorchvisionSource)
+    assert next(iter(source.files())) == tmp_path / source.first
+
+
+def test_data_sets_that_are_not_here_are_listed_without_torchvision(tmp_path: Path) -> None:
+    code = "import sys; from auglik.cli.main import auglik; auglik(['datasets'], standalone_mode=False)"
+    code += "; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "expected data/cifar-10-batches-py/data_batch_1, got no such file" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def idx(array: Pixels) -> bytes:
