@@ -127,6 +127,8 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
         planned = tune_cells(planned, grid, tune_seeds, place, engine, dry_run)
     plan = make_plan(planned, seeds, place, dry=dry_run)
     if not dry_run:
+        if plan.todo:
+            engine.check_here()
         ensure_writable(Path(place.output))
     describe(plan, references, at_a_time(engine, plan, place))
     if dry_run:
@@ -181,6 +183,6 @@ def parse_cells(value: object) -> list[Cell] | None:
     if not isinstance(value, list) or not all(
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in value
     ):
-        raise InputError("cells: expected [[cells]] tables, each with a name")
+        raise InputError(f"cells: expected [[cells]] tables, each with a name in quotes, got {value!r:.60}")
     cells = [underscored(item, f"cell {item['name']}") for item in value]
     return [Cell(str(cell.pop("name")), cell) for cell in cells]

@@ -137,6 +137,8 @@ def reproduce(
     plan = make_plan(planned, seeds, place, dry=dry_run)
     check_output(Path(place.output), with_report, dry_run)
     if not dry_run:
+        if plan.todo:
+            engine.check_here()
         ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
     describe(plan, references, at_a_time(engine, plan, place))

@@ -86,6 +86,7 @@ def verify(
         from auglik.data import open_dataset
 
         open_dataset(data).check()
+    chosen.check_here()
     check_files([output / "verify.json"])
     ensure_writable(output)
     from auglik.studies.verify import StudyTask, run, write_report

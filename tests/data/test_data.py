@@ -643,6 +643,7 @@ def test_unknown_names_and_paths_are_told_apart(tmp_path: Path) -> None:
     refused(lambda: open_dataset(""), "unknown data set")
     refused(lambda: open_dataset(str(tmp_path / "none.npz")), "does not exist")
     refused(lambda: open_dataset(str(tmp_path / "none")), "does not exist")
+    refused(lambda: open_dataset(os.devnull), "expected a .npz file or a folder of .npy files, got a device")
     refused(lambda: open_dataset("n" * 5000), "expected a name or a path")
     (tmp_path / "set.h5").write_bytes(b"1")
     refused(lambda: open_dataset(str(tmp_path / "set.h5")), ".npz", "a .h5 file")
