@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from auglik import RunConfig, change, open_dataset, read_facts, resolve
+from auglik import InputError, RunConfig, change, open_dataset, read_facts, resolve
 from auglik.cli.main import auglik
 from auglik.experiments.engines.local import free_cards
 from auglik.system import cards as cards_
@@ -47,7 +47,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def ones_here(*size: int, device: torch.device | None = None, **named: object) -> torch.Tensor:
         assert device is None or torch.device(device).type == "cpu", "a context is made here"
-        return ones(*size, **named)  # type: ignore[call-overload, no-any-return]
+        return ones(*size, **named)  # type: ignore[call-overload]
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("torch.ones", ones_here)
@@ -72,7 +72,7 @@ def test_what_only_plans_asks_another_process_once(asked: list[list[str]], monke
         assert card_count() == 2
         assert most_free(CUDA) == 20 << 30
         assert most_free(torch.device("cuda:0")) == 10 << 30
-        with pytest.raises(devices.InputError, match=r"'cuda:1' cannot be used here .* busy or unavailable"):
+        with pytest.raises(InputError, match=r"'cuda:1' cannot be used here .* busy or unavailable"):
             choose_device("cuda:1")
     assert asked == [[sys.executable, "-P", "-m", "auglik.system.cards"]]
     assert card_elsewhere(CUDA) is None

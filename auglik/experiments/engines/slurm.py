@@ -174,7 +174,7 @@ def _submitit() -> ModuleType:
 def _need(command: str) -> None:
     if shutil.which(command) is None:
         raise InputError(
-            f"the engine slurm needs Slurm's commands, and {command} is not on the PATH: is this a login node?"
+            f"the engine slurm needs Slurm's commands: {command} is not on the PATH; is this a login node?"
         )
 
 
