@@ -173,9 +173,7 @@ def _submitit() -> ModuleType:
 
 def _need(command: str) -> None:
     if shutil.which(command) is None:
-        raise InputError(
-            f"the engine slurm needs Slurm's commands: {command} is not on the PATH; is this a login node?"
-        )
+        raise InputError(f"the engine slurm needs Slurm, and {command} is not on the PATH: is this a login node?")
 
 
 def largest_array() -> int:
