@@ -8,6 +8,7 @@ import click
 import torch
 
 from auglik.cli.errors import one_line_errors
+from auglik.cli.main import usage_line
 from auglik.cli.paths import PATH
 from auglik.objectives import InputError
 from auglik.system.compiling import check_compiler
@@ -15,6 +16,19 @@ from auglik.system.devices import MOST_THREADS
 
 COUNT = click.IntRange(min=1)
 cifar10_option = click.option("--cifar10", metavar="FILE", type=PATH, help="CIFAR-10 as .npz [random images]")
+
+
+class Benchmark(click.Command):
+    """Says on one line what is wrong with its arguments."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            click.echo(usage_line(error), err=True)
+            raise SystemExit(error.exit_code) from None
 
 
 def benchmark(about: str | None, *, compiles: bool = False) -> Callable[[Callable[..., None]], click.Command]:
@@ -27,7 +41,7 @@ def benchmark(about: str | None, *, compiles: bool = False) -> Callable[[Callabl
                 check_compiler(torch.device("cpu"))
             main(**given)
 
-        return click.command(help=about)(one_line_errors(checked))
+        return click.command(cls=Benchmark, help=about)(one_line_errors(checked))
 
     return command
 

@@ -9,7 +9,7 @@ import rich_click as click
 from auglik.cli.engines import KEYS as ENGINE_KEYS
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
-from auglik.cli.options import config_options, factors, given, options, say_config, take
+from auglik.cli.options import completer, config_options, factors, given, options, say_config, take
 from auglik.cli.plans import at_a_time, check_output, describe, report_on, run_comparison, say_time, tune_cells
 from auglik.cli.seeds import SEEDS, chosen_seeds, seed_options
 from auglik.cli.streams import whoever_reads
@@ -17,12 +17,13 @@ from auglik.data import some
 from auglik.experiments import cells as cells_
 from auglik.experiments.cells import MAIN_CELLS, MOST_RUNS, Cell
 from auglik.experiments.plan import Place, make_plan
-from auglik.experiments.tuning import FIRST_SEED, parse_grid
+from auglik.experiments.tuning import FIRST_SEED, parse_grid, tunable
 from auglik.objectives import InputError
 from auglik.report import ReportSettings
 from auglik.runs.settings import SETTINGS, RunConfig, change, flatten
 from auglik.settings.fields import settings_of, underscored
 from auglik.settings.groups import Group
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 
 DEFAULT_SEEDS = 5
@@ -35,6 +36,7 @@ OBJECTIVE = ("likelihood", "aggregator")
 @click.option("--reference", help="Cell to compare the others with [the first].", panel=Group.COMPARED)
 @click.option(
     "--tune",
+    shell_complete=completer(f"{key}=" for key in tunable()),
     help="Tune a setting in every cell: SETTING=VALUE,VALUE,...; the best validation NLL wins.",
     panel=Group.COMPARED,
 )
@@ -65,6 +67,7 @@ OBJECTIVE = ("likelihood", "aggregator")
 @click.option("--fail-fast", is_flag=True, default=None, help="Stop at the first run that fails.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
+@asked_elsewhere()
 def compare(config_file: Path | None, print_config: bool, **command_line: object) -> None:
     """Trains and compares objectives; without options, the main job: nine cells, five seeds, digits.
 
@@ -112,7 +115,7 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
         told = {"seeds": seeds, "reference": name, "fail_fast": fail_fast, "with_report": with_report}
         tuning = {"tune": tune, "tune_seeds": tune_count} if tune is not None else {}
         return say_config(told, tuning, asdict(place), as_asked(common, asked, own_cells), engine.table())
-    check_output(Path(place.output), with_report)
+    check_output(Path(place.output), with_report, dry_run)
     if tune is not None:
         if engine.detaches:
             raise InputError("--detach: expected nothing to wait for, got --tune, which has to end before cells begin")
@@ -122,8 +125,10 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
                 f"--tune {grid.key}: expected one value of it beside, or none, got several: which is tuned?"
             )
         planned = tune_cells(planned, grid, tune_seeds, place, engine, dry_run)
-    plan = make_plan(planned, seeds, place)
+    plan = make_plan(planned, seeds, place, dry=dry_run)
     if not dry_run:
+        if plan.todo:
+            engine.check_here()
         ensure_writable(Path(place.output))
     describe(plan, references, at_a_time(engine, plan, place))
     if dry_run:
@@ -178,6 +183,6 @@ def parse_cells(value: object) -> list[Cell] | None:
     if not isinstance(value, list) or not all(
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in value
     ):
-        raise InputError("cells: expected [[cells]] tables, each with a name")
+        raise InputError(f"cells: expected [[cells]] tables, each with a name in quotes, got {value!r:.60}")
     cells = [underscored(item, f"cell {item['name']}") for item in value]
     return [Cell(str(cell.pop("name")), cell) for cell in cells]

@@ -20,7 +20,7 @@ from auglik.cli.crossfitting import (
 )
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.learning import write_learned
-from auglik.cli.options import config_options, data_dir_option, given, options, run_config, say_config
+from auglik.cli.options import completer, config_options, data_dir_option, given, options, run_config, say_config
 from auglik.cli.pairs import write_pairs
 from auglik.cli.paths import PATH
 from auglik.cli.progress import bar
@@ -55,6 +55,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 @click.option(
     "--measure",
     "measured",
+    shell_complete=completer(MEASURES),
     default=ACCURACY,
     show_default=True,
     help=f"One of {', '.join(MEASURES)}.",
@@ -69,6 +70,7 @@ DATA_SETTINGS = ("dataset", "train_images", "validation_fraction", "split_seed")
 )
 @click.option(
     "--operations",
+    shell_complete=completer(PROBED),
     default="all",
     show_default=True,
     help=f"Comma-separated, of {', '.join(PROBED)}.",

@@ -24,4 +24,10 @@ class Deferred(click.RichCommand):
         parent: click.Context | None = None,
         **extra: Any,  # noqa: ANN401
     ) -> click.Context:
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load()
+        try:
+            return command.make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if error.ctx is None:  # as the parser has none, whose help the line is to name
+                error.ctx = click.Context(command, parent, info_name)
+            raise

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import rich_click as click
 
-from auglik.cli.options import Option
+from auglik.cli.options import Option, completer
 from auglik.objectives import InputError
 from auglik.settings.groups import Group
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from auglik.experiments.engines.named import Chosen
 
 Command = TypeVar("Command", bound=Callable[..., object])
+NAMES = ("local", "ray", "slurm")
+"""Those of the registry, as a test checks: importing it takes a second that `--help` need not wait for."""
 KEYS = ("engine", "engine_name", "engine_options", "detach")
 
 
@@ -32,6 +34,7 @@ def engine_options(command: Command) -> Command:
     return click.option(
         "--engine",
         "engine_name",
+        shell_complete=completer(NAMES),
         help="local, ray (auglik[ray]) or slurm (auglik[slurm]).  [default: local]",
         panel=Group.MACHINE,
     )(command)

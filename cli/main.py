@@ -19,6 +19,7 @@ HELP = click.RichHelpConfiguration(
     style_options_panel_box=None,
     style_commands_panel_box=None,
     options_table_column_types=["opt_all", "metavar_short", "help"],
+    options_table_help_sections=["help", "range", "default", "required"],
     force_terminal=None,  # whatever runs it, a pipe gets no colour
 )
 
@@ -98,8 +99,7 @@ def run() -> int:
             return error.exit_code
         if follows():
             return error.exit_code
-        where = error.ctx.command_path if error.ctx is not None else "auglik"
-        click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)
+        click.echo(usage_line(error), err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -111,3 +111,9 @@ def run() -> int:
             raise
         click.echo(f"auglik: system error: {error.strerror or error}", err=True)
         return 2
+
+
+def usage_line(error: click.UsageError) -> str:
+    """What click says of arguments, and whose help tells more, on one line."""
+    where = error.ctx.command_path if error.ctx is not None else "auglik"
+    return f"{where}: {' '.join(error.format_message().split())} (see {where} --help)"

@@ -44,11 +44,12 @@ class Ended(NamedTuple):
     any_finished: bool
 
 
-def check_output(output: Path, with_report: bool) -> None:
+def check_output(output: Path, with_report: bool, dry_run: bool) -> None:
     """Raises InputError if a comparison could not write its final files into `output`; writes nothing itself."""
-    check_files(output / name for name in (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV, TUNING_CSV))
+    tables = (RUNS_CSV, COMPARISON_CSV, ENSEMBLES_CSV, TUNING_CSV)
+    check_files((output / name for name in tables), dry=dry_run)
     if with_report:
-        check_report(output / REPORT)
+        check_report(output / REPORT, dry=dry_run)
 
 
 def engine_for(engine: Chosen, plan: Plan, place: Place) -> Engine:
@@ -134,7 +135,7 @@ def tune_cells(
 ) -> list[Planned]:
     """The cells with their chosen values; unchanged in a dry run."""
     folder = Path(place.output) / TUNING_FOLDER
-    plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False)
+    plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False, dry=dry_run)
     total = cost(plan.todo)
     click.echo(
         f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"

@@ -41,11 +41,11 @@ def report(folder: Path, output: Path | None, **command_line: object) -> None:
     say(written)
 
 
-def check_report(output: Path) -> None:
-    """Raises InputError if a report could not be written into `output`."""
-    check_folder(output, room=len(".partial-0123456789abcdef.tmp/figures/corruptions-by-category.svg"))
-    check_files(output / name for name in (PAGE, MARKDOWN, CSV, LATEX))
-    check_folder(output / FIGURES)
+def check_report(output: Path, *, dry: bool = False) -> None:
+    """Raises InputError if a report could not be written into `output`; `dry` as in `check_files`."""
+    check_folder(output, room=len(".partial-0123456789abcdef.tmp/figures/corruptions-by-category.svg"), dry=dry)
+    check_files((output / name for name in (PAGE, MARKDOWN, CSV, LATEX)), dry=dry)
+    check_folder(output / FIGURES, dry=dry)
 
 
 def say(written: Report) -> None:

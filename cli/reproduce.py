@@ -7,7 +7,7 @@ import rich_click as click
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
-from auglik.cli.options import given, options, take, with_default
+from auglik.cli.options import completer, given, options, take, with_default
 from auglik.cli.plans import (
     at_a_time,
     check_output,
@@ -34,16 +34,25 @@ from auglik.runs.settings import SETTINGS, RunConfig, change
 from auglik.settings.fields import Setting, settings_of
 from auglik.settings.groups import Group
 from auglik.settings.names import look_up
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--scale", default="full", show_default=True, help=" or ".join(RECIPE_SCALES), panel=Group.COMPARED)
+@click.argument("name", required=False, shell_complete=completer(recipe_names()))
+@click.option(
+    "--scale",
+    default="full",
+    show_default=True,
+    shell_complete=completer(RECIPE_SCALES),
+    help=" or ".join(RECIPE_SCALES),
+    panel=Group.COMPARED,
+)
 @click.option(
     "--protocol",
     default="text",
     show_default=True,
+    shell_complete=completer(RECIPE_PROTOCOLS),
     help="Follow the paper's text or its published code: " + " or ".join(RECIPE_PROTOCOLS),
     panel=Group.COMPARED,
 )
@@ -61,6 +70,7 @@ from auglik.system.files import ensure_writable
     "changes",
     multiple=True,
     metavar="SETTING=VALUE",
+    shell_complete=completer(f"{key}=" for key in SETTINGS),
     help="Override a setting in all cells.",
     panel=Group.COMPARED,
 )
@@ -83,6 +93,7 @@ from auglik.system.files import ensure_writable
     "--dry-run", is_flag=True, help="Print the plan and its estimated time; run nothing.", panel=Group.COMMAND
 )
 @one_line_errors
+@asked_elsewhere()
 def reproduce(
     name: str | None,
     scale: str,
@@ -123,9 +134,11 @@ def reproduce(
     planned = cells_.plan(change(RunConfig(), single), several, recipe.cells_at(scale))
     references = cells_.reference_of(planned, recipe.reference)
     planned = cells_.in_order(planned, references)
-    plan = make_plan(planned, seeds, place)
-    check_output(Path(place.output), with_report)
+    plan = make_plan(planned, seeds, place, dry=dry_run)
+    check_output(Path(place.output), with_report, dry_run)
     if not dry_run:
+        if plan.todo:
+            engine.check_here()
         ensure_writable(Path(place.output))
     introduce(recipe, scale, protocol)
     describe(plan, references, at_a_time(engine, plan, place))

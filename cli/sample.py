@@ -30,6 +30,7 @@ from auglik.scoring.ensembles import score
 from auglik.scoring.predictions import load_predictions
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import ensure_writable
 from auglik.system.paths import check_files
 from auglik.system.stop import stop_on_signals
@@ -56,6 +57,7 @@ CHAINS = 4
 @click.option("--dry-run", is_flag=True, help="Print the estimated time; run nothing.", panel=Group.COMMAND)
 @config_options
 @one_line_errors
+@asked_elsewhere()
 def sample(
     config_file: Path | None,
     print_config: bool,
@@ -85,7 +87,7 @@ def sample(
     if picture is not None:
         return draw_prior(config, place, count * config.sampling.draws, picture)
     cell = Cell(objective_name(config), {})
-    planned = make_plan(plan(config, {}, [cell]), range(count), place)
+    planned = make_plan(plan(config, {}, [cell]), range(count), place, dry=dry_run)
     if leave_one_out:
         from auglik.runs.densities import check_left_out  # ArviZ takes a second to import
         from auglik.sampling.leave_one_out import FEWEST, check_draws

@@ -22,7 +22,8 @@ LONGEST = 86_400
 @click.option("--watch", is_flag=True, help="Go on saying it until no run is running or waiting.", panel=Group.COMMAND)
 @click.option(
     "--every",
-    type=click.FloatRange(0.1),
+    metavar="X",
+    type=click.FloatRange(0.1, LONGEST),
     default=5.0,
     show_default=True,
     help="Seconds, with --watch.",

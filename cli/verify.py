@@ -6,6 +6,7 @@ import rich_click as click
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
+from auglik.cli.options import completer
 from auglik.cli.paths import PATH
 from auglik.cli.progress import shown
 from auglik.objectives import InputError
@@ -37,7 +38,7 @@ NAMES = (
 
 
 @click.command()
-@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@click.argument("studies", nargs=-1, metavar="[STUDY]...", shell_complete=completer(NAMES))
 @click.option(
     "--quick",
     is_flag=True,
@@ -85,6 +86,7 @@ def verify(
         from auglik.data import open_dataset
 
         open_dataset(data).check()
+    chosen.check_here()
     check_files([output / "verify.json"])
     ensure_writable(output)
     from auglik.studies.verify import StudyTask, run, write_report

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,33 +9,44 @@ from torch import Tensor
 from auglik.objectives.contracts import Likelihood
 from auglik.objectives.errors import InputError
 
-L = TypeVar("L")
 
-
-def told_apart(kind: type[L]) -> type[L]:
-    """A frozen dataclass that leaves its field `toward` out of ==, hash and repr, with it in them: tensors have no ==.
+class Toward:
+    """Of a frozen dataclass that leaves its field `toward` out of ==, hash and repr: puts it into them, as tensors
+    have no ==. Into those of its subclasses too, whose own dataclasses would else write them anew, without it.
 
     Of the hash only its shape is part, as distributions that are learned in training change in place.
     """
-    same, hashed, shown = kind.__eq__, kind.__hash__, kind.__repr__
 
-    def equal(self: Any, other: object) -> bool:  # noqa: ANN401 - of any such class
-        found = same(self, other)
-        return found if found is not True else _equal(self.toward, other.toward)  # type: ignore[attr-defined]
+    toward: Tensor | None
 
-    def hash_of(self: Any) -> int:  # noqa: ANN401
-        return hash((hashed(self), None if self.toward is None else tuple(self.toward.shape)))
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in ("__eq__", "__hash__", "__repr__"):
+            if name not in vars(cls):
+                setattr(cls, name, vars(Toward)[name])
 
-    def text(self: Any) -> str:  # noqa: ANN401
-        known = shown(self)
-        if self.toward is None:
-            return known
-        digest = hashlib.sha256(self.toward.detach().double().cpu().numpy().tobytes()).hexdigest()
-        return f"{known[:-1]}{'' if known.endswith('()') else ', '}toward={list(self.toward.shape)} {digest[:8]})"
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return _compared(self) == _compared(other) and _equal(self.toward, other.toward)
 
-    for name, method in (("__eq__", equal), ("__hash__", hash_of), ("__repr__", text)):
-        setattr(kind, name, method)
-    return kind
+    def __hash__(self) -> int:
+        return hash((_compared(self), None if self.toward is None else tuple(self.toward.shape)))
+
+    def __repr__(self) -> str:
+        shown = [f"{field.name}={getattr(self, field.name)!r}" for field in _fields(self) if field.repr]
+        if self.toward is not None:
+            digest = hashlib.sha256(self.toward.detach().double().cpu().numpy().tobytes()).hexdigest()
+            shown.append(f"toward={list(self.toward.shape)} {digest[:8]}")
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+def _fields(likelihood: Toward) -> tuple[dataclasses.Field[object], ...]:
+    return dataclasses.fields(likelihood)  # type: ignore[arg-type]  # a mixin of dataclasses
+
+
+def _compared(likelihood: Toward) -> tuple[object, ...]:
+    return tuple(getattr(likelihood, field.name) for field in _fields(likelihood) if field.compare)
 
 
 def _equal(one: Tensor | None, other: Tensor | None) -> bool:

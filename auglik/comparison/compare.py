@@ -23,6 +23,7 @@ from auglik.experiments.progress import by_work
 from auglik.experiments.status import noted
 from auglik.objectives import InputError
 from auglik.runs.settings import RunConfig, change
+from auglik.system.cards import asked_elsewhere
 from auglik.system.files import unless_refused
 from auglik.system.stop import StopRequest, stop_on_signals
 
@@ -60,7 +61,7 @@ def compare(
     failed. Raises KeyboardInterrupt once an interrupted run has written its checkpoint.
     """
     place = Place(output=str(output), data_dir=str(data_dir), download=download, threads=threads, jobs=jobs)
-    with unless_refused(Path(output)):
+    with unless_refused(Path(output)), asked_elsewhere():
         shared = {key: _values(key, value, Path(output)) for key, value in (settings or {}).items()}
         if dataset is not None:
             if "dataset" in shared:
@@ -71,7 +72,7 @@ def compare(
         planned = cells_.plan(change(RunConfig(), everywhere), shared, _cells(cells, Path(output)))
         planned = cells_.in_order(planned, cells_.reference_of(planned, reference))
         plan = make_plan(planned, _seeds(seeds), place)
-    engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
+        engine = engine or Local(runs_at_a_time(plan.todo, place.jobs))
     asked = noted(Path(output), plan.jobs, cells_.reference_of(planned, reference))
     with asked, _stopping() as stop, bar("training", quiet or not plan.todo) as tell:
         progress = by_work(plan.todo, tell)

@@ -147,7 +147,8 @@ def _open(name: str, data_dir: Path, download: bool) -> Source:
     if is_file:
         raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a {path.suffix or 'bare'} file")
     if path.suffix or len(path.parts) > 1:
-        raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got a path that does not exist")
+        got = "a device" if path.exists() else "a path that does not exist"
+        raise InputError(f"{path}: expected a .npz file or a folder of .npy files, got {got}")
     hint = nearest(name, (*DATASETS, *DATASET_NAMES.plug_ins()))
     raise InputError(f"unknown data set {name!r}{hint}; give a .npz file or a folder by its path")
 

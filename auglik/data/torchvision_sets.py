@@ -37,6 +37,8 @@ class TorchvisionSource(ABC):
     name: str
     classes: int
     traits: Traits
+    first: str
+    """The first of `files`, below `data_dir`: where it is missing, torchvision need not be asked for the others."""
     data_dir: Path
     download: bool
 
@@ -93,7 +95,8 @@ class TorchvisionSource(ABC):
             raise InputError(f"{self.name}: expected {missing[0]}, got no such file; {ways}")
 
     def _missing(self) -> list[Path]:
-        return [path for path in self.files() if not path.is_file()]
+        first = self.data_dir / self.first
+        return [path for path in self.files() if not path.is_file()] if first.is_file() else [first]
 
     def _damaged(self, path: Path, cause: str) -> InputError:
         return InputError(
@@ -246,20 +249,20 @@ COLOUR_OBJECTS = Traits(flip=True, network="fast-resnet", epochs=10)
 
 
 def mnist(data_dir: Path, download: bool) -> Mnist:
-    return Mnist("mnist", 10, GREY_DIGITS, data_dir, download)
+    return Mnist("mnist", 10, GREY_DIGITS, "MNIST/raw/train-images-idx3-ubyte", data_dir, download)
 
 
 def fashion_mnist(data_dir: Path, download: bool) -> Mnist:
-    return Mnist("fashion-mnist", 10, GREY_OBJECTS, data_dir, download)
+    return Mnist("fashion-mnist", 10, GREY_OBJECTS, "FashionMNIST/raw/train-images-idx3-ubyte", data_dir, download)
 
 
 def cifar10(data_dir: Path, download: bool) -> Cifar:
-    return Cifar("cifar10", 10, COLOUR_OBJECTS, data_dir, download)
+    return Cifar("cifar10", 10, COLOUR_OBJECTS, "cifar-10-batches-py/data_batch_1", data_dir, download)
 
 
 def cifar100(data_dir: Path, download: bool) -> Cifar:
-    return Cifar("cifar100", 100, COLOUR_OBJECTS, data_dir, download)
+    return Cifar("cifar100", 100, COLOUR_OBJECTS, "cifar-100-python/train", data_dir, download)
 
 
 def svhn(data_dir: Path, download: bool) -> Svhn:
-    return Svhn("svhn", 10, COLOUR_DIGITS, data_dir, download)
+    return Svhn("svhn", 10, COLOUR_DIGITS, "train_32x32.mat", data_dir, download)

@@ -81,10 +81,12 @@ class Cost(NamedTuple):
     views: int
 
 
-def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scored: bool = True) -> Plan:
+def make_plan(
+    cells: Sequence[Planned], seeds: Sequence[int], place: Place, scored: bool = True, *, dry: bool = False
+) -> Plan:
     """Resolves every run and finds finished ones under `place.output` by the hash of their settings.
 
-    Runs that are not `scored` end with their training.
+    Runs that are not `scored` end with their training; of a `dry` plan none are executed.
 
     Reads each data set's training images once. Raises InputError for anything that would stop a run before it starts:
     unknown names, unusable data, names and paths that cannot be written, more than MOST_RUNS runs, an output folder
@@ -95,7 +97,7 @@ def make_plan(cells: Sequence[Planned], seeds: Sequence[int], place: Place, scor
         raise InputError(f"expected at most {MOST_RUNS:,} runs, got {len(cells)} cells x {len(seeds):,} seeds")
     check_names([cell.name for cell in cells])
     for cell in cells:
-        check_folder(output / cell.name / f"seed-{max(seeds)}", IN_A_RUN)
+        check_folder(output / cell.name / f"seed-{max(seeds)}", IN_A_RUN, dry=dry)
     facts: dict[str, Facts] = {}
     jobs = []
     for cell in cells:

@@ -42,7 +42,7 @@ def parse_grid(text: str) -> Grid:
         raise InputError(f"tune: expected SETTING=VALUE,VALUE,..., e.g. learning_rate=0.003,0.01,0.03, got {text!r}")
     if key not in SETTINGS:
         raise InputError(f"tune: unknown setting {name!r}{nearest(key, SETTINGS)}")
-    if SETTINGS[key].type not in (int, float) or key in UNTUNED or key.startswith("evaluation_"):
+    if key not in tunable():
         raise InputError(
             f"tune: expected a numeric setting of training, got {name!r}: it would decide what values are judged by"
         )
@@ -53,6 +53,12 @@ def parse_grid(text: str) -> Grid:
     if len(set(values)) < 2:
         raise InputError(f"tune: expected at least two values to choose from, got {rest!r}")
     return Grid(key, tuple(sorted(set(values))))
+
+
+def tunable() -> list[str]:
+    """The numeric settings of training, but for those that decide what values are judged by."""
+    numeric = [key for key, setting in SETTINGS.items() if setting.type in (int, float)]
+    return [key for key in numeric if key not in UNTUNED and not key.startswith("evaluation_")]
 
 
 def setting(grid: Grid, value: float) -> dict[str, object]:

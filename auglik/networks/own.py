@@ -11,10 +11,14 @@ from torch import nn
 from auglik.networks.libraries import keyed
 from auglik.networks.network import Network
 from auglik.objectives.errors import InputError
+from auglik.objectives.probes import cause, expect
 from auglik.settings.registry import conforming
 
 FACTS = {"learning_rate": 0.05, "warmup": 0.0, "nesterov": False, "small": False}
 """Of a network that does not say otherwise, as members of its class or function."""
+
+KEPT = "a network that leaves its images as they are"
+CHANGED = "one that changes them in place (its first layer has inplace=True, or calls a method like x.mul_(2)?)"
 
 _OWN: set[type] = set()
 """The specifications that foreign code gave or meant."""
@@ -88,16 +92,31 @@ def build_own(network: Network, channels: int, classes: int, outputs: int) -> nn
 
 
 def check_forward(module: nn.Module, images: torch.Tensor, classes: int) -> None:
-    """Raises InputError unless the network gives logits [B,classes] in training and in evaluation, with a gradient."""
+    """Raises InputError unless the network gives logits [B,classes] in training and in evaluation, with a gradient.
+
+    Images that are given to it serve several networks, so it must leave them as they are.
+    """
     module.train()  # which may return nothing, where a network keeps parts of it at rest
     with torch.enable_grad():
-        found = module(images.clone())
-    check_outputs(found, len(images), classes)
-    if not found.requires_grad:
-        raise InputError("expected logits with a gradient, got none: is the network's forward in torch.no_grad()?")
+        found = _of_kept(module, images.clone())
+        check_outputs(found, len(images), classes)
+        if not found.requires_grad:
+            raise InputError("expected logits with a gradient, got none: is the network's forward in torch.no_grad()?")
+        try:
+            found.sum().backward()
+        except RuntimeError as error:
+            raise InputError(f"expected logits that gradients go back through, got {cause(error)}") from None
     module.eval()
     with torch.no_grad():
-        check_outputs(module(images.clone()), len(images), classes)
+        check_outputs(_of_kept(module, images.clone()), len(images), classes)
+
+
+def _of_kept(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """What it gives. Raises InputError where that changes the images."""
+    before = images._version  # counts changes, which values of black images need not show
+    found = module(images)
+    expect(images._version == before, KEPT, CHANGED)
+    return cast(torch.Tensor, found)
 
 
 def check_outputs(found: object, images: int, classes: int) -> None:

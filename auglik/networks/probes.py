@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from auglik.networks import build_network
+from auglik.networks.own import CHANGED, KEPT
 from auglik.objectives.probes import Probe, expect
 from auglik.system.keys import global_generator
 
@@ -32,7 +33,7 @@ class Probed(NamedTuple):
 
 
 def logits_of(module: nn.Module, images: Tensor) -> Tensor:
-    found = module(images)
+    found = module(images.clone())  # it may change them, which `kept` alone is to find
     expect(isinstance(found, Tensor), "logits as a tensor", type(found).__name__)
     return cast(Tensor, found)
 
@@ -42,6 +43,17 @@ def logits(probed: Probed) -> str:
     expect(found.shape == (IMAGES, CLASSES), f"logits [B,C] = {[IMAGES, CLASSES]}", list(found.shape))
     expect(bool(found.isfinite().all()), "finite logits", "NaN or inf")
     return f"{list(found.shape)}"
+
+
+def kept(probed: Probed) -> str:
+    module = probed.module()
+    for training in (True, False):
+        module.train(training)
+        images = probed.images()
+        with torch.no_grad():
+            module(images)
+        expect(torch.equal(images, probed.images()), KEPT, CHANGED)
+    return "images are left as they are"
 
 
 def unnormalized(probed: Probed) -> str:
@@ -125,6 +137,7 @@ def saved(probed: Probed) -> str:
 
 NETWORK_PROBES: Mapping[str, Probe[Probed]] = {
     "logits": logits,
+    "images": kept,
     "unnormalized": unnormalized,
     "parameters": parameters,
     "batch of one": alone,

@@ -83,6 +83,8 @@ def read_values(kind: str, text: str, rest: str, known: Mapping[str, Value]) -> 
         if key not in known:
             hint = nearest(key, known) if known else f"; {name} has none"
             raise InputError(f"{kind} {text!r}: unknown parameter {key!r}{hint}")
+        if key in changes:
+            raise InputError(f"{kind} {text!r}: expected {key} once, got it twice")
         changes[key] = _like(known[key], value, partial(_refusal, f"{kind} {text!r}", key, value))
     return changes
 

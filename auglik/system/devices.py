@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from auglik.objectives import InputError
 from auglik.system import cgroups
+from auglik.system.cards import bfloat16_here, card_elsewhere, launch_kernel
 from auglik.system.notices import say_once
 from auglik.system.process import current
 
@@ -40,7 +40,10 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda"):
             raise InputError(f"expected device auto, cpu, cuda or cuda:N, got {name!r}")
-        _launch_kernel(device)
+        if (card := card_elsewhere(device)) is None:
+            launch_kernel(device)
+        elif card.refusal:
+            raise RuntimeError(card.refusal)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         if name == "cuda" and torch.cuda.device_count() > 1 and cards():  # runs go to these
             return device
@@ -55,24 +58,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _launch_kernel(device: torch.device) -> None:
-    """Raises RuntimeError where none can be: a card answers for itself, with what its driver makes of PTX.
-
-    torch warns of cards without kernels on several lines, of those too that are not used.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="torch.cuda")
-        torch.ones(1, device=device)
-
-
 def choose_precision(name: str, device: torch.device) -> str:
-    """`auto` is mixed on a CUDA device that computes bf16 natively, else fp32, which a CPU repeats bit for bit."""
-    if name != "auto":
-        return name
-    if device.type != "cuda":
-        return "fp32"
-    with current(device):  # for which torch answers
-        return "mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    """`auto` is mixed on a CUDA device that computes bf16 natively, else fp32, which a CPU repeats bit for bit.
+
+    A notice says where bf16 that is asked for is emulated. Raises InputError for a card that has none.
+    """
+    if name == "fp32" or device.type != "cuda":
+        return "fp32" if name == "auto" else name
+    if (card := card_elsewhere(device)) is None:
+        with current(device):  # for which torch answers
+            bfloat16, capability = bfloat16_here()
+    else:
+        bfloat16, capability = card.bfloat16, card.capability
+    if name == "auto":
+        return "mixed" if bfloat16 == "native" else "fp32"
+    lacks = f"precision {name}: expected a card that computes bfloat16, as those from compute capability 8.0 on do"
+    if bfloat16 == "none":
+        raise InputError(f"{lacks}, got {capability}: give --precision fp32, which auto takes here")
+    if bfloat16 == "emulated":
+        say_once(f"{lacks}, got {capability}, where it is emulated: it may be slow, or fail")
+    return name
 
 
 def card_count() -> int:
@@ -93,7 +98,9 @@ def cards() -> dict[str, int]:
 def free_of_card(place: int) -> int:
     """Its free bytes; none where it cannot be asked, or this torch has no kernels for it."""
     try:
-        _launch_kernel(torch.device("cuda", place))
+        if (card := card_elsewhere(torch.device("cuda", place))) is not None:
+            return card.free
+        launch_kernel(torch.device("cuda", place))
         return torch.cuda.mem_get_info(place)[0]
     except RuntimeError:
         return 0

@@ -51,17 +51,23 @@ def check_names(names: Sequence[str]) -> None:
             )
 
 
-def check_files(paths: Iterable[Path]) -> None:
-    """Raises InputError if no file could be written at one of `paths`; nothing is written to find out."""
+def check_files(paths: Iterable[Path], *, dry: bool = False) -> None:
+    """Raises InputError if no file could be written at one of `paths`; nothing is written to find out.
+
+    `dry`: nothing will be either, so that no permission is needed.
+    """
     for path in paths:
-        _check_place(path, 0)
+        _check_place(path, 0, dry)
         if path.is_dir():
             raise InputError(f"expected a file to write, got the folder {path}")
 
 
-def check_folder(path: Path, room: int = 0) -> None:
-    """Raises InputError if `path` is not a folder and could be none, or not hold names of `room` bytes."""
-    _check_place(path, room)
+def check_folder(path: Path, room: int = 0, *, dry: bool = False) -> None:
+    """Raises InputError if `path` is not a folder and could be none, or not hold names of `room` bytes.
+
+    `dry` as above.
+    """
+    _check_place(path, room, dry)
     if path.exists() and not path.is_dir():
         raise InputError(f"expected a folder to write into, got the file {path}")
 
@@ -80,7 +86,7 @@ def shortened(text: str, letters: int = 40) -> str:
     return text if len(text) <= letters else f"{text[:letters]}..."
 
 
-def _check_place(path: Path, room: int) -> None:
+def _check_place(path: Path, room: int, dry: bool) -> None:
     check_local(path)
     whole = path.absolute()
     if "\0" in str(whole):
@@ -98,7 +104,7 @@ def _check_place(path: Path, room: int) -> None:
         )
     if not above.is_dir():
         raise InputError(f"cannot write {path}: expected folders, got the file {above}")
-    if not whole.exists() and not os.access(above, os.W_OK | os.X_OK):
+    if not dry and not whole.exists() and not os.access(above, os.W_OK | os.X_OK):
         raise InputError(f"cannot write {path}: no permission to write into the folder {above}")
 
 

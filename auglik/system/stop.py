@@ -37,6 +37,7 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """A request that SIGINT, SIGTERM and SIGHUP set; a second signal has its usual effect. For the main thread.
 
+    Signals that come together are one.
     Where SIGHUP is ignored, as under nohup, it stays so. Of processes that torchrun started a second signal has none:
     torchrun passes on to them what the terminal told them already.
     """
@@ -49,11 +50,18 @@ def stop_on_signals() -> Iterator[StopRequest]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
+    heard = False
+
     def handle(number: int, frame: FrameType | None) -> None:
-        request.ask(number)
+        nonlocal heard
         if number == HANGUP:
             leave_closed_terminal()
+        if heard:
+            return
+        heard = True
+        request.ask(number)
         if launched() is None:
+            signal.raise_signal(number)  # so that others that came with it are handled here, before none are
             restore()
 
     for number in before:

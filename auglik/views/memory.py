@@ -7,6 +7,7 @@ import torch
 
 from auglik.data import Images
 from auglik.system import cgroups
+from auglik.system.cards import card_elsewhere
 from auglik.system.devices import cards
 
 SHARE = 0.5
@@ -21,6 +22,8 @@ def fits(images: Images, device: torch.device) -> bool:
 
 def free_bytes(device: torch.device) -> int:
     """The free memory of a device in bytes; on a CPU, also within the limits of its control groups."""
+    if (card := card_elsewhere(device)) is not None:
+        return card.free
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
             device

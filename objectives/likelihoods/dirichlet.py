@@ -8,12 +8,11 @@ from torch import Tensor
 from auglik.objectives.contracts import Remark, folds_label_by_label
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_beta_of_degraded_label, log_beta_of_smoothed_label, log_softmax
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
-@told_apart
 @dataclass(frozen=True)
-class Dirichlet:
+class Dirichlet(Toward):
     """table_j = log Dir(f given 1+q) = smoothed_j - log B(1+q), q = (1-gamma) e_j + gamma/C.
 
     The constant does not move the network under a Jensen bound; in a log-mean it re-weights views of unequal decay.

@@ -10,7 +10,7 @@ from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
 def focal_terms(log_f: Tensor, focus: float) -> Tensor:
@@ -22,9 +22,8 @@ def focal_terms(log_f: Tensor, focus: float) -> Tensor:
     return rest**focus * log_f
 
 
-@told_apart
 @dataclass(frozen=True)
-class Focal:
+class Focal(Toward):
     """table_j = (1-gamma) F_j + gamma mean_c F_c, F_c = (1-f_c)^focus log f_c: the mean of F under the degraded label.
 
     A loss rather than a likelihood: at focus > 0, exp(table) of a clean view sums to more than one over labels, and its

@@ -9,12 +9,11 @@ from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import at_least_float32, log_softmax
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
-@told_apart
 @dataclass(frozen=True)
-class LabelSmoothing:
+class LabelSmoothing(Toward):
     """smoothed_j at the level gamma' = 1 - (1-gamma)(1-epsilon): of the mass that a view keeps, epsilon is spread too.
 
     On a clean view the label is (1-epsilon) e_j + epsilon/C. Raises InputError for epsilon outside [0,1).

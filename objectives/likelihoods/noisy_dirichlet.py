@@ -10,12 +10,11 @@ from auglik.objectives.checks import in_float32
 from auglik.objectives.contracts import Remark
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_least_float32, log_normal_density, log_softmax, per_class
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
-@told_apart
 @dataclass(frozen=True)
-class NoisyDirichlet:
+class NoisyDirichlet(Toward):
     """table_j = sum_c log N(logit_c; m_c, v_c), v_c = log(1 + 1/alpha_c), m_c = log alpha_c - v_c/2.
 
     alpha = alpha_eps + q with q = (1-gamma) e_j + gamma/C takes two values, one on the label and one off it, so the

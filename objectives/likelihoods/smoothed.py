@@ -7,7 +7,7 @@ from torch import Tensor
 
 from auglik.objectives.contracts import Remark
 from auglik.objectives.numerics import at_label, degraded, log_softmax, per_class
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
 def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
@@ -19,9 +19,8 @@ def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None, l
     return (1 - gamma) * at_label(log_f, labels) + gamma * at_label(degraded(log_f, toward), labels)
 
 
-@told_apart
 @dataclass(frozen=True)
-class Smoothed:
+class Smoothed(Toward):
     """table_j = (1-gamma) log f_j + gamma mean_c log f_c: cross-entropy with q = (1-gamma) e_j + gamma/C."""
 
     formula: ClassVar[str] = "(1-gamma) log f_j + gamma mean_c log f_c"

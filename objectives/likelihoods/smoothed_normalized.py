@@ -8,7 +8,7 @@ from torch import Tensor
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 DENSITY = Remark(
     "the training loss is that of a density, so it is not an NLL; all scores are of the network's probabilities"
@@ -24,9 +24,8 @@ def log_normalizer(log_f: Tensor, toward: Tensor | None = None) -> Tensor:
     return log_sum_of_logarithmic_means(log_f, toward)
 
 
-@told_apart
 @dataclass(frozen=True)
-class SmoothedNormalized:
+class SmoothedNormalized(Toward):
     """table_j = smoothed_j - log Z(f): a density over (label, level), the level uniform on [0,1].
 
     As a density it is unbounded: on clean labels the loss keeps falling as the logits grow, so its value is never

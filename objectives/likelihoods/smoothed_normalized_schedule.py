@@ -10,7 +10,7 @@ from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.likelihoods.smoothed_normalized import DENSITY
 from auglik.objectives.numerics import degraded, log_softmax
 from auglik.objectives.schedule import Schedule
-from auglik.objectives.toward import told_apart
+from auglik.objectives.toward import Toward
 
 
 def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor, toward: Tensor | None = None) -> Tensor:
@@ -26,9 +26,8 @@ def log_normalizer_under(measure: tuple[Tensor, Tensor], log_f: Tensor, toward: 
     return (log_f + (d[..., None] * levels + log_weights).logsumexp(-1)).logsumexp(-1)
 
 
-@told_apart
 @dataclass(frozen=True)
-class SmoothedNormalizedSchedule:
+class SmoothedNormalizedSchedule(Toward):
     """table_j = smoothed_j - log Z_schedule(f): a density over (label, level), the level as `schedule` draws it.
 
     A run passes the schedule of its own mollification. Without a clean role it is unbounded, as the uniform one is.

@@ -2,13 +2,14 @@
 
 from auglik.objectives.probes.aggregators import AGGREGATOR_PROBES, check_aggregator
 from auglik.objectives.probes.likelihoods import LIKELIHOOD_PROBES, check_likelihood
-from auglik.objectives.probes.probing import Finding, Probe, close, expect, expect_count, findings
+from auglik.objectives.probes.probing import Finding, Probe, cause, close, expect, expect_count, findings
 
 __all__ = [
     "AGGREGATOR_PROBES",
     "LIKELIHOOD_PROBES",
     "Finding",
     "Probe",
+    "cause",
     "check_aggregator",
     "check_likelihood",
     "close",

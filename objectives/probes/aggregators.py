@@ -94,6 +94,15 @@ def depends(aggregator: Aggregator) -> str:
     return f"{seen} of {len(gradient)} views have a gradient"
 
 
+def direction(aggregator: Aggregator) -> str:
+    """A label that every view finds likelier has the higher value."""
+    view = table_of(aggregator)[:1]
+    power = float((aggregator.fold(view.expand(aggregator.minimum_views, B, C)) / view[0]).mean())
+    seen = f"{power:.4g} of a view's own table"
+    expect(power > 0, "equal views to have the higher value the likelier they are", f"{seen}: is its sign wrong?")
+    return "the view's own table" if abs(power - 1) < 1e-9 else seen
+
+
 def permuted_views(aggregator: Aggregator) -> str:
     if reads_order(aggregator):
         return "reads the order of the views, as it says"
@@ -184,10 +193,7 @@ def equal_views(aggregator: Aggregator) -> str:
         view[0],
         "equal views to predict as one does",
     )
-    power = float((alike[0] / view[0]).mean())
-    expect(power > 0, "likelier views to have the higher value", f"{power:.4g} of a view's own table")
-    seen = "the view's own table" if abs(power - 1) < 1e-9 else f"{power:.4g} of the view's own table"
-    return f"{seen}; predictions {said}"
+    return f"fold of {fewest} to {fewest + 4} of them agree; predictions {said}"
 
 
 def weights(aggregator: Aggregator) -> str:
@@ -250,6 +256,7 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
     "shapes": shapes,
     "uniform logits": uniform,
     "dependence": depends,
+    "direction": direction,
     "permuted views": permuted_views,
     "permuted images": permuted_images,
     "permuted classes": permuted_classes,
@@ -268,5 +275,5 @@ AGGREGATOR_PROBES: Mapping[str, Probe[Aggregator]] = {
 
 def check_aggregator(aggregator: Aggregator) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends, label_by_label, weights):
+    for probe in (facts, shapes, uniform, depends, direction, label_by_label, weights):
         probe(aggregator)

@@ -219,15 +219,15 @@ def not_finite(values: Tensor) -> str:
 
 
 def direction(likelihood: Likelihood) -> str:
-    """From uniform logits, a label's own logit raises it most."""
+    """From uniform logits, a label's own logit raises it most: what a wrong sign turns round."""
     logits, decay = torch.zeros(1, 1, C + likelihood.extra_outputs, dtype=torch.float64), torch.zeros(1, 1).double()
     for name, made in outputs(likelihood).items():
         rise = torch.autograd.functional.jacobian(lambda x, made=made: made(x, decay)[0, 0], logits)[:, 0, 0, :C]
         own, others = rise.diagonal(), rise - torch.diag(torch.full((C,), torch.inf).double())
         least = float((own - others.amax(1)).min())
-        expect(
-            least > 0, f"the {name} of a label to rise most with its own logit", f"{least:.3g} more than with another"
-        )
+        hint = ": is its sign wrong?" if least < 0 else ""
+        what = f"the {name} of a label to rise most with its own logit"
+        expect(least > 0, what, f"a rise {least:.3g} above that with another{hint}")
     return f"{least:.3g} more with a label's own logit than with another"
 
 
@@ -255,5 +255,5 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
 
 def check_likelihood(likelihood: Likelihood) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
-    for probe in (facts, shapes, uniform, depends, column, predictions, one_view):
+    for probe in (facts, shapes, uniform, depends, direction, column, predictions, one_view):
         probe(likelihood)

@@ -98,11 +98,15 @@ def gradient_of(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Ten
         try:
             (gradient,) = torch.autograd.grad(value, x, cotangent.to(value.dtype), allow_unused=True)
         except RuntimeError as error:
-            what = " ".join(str(error).partition(": [")[0].split())
-            raise InputError(f"expected a value that gradients go back through, got {what}") from None
+            raise InputError(f"expected a value that gradients go back through, got {cause(error)}") from None
     if gradient is None:
         raise InputError("expected a value that depends on its input, got one that does not")
     return gradient
+
+
+def cause(error: RuntimeError) -> str:
+    """What torch says of a gradient that fails, without the tensor and its hint."""
+    return " ".join(str(error).partition(": [")[0].split())
 
 
 def differences_agree(function: Callable[[Tensor], Tensor], at: Tensor, cotangent: Tensor, what: str) -> str:

@@ -54,8 +54,13 @@ def test_bad_options_end_with_a_line(name: str) -> None:
     for option in counts:
         refused = ended(name, option.opts[0], "0")
         assert refused.exit_code == 2
-        assert "0 is not in the range" in refused.output.splitlines()[-1]
-    assert ended(name, "--nosuch").exit_code == 2
+        (line,) = refused.output.splitlines()
+        assert "0 is not in the range" in line
+    refused = ended(name, "--nosuch")
+    assert refused.exit_code == 2
+    (line,) = refused.output.splitlines()
+    assert "No such option" in line
+    assert "--help" in line
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,27 @@ def test_a_dry_run_prints_plan_and_cost_and_trains_nothing(tmp_path: Path) -> No
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.usefixtures("untimed")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "--likelihood", "smoothed", "--tune", "learning_rate=0.1,0.2"),
+        ("reproduce", "appendix-c", "--scale", "quick"),
+        ("reproduce", "soft-augmentation-table-4", "--scale", "quick"),
+        ("sample", "--epochs", "50"),
+    ],
+)
+def test_a_dry_run_needs_no_permission_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
+    result = invoke(*command, "--dry-run", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert not list(tmp_path.iterdir())
+    if command[1] != "soft-augmentation-table-4":
+        assert "no permission to write" in invoke(*command, "--output", tmp_path / "out").output
+
+
 def test_a_config_file_sets_what_the_command_line_leaves(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
         'epochs = 1\nseeds = [4]\nlearning-rate = 0.05\n[[cells]]\nname = "a"\n[[cells]]\nname = "b"\nk-blur = 2\n'
@@ -317,10 +338,11 @@ def test_runs_are_counted_by_what_became_of_them(compared: Path, tmp_path: Path)
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run takes no time to time anything."""
-    monkeypatch.setattr(
-        "auglik.recipes.cost.estimate",
-        lambda *arguments, **options: Estimate(images=0, steps=0, times=[], left_out=0, compiled=False),
-    )
+    for name in ("estimate", "estimate_pretraining"):
+        monkeypatch.setattr(
+            f"auglik.recipes.cost.{name}",
+            lambda *arguments, **options: Estimate(images=0, steps=0, times=[], left_out=0, compiled=False),
+        )
 
 
 @pytest.mark.usefixtures("untimed")

@@ -17,9 +17,13 @@ from click.testing import CliRunner
 
 from auglik import AGGREGATORS, LIKELIHOODS, NETWORKS, RunConfig
 from auglik.cli import compare as compare_module
+from auglik.cli.engines import NAMES as ENGINE_NAMES
 from auglik.cli.main import COMMANDS, auglik
+from auglik.cli.verify import NAMES as STUDIES
+from auglik.experiments.engines.named import ENGINES
 from auglik.experiments.plan import Place
 from auglik.pretraining import PretrainConfig
+from auglik.recipes import recipe_names
 from auglik.report import ReportSettings
 from auglik.robustness import RobustnessConfig
 from auglik.runs.settings import SETTINGS
@@ -45,6 +49,15 @@ def test_every_option_is_in_a_group(name: str) -> None:
     ]
     shown = [line.strip() for line in help_of(name).splitlines() if line.strip() in list(Group)]
     assert shown == [group for group in Group if group in groups or group is Group.COMMAND]
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_help_says_the_range_of_every_number_that_has_one(name: str) -> None:
+    text = " ".join(help_of(name, width=400).split())
+    assert "RANGE" not in text
+    for param in LOADED[name].params:
+        if isinstance(param.type, click.IntRange | click.FloatRange) and not getattr(param, "count", False):
+            assert f"{param.type.min}<=x<={param.type.max}" in text, param.name
 
 
 def test_evaluation_stands_apart() -> None:
@@ -150,10 +163,26 @@ def completed(*words: str) -> set[str]:
         (("pretrain", "--network", "res"), {name for name in NETWORKS if name.startswith("res")}),
         (("compare", "--budget", ""), {"images", "views"}),
         (("evaluate", "nowhere", "--evaluation-mollify", "noise,b"), {"noise,blur", "noise,both"}),
+        (("verify", ""), set(STUDIES)),
+        (("verify", "sampling", "orb"), {"orbit"}),
+        (("reproduce", ""), set(recipe_names())),
+        (("reproduce", "appendix-c", "--scale", ""), {"full", "quick"}),
+        (("reproduce", "appendix-c", "--protocol", ""), {"text", "code"}),
+        (("reproduce", "appendix-c", "--set", "evaluation_fo"), {"evaluation_folded_views="}),
+        *(((command, "--engine", ""), set(ENGINES)) for command in ("compare", "reproduce", "verify")),
+        (("robustness", "nowhere", "--engine", "s"), {"slurm"}),
+        (("compare", "--tune", "learning"), {"learning_rate="}),
+        (("compare", "--tune", "se"), set()),
+        (("confidence", "--operations", "identity,rota"), {"identity,rotate"}),
+        (("confidence", "--measure", "acc"), {"accuracy"}),
     ],
 )
 def test_completion(words: tuple[str, ...], expected: set[str]) -> None:
     assert completed(*words) == expected
+
+
+def test_the_engines_that_are_offered_are_those_there_are() -> None:
+    assert tuple(ENGINES) == ENGINE_NAMES
 
 
 CELLS = """
@@ -193,8 +222,8 @@ def test_a_printed_comparison_is_the_same_comparison(
     Path("cells.toml").write_text(CELLS)
     planned: list[tuple[object, ...]] = []
 
-    def keep(*arguments: object) -> object:
-        planned.append(arguments)
+    def keep(*arguments: object, **named: object) -> object:
+        planned.append((*arguments, named))
         raise SystemExit(0)
 
     for work in ("make_plan", "tune_cells"):

@@ -1,6 +1,8 @@
 """What the command line refuses before anything is written: options that contradict each other, or would do nothing."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,30 @@ def test_seeds_that_tuning_takes_are_refused(tmp_path: Path) -> None:
     said = refusal("compare", *tiny.options(output=tmp_path / "out"), "--seed", "0", "--seed", "10001", *grid)
     assert said.endswith("seeds: expected others than those of tuning, from 10000 on, got 10001")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_without_its_value_names_the_help_of_its_command() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "auglik", "compare", "--likelihood"], capture_output=True, text=True
+    )
+    said = "auglik compare: Option '--likelihood' requires an argument. (see auglik compare --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
+
+
+@pytest.mark.parametrize("text", ["cells = 3\n", "[[cells]]\nname = 3\n"])
+def test_cells_that_are_none_are_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    said = refusal("compare", "--config", tmp_path / "c.toml")
+    assert re.search(r"expected \[\[cells\]\] tables, each with a name in quotes, got .*3", said)
+
+
+@pytest.mark.parametrize(("command", "engine"), [("compare", "slurm"), ("verify", "ray")])
+def test_an_engine_that_is_not_here_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, engine: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    settings = tiny.options() if command == "compare" else ["objectives"]
+    said = refusal(command, *settings, "--engine", engine, "--output", tmp_path / "out")
+    assert f"pip install 'auglik[{engine}]'" in said
+    assert not list(tmp_path.iterdir())

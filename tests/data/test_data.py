@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -36,6 +38,7 @@ from auglik.data import (
 from auglik.data import opened as opened_part
 from auglik.data.arrays import stratified_order
 from auglik.data.stored import Stored
+from auglik.data.torchvision_sets import TorchvisionSource
 from auglik.objectives.errors import InputError
 from auglik.system.notices import say_once
 
@@ -640,6 +643,7 @@ def test_unknown_names_and_paths_are_told_apart(tmp_path: Path) -> None:
     refused(lambda: open_dataset(""), "unknown data set")
     refused(lambda: open_dataset(str(tmp_path / "none.npz")), "does not exist")
     refused(lambda: open_dataset(str(tmp_path / "none")), "does not exist")
+    refused(lambda: open_dataset(os.devnull), "expected a .npz file or a folder of .npy files, got a device")
     refused(lambda: open_dataset("n" * 5000), "expected a name or a path")
     (tmp_path / "set.h5").write_bytes(b"1")
     refused(lambda: open_dataset(str(tmp_path / "set.h5")), ".npz", "a .h5 file")
@@ -677,6 +681,21 @@ def test_a_failed_download_is_one_line(tmp_path: Path, name: str, monkeypatch: p
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
     source = open_dataset(name, tmp_path, download=True)
     refused(source.check, name, "download", "failed", "--data-dir")
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_the_first_file_is_torchvision_s(tmp_path: Path, name: str) -> None:
+    source = open_dataset(name, tmp_path)
+    assert isinstance(source, TorchvisionSource)
+    assert next(iter(source.files())) == tmp_path / source.first
+
+
+def test_data_sets_that_are_not_here_are_listed_without_torchvision(tmp_path: Path) -> None:
+    code = "import sys; from auglik.cli.main import auglik; auglik(['datasets'], standalone_mode=False)"
+    code += "; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "expected data/cifar-10-batches-py/data_batch_1, got no such file" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def idx(array: Pixels) -> bytes:

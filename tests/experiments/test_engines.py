@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ import torch
 
 from auglik import InputError, Local, Outcome, RunConfig, execute
 from auglik.experiments.engines.engine import attempt, failed
-from auglik.experiments.engines.local import card_for
+from auglik.experiments.engines.local import card_for, free_cards
 from auglik.experiments.engines.spread import attempted, needs
 from auglik.experiments.engines.task import Task
 from auglik.experiments.plan import runs_at_a_time
@@ -199,6 +201,31 @@ def test_the_first_signal_asks_and_the_second_acts_as_before(name: str) -> None:
         signal.signal(number, before)
 
 
+TOGETHER = """
+import os, signal, sys
+from auglik.system.stop import stop_on_signals
+
+numbers = [getattr(signal, name) for name in sys.argv[1:]]
+with stop_on_signals() as stop:
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    assert stop.signal in numbers
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("names", [("SIGINT", "SIGTERM"), ("SIGTERM", "SIGHUP"), ("SIGHUP", "SIGINT", "SIGTERM")])
+def test_signals_that_come_together_are_one(names: tuple[str, ...]) -> None:
+    """Those whose handler is gone by their turn Python would tell of by a traceback, or raise KeyboardInterrupt."""
+    command = [sys.executable, "-c", TOGETHER, *names]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 def test_a_terminal_that_closes_stops_nothing_under_nohup() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -220,27 +247,29 @@ def test_runs_on_cuda_go_to_the_cards_with_the_fewest_and_then_the_most_memory(
     on_cuda, named = (dataclasses.replace(on_cpu, run=on_cpu.run.change(device=name)) for name in ("cuda", "cuda:1"))
     taken: list[str | None] = []
     for _ in range(4):
-        taken.append(card_for(on_cuda, taken))
+        taken.append(card_for(on_cuda, taken, free))
     assert taken == ["GPU-a", "5", "2", "GPU-a"]
-    assert card_for(on_cpu, taken) is None
-    assert card_for(named, taken) is None
+    assert card_for(on_cpu, taken, free) is None
+    assert card_for(named, taken, free) is None
     assert runs_at_a_time([on_cuda] * 5, None) == 3
     assert runs_at_a_time([on_cuda] * 5, 4) == 4
     assert runs_at_a_time([on_cuda, named], None) == 1
     assert [runs_at_a_time([on_cuda] * 5, None, processes) for processes in (1, 2, 3)] == [3, 1, 1]
     with pytest.raises(InputError, match="expected at most the GPUs here, 3, got 4"):
         runs_at_a_time([on_cuda], None, 4)
-    assert card_for(on_cuda, [], 2) == "GPU-a,5"
-    assert card_for(on_cuda, ["GPU-a,5"], 2) == "2,GPU-a"
+    assert card_for(on_cuda, [], free, 2) == "GPU-a,5"
+    assert card_for(on_cuda, ["GPU-a,5"], free, 2) == "2,GPU-a"
     del free["2"], free["5"]
-    assert card_for(on_cuda, ["GPU-a"]) == "GPU-a", "the others cannot be used"
+    assert card_for(on_cuda, ["GPU-a"], free) == "GPU-a", "the others cannot be used"
     assert runs_at_a_time([on_cuda] * 5, None) == 1
+    assert free_cards([on_cuda]) == free
+    assert free_cards([on_cpu, named]) == {}
     free.clear()
-    assert card_for(on_cuda, []) is None
+    assert card_for(on_cuda, [], free) is None
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.delattr("auglik.system.devices.cards")  # one card is not asked
     monkeypatch.delattr("auglik.experiments.engines.local.cards")
-    assert card_for(on_cuda, []) is None
+    assert free_cards([on_cuda]) == {}
     assert runs_at_a_time([on_cuda] * 5, None) == 1
 
 

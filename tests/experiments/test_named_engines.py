@@ -42,7 +42,12 @@ def test_a_table_and_the_command_line_make_one_engine() -> None:
         (None, "ray", ["gpus_per_run=nan"], "expected a number >= 0"),
         (None, "slurm", ["minutes=0"], "minutes: expected a number above 0"),
         (None, "slurm", ["detach=perhaps"], "expected bool"),
-        (None, "local", ["detach=true"], "the engine local has no option 'detach'"),
+        (
+            None,
+            "local",
+            ["detach=true"],
+            "detach: expected the engine slurm, to which runs can be handed over, got local",
+        ),
         ({"name": "ray", "retries": "3"}, None, [], "retries: expected int, got '3'"),
         (None, "ray", ["processes_per_run=0"], "processes_per_run: expected an integer >= 1"),
         (None, "slurm", ["processes_per_run=0"], "processes_per_run: expected a number above 0"),
@@ -75,12 +80,19 @@ def test_what_is_not_installed_is_one_line(
     result = invoke("compare", *tiny.options(), "--output", tmp_path / "runs", "--engine", name)
     assert result.exit_code == 2
     assert f"pip install 'auglik[{name}]'" in result.output.splitlines()[-1]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_options_of_an_engine_are_listed_once() -> None:
+    with pytest.raises(InputError) as refused:
+        choose(None, "local", ["nosuch=1"])
+    assert str(refused.value) == "the engine local has no option 'nosuch'; known: jobs, processes_per_run"
 
 
 def test_only_what_can_be_handed_over_is_detached(tmp_path: Path) -> None:
     result = invoke("compare", *tiny.options(), "--output", tmp_path / "runs", "--detach")
     assert result.exit_code == 2
-    assert "the engine local has no option 'detach'" in result.output
+    assert "detach: expected the engine slurm, to which runs can be handed over, got local" in result.output
     tuned = ["--engine", "slurm", "--detach", "--tune", "learning_rate=0.01,0.1"]
     result = invoke("compare", *tiny.options(), "--output", tmp_path / "runs", *tuned)
     assert "which has to end before" in result.output

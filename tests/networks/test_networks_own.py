@@ -45,6 +45,29 @@ class Detached(Plain):
             return super().forward(images)
 
 
+class InPlace(Plain):
+    def forward(self, images):
+        return super().forward(images.mul_(2))
+
+
+class ReluFirst(Plain):
+    def forward(self, images):
+        return super().forward(nn.functional.relu(images, inplace=True))
+
+
+class InPlaceEvaluated(Plain):
+    def forward(self, images):
+        return super().forward(images if self.training else images.mul_(2))
+
+
+class LostForTheGradient(Plain):
+    def forward(self, images):
+        logits = super().forward(images).exp()
+        squares = logits * logits
+        logits.mul_(2)
+        return squares
+
+
 class Lazy(nn.Module):
     def __init__(self, channels, outputs):
         super().__init__()
@@ -55,12 +78,18 @@ class Lazy(nn.Module):
         return self.head(self.body(images.flatten(1)))
 """
 
+CHANGED = "expected a network that leaves its images as they are, got one that changes them in place"
+
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("Several", "expected floating logits [B,C] = [2, 2], got tuple"),
         ("Detached", "expected logits with a gradient, got none"),
+        ("InPlace", CHANGED),
+        ("ReluFirst", CHANGED),
+        ("InPlaceEvaluated", CHANGED),
+        ("LostForTheGradient", "has been modified by an inplace operation"),
         ("Lazy", "expected parameters of known shapes, got lazy ones (body.weight, body.bias)"),
     ],
 )
@@ -142,6 +171,8 @@ SOFTMAX = "expected logits, got rows that are probabilities: leave the softmax o
         ("Narrow", r"FAILED +contract .*nets\.py:\d+: ValueError: no width"),
         ("Narrow:width=-1", r"FAILED +contract .*nets\.py:\d+: ValueError: no width"),
         ("Pair", "FAILED +logits +expected logits as a tensor, got tuple"),
+        ("InPlace", f"FAILED +images +{CHANGED}"),
+        ("InPlaceEvaluated", f"FAILED +images +{CHANGED}"),
         ("Several", "FAILED +batch of one +expected logits as a tensor, got tuple"),
         ("Unsaved", "FAILED +saved +expected the same logits .* something is not in the state dict"),
         ("Probabilities", f"FAILED +unnormalized +{SOFTMAX}"),
@@ -153,6 +184,7 @@ def test_faults_of_a_network_are_findings_of_a_line(tmp_path: Path, name: str, s
     found = CliRunner().invoke(auglik, ["check", f"{tmp_path}/nets.py:{name}", "--image", "1x8x8"])
     assert found.exit_code == 1, found.output
     assert re.search(said, found.output)
+    assert found.output.count("FAILED") == 1 or name not in ("InPlace", "InPlaceEvaluated")
 
 
 @pytest.mark.parametrize("name", ["Plain", "Saved", "Drawing", "LogProbabilities"])

@@ -177,6 +177,8 @@ def test_a_faulty_likelihood_fails_the_probe_that_should_find_it(fault: str) -> 
         "float16",
         "an array",
         "no one view",
+        "the sign",
+        "the same of every label",
         "the log of exponentials",
     ],
 )
@@ -281,7 +283,7 @@ def refusing(table: Tensor, weight: Tensor | None = None, log_importance: Tensor
 FOLDS: dict[str, tuple[Fold, str]] = {
     "a sum": (lambda table, weight=None, log_importance=None: table.sum(0), "equal views"),
     "weights ignored": (best, "weights"),
-    "the sign": (lambda table, weight=None, log_importance=None: -Jensen().fold(table), "equal views"),
+    "the sign": (lambda table, weight=None, log_importance=None: -Jensen().fold(table), "direction"),
     "the first view": (
         lambda table, weight=None, log_importance=None: Jensen().fold(table) + 0.1 * table[0], "permuted views",
     ),
@@ -318,6 +320,14 @@ def test_an_aggregator_that_folds_wrongly_fails_the_probe_that_should_find_it(fa
     else:
         check_aggregator(aggregator)
         assert all(item.passed for item in found.values()), found
+
+
+def test_an_aggregator_of_the_wrong_sign_is_refused_when_it_is_loaded() -> None:
+    fold, _ = FOLDS["the sign"]
+    namespace = {"fold": lambda self, *arguments: fold(*arguments)}
+    made = dataclasses.make_dataclass("Faulty", [], bases=(Jensen,), frozen=True, namespace=namespace)()
+    with pytest.raises(InputError, match=r"the likelier they are, got -1 of .* is its sign wrong"):
+        check_aggregator(made)
 
 
 MEANS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {

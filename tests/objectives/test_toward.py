@@ -1,5 +1,6 @@
 """Labels that degrade toward a distribution of their class: tables against the twins, the normalizer, closed forms."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from auglik.objectives import LIKELIHOODS, InputError, Likelihood, Objective, Schedule, SmoothedNormalizedSchedule
+from auglik.objectives import (
+    LIKELIHOODS,
+    InputError,
+    Likelihood,
+    Objective,
+    Schedule,
+    Smoothed,
+    SmoothedNormalizedSchedule,
+)
 from auglik.objectives.aggregators.log_mean import LogMean
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
 from auglik.objectives.likelihoods.smoothed_normalized_schedule import log_normalizer_under
@@ -266,3 +275,46 @@ def test_likelihoods_that_degrade_toward_other_distributions_are_others(name: st
     assert len({repr(one) for one in (ours, again, *others)}) == 3
     assert degrading(uniform, distributions(4)) != ours.likelihood
     assert repr(others[0].likelihood) == repr(uniform)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled(Smoothed):
+    """A subclass of one's own, with a parameter more."""
+
+    power: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheduled(SmoothedNormalizedSchedule):
+    """One whose base has a parameter."""
+
+
+class Plain(Smoothed):
+    """One that is no dataclass of its own."""
+
+
+@pytest.mark.parametrize("own", [Scaled(), Scaled(power=0.5), Scheduled(), Plain()], ids=repr)
+def test_subclasses_tell_what_they_degrade_toward_apart_too(own: Likelihood) -> None:
+    pi = distributions(3)
+    degraded, again, other = degrading(own, pi), degrading(own, pi.clone()), degrading(own, torch.eye(3).double())
+    assert degraded == again
+    assert hash(degraded) == hash(again)
+    assert len({own, degraded, again, other}) == 3
+    assert len({repr(one) for one in (own, degraded, again, other)}) == 3
+    assert repr(own).startswith(f"{type(own).__name__}(")
+    assert degraded != degrading(Smoothed(), pi)
+
+
+def test_parameters_of_subclasses_count_and_are_said() -> None:
+    assert Scaled() != Scaled(power=0.5)
+    assert repr(Scaled()) == "Scaled(power=0.9)"
+    assert repr(degrading(Scaled(), torch.eye(3))).startswith("Scaled(power=0.9, toward=[3, 3] ")
+
+
+def test_a_subclass_may_write_its_own_text() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Named(Smoothed):
+        def __repr__(self) -> str:
+            return "mine"
+
+    assert repr(degrading(Named(), torch.eye(3))) == "mine"

@@ -299,7 +299,7 @@ def test_occlusion_is_scored_where_the_paper_is_about_it(tmp_path: Path) -> None
 def test_protocols_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[str] = []
 
-    def planned(cells: object, seeds: object, place: Place) -> None:
+    def planned(cells: object, seeds: object, place: Place, dry: bool) -> None:
         found.append(place.output)
         raise InputError("this is enough")
 

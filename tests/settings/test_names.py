@@ -25,6 +25,12 @@ def test_parameters_replace_defaults() -> None:
     assert parameters(AGGREGATORS["jensen"]) == {}
 
 
+@pytest.mark.parametrize("text", ["geometric:T=1:T=2", "geometric:T=2,T=2"])
+def test_a_parameter_is_given_once(text: str) -> None:
+    with pytest.raises(InputError, match=f"^aggregator {text!r}: expected T once, got it twice$"):
+        parse("aggregator", text, AGGREGATORS)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -1,5 +1,7 @@
 """Devices, precision, and how arrays get there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,7 @@ def test_a_device_that_cannot_be_used_is_refused_in_one_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["hpu", "privateuseone", "mps", "xla", "vulkan", "meta", "mps:0"])
 def test_a_device_of_another_kind_is_refused_before_it_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_launch_kernel", lambda device: pytest.fail(f"a kernel was launched on {device}"))
+    monkeypatch.setattr(devices, "launch_kernel", lambda device: pytest.fail(f"a kernel was launched on {device}"))
     with pytest.raises(InputError) as refused:
         choose_device(name)
     assert str(refused.value) == f"expected device auto, cpu, cuda or cuda:N, got {name!r}"
@@ -162,9 +164,45 @@ def test_one_card_is_not_asked_where_it_is_only_counted(monkeypatch: pytest.Monk
 def test_automatic_precision_is_that_of_the_card_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     current = current_cards(monkeypatch, 0)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: current[-1] == 1)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (7, 5))
     assert [choose_precision("auto", torch.device(name)) for name in ("cuda", "cuda:0", "cuda:1")] == [
         "fp32", "fp32", "mixed",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["bf16", "mixed"])
+@pytest.mark.parametrize(
+    ("capability", "emulates", "expected"),
+    [((9, 0), True, ""), ((8, 0), True, ""), ((7, 5), True, "where it is emulated"), ((6, 1), False, "got 6.1: give")],
+)
+def test_bf16_by_name_is_held_against_the_card(
+    monkeypatch: pytest.MonkeyPatch, name: str, capability: tuple[int, int], emulates: bool, expected: str
+) -> None:
+    """The cards are pretended below torch's own rule, which counts emulation unless told otherwise."""
+    said: list[str] = []
+    monkeypatch.setattr(devices, "say_once", said.append)
+    monkeypatch.setattr("torch.version.hip", None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    properties = SimpleNamespace(major=capability[0], minor=capability[1])
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: capability)
+    monkeypatch.setattr("torch.cuda._check_bf16_tensor_supported", lambda device: emulates)
+    card, native = torch.device("cuda"), capability >= (8, 0)
+    assert choose_precision("auto", card) == ("mixed" if native else "fp32")
+    assert choose_precision("fp32", card) == "fp32"
+    assert said == []
+    if native or emulates:
+        assert choose_precision(name, card) == name
+    else:
+        with pytest.raises(InputError) as refused:
+            choose_precision(name, card)
+        said.append(str(refused.value))
+    assert len(said) == (0 if native else 1)
+    for line in said:
+        assert line.startswith(f"precision {name}: expected a card that computes bfloat16")
+        assert expected in line
+        assert "\n" not in line
 
 
 def test_a_process_whose_cuda_device_has_failed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -27,6 +27,7 @@ from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
 from auglik.settings.fields import option
 from auglik.settings.groups import Group
+from auglik.system.cards import asked_elsewhere
 from auglik.system.devices import cards
 from auglik.system.stop import StopRequest, blocked
 
@@ -80,12 +81,13 @@ def _in_processes(
             list(dict.fromkeys([*PRELOADED, *(name for job in jobs for name in job.imports)]))
         )
         _begin_server()
+    free = free_cards(jobs)
     waiting, running, told = list(jobs), list[_Worker[R]](), False
     try:
         while running or (waiting and not stop):
             while waiting and not stop and len(running) < engine.jobs:
                 job = waiting.pop(0)
-                card = card_for(job, [worker.card for worker in running], engine.processes_per_run)
+                card = card_for(job, [worker.card for worker in running], free, engine.processes_per_run)
                 running.append(_start(context, job, card, engine.processes_per_run))
             if stop and not told:
                 for worker in running:
@@ -128,13 +130,21 @@ def _start_methods() -> list[str]:
     return multiprocessing.get_all_start_methods()
 
 
-def card_for(job: Task[object], taken: Sequence[str | None], count: int = 1) -> str | None:
+def free_cards(jobs: Sequence[Task[R]]) -> dict[str, int]:
+    """The cards that runs on "cuda" can choose from, with their free bytes as they begin; none where there is one."""
+    if torch.cuda.device_count() < 2 or not any(str(job.device) == "cuda" for job in jobs):
+        return {}
+    with asked_elsewhere():
+        return cards()
+
+
+def card_for(job: Task[object], taken: Sequence[str | None], free: Mapping[str, int], count: int = 1) -> str | None:
     """The card of a run on "cuda", of those with the fewest runs the one with the most free memory; else None.
 
     Of a run of several processes, `count`, with commas between. A run on "cuda:1" stays there, and on one card there is
-    no choice. `taken`: the cards of the runs under way.
+    no choice. `taken`: the cards of the runs under way; `free`: as `free_cards` gives them.
     """
-    if str(job.device) != "cuda" or torch.cuda.device_count() < 2 or not (free := cards()):
+    if str(job.device) != "cuda" or not free:
         return None
     held = [card for of_run in taken if of_run is not None for card in of_run.split(",")]
     return ",".join(sorted(free, key=lambda card: (held.count(card), -free[card]))[:count])

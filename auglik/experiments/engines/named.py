@@ -27,6 +27,12 @@ class Chosen:
         """The engine, with `jobs` runs at a time where its options say nothing of that; None: as many as fit."""
         return ENGINES[self.name](**{"jobs": jobs, **self.options})  # type: ignore[arg-type]  # each in its own type
 
+    def check_here(self) -> None:
+        """Raises InputError where what the engine is built on is not installed: before anything is written."""
+        made = ENGINES[self.name](**self.options)  # type: ignore[arg-type]  # as above
+        if not isinstance(made, Local):
+            made.check_here()
+
     def table(self) -> dict[str, object]:
         """What `choose` reads it from again; empty for the local engine as it is."""
         return {} if self.is_default else {"engine": {"name": self.name, **self.options}}
@@ -75,8 +81,9 @@ def choose(table: object, name: str | None, texts: Sequence[str]) -> Chosen:
             raise InputError(f"--engine-options {text}: expected {kind.__name__}, got {value!r}") from None
     for key in given:
         if key not in settings:
-            known = ", ".join(settings)
-            raise InputError(f"the engine {chosen} has no option {key!r}{nearest(key, settings)}: it has {known}")
+            if key == "detach":
+                raise InputError(f"detach: expected the engine slurm, to which runs can be handed over, got {chosen}")
+            raise InputError(f"the engine {chosen} has no option {key!r}{nearest(key, settings)}")
     options = {key: in_type(settings[key], value) for key, value in given.items()}
     made = Chosen(name=chosen, options=options)
     made.engine(None if chosen != "local" else 1)  # raises for values out of range

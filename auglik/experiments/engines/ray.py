@@ -58,6 +58,10 @@ class Ray:
             if value is not None and value < 1:
                 raise InputError(f"engine ray: {name}: expected an integer >= 1, got {value}")
 
+    def check_here(self) -> None:
+        """Raises InputError where what it is built on is not installed."""
+        _ray()
+
     def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
         if not jobs:
             return

@@ -74,8 +74,7 @@ class Slurm:
     def execute(self, jobs: Sequence[Task[R]], stop: StopRequest, progress: Progress) -> Iterator[Outcome[R]]:
         if not jobs:
             return
-        _submitit()
-        _need("sbatch")
+        self.check_here()
         self._check(jobs)
         tasks = self._submit(jobs)
         if self.detach:
@@ -83,6 +82,11 @@ class Slurm:
             LOG.warning(f"submitted as Slurm's {' and '.join(f'job {one}' for one in arrays)}")
             return
         yield from _followed(tasks, stop, progress)
+
+    def check_here(self) -> None:
+        """Raises InputError where what it is built on is not installed."""
+        _submitit()
+        _need("sbatch")
 
     def _submit(self, jobs: Sequence[Task[R]]) -> "list[_Submitted[R]]":
         submitit = _submitit()
@@ -169,9 +173,7 @@ def _submitit() -> ModuleType:
 
 def _need(command: str) -> None:
     if shutil.which(command) is None:
-        raise InputError(
-            f"the engine slurm needs Slurm's commands, and {command} is not on the PATH: is this a login node?"
-        )
+        raise InputError(f"the engine slurm needs Slurm, and {command} is not on the PATH: is this a login node?")
 
 
 def largest_array() -> int:
