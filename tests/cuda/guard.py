@@ -16,7 +16,7 @@ import torch
 from auglik.runs.checkpoint import Keeper
 from auglik.runs.loop import INTERVAL
 from tests.cuda.pretended import Record, Wait, pretended_cuda
-from tests.cuda.sites import Position
+from tests.cuda.sites import BEFORE, READ, Position
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
 """Of tests of what is pretended alone."""
@@ -29,42 +29,33 @@ class Look(NamedTuple):
     most: float = float("inf")
 
 
-def before(now: Position) -> bool:
-    return now.step is None
-
-
 def at_look(now: Position) -> bool:
     """Every INTERVAL steps, at checkpoints, and before a pass whose views follow those of the last."""
     return now.done % now.per_epoch % INTERVAL == 0 or saving(now) or of_pass(now)
 
 
 def of_epoch(now: Position) -> bool:
-    return now.step is not None and now.done % now.per_epoch == 0
+    return now.done % now.per_epoch == 0
 
 
 def of_pass(now: Position) -> bool:
-    return now.step is not None and now.step % now.per_pass == 0
+    return now.step % now.per_pass == 0
 
 
 def saving(now: Position) -> bool:
     """As the run ends or is stopped: checkpoints by the clock are left out while it is watched."""
-    return now.step is not None and (now.done == now.steps or now.stopping)
+    return now.done == now.steps or now.stopping
 
 
 def drawing(now: Position) -> bool:
-    return now.step is not None and now.done in now.draws
+    return now.done in now.draws
 
 
-def in_step(now: Position) -> bool:
-    return now.step is not None
+def always(now: Position) -> bool:
+    return True
 
 
 OF_TRAINING = {
-    **dict.fromkeys(
-        ("begin", "make_model", "Loop.__init__", "Average.__init__", "Adapted.__init__", "OnlineLabels.begin",
-         "OnlineLabels.restore", "OnlineConfusions.restore", "Adapted.restore", "Chain.restore"),
-        Look(before),
-    ),
     "Loop.bad_step": Look(at_look, 2),  # of a checkpoint's step too
     "Loop.mean": Look(of_epoch, 3),
     "label_statistics": Look(of_epoch, 2),
@@ -80,16 +71,18 @@ OF_TRAINING = {
 LOOPS: Mapping[str, Mapping[str, Look]] = {
     "train": OF_TRAINING,
     "pretrain": OF_TRAINING,
-    "_of_draws": {"_independent": Look(before), "host": Look(in_step, 1), "brought": Look(before)},
-    "look_at_views": {}, "clean_log_probabilities": {}, "features_of": {}, "predicted": {},
+    "_of_draws": {"host": Look(always, 1)},  # of each batch
+    "prior_predictive": {"host": Look(always, 1), "_factor": Look(always, 1)},  # of each network
+    "measure.<locals>.rendered": {}, "_right": {}, "look_at_views": {}, "clean_log_probabilities": {},
+    "features_of": {}, "predicted": {},
     "_chunks": {}, "StreamedPixels._read": {},
 }  # fmt: skip
 """Functions that go over batches, the last two ahead of the loop in threads of their own, and what may wait in each."""
 
 
 def undeclared(record: Record) -> list[str]:
-    """The waits within a loop that are no look, not at its time, or more than it takes, one a line."""
-    found: list[str] = []
+    """The waits within a loop that are no look, not at its time, or beyond what it takes, and lost layouts."""
+    found = [f"a convolution of images that are not channels last, {line}" for line in record.layouts]
     at_looks: Counter[tuple[str, Position]] = Counter()
     for wait, count in record.waits.items():
         said = f"{wait.kind}, {wait.line}, {count} times"
@@ -106,9 +99,11 @@ def undeclared(record: Record) -> list[str]:
 
 
 def look_of(wait: Wait) -> tuple[str, Look | None]:
-    """The look that a wait is of, or else the loop; neither outside of loops."""
+    """The look that a wait is of, or else the loop; neither outside of loops and before their first step."""
     for place, function in enumerate(wait.functions):
         if function in LOOPS:
+            if wait.position is not None and function in READ and wait.position.step == BEFORE:
+                break
             looks = [name for name in wait.functions[:place] if name in LOOPS[function]]
             return (looks[-1], LOOPS[function][looks[-1]]) if looks else (function, None)
     return "", None

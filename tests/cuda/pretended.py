@@ -186,8 +186,6 @@ class _Functions(TorchFunctionMode):
             if name == "cpu" or (name == "type" and "cuda" not in str(args[1:]) and isinstance(args[-1], str)):
                 self.record.wait("copy to the host")
                 return self.record.host_copy(function(*args, **named))
-            if name == "record_stream":
-                return self.record.order.keep(first, args[1])
         if first is not None and name == "pin_memory":
             if self.record.has(first):
                 raise DeviceError("a tensor on cuda cannot be pinned")
@@ -437,6 +435,7 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
 
     patches: list[tuple[object, str, object]] = [
         (Tensor, "_reduce_ex_internal", reduced),
+        (Tensor, "record_stream", lambda self, stream: order.keep(self, stream)),
         (auglik.runs.recorded, "Recording", partial(Redone, waits=record.waits.total)),
         (torch.cuda, "Stream", order.stream),
         (torch.cuda, "Event", order.event),

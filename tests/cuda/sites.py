@@ -8,24 +8,26 @@ from typing import Any, NamedTuple
 
 ROOT = str(Path(__file__).parents[2])
 TESTS = str(Path(__file__).parents[1])
+BEFORE = -1
+"""The step that a loop is at before its first."""
 
 
 class Position(NamedTuple):
-    """Where a loop is: of training by its own `loop` and `step`, of others by the first image of their `batch`."""
+    """Where a loop is, by its own names."""
 
     run: str
-    step: int | None
-    """None before the first."""
+    step: int
+    """BEFORE the first."""
     steps: int
     per_epoch: int
     per_pass: int
     stopping: bool
     draws: frozenset[int]
-    """The steps after which a chain keeps its weights."""
+    """The steps after which a chain keeps its weights; none where they are more than its settings ask for."""
 
     @property
     def done(self) -> int:
-        return -1 if self.step is None else self.step + 1
+        return self.step + 1
 
 
 class Site(NamedTuple):
@@ -54,9 +56,11 @@ def site() -> Site:
 def of_training(names: Mapping[str, Any]) -> Position:
     loop, chain, run = names.get("loop"), names.get("chain"), str(names["folder"])
     if loop is None or "step" not in names:
-        return Position(run, None, 0, 1, 1, False, frozenset())
+        return Position(run, BEFORE, 0, 1, 1, False, frozenset())
     lengths = loop.lengths
-    draws = frozenset(chain._draw_at) if chain is not None else frozenset[int]()
+    draws = frozenset[int]() if chain is None else frozenset(chain._draw_at)
+    if chain is not None and len(draws) > names["run"].config.sampling.draws:
+        draws = frozenset()
     return Position(
         f"{run} from {loop.first_step}", names["step"], lengths.steps, lengths.steps_per_epoch, lengths.steps_per_pass,
         loop._stopping, draws,
@@ -65,7 +69,12 @@ def of_training(names: Mapping[str, Any]) -> Position:
 
 def of_batches(names: Mapping[str, Any]) -> Position:
     batch, run = names.get("batch"), str(id(names.get("batches")))
-    return Position(run, None if batch is None else int(batch[0]), 0, 1, 1, False, frozenset())
+    return Position(run, BEFORE if batch is None else int(batch[0]), 0, 1, 1, False, frozenset())
 
 
-READ = {"train": of_training, "pretrain": of_training, "_of_draws": of_batches}
+def of_networks(names: Mapping[str, Any]) -> Position:
+    return Position(str(id(names.get("network"))), names.get("place", BEFORE), 0, 1, 1, False, frozenset())
+
+
+READ = {"train": of_training, "pretrain": of_training, "_of_draws": of_batches, "prior_predictive": of_networks}
+"""The loops whose steps are known."""

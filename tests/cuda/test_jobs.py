@@ -134,7 +134,7 @@ def test_views_in_ones_own_loop(pixels: Pixels, augment: str, rng: np.random.Gen
 
 @pytest.mark.parametrize("prior", ["gaussian", "dirclip"])
 def test_what_is_asked_of_a_chain_and_of_a_prior(tmp_path: Path, colours: Path, prior: str) -> None:
-    with cuda():
+    with cuda() as record:
         one = job(tmp_path, colours, inference="sghmc", draws=3, learning_rate=0.01, prior=prior, epochs=4)
         execute(one)
         source = open_dataset(str(colours))
@@ -142,6 +142,7 @@ def test_what_is_asked_of_a_chain_and_of_a_prior(tmp_path: Path, colours: Path, 
         test = on_device(images_of_test(one.run, source)[0], data.mean, data.std, one.run.device)
         networks = prior_predictive(one.run, data, test, 2)
         found = densities(tmp_path, one.settings, one.run, data)
+    assert undeclared(record) == []
     assert networks.largest.shape == (2, 24)
     assert found.log_likelihood.shape[0] == 3
     assert np.isfinite(found.log_prior).all()

@@ -43,6 +43,7 @@ def deterministic() -> Iterator[None]:
 
 def no_wait(record: Record) -> None:
     assert [f"{wait.kind}, {wait.line}" for wait in record.waits] == []
+    assert not record.layouts, "images that are not channels last"
 
 
 def takes_weights(aggregator: Aggregator) -> bool:
