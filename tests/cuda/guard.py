@@ -59,7 +59,7 @@ OF_TRAINING = {
     "Loop.bad_step": Look(at_look, 2),  # of a checkpoint's step too
     "Loop.mean": Look(of_epoch, 3),
     "label_statistics": Look(of_epoch, 2),
-    "validation_scores": Look(of_epoch, 4),  # after the last step of a chain again, of its draws
+    "validation_scores": Look(of_epoch, 2),
     "OnlineConfusions.end_epoch": Look(of_epoch, 4),
     "Average.measure": Look(of_epoch),
     "Adapted.advance": Look(of_pass, 3),

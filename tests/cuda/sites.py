@@ -62,7 +62,7 @@ def of_training(names: Mapping[str, Any]) -> Position:
     if chain is not None and len(draws) > names["run"].config.sampling.draws:
         draws = frozenset()
     return Position(
-        f"{run} from {loop.first_step}", names["step"], lengths.steps, lengths.steps_per_epoch, lengths.steps_per_pass,
+        f"{run} from {loop.first_step}{', ended' if 'last_epoch' in names else ''}", names["step"], lengths.steps, lengths.steps_per_epoch, lengths.steps_per_pass,
         loop._stopping, draws,
     )  # fmt: skip
 
