@@ -172,11 +172,12 @@ class Order:
 
     def _reused(self, name: str, now: Stream) -> None:
         """New memory of a stream may be that of a tensor that is gone."""
-        for place, use in [(place, use) for place, use in self._abroad.items() if use.storage.expired()]:
-            if use.home is now:
+        for place, use in [(place, use) for place, use in self._abroad.items() if use.home is now]:
+            if all(now.has_seen(*of) for of in use.launches() if of[0] not in use.kept):
                 del self._abroad[place]
-                if not all(now.has_seen(*of) for of in use.launches() if of[0] not in use.kept):
-                    self._refuse(name, "may reuse the memory of a tensor that is gone, which another stream uses")
+            elif use.storage.expired():
+                del self._abroad[place]
+                self._refuse(name, "may reuse the memory of a tensor that is gone, which another stream uses")
 
     def keep(self, tensor: Tensor, stream: Stream) -> None:
         """As Tensor.record_stream: its memory is not reused before that stream has ended with it."""

@@ -360,12 +360,12 @@ class _Dispatch(TorchDispatchMode):
             self.record.wait(name)
         if name == "copy_" and there[0] != there[1]:
             asynchronous = bool(args[2]) if len(args) > 2 else bool(named.get("non_blocking"))
-            if not (asynchronous and there[0] and self.record.is_pinned(tensors[1])):
-                if asynchronous and there[1]:
-                    raise DeviceError(f"a copy to the host that is not waited for, at {site().line}")
-                self.record.wait("copy to the device, pageable" if there[0] else "copy to the host")
-            elif asynchronous and there[0]:
+            if asynchronous and there[1]:
+                raise DeviceError(f"a copy to the host that is not waited for, at {site().line}")
+            if asynchronous and self.record.is_pinned(tensors[1]):
                 self.record.order.send(tensors[1])
+            else:
+                self.record.wait("copy to the device, pageable" if there[0] else "copy to the host")
         if name == "convolution" and not channels_last(tensors[0]):
             self.record.layouts[site().line] += 1
         if name in INDEXING:

@@ -57,13 +57,13 @@ def of_training(names: Mapping[str, Any]) -> Position:
     loop, chain, run = names.get("loop"), names.get("chain"), str(names["folder"])
     if loop is None or "step" not in names:
         return Position(run, BEFORE, 0, 1, 1, False, frozenset())
-    lengths = loop.lengths
+    lengths, ended = loop.lengths, "last_epoch" in names
     draws = frozenset[int]() if chain is None else frozenset(chain._draw_at)
     if chain is not None and len(draws) > names["run"].config.sampling.draws:
         draws = frozenset()
     return Position(
-        f"{run} from {loop.first_step}{', ended' if 'last_epoch' in names else ''}", names["step"], lengths.steps, lengths.steps_per_epoch, lengths.steps_per_pass,
-        loop._stopping, draws,
+        f"{run} from {loop.first_step}{', ended' * ended}", names["step"], lengths.steps, lengths.steps_per_epoch,
+        lengths.steps_per_pass, loop._stopping, draws,
     )  # fmt: skip
 
 
