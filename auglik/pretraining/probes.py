@@ -57,15 +57,19 @@ def neighbour_accuracy(bank: Features, queries: Features, classes: int, k: int, 
     Wu et al. 2018 (arXiv:1805.01978), section 3.4; ties go to the lower class.
     """
     known = normalize(bank.values)
-    right = 0
-    for values, labels in zip(queries.values.split(BATCH), queries.labels.split(BATCH), strict=True):
-        similarity, nearest = (normalize(values) @ known.T).topk(k)
-        # All weights of a query by one factor, so that exp stays in range at any temperature.
-        weight = ((similarity - similarity[:, :1]) / temperature).exp()
-        votes = weight.new_zeros(len(values), classes)
-        votes.scatter_add_(1, bank.labels[nearest], weight)
-        right += int((votes.argmax(1) == labels).sum())
-    return right / len(queries.labels)
+    parts = zip(queries.values.split(BATCH), queries.labels.split(BATCH), strict=True)
+    right = [_right(known, bank.labels, Features(*part), classes, k, temperature) for part in parts]
+    return int(torch.stack(right).sum()) / len(queries.labels)
+
+
+def _right(known: Tensor, known_labels: Tensor, queries: Features, classes: int, k: int, temperature: float) -> Tensor:
+    """How many of the queries the vote names rightly, 0-d: the device is waited for once they are all under way."""
+    similarity, nearest = (normalize(queries.values) @ known.T).topk(k)
+    # All weights of a query by one factor, so that exp stays in range at any temperature.
+    weight = ((similarity - similarity[:, :1]) / temperature).exp()
+    votes = weight.new_zeros(len(queries.values), classes)
+    votes.scatter_add_(1, known_labels[nearest], weight)
+    return (votes.argmax(1) == queries.labels).sum()
 
 
 def linear_accuracy(bank: Features, queries: Features) -> Linear:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from auglik.objectives import InputError
 from auglik.objectives.view_counts import DrawsViews
@@ -29,7 +30,8 @@ def densities(folder: Path, settings: str, run: ResolvedRun, data: TrainingData)
     network = found.load_into(make_network(run, data.training.gallery.channels, data.classes))
     if not isinstance(network, Drawn):
         raise InputError(f"{folder}: expected a chain, got a point estimate")
-    return _of_draws(run, data, network)
+    log_likelihood, log_prior = _of_draws(run, data, network)
+    return Densities(log_likelihood, log_prior.cpu().numpy())
 
 
 def check_left_out(run: ResolvedRun) -> None:
@@ -45,7 +47,8 @@ def check_left_out(run: ResolvedRun) -> None:
 
 
 @torch.no_grad()
-def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities:
+def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> tuple[NDArray[np.float64], Tensor]:
+    """Of each draw: the log-likelihoods of the images [S,N] on the host, and its log-prior [S] on the device."""
     gallery, labels = data.training
     N, K = len(labels), run.config.views
     objective = training_objective(run, data.classes)
@@ -68,7 +71,7 @@ def _of_draws(run: ResolvedRun, data: TrainingData, network: Drawn) -> Densities
             if term is not None:
                 log_prior[place] += term.double().mean(0).sum()
         terms.append(host(torch.stack(of_batch)))
-    return Densities(np.concatenate(terms, 1).astype(np.float64), log_prior.cpu().numpy())
+    return np.concatenate(terms, 1).astype(np.float64), log_prior
 
 
 def _independent(run: ResolvedRun, network: nn.Module) -> float:

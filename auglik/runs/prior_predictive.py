@@ -11,6 +11,7 @@ from auglik.runs.evaluation import Predict, clean_log_probabilities, host, predi
 from auglik.runs.resolve import Split, TrainingData, initial_network
 from auglik.runs.resolved import ResolvedRun
 from auglik.system.array_types import Float64Array
+from auglik.system.devices import send
 from auglik.system.keys import host_generator
 from auglik.system.progress import Progress
 
@@ -64,7 +65,7 @@ def prior_predictive(
         with torch.no_grad():
             for weights in network.parameters():
                 drawn = run.prior.draw(generator, weights.numel()).reshape(weights.shape)
-                weights.copy_(torch.from_numpy(drawn))
+                weights.copy_(send(drawn, run.device))
         log_p = host(clean_log_probabilities(predict, test.gallery))
         largest.append(np.exp(log_p.max(1)))
         shares.append(np.bincount(log_p.argmax(1), minlength=data.classes) / len(log_p))

@@ -1,43 +1,112 @@
-"""What a run may do on CUDA: it waits for the device where it is declared to, and nowhere else in a loop over batches.
+"""What a run may do on CUDA: it waits for the device where and when it is declared to, and nowhere else in a loop.
 
 On a machine with a GPU the same rule is held against torch's own warnings of waits.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
+from unittest import mock
 
 import pytest
 import torch
 
+from auglik.runs.checkpoint import Keeper
+from auglik.runs.loop import INTERVAL
 from tests.cuda.pretended import Record, Wait, pretended_cuda
+from tests.cuda.sites import BEFORE, READ, Position
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended device is for machines without a GPU")
 """Of tests of what is pretended alone."""
-LOOPS = {"train", "pretrain", "look_at_views", "clean_log_probabilities", "features_of", "predicted", "_chunks"}
-"""Functions that go over batches, the last ahead of the loop in a thread of its own."""
-LOOKS = {
-    "begin", "make_model", "Loop.__init__", "Average.__init__", "Adapted.__init__",  # before the first step
-    "OnlineLabels.begin", "OnlineLabels.restore", "OnlineConfusions.restore", "Adapted.restore", "Chain.restore",
-    "Loop.bad_step", "Loop.mean", "Loop.save", "label_statistics", "validation_scores",
-    "OnlineConfusions.end_epoch", "Adapted.advance", "Adapted.state", "Average.measure", "Chain.after",
-    "Chain.measured",
+
+
+class Look(NamedTuple):
+    """When a function within a loop may wait, and how often at one of its steps."""
+
+    due: Callable[[Position], bool]
+    most: float = float("inf")
+
+
+def at_look(now: Position) -> bool:
+    """Every INTERVAL steps, at checkpoints, and before a pass whose views follow those of the last."""
+    return now.done % now.per_epoch % INTERVAL == 0 or saving(now) or of_pass(now)
+
+
+def of_epoch(now: Position) -> bool:
+    return now.done % now.per_epoch == 0
+
+
+def of_pass(now: Position) -> bool:
+    return now.step % now.per_pass == 0
+
+
+def saving(now: Position) -> bool:
+    """As the run ends or is stopped: checkpoints by the clock are left out while it is watched."""
+    return now.done == now.steps or now.stopping
+
+
+def drawing(now: Position) -> bool:
+    return now.done in now.draws
+
+
+def always(now: Position) -> bool:
+    return True
+
+
+OF_TRAINING = {
+    "Loop.bad_step": Look(at_look, 2),  # of a checkpoint's step too
+    "Loop.mean": Look(of_epoch, 3),
+    "label_statistics": Look(of_epoch, 2),
+    "validation_scores": Look(of_epoch, 2),
+    "OnlineConfusions.end_epoch": Look(of_epoch, 4),
+    "Average.measure": Look(of_epoch),
+    "Adapted.advance": Look(of_pass, 3),
+    "Adapted.state": Look(saving, 3),
+    "Loop.save": Look(saving),
+    "Chain.after": Look(drawing),
+    "Chain.measured": Look(saving, 1),
 }  # fmt: skip
-"""Functions of theirs that may wait: before the first step, every so many, once an epoch, for each draw of a chain."""
+LOOPS: Mapping[str, Mapping[str, Look]] = {
+    "train": OF_TRAINING,
+    "pretrain": OF_TRAINING,
+    "_of_draws": {"host": Look(always, 1)},  # of each batch
+    "prior_predictive": {"host": Look(always, 1), "_factor": Look(always, 1)},  # of each network
+    "measure.<locals>.rendered": {}, "_right": {}, "look_at_views": {}, "clean_log_probabilities": {},
+    "features_of": {}, "predicted": {},
+    "_chunks": {}, "StreamedPixels._read": {},
+}  # fmt: skip
+"""Functions that go over batches, the last two ahead of the loop in threads of their own, and what may wait in each."""
 
 
 def undeclared(record: Record) -> list[str]:
-    """The waits within a loop and without a look, one a line."""
-    return sorted(f"{wait.kind}, {wait.line}, {count} times" for wait, count in record.waits.items() if in_loop(wait))
+    """The waits within a loop that are no look, not at its time, or beyond what it takes, and lost layouts."""
+    found = [f"a convolution of images that are not channels last, {line}" for line in record.layouts]
+    at_looks: Counter[tuple[str, Position]] = Counter()
+    for wait, count in record.waits.items():
+        said = f"{wait.kind}, {wait.line}, {count} times"
+        name, look = look_of(wait)
+        if look is None and name:
+            found.append(said)
+        elif look is not None and wait.position is not None:
+            at_looks[name, wait.position] += count
+            if not look.due(wait.position):
+                found.append(f"{said}, by {name} at step {wait.position.step}")
+            elif at_looks[name, wait.position] > look.most:
+                found.append(f"{said}, beyond the {look.most} of {name} at step {wait.position.step}")
+    return sorted(found)
 
 
-def in_loop(wait: Wait) -> bool:
-    for function in wait.functions:
-        if function in LOOKS:
-            return False
+def look_of(wait: Wait) -> tuple[str, Look | None]:
+    """The look that a wait is of, or else the loop; neither outside of loops and before their first step."""
+    for place, function in enumerate(wait.functions):
         if function in LOOPS:
-            return True
-    return False
+            if wait.position is not None and function in READ and wait.position.step == BEFORE:
+                break
+            looks = [name for name in wait.functions[:place] if name in LOOPS[function]]
+            return (looks[-1], LOOPS[function][looks[-1]]) if looks else (function, None)
+    return "", None
 
 
 @contextmanager
@@ -47,10 +116,14 @@ def cuda(**pretended: int) -> Iterator[Record]:
     Not by `set_sync_debug_mode("error")`, which would end a run at its first declared look: the warning is judged by
     the functions that are under way.
     """
-    if not torch.cuda.is_available():
-        with pretended_cuda(**pretended) as record:
-            yield record
-        return
+    watched = watched_cuda() if torch.cuda.is_available() else pretended_cuda(**pretended)
+    with mock.patch.object(Keeper, "due", return_value=False), watched as record:
+        yield record
+
+
+@contextmanager
+def watched_cuda() -> Iterator[Record]:
+    """The GPU of this machine."""
     record = Record()
     shown = warnings.showwarning
 

@@ -8,8 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-INTEGER_PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot"}
-"""Products that cuBLAS has for floating point alone; a CPU takes integers too."""
+OF_FLOATS = {
+    "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot",
+    "convolution", "_convolution", "convolution_backward", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices",
+    "max_pool3d_with_indices", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+}  # fmt: skip
+"""Products, convolutions and pools that CUDA's libraries have for floating point alone; a CPU takes integers too."""
 
 
 @functools.cache
@@ -43,4 +47,4 @@ def lacks_kernel(function: torch._ops.OpOverload, tensors: list[Tensor]) -> bool
     name = function.name().removeprefix("aten::")
     if name in without_kernel():
         return True
-    return name.partition(".")[0] in INTEGER_PRODUCTS and not tensors[0].is_floating_point()
+    return name.partition(".")[0] in OF_FLOATS and not tensors[0].dtype.is_floating_point

@@ -11,8 +11,12 @@ from torch import Tensor
 from auglik import RunConfig, change
 from auglik.networks import build_network
 from auglik.objectives import Objective
+from auglik.pretraining.simsiam import Outputs, output_std, pair_losses
+from auglik.pretraining.views import PairViews
 from auglik.runs.loop import note
 from auglik.runs.resolve import pipeline_of
+from auglik.sampling.langevin import Langevin
+from auglik.sampling.registry import PRIORS, SAMPLERS
 from auglik.system.devices import autocast, send
 from auglik.views import Draws, Gallery, Pipeline, Shape
 from auglik.views.operations import running
@@ -83,8 +87,10 @@ def count_views(augment: str, *, compiled: bool = False) -> int:
             patches.enter_context(compiles(record))
             views.pipeline = views.pipeline.compiled()
         views.render(0)
+        record.waits.clear()
         with record.part("views"):
             views.render(1)
+        assert not record.waits, record.waits
     return record.launched("views")
 
 
@@ -115,3 +121,39 @@ def count_rest(objective: Objective, *, compiled: bool = False) -> dict[str, int
         rest.step(objective, record.part)
     launched = {part: record.launched(part) for part in ("forward", "loss", "backward", "optimizer", "meters")}
     return launched | ({"loss": COMPILED["loss"]} if compiled else {})
+
+
+def count_chain(sampler: str) -> int:
+    """Launches of a sampler's step on a narrow network of eleven parameters."""
+    with pretended_cuda() as record:
+        network = build_network("small-cnn:width=4", SHAPE.channels, CLASSES, CLASSES, 0).to("cuda")
+        chain = Langevin(
+            network.parameters(), sampler=SAMPLERS[sampler], prior=PRIORS["gaussian"], images=IMAGES, key=0
+        )
+        images = torch.ones(2, *SHAPE, device="cuda").contiguous(memory_format=torch.channels_last)
+        network(images).sum().backward()
+        chain.step()
+        record.waits.clear()
+        with record.part("chain"):
+            chain.step()
+        assert not record.waits, record.waits
+    return record.launched("chain")
+
+
+def count_pretraining() -> dict[str, int]:
+    """Launches of SimSiam's two views of a batch and of its loss, the network left out."""
+    with pretended_cuda() as record:
+        levels = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), dtype=np.uint8)
+        gallery = Gallery.pack(levels, [0.5] * 3, [0.25] * 3, torch.device("cuda"))
+        views = PairViews(smallest_crop=0.2, flip=0.5, jitter=0.8, jitter_strength=0.4, jitter_hue=0.1, grey=0.2)
+        pair = views.draw(0, 0, IMAGES, SHAPE)
+        for name in ("other", "views"):
+            record.waits.clear()
+            with record.part(name):
+                one, two = (view.flatten(1)[:, :8] for view in views.render(gallery, pair, np.arange(BATCH)))
+            assert name == "other" or not record.waits, record.waits
+        with record.part("loss"):
+            pair_losses(Outputs((one, two), (two, one))).mean()
+            output_std(one)
+        assert not record.waits, record.waits
+    return {name: record.launched(name) for name in ("views", "loss")}

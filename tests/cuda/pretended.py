@@ -6,15 +6,12 @@ FakeTensorMode has no values, no pinned memory, and no backward without a driver
 kernel, notes waits, and counts what would be launched. Patches answer what torch is asked of devices.
 """
 
-import sys
 import threading
-import types
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -27,7 +24,9 @@ from torch.utils._pytree import tree_leaves
 
 import auglik.runs.recorded
 from tests.cuda.kernels import lacks_kernel
+from tests.cuda.order import Order
 from tests.cuda.redone import DeviceError, Redone, address
+from tests.cuda.sites import Position, site
 
 _THERE: dict[int, StorageWeakRef] = {}
 _PINNED: dict[int, StorageWeakRef] = {}
@@ -39,8 +38,6 @@ MOST = 1 << 14
 """Storages that are noted before the dead ones among them are dropped."""
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
-ROOT = str(Path(__file__).parents[2])
-TESTS = str(Path(__file__).parents[1])
 aten = torch.ops.aten
 
 Call = Callable[..., Any]
@@ -48,10 +45,12 @@ Call = Callable[..., Any]
 SYNCHRONOUS = {
     "_local_scalar_dense", "is_nonzero", "equal", "nonzero", "argwhere", "masked_select", "repeat_interleave",
     "_unique", "_unique2", "unique_dim", "unique_consecutive", "bincount", "_linalg_check_errors", "_linalg_eigh",
-    "linalg_eigh", "histc",
+    "linalg_eigh", "histc", "allclose", "multinomial", "linspace", "logspace", "embedding_renorm_", "_ctc_loss",
+    "_linalg_svd", "linalg_eig", "_linalg_eigvals", "linalg_lstsq", "linalg_matrix_exp",
 }  # fmt: skip
 """Operations whose results or their shapes the host must have before it goes on."""
 COPIES = {"copy_", "_to_copy", "set_"}
+FROM_NUMBERS = ("tensor", "as_tensor", "asarray", "new_tensor")
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 """Operations that take tensors of both devices; whether they wait is found out apart."""
 LAUNCHES_NOTHING = {
@@ -92,6 +91,8 @@ class Wait(NamedTuple):
     """The innermost line of the project."""
     functions: tuple[str, ...]
     """The project's functions that were under way, from the innermost out."""
+    position: Position | None
+    """Where the innermost loop was."""
 
 
 class Record:
@@ -101,6 +102,9 @@ class Record:
         self.waits: Counter[Wait] = Counter()
         self.launches: dict[str, Counter[str]] = {}
         self._part = "other"
+        self.order = Order(self.wait)
+        self.layouts: Counter[str] = Counter()
+        """Lines of the project by how often they convolve what is not channels last."""
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -119,7 +123,8 @@ class Record:
             self.launches.setdefault(self._part, Counter())[name] += 1
 
     def wait(self, kind: str) -> None:
-        self.waits[Wait(kind, *_site())] += 1
+        self.waits[Wait(kind, *site())] += 1
+        self.order.waited()
 
     def has(self, tensor: Tensor) -> bool:
         return address(tensor) in _THERE
@@ -155,29 +160,6 @@ def _note(table: dict[int, StorageWeakRef], tensor: Tensor) -> None:
             table.pop(address, None)
 
 
-def _site() -> tuple[str, tuple[str, ...]]:
-    frame: types.FrameType | None = sys._getframe(1)
-    line, functions = "outside of the project", list[str]()
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(ROOT) and not file.startswith(TESTS):
-            if not functions:
-                line = f"{Path(file).relative_to(ROOT)}:{frame.f_lineno}"
-            functions.append(frame.f_code.co_qualname)
-        frame = frame.f_back
-    return line, tuple(functions)
-
-
-class _Stream:
-    """One stream stands for all: work is done as it is launched."""
-
-    def __init__(self, device: torch.device | None = None) -> None:
-        pass
-
-    def wait_stream(self, stream: "_Stream") -> None:
-        pass
-
-
 def _is_cuda(device: object) -> bool:
     return isinstance(device, str | torch.device) and torch.device(device).type == "cuda"
 
@@ -199,9 +181,11 @@ class _Functions(TorchFunctionMode):
                 raise DeviceError("a tensor on cuda was taken for an array of the host")
             if name == "tolist":
                 self.record.wait("tolist")
-            if name == "cpu":
+            if name == "__repr__" or (name == "__format__" and first.ndim > 0):
+                self.record.wait("printed")
+            if name == "cpu" or (name == "type" and "cuda" not in str(args[1:]) and isinstance(args[-1], str)):
                 self.record.wait("copy to the host")
-                return self.record.host_copy(first)
+                return self.record.host_copy(function(*args, **named))
         if first is not None and name == "pin_memory":
             if self.record.has(first):
                 raise DeviceError("a tensor on cuda cannot be pinned")
@@ -210,20 +194,39 @@ class _Functions(TorchFunctionMode):
             return self.moved(first, name, args[1:], named)
         device = named.get("device")
         self.check_generator(named.get("generator"), device, first)
+        if name == "where":
+            self.where(args)
+        there = _is_cuda(device) or (device is None and first is not None and self.like(name, first))
+        if name in FROM_NUMBERS:
+            self.from_numbers(name, named.get("data", args[-1]), there)
         if not _is_cuda(device):
             found = function(*args, **named)
-            return self.record.put(found) if device is None and first is not None and self.like(name, first) else found
+            return self.record.put(found) if there else found
         named["device"] = CPU
-        if name in ("tensor", "as_tensor", "asarray", "new_tensor"):
-            self.record.wait(f"copy to the device, pageable: torch.{name}")
         self.made.here = True
         try:
-            return self.record.put(function(*args, **named))
+            found = self.record.put(function(*args, **named))
         finally:
             self.made.here = False
+        self.record.order.launch(name, (), (), [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)])
+        return found
 
     def like(self, name: str, first: Tensor) -> bool:
-        return name.startswith("new_") and self.record.has(first)
+        return (name.startswith("new_") or name in FROM_NUMBERS) and self.record.has(first)
+
+    def from_numbers(self, name: str, numbers: object, there: bool) -> None:
+        """Every number is asked for by itself; all go to the device together."""
+        for leaf in tree_leaves(numbers) if isinstance(numbers, Sequence) else ():
+            if isinstance(leaf, Tensor) and self.record.has(leaf):
+                self.record.wait("number of a tensor")
+        if there and not (isinstance(numbers, Tensor) and self.record.has(numbers)):
+            self.record.wait(f"copy to the device, pageable: torch.{name}")
+
+    def where(self, args: Sequence[object]) -> None:
+        """Numbers are filled in there, but tensors of the host without dimensions are copied."""
+        there = [self.record.has(arg) for arg in args if isinstance(arg, Tensor)]
+        if any(there) and not all(there):
+            self.record.wait("copy to the device, pageable: torch.where")
 
     def check_generator(self, generator: object, device: object, first: Tensor | None) -> None:
         if isinstance(generator, torch.Generator):
@@ -250,13 +253,18 @@ class _Functions(TorchFunctionMode):
         if then and not (asynchronous and self.record.is_pinned(x)):
             self.record.wait("copy to the device, " + ("waited for" if self.record.is_pinned(x) else "pageable"))
         if now:
+            if asynchronous:
+                raise DeviceError(f"a copy to the host that is not waited for, at {site().line}")
             self.record.wait("copy to the host")
         found = Tensor.to(x, *rest, **named) if rest or named else x
         if now:
             return self.record.host_copy(found)
         if then:
+            if asynchronous and self.record.is_pinned(x):
+                self.record.order.send(x)
             found = found.clone() if address(found) == address(x) else found
             self.record.put(found)
+            self.record.order.launch("copy to the device", (), (), [found])
         return found
 
 
@@ -285,7 +293,36 @@ class _Dispatch(TorchDispatchMode):
         found = function(*args, **(kwargs or {}))
         if any(there) and not (name in ("copy_", "set_") and not there[0]):
             self.record.put(found)
+        if any(there):
+            self.note_order(function, name, args, kwargs or {}, tensors, found)
+        elif function._schema.is_mutable:
+            for tensor in tensors:
+                if self.record.is_pinned(tensor):
+                    self.record.order.check_sent(tensor)
         return found
+
+    def note_order(
+        self,
+        function: torch._ops.OpOverload,
+        name: str,
+        args: Sequence[Any],
+        named: Mapping[str, Any],
+        tensors: list[Tensor],
+        found: object,
+    ) -> None:
+        order = self.record.order
+        if not order.several:
+            return
+        made = [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor) and self.record.has(leaf)]
+        if name in LAUNCHES_NOTHING:
+            order.launch(name, (), (), made)
+            return
+        changed = {one.name for one in function._schema.arguments if one.is_write}
+        given = {one.name: arg for one, arg in zip(function._schema.arguments, args, strict=False)} | dict(named)
+        written = [leaf for leaf in tree_leaves([given[one] for one in changed if one in given])
+                   if isinstance(leaf, Tensor) and self.record.has(leaf)]  # fmt: skip
+        read = [one for one in tensors if self.record.has(one) and not any(one is other for other in written)]
+        order.launch(name, read, written, made)
 
     def check(
         self,
@@ -297,10 +334,10 @@ class _Dispatch(TorchDispatchMode):
     ) -> None:
         if lacks_kernel(function, tensors):
             kinds = ", ".join(str(tensor.dtype).removeprefix("torch.") for tensor in tensors)
-            raise DeviceError(f"{function} has no CUDA kernel for {kinds}, at {_site()[0]}")
+            raise DeviceError(f"{function} has no CUDA kernel for {kinds}, at {site().line}")
         unordered = name in WITHOUT_ORDER or (name in WITHOUT_ORDER_GIVEN and WITHOUT_ORDER_GIVEN[name](given))
         if unordered and torch.are_deterministic_algorithms_enabled():
-            raise DeviceError(f"{function} has no deterministic implementation, at {_site()[0]}")
+            raise DeviceError(f"{function} has no deterministic implementation, at {site().line}")
         if name in COPIES | INDEXING:
             return
         # Elementwise, numbers of the host (tensors without dimensions) may enter, but they are no masks.
@@ -308,10 +345,12 @@ class _Dispatch(TorchDispatchMode):
         numbers = [elementwise and tensor.ndim == 0 for tensor in tensors]
         if name.startswith("masked_fill"):
             numbers[1] = False
+        if name == "fill_":
+            numbers[-1] = tensors[-1].ndim == 0
         written = function._schema.is_mutable and not there[0]
         if written or not all(on or number for on, number in zip(there, numbers, strict=True)):
             shapes = [f"{'cuda' if on else 'cpu'} {list(t.shape)}" for t, on in zip(tensors, there, strict=True)]
-            raise DeviceError(f"{function}: expected all tensors on one device, got {shapes}, at {_site()[0]}")
+            raise DeviceError(f"{function}: expected all tensors on one device, got {shapes}, at {site().line}")
 
     def note_waits(
         self, name: str, args: Sequence[Any], named: Mapping[str, Any], tensors: list[Tensor], there: list[bool]
@@ -321,16 +360,28 @@ class _Dispatch(TorchDispatchMode):
             self.record.wait(name)
         if name == "copy_" and there[0] != there[1]:
             asynchronous = bool(args[2]) if len(args) > 2 else bool(named.get("non_blocking"))
-            if not (asynchronous and there[0] and self.record.is_pinned(tensors[1])):
+            if asynchronous and there[1]:
+                raise DeviceError(f"a copy to the host that is not waited for, at {site().line}")
+            if asynchronous and self.record.is_pinned(tensors[1]):
+                self.record.order.send(tensors[1])
+            else:
                 self.record.wait("copy to the device, pageable" if there[0] else "copy to the host")
+        if name == "convolution" and not channels_last(tensors[0]):
+            self.record.layouts[site().line] += 1
         if name in INDEXING:
             for index in args[1]:
                 if index is not None and index.dtype in (torch.bool, torch.uint8):
                     self.record.wait("index by a boolean mask")
                 if index is not None and not self.record.has(index):
                     self.record.wait("index from the host")
-            if name != "index" and not self.record.has(args[2]) and args[2].ndim > 0:
+            if name != "index" and not self.record.has(args[2]):
                 self.record.wait("values from the host")
+
+
+def channels_last(images: Tensor) -> bool:
+    """Or so small that it makes no difference."""
+    small = images.ndim != 4 or min(images.shape[1:]) == 1
+    return small or images.is_contiguous(memory_format=torch.channels_last)
 
 
 class _Generator(torch.Generator):
@@ -352,7 +403,9 @@ class _Generator(torch.Generator):
 def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
     """Within it, the device "cuda" works, with `free` bytes of memory; the record tells what happened on it."""
     record, made = Record(), threading.local()
+    order = record.order
     autocast, submit = torch.autocast, ThreadPoolExecutor.submit
+    reduce = vars(Tensor)["_reduce_ex_internal"]
     group = vars(torch.nn.utils.clip_grad)["_group_tensors_by_device_and_dtype"]
 
     def autocast_of(device_type: str, *args: object, **named: object) -> object:
@@ -375,11 +428,21 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
         found = group(tensors)
         return {(tensors[0][0].device, dtype): of_dtype for (_, dtype), of_dtype in found.items()}
 
+    def reduced(self: Tensor, protocol: int) -> object:
+        if record.has(self):
+            record.wait("copy to the host")
+        return reduce(self, protocol)
+
     patches: list[tuple[object, str, object]] = [
+        (Tensor, "_reduce_ex_internal", reduced),
+        (Tensor, "record_stream", lambda self, stream: order.keep(self, stream)),
         (auglik.runs.recorded, "Recording", partial(Redone, waits=record.waits.total)),
-        (torch.cuda, "Stream", _Stream),
-        (torch.cuda, "current_stream", _Stream),
-        (torch.cuda, "stream", nullcontext),
+        (torch.cuda, "Stream", order.stream),
+        (torch.cuda, "Event", order.event),
+        (torch.cuda, "current_stream", order.current),
+        (torch.cuda, "default_stream", lambda device=None: order.default),
+        (torch.cuda, "stream", order.on),
+        (torch.cuda, "synchronize", order.synchronize),
         (torch, "Generator", _Generator),
         (torch, "autocast", autocast_of),
         (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype", grouped),
@@ -401,3 +464,4 @@ def pretended_cuda(free: int = 60 << 30) -> Iterator[Record]:
             stack.callback(delattr, Tensor, name)
         with modes():
             yield record
+            order.check_sent()

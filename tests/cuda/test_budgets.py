@@ -10,7 +10,7 @@ import torch
 
 from auglik import AGGREGATORS, LIKELIHOODS, Objective
 from tests.cuda.guard import without_gpu
-from tests.cuda.parts import count_rest, count_views
+from tests.cuda.parts import count_chain, count_pretraining, count_rest, count_views
 from tests.test_layout import ROOT
 
 COUNTED_WITH = "2.14"
@@ -36,6 +36,10 @@ LOSSES = {
 OTHERS = {"forward": 102, "backward": 100, "optimizer": 1, "meters": 2}
 """Of preact-resnet-18 under smoothed + jensen."""
 COMPILED_LOSS = 1
+CHAINS = {"sgld": 126, "sghmc": 204}
+"""Of a network of eleven parameters."""
+PRETRAINING = {"views": 644, "loss": 30}
+"""Of both views, and with the measured spread of outputs."""
 
 pytestmark = without_gpu
 
@@ -70,6 +74,18 @@ def test_the_rest_of_a_step(name: str) -> None:
         assert counts.keys() == OTHERS.keys()
         for part, count in counts.items():
             check(count, OTHERS[part])
+
+
+@pytest.mark.parametrize("sampler", CHAINS)
+def test_chains(sampler: str) -> None:
+    check(count_chain(sampler), CHAINS[sampler])
+
+
+def test_pretraining() -> None:
+    counts = count_pretraining()
+    assert counts.keys() == PRETRAINING.keys()
+    for part, count in counts.items():
+        check(count, PRETRAINING[part])
 
 
 def test_the_page_tells_these_counts() -> None:

@@ -1,5 +1,6 @@
 """The guard itself: faults planted in views, trainer, meters and networks, one kind at a time, are all found."""
 
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auglik import InputError, load_training, open_dataset, training_pipeline
+from auglik.optimization.average import Average
+from auglik.runs.loop import Loop
 from auglik.runs.run import execute
 from auglik.system.devices import send
 from auglik.system.process import process_state
@@ -44,6 +47,20 @@ WAITS: dict[str, Fault] = {
     "copy to the host": lambda x: x.cpu(),
     "index from the host": lambda x: x.reshape(-1)[torch.tensor([0])],
     "list": lambda x: x.reshape(-1)[:2].tolist(),
+    "printed": lambda x: f"{x}",
+    "shown": lambda x: repr(x),
+    "close": lambda x: torch.allclose(x, x),
+    "range": lambda x: torch.linspace(0, x.sum(), 3, device=x.device),
+    "number of a list": lambda x: torch.tensor([x.sum(), 1.0]),
+    "new tensor": lambda x: x.new_tensor([1.0]),
+    "where": lambda x: torch.where(x > 0, torch.tensor(0.0), x),
+    "number of the host put": lambda x: x.reshape(-1).index_put_((zeros(x).reshape(-1),), torch.tensor(1.0)),
+    "draws": lambda x: torch.multinomial(x.reshape(1, -1), 1),
+    "singular values": lambda x: torch.linalg.svd(x.reshape(2, -1)),
+    "pickle": lambda x: pickle.dumps(x),
+    "text for a type": lambda x: x.type("torch.FloatTensor"),
+    "synchronized": lambda x: torch.cuda.synchronize(),
+    "event": lambda x: torch.cuda.current_stream().record_event().synchronize(),
 }
 REFUSED: dict[str, Fault] = {
     "mask of the host": lambda x: x.masked_fill(torch.zeros(x.shape, dtype=torch.bool), 0),
@@ -52,6 +69,16 @@ REFUSED: dict[str, Fault] = {
     "array": lambda x: x.numpy(),
     "no kernel": lambda x: torch.histogram(x.reshape(-1).float(), 3),
     "product of integers": lambda x: x.reshape(1, -1).long() @ x.reshape(-1, 1).long(),
+    "inner product of integers": lambda x: torch.vdot(zeros(x).reshape(-1), zeros(x).reshape(-1)),
+    "convolution of integers": lambda x: functional.conv1d(zeros(x)[None], zeros(x)[None, :, :1]),
+    "mean of a grid of integers": lambda x: functional.avg_pool2d(zeros(x)[None, None], 1),
+    "maximum of a grid of integers": lambda x: functional.max_pool2d(zeros(x)[None, None], 1),
+    "smaller levels": lambda x: functional.interpolate(
+        x.byte()[None, None], size=(1, 1), mode="bilinear", antialias=True
+    ),
+    "copy to the host not waited for": lambda x: x.to("cpu", non_blocking=True),
+    "copy to the host in place not waited for": lambda x: torch.empty(2, 3).copy_(x, non_blocking=True),
+    "number of the host joined": lambda x: torch.stack([x.sum(), torch.tensor(0.0)]),
     "generator of the host": lambda x: torch.rand(2, device=x.device, generator=torch.Generator()),
 }
 UNORDERED: dict[str, Fault] = {
@@ -133,6 +160,77 @@ def test_a_run_without_a_fault_has_none(tmp_path: Path, monkeypatch: pytest.Monk
     assert undeclared(run_with(lambda x: x + 1, "views", tmp_path, monkeypatch)) == []
 
 
+def every_step(patch: pytest.MonkeyPatch, look: Callable[[Loop], object]) -> None:
+    """Looks at every step, where a loop asks whether it is due to."""
+    due = Loop.look_due
+
+    def looked(self: Loop, done: int) -> bool:
+        look(self)
+        return due(self, done)
+
+    patch.setattr(Loop, "look_due", looked)
+
+
+def saved_at_every_step(patch: pytest.MonkeyPatch) -> None:
+    every_step(patch, lambda loop: loop.save(1, {}))
+
+
+def averaged_at_every_step(patch: pytest.MonkeyPatch) -> None:
+    update = Average.update
+
+    def measured(self: Average, done: int) -> None:
+        update(self, done)
+        self.measure([torch.ones(2, 1, 8, 8, device=DEVICE).contiguous(memory_format=torch.channels_last)])
+
+    patch.setattr(Average, "update", measured)
+
+
+def drawn_at_every_step(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("auglik.sampling.chain.draw_steps", lambda stretches, draws: range(1, 6))
+
+
+def looked_twice(patch: pytest.MonkeyPatch) -> None:
+    bad_step = Loop.bad_step
+
+    def again(self: Loop) -> int | None:
+        for _ in range(2):
+            bad_step(self)
+        return bad_step(self)
+
+    patch.setattr(Loop, "bad_step", again)
+
+
+TOO_OFTEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], dict[str, object], str]] = {
+    "losses": (lambda patch: every_step(patch, Loop.bad_step), {}, "by Loop.bad_step at step 1"),
+    "means": (lambda patch: every_step(patch, lambda loop: loop.mean("loss")), {}, "by Loop.mean at step 1"),
+    "checkpoints": (saved_at_every_step, {}, "by Loop.save at step 1"),
+    "averages": (averaged_at_every_step, {"average": 0.9}, "by Average.measure at step 1"),
+    "draws": (
+        drawn_at_every_step, {"inference": "sghmc", "draws": 2, "learning_rate": 0.01}, "by Chain.after at step 1",
+    ),
+    "losses thrice": (looked_twice, {}, "beyond the 2 of Loop.bad_step at step"),
+}  # fmt: skip
+"""What is planted, in a run of which settings, and what is said of it."""
+
+
+@pytest.mark.parametrize("kind", TOO_OFTEN)
+def test_a_look_that_comes_too_often_is_found(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted, settings, said = TOO_OFTEN[kind]
+    planted(monkeypatch)
+    settings = {"precision": "fp32", "train_images": 80, "batch_size": 16, "epochs": 1, "cuda_graphs": False} | settings
+    with cuda() as record:
+        execute(replace(tiny.job(tmp_path, device="cuda", **settings), scored=False))
+    assert any(said in line for line in undeclared(record))
+
+
+def test_images_that_are_not_channels_last_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: forward(self, x.contiguous()))
+    with cuda() as record:
+        execute(replace(tiny.job(tmp_path, device="cuda", precision="fp32", train_images=80, epochs=1), scored=False))
+    assert any("not channels last" in line for line in undeclared(record))
+
+
 @pytest.mark.parametrize("kind", WAITS)
 def test_every_kind_of_wait_is_recorded_once(kind: str) -> None:
     with pretended_cuda() as record:
@@ -173,7 +271,8 @@ def test_what_a_gpu_refuses_is_refused(kind: str) -> None:
 def test_what_a_gpu_does_at_once_is_no_wait() -> None:
     with pretended_cuda() as record:
         x = send(np.arange(6, dtype=np.float32).reshape(2, 3), DEVICE)
-        x[:, send(np.array([2, 0]), DEVICE)] = 0
+        x[0] = 0
+        assert torch.asarray(x[0], copy=True).device.type == "cuda"
         y = torch.where(x > 0, 1.0, x) * torch.tensor(2.0)
         x.requires_grad_()
         (x * y).sum().backward()

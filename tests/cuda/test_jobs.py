@@ -13,6 +13,7 @@ from auglik import InputError, RunConfig, ViewTransform, change, load_training, 
 from auglik.cli.views import views as views_command
 from auglik.pretraining import PretrainConfig, make_job
 from auglik.pretraining import execute as pretrain
+from auglik.pretraining.probes import BATCH, Features, neighbour_accuracy
 from auglik.robustness import RobustnessConfig, evaluate_robustness, open_suite
 from auglik.runs.again import evaluate_again
 from auglik.runs.densities import densities
@@ -134,7 +135,7 @@ def test_views_in_ones_own_loop(pixels: Pixels, augment: str, rng: np.random.Gen
 
 @pytest.mark.parametrize("prior", ["gaussian", "dirclip"])
 def test_what_is_asked_of_a_chain_and_of_a_prior(tmp_path: Path, colours: Path, prior: str) -> None:
-    with cuda():
+    with cuda() as record:
         one = job(tmp_path, colours, inference="sghmc", draws=3, learning_rate=0.01, prior=prior, epochs=4)
         execute(one)
         source = open_dataset(str(colours))
@@ -142,9 +143,22 @@ def test_what_is_asked_of_a_chain_and_of_a_prior(tmp_path: Path, colours: Path, 
         test = on_device(images_of_test(one.run, source)[0], data.mean, data.std, one.run.device)
         networks = prior_predictive(one.run, data, test, 2)
         found = densities(tmp_path, one.settings, one.run, data)
+    assert undeclared(record) == []
     assert networks.largest.shape == (2, 24)
     assert found.log_likelihood.shape[0] == 3
     assert np.isfinite(found.log_prior).all()
+
+
+def test_neighbours_of_many_queries_wait_once(rng: np.random.Generator) -> None:
+    values, labels = rng.normal(size=(2 * BATCH + 1, 3)).astype(np.float32), np.arange(2 * BATCH + 1) % CLASSES
+    with cuda() as record:
+        bank = Features(send(values[:50], CUDA), send(labels[:50], CUDA))
+        queries = Features(send(values, CUDA), send(labels, CUDA))
+        record.waits.clear()
+        accuracy = neighbour_accuracy(bank, queries, CLASSES, k=1, temperature=1)
+        assert record.waits.total() == 1, record.waits
+    unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+    assert accuracy == np.mean(labels[(unit @ unit[:50].T).argmax(1)] == labels)
 
 
 def test_a_sheet_of_views(tmp_path: Path, colours: Path) -> None:

@@ -34,7 +34,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "weights": {"augment": "fcr", "soften": "crop:polynomial", "soften_into": "both"},
     "learned labels": {"online_labels": 0.5},
     "learned confusions": {"degrade_toward": "online", "validation_fraction": 0.2},
-    "dropout": {"network": "all-conv", "precision": "mixed", "average": 0.9},
+    "dropout": {"network": "wide-resnet-28-10:depth=10,widen=1,dropout=0.3", "precision": "mixed", "average": 0.9},
 }
 
 

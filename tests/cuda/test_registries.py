@@ -43,6 +43,7 @@ def deterministic() -> Iterator[None]:
 
 def no_wait(record: Record) -> None:
     assert [f"{wait.kind}, {wait.line}" for wait in record.waits] == []
+    assert not record.layouts, "images that are not channels last"
 
 
 def takes_weights(aggregator: Aggregator) -> bool:
@@ -150,6 +151,7 @@ def test_networks(name: str, rng: np.random.Generator, monkeypatch: pytest.Monke
     with cuda() as record:
         network = build_network(name, 3, C, C, 0).to(DEVICE).to(memory_format=torch.channels_last)
         images = send(rng.normal(size=(2, 3, 16, 16)).astype(np.float32), DEVICE)
+        images = images.contiguous(memory_format=torch.channels_last)
         record.waits.clear()
         with autocast(DEVICE, "bf16"):
             network(images).float().square().sum().backward()
