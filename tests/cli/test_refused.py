@@ -30,6 +30,22 @@ def test_a_run_cannot_go_on_and_start_over(tmp_path: Path, command: str) -> None
     assert said.endswith("expected either --resume, which goes on from the checkpoint, or --restart, got both")
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "values", "cure"),
+    [
+        ("train", "--likelihood", ("smoothed", "tempered"), "; auglik compare takes several"),
+        ("train", "--output", ("a", "b"), ""),
+        ("compare", "--jobs", (1, 2), ""),
+        ("pretrain", "--epochs", (3, 3), ""),
+    ],
+)
+def test_of_an_option_that_is_given_twice_none_is_taken(
+    command: str, option: str, values: tuple[object, object], cure: str
+) -> None:
+    said = refusal(command, option, values[0], option, values[1], "--print-config")
+    assert said == f"auglik: {option}: expected one value, got {values[0]} and {values[1]}{cure}"
+
+
 @pytest.mark.parametrize("command", ["train", "pretrain"])
 def test_resume_in_a_file_is_of_its_type_and_gives_way_to_the_command_line(tmp_path: Path, command: str) -> None:
     file = tmp_path / "settings.toml"
