@@ -10,8 +10,6 @@ from auglik.data.arrays import (
     channel_statistics,
     check_arrays,
     check_shape,
-    copies,
-    copies_line,
     digest,
     first,
     first_rows,
@@ -21,6 +19,7 @@ from auglik.data.arrays import (
     take,
 )
 from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
+from auglik.data.copies import Prints, copies, copies_line, in_training, in_training_line, prints
 from auglik.data.digits import digits
 from auglik.data.image_folder import ImageFolder, imagenet
 from auglik.data.images import Images, LazyImages
@@ -49,6 +48,7 @@ __all__ = [
     "LazyImages",
     "NpyFolder",
     "Npz",
+    "Prints",
     "Source",
     "Stamp",
     "TinyImagenet",
@@ -67,9 +67,12 @@ __all__ = [
     "digest",
     "first",
     "first_rows",
+    "in_training",
+    "in_training_line",
     "least_images",
     "open_dataset",
     "opened",
+    "prints",
     "some",
     "split_rows",
     "split_validation",

@@ -125,27 +125,6 @@ def digest(arrays: Arrays | LazyArrays) -> str:
     return state.hexdigest()
 
 
-def copies(images: Images) -> int | None:
-    """How many of the images have the pixels of an earlier one; None where marks stand for them, as none is read."""
-    if isinstance(images, LazyImages) and images.marks:
-        return None
-    found = {
-        hashlib.blake2b(np.ascontiguousarray(image, np.uint8).data, digest_size=16).digest()
-        for part in parts(images.shape)
-        for image in images[part]
-    }
-    return len(images) - len(found)
-
-
-def copies_line(copies: int, images: int) -> str:
-    """The notice if scored test images are copies of each other."""
-    verb = "is a copy" if copies == 1 else "are copies"
-    return (
-        f"{copies:,} of the {images:,} test images {verb} of another: intervals and verdicts take test images for"
-        " independent of each other"
-    )
-
-
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of pixel/255 in each channel of images [N,c,H,W]; a deviation of 0 becomes 1.
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.data.arrays import digest
+from auglik.data.copies import in_training, in_training_line, prints
 from auglik.data.images import Images, parts
 from auglik.data.levels import WHITE
 from auglik.data.source import Part, Source, opened
 from auglik.objectives.probes import Probe, expect
+from auglik.system.notices import say_once
 
 DECODED = 10_000
 """Images of a part, at most, whose pixels are read."""
@@ -41,9 +43,21 @@ def alike(source: Source) -> str:
     return f"{shapes[0]} in both parts"
 
 
+def apart(source: Source) -> str:
+    """Published sets share some images between their parts too: it is no fault."""
+    training, test = (prints(opened(source, part).images) for part in ("train", "test"))
+    if training is None or test is None:
+        return "not looked for, as image files are not read for it"
+    count, first = in_training(test, training, np.arange(len(test)), np.arange(len(training)))
+    if count:
+        say_once(f"{source.name}: {in_training_line(count, len(test), first)}")
+    return f"{count:,} of {len(test):,} test images are training images"
+
+
 DATASET_PROBES: Mapping[str, Probe[Source]] = {
     "facts": facts,
     "training part": lambda source: _part(source, "train"),
     "test part": lambda source: _part(source, "test"),
     "image size": alike,
+    "parts apart": apart,
 }

@@ -1,0 +1,127 @@
+"""Test images that are copies of each other or were trained on: counted, recorded and said."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+from auglik.cli.main import auglik
+from auglik.data import Npz, copies, copies_line, first_rows, in_training, in_training_line, open_dataset, prints
+from auglik.data.images import LazyImages
+from auglik.data.probes import apart
+from auglik.report.collect import collect
+from auglik.report.sections.scores import copied
+from auglik.runs.results import RESULTS
+from auglik.scoring.predictions import PREDICTIONS
+from auglik.system.notices import say_once
+from tests.tiny import options
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5000, 1, 2, 2), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def nothing_said() -> Iterator[None]:
+    say_once.cache_clear()
+    yield
+    say_once.cache_clear()
+
+
+def test_copies_are_counted() -> None:
+    images = IMAGES.copy()
+    images[[7, 4999]] = images[3]
+    of_images = prints(images)
+    assert of_images is not None
+    assert copies(of_images) == 2
+    read = LazyImages(lambda rows: images[rows], np.arange(5000), (1, 2, 2))
+    assert np.array_equal(of_images, prints(read))
+    assert prints(replace(read, marks=["name"] * 5000)) is None
+    assert "1 of the 5,000 test images is a copy of another" in copies_line(1, 5000)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 40])
+def test_what_was_trained_on_is_what_a_comparison_of_all_pairs_finds(shared: int) -> None:
+    rows, places = np.random.default_rng(shared).permutation(5000)[:300], np.arange(1000, 1050)
+    test = np.random.default_rng(1).integers(0, 256, (50, 1, 2, 2), np.uint8)
+    test[50 - shared :] = IMAGES[rows[:shared]]
+    of_test, trained_on = prints(test), prints(IMAGES, rows)
+    assert of_test is not None
+    assert trained_on is not None
+    same = (test[:, None] == IMAGES[rows][None]).all((2, 3, 4))
+    count, first = in_training(of_test, trained_on, places, rows)
+    assert count == same.any(1).sum() == shared
+    if first is not None:
+        place = int(same.any(1).argmax())
+        assert first == (1000 + place, rows[int(same[place].argmax())])
+    else:
+        assert shared == 0
+
+
+def npz(path: Path, chosen: NDArray[np.int64], **extra: NDArray[np.generic]) -> Path:
+    """The digits, tested on those at `chosen` [n] and others."""
+    digits = open_dataset("digits")
+    train, test = digits.train(), digits.test()
+    images, labels = (np.r_[new, old[chosen]] for new, old in zip((a[:40] for a in test), train, strict=True))
+    np.savez(
+        path, train_images=train.images, train_labels=train.labels, test_images=images, test_labels=labels, **extra
+    )
+    return path
+
+
+def test_train_and_the_report_say_how_many_test_images_were_met_before(tmp_path: Path) -> None:
+    path = npz(tmp_path / "leaky.npz", np.r_[0:60, 0:10])
+    result = CliRunner().invoke(
+        auglik,
+        ["train", "--output", str(tmp_path / "out"), *options(dataset=path, epochs=1, train_images=400)],
+        catch_exceptions=False,
+    )
+    (written,) = tmp_path.glob(f"out/*/*/{RESULTS}")
+    results = json.loads(written.read_text())
+    assert results["test_copies"] == 10
+
+    labels = Npz(path).train().labels
+    taken = set(first_rows(labels, 400, 0).tolist())
+    held_out = set(np.load(written.parent / PREDICTIONS)["validation_indices"].tolist())
+    trained_on = [position for position in [*range(60), *range(10)] if position in taken - held_out]
+    assert results["test_in_training"] == len(trained_on) > 0
+    first_test, first_training = results["first_in_training"]
+    assert first_training == trained_on[0]
+    assert first_test == 40 + trained_on[0]
+
+    said = [
+        "10 of the 110 test images are copies of another: intervals and verdicts take test images for independent",
+        f"{len(trained_on)} of the 110 test images are training images, pixel by pixel (test image {first_test} is"
+        f" training image {first_training}, counted from 0): scores are better than on images that are new",
+    ]
+    assert [result.output.count(line) for line in said] == [1, 1]
+    lines = copied(collect(tmp_path / "out"))
+    assert [line.startswith(start) for line, start in zip(lines, said, strict=True)] == [True, True]
+
+
+def test_a_run_on_parts_that_are_apart_says_nothing(tmp_path: Path) -> None:
+    path = npz(tmp_path / "sound.npz", np.r_[0:0])
+    arguments = ["train", "--output", str(tmp_path / "out"), *options(dataset=path, epochs=1)]
+    result = CliRunner().invoke(auglik, arguments, catch_exceptions=False)
+    (written,) = tmp_path.glob(f"out/*/*/{RESULTS}")
+    results = json.loads(written.read_text())
+    assert results["test_in_training"] == 0
+    assert "first_in_training" not in results
+    assert "training image" not in result.output
+    assert copied(collect(tmp_path / "out")) == []
+
+
+def test_check_says_it_and_passes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = npz(tmp_path / "leaky.npz", np.r_[5:8])
+    with caplog.at_level(logging.WARNING, "auglik"):
+        assert apart(Npz(path)) == "3 of 43 test images are training images"
+    [line] = caplog.messages
+    assert line.startswith("leaky.npz: 3 of the 43 test images are training images, pixel by pixel (test image 40 is")
+    result = CliRunner().invoke(auglik, ["check", str(path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "passed  parts apart       3 of 43 test images are training images" in result.output
+    assert "is a training image, pixel by pixel:" in in_training_line(1, 9, None)
