@@ -19,8 +19,8 @@ from auglik.data.arrays import (
     take,
 )
 from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
-from auglik.data.copies import Prints, copies, copies_line, in_training, in_training_line, prints
 from auglik.data.digits import digits
+from auglik.data.duplicates import Content, content, copies, copies_line, in_training, in_training_line
 from auglik.data.image_folder import ImageFolder, imagenet
 from auglik.data.images import Images, LazyImages
 from auglik.data.listing import folders, named
@@ -42,13 +42,13 @@ __all__ = [
     "SETTINGS",
     "Arrays",
     "ClassNames",
+    "Content",
     "ImageFolder",
     "Images",
     "LazyArrays",
     "LazyImages",
     "NpyFolder",
     "Npz",
-    "Prints",
     "Source",
     "Stamp",
     "TinyImagenet",
@@ -61,6 +61,7 @@ __all__ = [
     "check_arrays",
     "check_shape",
     "class_numbers",
+    "content",
     "copies",
     "copies_line",
     "dataset_code",
@@ -72,7 +73,6 @@ __all__ = [
     "least_images",
     "open_dataset",
     "opened",
-    "prints",
     "some",
     "split_rows",
     "split_validation",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.data.arrays import digest
-from auglik.data.copies import in_training, in_training_line, prints
+from auglik.data.duplicates import content, in_training, in_training_line
 from auglik.data.images import Images, parts
 from auglik.data.levels import WHITE
 from auglik.data.source import Part, Source, opened
@@ -45,13 +45,16 @@ def alike(source: Source) -> str:
 
 def apart(source: Source) -> str:
     """Published sets share some images between their parts too: it is no fault."""
-    training, test = (prints(opened(source, part).images) for part in ("train", "test"))
-    if training is None or test is None:
-        return "not looked for, as image files are not read for it"
-    count, first = in_training(test, training, np.arange(len(test)), np.arange(len(training)))
-    if count:
-        say_once(f"{source.name}: {in_training_line(count, len(test), first)}")
-    return f"{count:,} of {len(test):,} test images are training images"
+    training, test = (opened(source, part).images for part in ("train", "test"))
+    held = content(test), content(training)
+    found = None
+    if held[0] is not None and held[1] is not None:
+        found = in_training(held[0], held[1], np.arange(len(test)), np.arange(len(training)))
+    if found is None:
+        return "not looked for, as too many files would be read"
+    if found.count:
+        say_once(f"{source.name}: {in_training_line(found.count, len(test), found.first)}")
+    return f"{found.count:,} of {len(test):,} test images are training images"
 
 
 DATASET_PROBES: Mapping[str, Probe[Source]] = {

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auglik.data import Arrays, LazyArrays, Prints, Source, check_shape, open_dataset, prints
+from auglik.data import Arrays, Content, LazyArrays, Source, check_shape, content, open_dataset
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
@@ -218,8 +218,8 @@ def training_share(run: ResolvedRun, images: int) -> float:
 
 def _checked_data(
     job: Job, source: Source, processes: Processes, expected: Mapping[str, str]
-) -> tuple[TrainingData, Known, Prints | None]:
-    """The run's data, and the prints of the images that it trains on, if it is scored and they can be had.
+) -> tuple[TrainingData, Known, Content | None]:
+    """The run's data, and what the images that it trains on hold, if it is scored.
 
     Raises InputError where they are not as planned, or versions of libraries not as `expected`.
     """
@@ -227,7 +227,7 @@ def _checked_data(
         raise InputError(f"expected {dict(expected)}, as in the first process, got {got}")
     arrays, known = planned_images(source, lambda data: settings_hash(job.run, data), job.settings)
     data = load_training(job.run, source, arrays)
-    return data, known, prints(arrays.images, data.rows) if job.scored else None
+    return data, known, content(arrays.images, data.rows) if job.scored else None
 
 
 def _checked_test_images(job: Job, known: Known) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:

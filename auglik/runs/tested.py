@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from auglik.data import (
     Arrays,
+    Content,
     LazyArrays,
-    Prints,
     Source,
     absent_classes,
+    content,
     copies,
     copies_line,
     digest,
@@ -19,7 +20,6 @@ from auglik.data import (
     in_training,
     in_training_line,
     opened,
-    prints,
     take,
 )
 from auglik.runs.resolve import TrainingData
@@ -35,7 +35,7 @@ class Tested(NamedTuple):
     absent: tuple[str, ...] | None = None
     """Classes that they lack."""
     copies: int | None = None
-    """Those that are copies of another; None where no pixels are read for it, as below."""
+    """Those that are copies of another; None where they are not looked for, as below."""
     in_training: int | None = None
     """Those that were trained on."""
     first_in_training: tuple[int, ...] | None = None
@@ -52,15 +52,15 @@ def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, 
 
 
 def tested(
-    test: Arrays | LazyArrays, indices: NDArray[np.int64], data: TrainingData, trained_on: Prints | None
+    test: Arrays | LazyArrays, indices: NDArray[np.int64], data: TrainingData, trained_on: Content | None
 ) -> Tested:
-    """Of test images with the positions `indices` [N] in the test set; `trained_on`, the prints of `data`'s images."""
-    absent, of_test = tuple(absent_classes(data.class_names, test.labels)), prints(test.images)
-    found = Tested(len(test.labels), digest(test), absent, copies(of_test) if of_test is not None else None)
-    if of_test is None or trained_on is None or data.rows is None:
-        return found
-    count, first = in_training(of_test, trained_on, indices, data.rows)
-    return found._replace(in_training=count, first_in_training=first)
+    """Of test images with the positions `indices` [N] in the test set; `trained_on` is what `data`'s images hold."""
+    absent, held = tuple(absent_classes(data.class_names, test.labels)), content(test.images)
+    of_test = Tested(len(test.labels), digest(test), absent, copies(held) if held is not None else None)
+    if held is None or trained_on is None or data.rows is None:
+        return of_test
+    found = in_training(held, trained_on, indices, data.rows)
+    return of_test if found is None else of_test._replace(in_training=found.count, first_in_training=found.first)
 
 
 def met_before(runs: Iterable[Results]) -> list[str]:
