@@ -118,9 +118,10 @@ class ImageFolder:
             way = "give its parent folder as --data-dir (--download does not fetch it)"
             raise InputError(f"{self.name}: expected {self.path} with train and val folders, got no such folder; {way}")
         if not (self.path / "train").is_dir():
+            got = some(self._others()) or "none"
             raise InputError(
-                f"{self.path}: expected a train folder, got {some(self._others()) or 'none'}; to test on these images, give"
-                f" them as the test setting of the training images, FOLDER:test={self.path}"
+                f"{self.path}: expected a train folder, got {got}; to test on these images, give them as the test"
+                f" setting of the training images, FOLDER:test={self.path}"
             )
         names = class_folders(self.path / "train")
         if len(names) < 2:
