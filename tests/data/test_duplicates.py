@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from auglik.cli.main import auglik
+from auglik.comparison.loaded import load
 from auglik.data import (
     ImageFolder,
     Npz,
@@ -115,6 +116,9 @@ def test_train_and_the_report_say_how_many_test_images_were_met_before(tmp_path:
     assert [result.output.count(line) for line in said] == [1, 1]
     lines = copied(collect(tmp_path / "out"))
     assert [line.startswith(start) for line, start in zip(lines, said, strict=True)] == [True, True]
+    comparison = load(tmp_path / "out")
+    assert [repr(comparison).count(line) for line in said] == [1, 1]
+    assert {line.removesuffix(".") for line in lines} <= set(comparison.warnings)
 
 
 def test_a_run_on_parts_that_are_apart_says_nothing(tmp_path: Path) -> None:

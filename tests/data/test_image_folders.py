@@ -330,6 +330,13 @@ def test_a_folder_of_images_names_what_is_wrong(folder: Path) -> None:
         damaged.write_bytes(part)
         refused(check, str(damaged), "damaged")
     damaged.write_bytes(content)
+    narrow = write(folder / "val" / "dog" / "narrow.png", Image.new("L", (1, 4000)))
+    refused(
+        lambda: open_dataset(f"{folder}:size=224,resize=224").test(),
+        f"{narrow}: expected an image that can be resized to a shorter side of 224 pixels, got 1x4000, which would be"
+        " 200,704,000 pixels",
+    )
+    narrow.unlink()
     (folder / "val").rename(folder / "Val ")
     refused(check, str(folder), "val or a test folder next to train, got Val : name it so, or give", "test=FOLDER")
     shutil.rmtree(folder / "Val ")
