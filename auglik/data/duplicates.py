@@ -20,7 +20,7 @@ MOST_BYTES = 2**28
 class InTraining(NamedTuple):
     """Test images that were trained on."""
 
-    count: int
+    images: int
     first: tuple[int, int] | None
     """The positions of the first one in the test set, and of the first image like it in the training part."""
 

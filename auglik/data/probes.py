@@ -52,9 +52,9 @@ def apart(source: Source) -> str:
         found = in_training(held[0], held[1], np.arange(len(test)), np.arange(len(training)))
     if found is None:
         return "not looked for, as too many files would be read"
-    if found.count:
-        say_once(f"{source.name}: {in_training_line(found.count, len(test), found.first)}")
-    return f"{found.count:,} of {len(test):,} test images are training images"
+    if found.images:
+        say_once(f"{source.name}: {in_training_line(found.images, len(test), found.first)}")
+    return f"{found.images:,} of {len(test):,} test images are training images"
 
 
 DATASET_PROBES: Mapping[str, Probe[Source]] = {

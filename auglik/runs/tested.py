@@ -60,7 +60,7 @@ def tested(
     if held is None or trained_on is None or data.rows is None:
         return of_test
     found = in_training(held, trained_on, indices, data.rows)
-    return of_test if found is None else of_test._replace(in_training=found.count, first_in_training=found.first)
+    return of_test if found is None else of_test._replace(in_training=found.images, first_in_training=found.first)
 
 
 def met_before(runs: Iterable[Results]) -> list[str]:
