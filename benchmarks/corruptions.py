@@ -74,6 +74,7 @@ def random_suite(folder: Path, images: int, corruptions: int) -> Suite:
     conditions = npy_conditions(folder, test, chosen, SEVERITIES, allow_missing=True)
     return Suite(
         conditions=[clean_condition(test), *conditions],
+        positions=chosen,
         human=None,
         occlusion=False,
         class_names=by_number(CLASSES),

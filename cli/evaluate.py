@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import rich_click as click
 
 from auglik.cli.errors import one_line_errors
@@ -16,9 +17,10 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again, threads_of_finished
 from auglik.runs.evaluation import Evaluation
+from auglik.runs.reproduced import unlike_recorded
 from auglik.runs.resolved import ResolvedRun, resolved
-from auglik.runs.results import RESULTS
-from auglik.runs.run import CONFIG, load_run
+from auglik.runs.results import RESULTS, finished
+from auglik.runs.run import CONFIG, device_name, load_run
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
@@ -76,6 +78,8 @@ def _evaluate(
         )
         click.echo(f"{folder}")
         summarize(scored.scores)
+        if line := unlike(folder, trained, run, scored):
+            click.echo(line, err=True)
         if output is not None:
             target = target_of(output, folder)
             target.mkdir(parents=True, exist_ok=True)
@@ -98,6 +102,16 @@ def again(
     """`evaluate_again` in one of the processes, on that many threads; it does not stop early."""
     with run.state(threads):
         return evaluate_again(folder, trained, run, data_dir, processes)
+
+
+def unlike(folder: Path, trained: ResolvedRun, run: ResolvedRun, scored: Evaluation) -> str | None:
+    """A line if the clean scores are not those that the run recorded; other data have others."""
+    results = finished(folder)
+    if results is None or run.config.dataset != trained.config.dataset:
+        return None
+    error, nll = scored.scores["clean_error"], scored.scores["clean_nll"]
+    positions = scored.arrays["indices"].astype(np.int64)
+    return unlike_recorded(folder, results, trained, positions, error, nll, device_name(run.device))
 
 
 def target_of(output: Path, folder: Path) -> Path:

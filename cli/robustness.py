@@ -23,11 +23,12 @@ from auglik.robustness import RobustnessConfig, Score, Suite, open_suite
 from auglik.robustness.evaluate import read_run
 from auglik.robustness.scoring import Scoring
 from auglik.runs.again import threads_of_finished
+from auglik.runs.reproduced import unlike_recorded
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG
 from auglik.scoring.columns import ABSENT, COVERED, PART_TITLES, PRINTED, text_table
-from auglik.scoring.conditions import ALL, SCORES
+from auglik.scoring.conditions import ALL, SCORES, load_measured
 from auglik.settings.fields import settings_of
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
@@ -107,6 +108,9 @@ def measure(
 
     with whoever_reads(), stop_on_signals() as stop, shown(tasks, "scoring") as progress:
         carried(engine, tasks, stop, progress, ended)
+    for run in scores:
+        if line := unlike(run, read[run], suites[read[run].config.dataset], scores[run][0]):
+            click.echo(line, err=True)
     if scores:
         click.echo(table(by_cell({run: scores[run] for run in runs if run in scores})))
     for message in failed:
@@ -120,6 +124,14 @@ def measure(
         raise SystemExit(128 + stop.signal)
     if failed:
         raise SystemExit(1)
+
+
+def unlike(folder: Path, run: ResolvedRun, suite: Suite, clean: Score) -> str | None:
+    """A line if the clean scores are not those that the run recorded."""
+    results, measured = finished(folder), load_measured(folder)
+    if results is None or measured is None:
+        return None
+    return unlike_recorded(folder, results, run, suite.positions, clean.error, clean.nll, measured.device)
 
 
 def finished_runs(folder: Path) -> list[Path]:

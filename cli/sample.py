@@ -21,8 +21,9 @@ from auglik.objectives import InputError
 from auglik.runs.prior_predictive import prior_predictive
 from auglik.runs.resolve import load_training, on_device, open_source, read_facts, resolve
 from auglik.runs.results import Results
-from auglik.runs.run import Job, test_images
+from auglik.runs.run import Job
 from auglik.runs.settings import SETTINGS, RunConfig, flatten
+from auglik.runs.tested import test_images
 from auglik.sampling.files import load_chain, write_densities
 from auglik.sampling.registry import POINT
 from auglik.scoring.columns import fixed

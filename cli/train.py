@@ -10,7 +10,7 @@ import rich_click as click
 from auglik.cli.errors import UserError, one_line_errors
 from auglik.cli.options import check_one_way, config_options, given, options, run_config, say_config, take
 from auglik.cli.progress import shown
-from auglik.data import absent_line, copies_line
+from auglik.data import absent_line
 from auglik.experiments.cells import Cell, objective_name, plan
 from auglik.experiments.engines.together import Together, together
 from auglik.experiments.plan import Place, carry_out, make_plan
@@ -19,6 +19,7 @@ from auglik.runs import checkpoint as checkpoints
 from auglik.runs.resolve import training_pipeline
 from auglik.runs.results import Results
 from auglik.runs.settings import SETTINGS, flatten
+from auglik.runs.tested import met_before
 from auglik.scoring.columns import PRINTED, fixed
 from auglik.scoring.predictions import PARTS
 from auglik.settings.fields import settings_of
@@ -102,9 +103,9 @@ def summarize(scores: Mapping[str, float]) -> None:
 
 
 def say_absent(runs: Iterable[Results]) -> None:
-    """Prints which classes the runs' test images lack, and how many are copies of another, each case once."""
+    """Prints which classes the runs' test images lack, and how many are copies or were trained on, each case once."""
     found = list(runs)
     for absent in dict.fromkeys(run.absent_classes for run in found if run.absent_classes):
         click.echo(absent_line(absent))
-    for counts in dict.fromkeys((run.test_copies or 0, run.test_images or 0) for run in found if run.test_copies):
-        click.echo(copies_line(*counts))
+    for line in met_before(found):
+        click.echo(line)

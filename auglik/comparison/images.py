@@ -54,8 +54,8 @@ def keep_images(images: Images, output: Path) -> str:
     levels = [_array(arrays[f"{part}_images"]) for part in DATA_PARTS]
     checked = {
         part: check_arrays(
-            images, _array(arrays[f"{part}_labels"]), where=f"dataset, {part} images",
-            white=white_beside(images, lambda: levels[0]),
+            images, _array(arrays[f"{part}_labels"]), where=(where := f"dataset, {part} images"),
+            white=white_beside(images, lambda: levels[0], where),
         )
         for part, images in zip(DATA_PARTS, levels, strict=True)
     }  # fmt: skip

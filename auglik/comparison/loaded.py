@@ -11,6 +11,7 @@ from auglik.report import Report, ReportSettings, write_report
 from auglik.report.collect import Collected, collect
 from auglik.report.keep import Kept, keep
 from auglik.runs.settings import flatten
+from auglik.runs.tested import met_before
 
 if TYPE_CHECKING:  # what takes seconds to import is imported when it is asked for
     import pandas
@@ -45,8 +46,12 @@ class Comparison:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was left out of the comparison, and why."""
-        return (*self._collected.warnings, *self.inference.warnings)
+        """What was left out of the comparison, and why; test images that are copies or were trained on."""
+        return (*self._collected.warnings, *self._met_before, *self.inference.warnings)
+
+    @property
+    def _met_before(self) -> list[str]:
+        return met_before(cell.first for cell in self._collected.cells.values())
 
     @cached_property
     def runs(self) -> "pandas.DataFrame":
@@ -123,6 +128,7 @@ class Comparison:
 
         rows = self.inference.primary
         said = [headline(rows, self.inference.family), *self.verdicts] if rows else ["nothing to compare"]
+        said += self._met_before
         return "\n".join([f"Comparison of {len(self.runs)} runs of {len(self.cells)} cells in {self.folder}", *said])
 
     def _repr_html_(self) -> str:

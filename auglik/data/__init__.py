@@ -10,8 +10,6 @@ from auglik.data.arrays import (
     channel_statistics,
     check_arrays,
     check_shape,
-    copies,
-    copies_line,
     digest,
     first,
     first_rows,
@@ -22,6 +20,7 @@ from auglik.data.arrays import (
 )
 from auglik.data.class_names import ClassNames, absent_classes, absent_line, by_number, class_numbers, some
 from auglik.data.digits import digits
+from auglik.data.duplicates import Content, content, copies, copies_line, in_training, in_training_line
 from auglik.data.image_folder import ImageFolder, imagenet
 from auglik.data.images import Images, LazyImages
 from auglik.data.listing import folders, named
@@ -43,6 +42,7 @@ __all__ = [
     "SETTINGS",
     "Arrays",
     "ClassNames",
+    "Content",
     "ImageFolder",
     "Images",
     "LazyArrays",
@@ -61,12 +61,15 @@ __all__ = [
     "check_arrays",
     "check_shape",
     "class_numbers",
+    "content",
     "copies",
     "copies_line",
     "dataset_code",
     "digest",
     "first",
     "first_rows",
+    "in_training",
+    "in_training_line",
     "least_images",
     "open_dataset",
     "opened",

@@ -73,6 +73,8 @@ def image_shape(shape: Sequence[int], where: str) -> tuple[int, int, int, int]:
         case _:
             layouts = "[N,H,W], [N,H,W,c] or [N,c,H,W] with c = 1 or 3"
             cause = "an alpha channel?" if 4 in (*shape[1:2], *shape[3:4]) else "flattened images, or a single one?"
+            if len(shape) == 4 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
+                cause = "images along the last axis? move it to the front"
             raise InputError(f"{where}: expected images {layouts}, got shape {list(shape)} ({cause})")
     if 0 in found:
         raise InputError(f"{where}: expected at least one image of at least one pixel, got shape {list(shape)}")
@@ -123,27 +125,6 @@ def digest(arrays: Arrays | LazyArrays) -> str:
             state.update(np.ascontiguousarray(images[part], np.uint8).data)
     state.update(np.ascontiguousarray(arrays.labels, "<i8").data)
     return state.hexdigest()
-
-
-def copies(images: Images) -> int | None:
-    """How many of the images have the pixels of an earlier one; None where marks stand for them, as none is read."""
-    if isinstance(images, LazyImages) and images.marks:
-        return None
-    found = {
-        hashlib.blake2b(np.ascontiguousarray(image, np.uint8).data, digest_size=16).digest()
-        for part in parts(images.shape)
-        for image in images[part]
-    }
-    return len(images) - len(found)
-
-
-def copies_line(copies: int, images: int) -> str:
-    """The notice if scored test images are copies of each other."""
-    verb = "is a copy" if copies == 1 else "are copies"
-    return (
-        f"{copies:,} of the {images:,} test images {verb} of another: intervals and verdicts take test images for"
-        " independent of each other"
-    )
 
 
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:

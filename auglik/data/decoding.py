@@ -22,6 +22,8 @@ from auglik.system.devices import available_cores
 from auglik.system.notices import LOG
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+MOST_PIXELS = 178_956_970
+"""Of a resized image: as many as Pillow reads of a file."""
 Fit = Callable[[Image.Image], Image.Image]
 """An RGB image of any size -> the same in the size of the data set. Raises InputError if it cannot be."""
 
@@ -128,9 +130,15 @@ def resize_and_crop(image: Image.Image, shorter: int, size: int) -> Image.Image:
     """The shorter side resized to `shorter` (bilinear, antialiased), then the central `size` x `size`.
 
     The pixels of torchvision's Resize and CenterCrop on a PIL image: both are Pillow's own, in whole numbers.
+    Raises InputError for an image so narrow that it would not fit into memory.
     """
     width, height = image.size
     scaled = shorter, int(shorter * max(width, height) / min(width, height))
+    if scaled[0] * scaled[1] > MOST_PIXELS:
+        raise InputError(
+            f"expected an image that can be resized to a shorter side of {shorter} pixels, got {width}x{height}, which"
+            f" would be {scaled[0] * scaled[1]:,} pixels: crop it first"
+        )
     if image.size != (scaled if width <= height else scaled[::-1]):
         image = image.resize(scaled if width <= height else scaled[::-1], Image.Resampling.BILINEAR)
     left, top = round((image.width - size) / 2), round((image.height - size) / 2)

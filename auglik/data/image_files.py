@@ -56,7 +56,16 @@ class Files:
     def decoded(self, fit: Fit, size: int, marks: Sequence[str] = ()) -> LazyArrays:
         """The images [N,3,size,size], decoded on demand."""
         read = Decoder(self.root, self.names, fit)
-        return LazyArrays(LazyImages(read, np.arange(len(self.names)), (3, size, size), marks), self.labels)
+        rows = np.arange(len(self.names))
+        images = LazyImages(read=read, rows=rows, image_shape=(3, size, size), marks=marks, files=self)
+        return LazyArrays(images, self.labels)
+
+    def content(self, row: int) -> bytes:
+        """All bytes of one of the files. Raises InputError if it cannot be read."""
+        try:
+            return (self.root / self.names[row]).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.root / self.names[row]}: expected an image ({one_line(error)})") from None
 
 
 def _contents(path: Path, size: int, changed: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from auglik.data.arrays import Arrays, LazyArrays
-from auglik.data.class_names import ClassNames, class_numbers
+from auglik.data.class_names import ClassNames, class_numbers, some
 from auglik.data.decoding import resize_and_crop
 from auglik.data.image_files import Files, class_folders, list_files
 from auglik.data.listing import folders
@@ -16,6 +16,8 @@ from auglik.objectives.errors import InputError
 from auglik.settings.names import parameters, parse, with_values
 
 TEST_PARTS = ("val", "test")
+VALIDATION = ("valid", "validation")
+"""What folders for validation are called too, which would be passed over."""
 SMALLEST = 8
 
 
@@ -116,8 +118,9 @@ class ImageFolder:
             way = "give its parent folder as --data-dir (--download does not fetch it)"
             raise InputError(f"{self.name}: expected {self.path} with train and val folders, got no such folder; {way}")
         if not (self.path / "train").is_dir():
+            got = some(self._others()) or "none"
             raise InputError(
-                f"{self.path}: expected a train folder, got none; to test on these images, give them as the test"
+                f"{self.path}: expected a train folder, got {got}; to test on these images, give them as the test"
                 f" setting of the training images, FOLDER:test={self.path}"
             )
         names = class_folders(self.path / "train")
@@ -141,13 +144,24 @@ class ImageFolder:
             return Path(self.settings.test)
         found = [self.path / part for part in TEST_PARTS if (self.path / part).is_dir()]
         if not found:
-            raise InputError(f"{self.path}: expected a val or a test folder next to train, got neither")
-        if len(found) > 1 and all(map(self._holds_classes, found)):
+            others = self._others()
+            got = f"{some(others)}: name it so, or give {self.path}:test=FOLDER" if others else "neither"
+            raise InputError(f"{self.path}: expected a val or a test folder next to train, got {got}")
+        aside = [self.path / name for name in self._others() if name.lower() in VALIDATION]
+        several = [folder for folder in (*found, *aside) if self._holds_classes(folder)]
+        if len(several) > 1:
             name, default = self.published or str(self.path), parameters(ImageSettings())
             given = {key: value for key, value in parameters(self.settings).items() if value != default[key]}
-            ways = " or ".join(with_values(name, {**given, "test": str(folder)}) for folder in found)
-            raise InputError(f"{self.path}: expected one folder of test images, got both val and test: give {ways}")
+            both = " and ".join(folder.name for folder in several)
+            ways = " or ".join(with_values(name, {**given, "test": str(folder)}) for folder in several)
+            raise InputError(f"{self.path}: expected one folder of test images, got both {both}: give {ways}")
         return found[0]
+
+    def _others(self) -> list[str]:
+        """The folders beside `train`."""
+        with suppress(OSError):
+            return [name for name in folders(self.path) if name != "train"]
+        return []
 
     def _holds_classes(self, folder: Path) -> bool:
         """Unlike ImageNet's test images, which have no labels."""

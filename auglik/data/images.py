@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 Rows: TypeAlias = NDArray[np.int64]
 CHUNK_BYTES = 2**22
 """Pixels that are worked on at a time, so that no copy of a whole set is ever made."""
+
+
+class ByteFiles(Protocol):
+    """Files that images are decoded from, in the order of the larger set."""
+
+    @property
+    def sizes(self) -> NDArray[np.int64]: ...
+    def content(self, row: int) -> bytes: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +31,8 @@ class LazyImages:
     image_shape: tuple[int, int, int]
     marks: Sequence[str] = ()
     """What identifies each row of the larger set where reading all of it costs too much; else empty."""
+    files: ByteFiles | None = None
+    """Those of the larger set, where it is one of image files."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -1,6 +1,5 @@
 """Pixels as users store them, and the levels 0..255 that they mean; what could be read in two ways is refused."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from auglik.data.images import parts
 from auglik.objectives.errors import InputError
+from auglik.system.notices import say_once
 
 WHITE = 255
 BRIGHT = 64
@@ -24,8 +24,9 @@ def levels_of(images: NDArray[np.generic], where: str, white: float | None = Non
     if not floating and not np.issubdtype(images.dtype, np.integer):
         raise InputError(f"{where}: expected integer or floating-point pixels, got dtype {images.dtype}")
     lowest, highest = images.min(), images.max()  # NaN where any pixel is
-    if np.isnan(lowest):
-        raise InputError(f"{where}: expected pixels in [0,1], got NaN (a division by 0 in preprocessing?)")
+    if not np.isfinite(lowest) or not np.isfinite(highest):
+        got = "NaN" if np.isnan(lowest) else "infinite ones"
+        raise InputError(f"{where}: expected pixels in [0,1], got {got} (a division by 0 in preprocessing?)")
     top = white or (1 if floating else WHITE)
     if lowest < 0 or highest > top:
         kind, of = ("floating-point", f"[0,{top:g}]") if floating else ("integer", f"0..{top:g}")
@@ -51,12 +52,21 @@ def no_white(images: NDArray[np.generic]) -> bool:
     return bool(np.issubdtype(images.dtype, np.integer) and 0 < images.max() < BRIGHT)
 
 
-def white_beside(images: NDArray[np.generic], others: Callable[[], NDArray[np.generic]]) -> float | None:
-    """255 for dark integer images beside others, of the same data set, that show it; None where they say themselves."""
+def white_beside(images: NDArray[np.generic], others: Callable[[], NDArray[np.generic]], where: str) -> float | None:
+    """255 for dark integer images beside others, of the same data set, that show it; None where they say themselves.
+
+    A line says so: levels of 0 and 1 beside others of 0 to 255 may be a mistake.
+    """
     if not no_white(images):
         return None
     shown = others()
-    return WHITE if np.issubdtype(shown.dtype, np.integer) and not no_white(shown) else None
+    if not np.issubdtype(shown.dtype, np.integer) or no_white(shown):
+        return None
+    say_once(
+        f"{where}: no pixel is above {images.max()}, but training images reach {shown.max()}: read as dark images, not"
+        " as levels of fewer bits"
+    )
+    return WHITE
 
 
 def _cause(lowest: float, highest: float, white: float | None, floating: bool) -> str:
@@ -66,7 +76,7 @@ def _cause(lowest: float, highest: float, white: float | None, floating: bool) -
         return "(another level is white?)"
     if floating and BRIGHT <= highest <= WHITE:
         return "(0..255 stored as floats? cast to uint8)"
-    likely = highest if highest <= WHITE or math.isinf(highest) else 2 ** int(highest).bit_length() - 1
+    likely = highest if highest <= WHITE else 2 ** int(highest).bit_length() - 1
     return f"({'levels stored as floats?' if floating else '12- or 16-bit images?'}); {_say_white(likely)}"
 
 

@@ -59,7 +59,7 @@ class NpyFolder(Stored):
         where = self._where(part)
         count, c, H, W = image_shape(stored.shape, where)
         some = stored[:: -(-count // SOME)]
-        white = self.white or white_beside(some, lambda: self.read(self.entries.train_images))
+        white = self.white or white_beside(some, lambda: self.read(self.entries.train_images), where)
         levels_of(some, where, white)
 
         def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:

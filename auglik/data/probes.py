@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from auglik.data.arrays import digest
+from auglik.data.duplicates import content, in_training, in_training_line
 from auglik.data.images import Images, parts
 from auglik.data.levels import WHITE
 from auglik.data.source import Part, Source, opened
 from auglik.objectives.probes import Probe, expect
+from auglik.system.notices import say_once
 
 DECODED = 10_000
 """Images of a part, at most, whose pixels are read."""
@@ -41,9 +43,24 @@ def alike(source: Source) -> str:
     return f"{shapes[0]} in both parts"
 
 
+def apart(source: Source) -> str:
+    """Published sets share some images between their parts too: it is no fault."""
+    training, test = (opened(source, part).images for part in ("train", "test"))
+    held = content(test), content(training)
+    found = None
+    if held[0] is not None and held[1] is not None:
+        found = in_training(held[0], held[1], np.arange(len(test)), np.arange(len(training)))
+    if found is None:
+        return "not looked for, as too many files would be read"
+    if found.images:
+        say_once(f"{source.name}: {in_training_line(found.images, len(test), found.first)}")
+    return f"{found.images:,} of {len(test):,} test images are training images"
+
+
 DATASET_PROBES: Mapping[str, Probe[Source]] = {
     "facts": facts,
     "training part": lambda source: _part(source, "train"),
     "test part": lambda source: _part(source, "test"),
     "image size": alike,
+    "parts apart": apart,
 }

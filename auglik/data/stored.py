@@ -110,8 +110,9 @@ class Stored(ABC):
     def test(self) -> Arrays:
         self.check()
         images, labels = self.read(self.entries.test_images), self.labels("test")
-        white = self.white or white_beside(images, lambda: self.read(self.entries.train_images))
-        return check_arrays(images, labels, where=self._where("test"), classes=self.classes, white=white)
+        where = self._where("test")
+        white = self.white or white_beside(images, lambda: self.read(self.entries.train_images), where)
+        return check_arrays(images, labels, where=where, classes=self.classes, white=white)
 
     def labels(self, part: Part) -> NDArray[np.int64]:
         """The classes [N] of the images of one part. Raises InputError for labels that are none."""

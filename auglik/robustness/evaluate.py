@@ -21,7 +21,7 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import RESULTS, Results, finished
-from auglik.runs.run import CONFIG, load_run
+from auglik.runs.run import CONFIG, device_name, load_run
 from auglik.runs.step import make_network
 from auglik.scoring.conditions import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.system.devices import choose_device
@@ -53,7 +53,13 @@ def evaluate_robustness(
     scores = network_scores(run, network, trained.mean, trained.std, suite, progress, processes)
     if processes.first:
         seconds = time.monotonic() - began
-        measured = {**suite.measured, "settings": trained.settings, "seconds": seconds, "auglik": __version__}
+        now = {
+            "settings": trained.settings,
+            "seconds": seconds,
+            "auglik": __version__,
+            "device": device_name(run.device),
+        }
+        measured = {**suite.measured, **now}
         write_scores(folder, scores, measured)
     return scores
 

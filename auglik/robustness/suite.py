@@ -55,6 +55,8 @@ class Suite:
 
     conditions: list[Condition]
     """The clean test images first."""
+    positions: NDArray[np.int64]
+    """Of these in the whole test set [N]."""
     human: NDArray[np.float64] | None
     """Human label distributions [N,C] of the clean images."""
     occlusion: bool
@@ -109,8 +111,8 @@ def open_suite(
         "conditions": len(conditions),
     }
     return Suite(
-        conditions=conditions, human=human, occlusion=config.occlusion, class_names=source.class_names,
-        shape=Shape(*test.images.shape[1:]), training_digest=read_facts(source).digest,
+        conditions=conditions, positions=chosen, human=human, occlusion=config.occlusion,
+        class_names=source.class_names, shape=Shape(*test.images.shape[1:]), training_digest=read_facts(source).digest,
         measured={"identity": hashlib.sha256(json_text(measured).encode()).hexdigest(), **measured},
         digests_now=DigestsNow(data_dir),
     )  # fmt: skip

@@ -16,8 +16,8 @@ from auglik.runs.evaluation import Evaluation, evaluate
 from auglik.runs.resolve import Split, check_evaluation, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import finished
-from auglik.runs.run import test_images
 from auglik.runs.step import make_network
+from auglik.runs.tested import test_images
 from auglik.system.notices import say_once
 from auglik.system.processes import ONE, Processes, check_device
 from auglik.views import Shape

@@ -8,7 +8,7 @@ from auglik.data import digest, open_dataset
 from auglik.objectives import InputError
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import Results
-from auglik.runs.run import test_images
+from auglik.runs.tested import test_images
 
 
 def check_scored_on(

@@ -16,19 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auglik.data import (
-    Arrays,
-    LazyArrays,
-    Source,
-    absent_classes,
-    check_shape,
-    copies,
-    digest,
-    first_rows,
-    open_dataset,
-    opened,
-    take,
-)
+from auglik.data import Arrays, Content, LazyArrays, Source, check_shape, content, open_dataset
 from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.checkpoint import Checkpoint
@@ -41,6 +29,7 @@ from auglik.runs.resolved import ResolvedRun, resolved, settings_hash
 from auglik.runs.results import RESULTS, Results, complete
 from auglik.runs.saved import saved_settings
 from auglik.runs.settings import RunConfig, change, flatten
+from auglik.runs.tested import Tested, test_images, tested
 from auglik.runs.training import train
 from auglik.runs.vacant import check_vacant
 from auglik.sampling.files import DRAW_LOG_LIKELIHOODS, TEMPERATURES
@@ -149,7 +138,7 @@ def execute(
     resume = processes.shared(lambda: begin_in_folder(job))
     run, config, source = job.run, job.config, open_dataset(job.config.dataset, job.data_dir)
     expected = processes.shared(versions)
-    data, known = processes.agreed(lambda: _checked_data(job, source, processes, expected))
+    data, known, trained_on = processes.agreed(lambda: _checked_data(job, source, processes, expected))
     training = training_share(run, len(data.training.labels))
     trained = train(
         run, data, job.settings, job.folder,
@@ -164,8 +153,8 @@ def execute(
         progress(training + (1 - training) * share)
 
     scores: Mapping[str, float] = {}
-    digests: dict[str, str] = {}
-    tested = absent = copied = None
+    views_digest: str | None = None
+    of_test = Tested()
     if job.scored:
         test, indices = processes.agreed(lambda: _checked_test_images(job, known))
         check_shape(test, data.training.gallery.shape, where=f"{source.name} (test)")
@@ -176,11 +165,10 @@ def execute(
         if trained.temperatures is not None:
             drawn = draw_log_likelihoods(run, trained.network, split, processes)
             chain = {DRAW_LOG_LIKELIHOODS: drawn, TEMPERATURES: trained.temperatures.numpy()}
-        digests = {"test_digest": digest(test), "evaluation_views_digest": scored.views_digest}
+        scores, views_digest, of_test = scored.scores, scored.views_digest, tested(test, indices, data, trained_on)
+        digests = {"test_digest": str(of_test.digest), "evaluation_views_digest": views_digest}
         if processes.first:
             write_npz(job.folder / PREDICTIONS, **scored.arrays, **validation, **chain, **as_arrays(digests))
-        scores, tested = scored.scores, len(test.labels)
-        absent, copied = tuple(absent_classes(data.class_names, test.labels)), copies(test.images)
     count = lengths(run, len(data.training.labels))
     results = Results(
         cell=job.cell,
@@ -189,11 +177,13 @@ def execute(
         views=config.views,
         seed=config.seed,
         scores=scores,
-        test_images=tested,
-        test_digest=digests.get("test_digest"),
-        evaluation_views_digest=digests.get("evaluation_views_digest"),
-        absent_classes=absent,
-        test_copies=copied,
+        test_images=of_test.images,
+        test_digest=of_test.digest,
+        evaluation_views_digest=views_digest,
+        absent_classes=of_test.absent,
+        test_copies=of_test.copies,
+        test_in_training=of_test.in_training,
+        first_in_training=of_test.first_in_training,
         last_epoch=trained.last_epoch,
         train_seconds=trained.train_seconds,
         evaluation_seconds=time.monotonic() - began,
@@ -218,15 +208,6 @@ def execute(
     return results
 
 
-def test_images(run: ResolvedRun, source: Source) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:
-    """The images that a run is scored on, and their positions in the test set; call it once training has ended."""
-    test, count = opened(source, "test"), run.config.evaluation.images
-    if count is None:
-        return test, np.arange(len(test.labels))
-    indices = first_rows(test.labels, min(count, len(test.labels)), run.config.evaluation.seed)
-    return take(test, indices), indices
-
-
 def training_share(run: ResolvedRun, images: int) -> float:
     """About the share of a run's time that training takes: a view costs two more passes there than in scoring."""
     count, config = lengths(run, images), run.config
@@ -237,12 +218,16 @@ def training_share(run: ResolvedRun, images: int) -> float:
 
 def _checked_data(
     job: Job, source: Source, processes: Processes, expected: Mapping[str, str]
-) -> tuple[TrainingData, Known]:
-    """The run's data. Raises InputError where they are not as planned, or versions of libraries not as `expected`."""
+) -> tuple[TrainingData, Known, Content | None]:
+    """The run's data, and what the images that it trains on hold, if it is scored.
+
+    Raises InputError where they are not as planned, or versions of libraries not as `expected`.
+    """
     if not processes.first and (got := versions()) != expected:
         raise InputError(f"expected {dict(expected)}, as in the first process, got {got}")
     arrays, known = planned_images(source, lambda data: settings_hash(job.run, data), job.settings)
-    return load_training(job.run, source, arrays), known
+    data = load_training(job.run, source, arrays)
+    return data, known, content(arrays.images, data.rows) if job.scored else None
 
 
 def _checked_test_images(job: Job, known: Known) -> tuple[Arrays | LazyArrays, NDArray[np.int64]]:

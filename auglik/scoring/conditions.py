@@ -63,6 +63,8 @@ class Measured:
     """The name of their set."""
     scores_sha256: str
     """Of robustness.csv."""
+    device: str | None = None
+    """That they were scored on, by name."""
 
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:

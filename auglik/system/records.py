@@ -31,9 +31,12 @@ KINDS: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     tuple[str, ...]: "a list of texts",
+    tuple[int, ...]: "a list of whole numbers",
     Mapping[str, str]: "texts by name",
 }
 """The types of fields; each may be None too, which is left out of the file."""
+
+ITEMS: dict[object, type] = {tuple[str, ...]: str, tuple[int, ...]: int}
 
 NO_OTHERS: Mapping[str, str] = types.MappingProxyType({})
 
@@ -113,7 +116,7 @@ def _value(hint: object, value: object, name: str, where: str, cure: str) -> obj
         return value
     if kind in (str, int) and type(value) is kind:
         return value
-    if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(text, str) for text in value):
+    if kind in ITEMS and isinstance(value, list) and all(type(item) is ITEMS[kind] for item in value):
         return tuple(value)
     if kind == Mapping[str, str] and isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
         return value

@@ -21,7 +21,7 @@ from auglik.runs.prior_predictive import prior_predictive
 from auglik.runs.resolve import on_device
 from auglik.runs.resolved import settings_hash
 from auglik.runs.run import Job, execute
-from auglik.runs.run import test_images as images_of_test
+from auglik.runs.tested import test_images as images_of_test
 from auglik.runs.transform import Pixels
 from auglik.system.devices import send
 from auglik.system.stop import Interrupted

@@ -20,12 +20,9 @@ from auglik import InputError
 from auglik.cli.main import auglik
 from auglik.confidence import check_rules, parse_rules
 from auglik.confidence.table import MeasuredCurve, Table, parse_table, write_table
-from auglik.data import Arrays, class_numbers, copies, copies_line, first, least_images, open_dataset
+from auglik.data import Arrays, class_numbers, first, least_images, open_dataset
 from auglik.data.class_names import absent_classes, by_number, in_order
 from auglik.data.decoding import Fit, decode
-from auglik.data.images import LazyImages
-from auglik.report.collect import collect
-from auglik.report.sections.scores import copied
 from auglik.robustness import CORRUPTIONS, RobustnessConfig, evaluate_robustness, open_suite
 from auglik.robustness.human import load_human_labels
 from auglik.robustness.suite import Suite
@@ -573,28 +570,3 @@ def test_a_run_on_labels_from_one_equals_one_on_labels_from_zero(tmp_path: Path)
         errors.append(results["clean_nll"])
     assert results["class_names"] == NUMBERED[:10]
     assert errors[0] == errors[1]
-
-
-def test_train_and_the_report_say_how_many_test_images_are_copies(tmp_path: Path) -> None:
-    digits = open_dataset("digits").test()
-    twice = np.r_[0:40, 0:10]
-    path = digits_npz(tmp_path / "twice.npz", test_images=digits.images[twice, 0], test_labels=digits.labels[twice])
-    result = CliRunner().invoke(
-        auglik, ["train", "--output", str(tmp_path / "out"), *options(dataset=path, epochs=1)], catch_exceptions=False
-    )
-    said = "10 of the 50 test images are copies of another: intervals and verdicts take test images for independent"
-    assert result.output.count(said) == 1
-    (written,) = tmp_path.glob(f"out/*/*/{RESULTS}")
-    assert json.loads(written.read_text())["test_copies"] == 10
-    [line] = copied(collect(tmp_path / "out"))
-    assert line.startswith(said)
-
-
-def test_copies_of_images_are_counted() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (5000, 1, 2, 2), np.uint8)
-    images[[7, 4999]] = images[3]
-    assert copies(images) == 2
-    read = LazyImages(lambda rows: images[rows], np.arange(5000), (1, 2, 2))
-    assert copies(read) == 2
-    assert copies(replace(read, marks=["name"] * 5000)) is None
-    assert "1 of the 5,000 test images is a copy of another" in copies_line(1, 5000)

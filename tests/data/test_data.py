@@ -120,11 +120,14 @@ NAN = np.where(np.arange(4) == 2, np.nan, GREY[:, 0] / 255)
         (GREY[:, 0, 0], LABELS, 3, ("[N,H,W]", "[6, 4]")),
         (COLOUR[:, :2], LABELS, 3, ("c = 1 or 3", "[6, 2, 5, 4]")),
         (np.zeros((6, 5, 5, 4), np.uint8), LABELS, 3, ("[6, 5, 5, 4]", "alpha")),
+        (COLOUR.transpose(2, 3, 1, 0), LABELS, 3, ("[5, 4, 3, 6]", "images along the last axis?")),
+        (COLOUR.transpose(1, 2, 3, 0), LABELS, 3, ("[3, 5, 4, 6]", "images along the last axis?")),
         (GREY[:0], LABELS[:0], 3, ("at least one image", "[0, 1, 5, 4]")),
         (GREY[:, :, :0], LABELS, 3, ("at least one pixel",)),
         (NAN, LABELS, 3, ("NaN",)),
         (GREY.astype(np.float32), LABELS, 3, ("[0,1]", "uint8")),
-        (np.where(GREY > 0, np.inf, 0), LABELS, 3, ("[0,1]", "inf")),
+        (np.where(GREY > 0, np.inf, 0), LABELS, 3, ("[0,1], got infinite ones (a division by 0 in preprocessing?)",)),
+        (np.where(GREY > 0, -np.inf, 0), LABELS, 3, ("[0,1], got infinite ones",)),
         (GREY / 255 - 0.5, LABELS, 3, ("[0,1]", "standardized")),
         (GREY.astype(np.int16) * 2, LABELS, 3, ("0..255", "16-bit")),
         (GREY.astype(np.int16) - 256, LABELS, 3, ("0..255", "-")),
@@ -386,10 +389,17 @@ def test_corruptions_beside_images_of_another_white_are_refused(tmp_path: Path) 
     assert [*NpyFolder(path).configured("white=255").corruptions()] == ["fog"]
 
 
-def test_dark_test_images_are_read_as_the_training_images_beside_them(tmp_path: Path, write: Writer) -> None:
+def test_dark_test_images_are_read_as_the_training_images_beside_them(
+    tmp_path: Path, write: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_once.cache_clear()
     arrays = parts(GREY[:, 0]) | {"test_images": SIXTEEN[:4].astype(np.uint8)}
     source = open_dataset(write(tmp_path, arrays).path)
+    source.train()
+    assert not caplog.messages
     assert np.array_equal(source.test().images[:, 0], SIXTEEN[:4])
+    said = f"test set: no pixel is above {SIXTEEN[:4].max()}, but training images reach {GREY.max()}: read as dark"
+    assert [said in line for line in caplog.messages] == [True]
     path = keep_images(arrays, tmp_path)
     assert np.array_equal(open_dataset(path).test().images[:, 0], SIXTEEN[:4])
 

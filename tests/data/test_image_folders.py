@@ -330,8 +330,19 @@ def test_a_folder_of_images_names_what_is_wrong(folder: Path) -> None:
         damaged.write_bytes(part)
         refused(check, str(damaged), "damaged")
     damaged.write_bytes(content)
-    shutil.rmtree(folder / "val")
-    refused(check, str(folder), "val or a test")
+    narrow = write(folder / "val" / "dog" / "narrow.png", Image.new("L", (1, 4000)))
+    refused(
+        lambda: open_dataset(f"{folder}:size=224,resize=224").test(),
+        f"{narrow}: expected an image that can be resized to a shorter side of 224 pixels, got 1x4000, which would be"
+        " 200,704,000 pixels",
+    )
+    narrow.unlink()
+    (folder / "val").rename(folder / "Val ")
+    refused(check, str(folder), "val or a test folder next to train, got Val : name it so, or give", "test=FOLDER")
+    shutil.rmtree(folder / "Val ")
+    refused(check, str(folder), "val or a test folder next to train, got neither")
+    (folder / "train").rename(folder / "Training")
+    refused(check, str(folder), "expected a train folder, got Training; to test on")
 
 
 def test_val_beside_test_is_refused_unless_one_is_chosen(folder: Path) -> None:
@@ -353,6 +364,18 @@ def test_val_beside_test_is_refused_unless_one_is_chosen(folder: Path) -> None:
         source = open_dataset(f"{folder}:test={folder / part}")
         source.check()
         assert len(source.test().labels) == count
+
+
+@pytest.mark.parametrize("name", ["valid", "Validation"])
+def test_a_part_for_validation_beside_test_is_not_passed_over(folder: Path, name: str) -> None:
+    (folder / "val").rename(folder / "test")
+    (folder / name).mkdir()  # no classes
+    open_dataset(str(folder)).check()
+    (folder / name).rmdir()
+    shutil.copytree(folder / "test", folder / name)
+    parts = (f"{folder}:test={folder / 'test'} or {folder}:test={folder / name}",)
+    refused(open_dataset(str(folder)).check, f"got both test and {name}", *parts)
+    open_dataset(f"{folder}:test={folder / 'test'}").check()
 
 
 def test_kinds_of_folders_are_told_apart(tmp_path: Path, tiny: Path, folder: Path) -> None:

@@ -437,6 +437,7 @@ def test_a_damaged_checkpoint_is_no_reason_not_to_start_over(tmp_path: Path, fin
         (["--network", "resnet"], "unknown network"),
         (["--projection", "0"], "projection: expected an integer >= 1"),
         (["--train-images", "99999"], "train_images: expected at most"),
+        (["--train-images", "10"], "10 images of digits, one of each class: give --validation-fraction 0"),
     ],
 )
 def test_bad_settings_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -445,6 +446,13 @@ def test_bad_settings_are_one_line(tmp_path: Path, arguments: list[str], message
     assert message in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_every_class_keeps_an_image_however_many_are_held_out() -> None:
+    run = tiny.pretraining(**TINY | {"train_images": 20, "validation_fraction": 0.95, "neighbours": 10})
+    assert len(load_training(run.shared, open_dataset("digits")).training.labels) == 10
+    with pytest.raises(InputError, match="neighbours: expected at most the 10 training images, got 11"):
+        tiny.pretraining(**TINY | {"train_images": 20, "validation_fraction": 0.95, "neighbours": 11})
 
 
 def test_a_misspelt_setting_in_a_file_is_named(tmp_path: Path) -> None:

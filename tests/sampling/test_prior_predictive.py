@@ -12,7 +12,7 @@ from auglik import InputError, open_dataset
 from auglik.cli.main import auglik
 from auglik.runs.prior_predictive import PriorPredictive, prior_predictive
 from auglik.runs.resolve import Split, TrainingData, initial_network, load_training, on_device
-from auglik.runs.run import test_images as images_of_test
+from auglik.runs.tested import test_images as images_of_test
 from auglik.system.array_types import Float64Array
 from auglik.system.keys import host_generator
 from tests import tiny

@@ -22,6 +22,7 @@ class Walk:
     on: Mapping[str, float] = numbers("on_", "land")
     metres: float
     stops: tuple[str, ...] | None = None
+    seats: tuple[int, ...] | None = None
     names: Mapping[str, str]
 
 
@@ -33,13 +34,14 @@ SAID = {
     "on_water": None,
     "metres": 2,
     "stops": ["a", "b"],
+    "seats": [4, 1],
     "names": {"a": "Ada"},
 }
 
 
 def test_what_is_read_is_written_in_the_same_order() -> None:
     walk = from_json(Walk, SAID, "walk")
-    assert (walk.others, walk.on["land"], walk.stops) == ({"height": 2.5}, 1, ("a", "b"))
+    assert (walk.others, walk.on["land"], walk.stops, walk.seats) == ({"height": 2.5}, 1, ("a", "b"), (4, 1))
     assert math.isnan(walk.on["water"])
     assert list(to_json(walk).items()) == list(SAID.items())
 

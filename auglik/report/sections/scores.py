@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auglik.data import copies_line
 from auglik.inference.calibration.bins import equal_width, outcomes
 from auglik.inference.calibration.errors import debiased
 from auglik.inference.effective_views import effective_views
 from auglik.objectives import InputError
 from auglik.report.collect import Cell, Collected
 from auglik.report.content import Row, Section, Shown, Table, count, mean_error, number
+from auglik.runs.tested import met_before
 from auglik.scoring.columns import DEBIASED_ECE, PART_TITLES, PRINTED, REPORTED
 from auglik.scoring.ensembles import score
 from auglik.scoring.intervals import summary
@@ -58,9 +58,8 @@ def scored_on(collected: Collected) -> list[str]:
 
 
 def copied(collected: Collected) -> list[str]:
-    """How many test images are copies of another, where there are any."""
-    found = dict.fromkeys((cell.first.test_copies, cell.first.test_images) for cell in collected.cells.values())
-    return [f"{copies_line(copies, images)}." for copies, images in found if copies and images]
+    """How many test images are copies of another or were trained on, where there are any."""
+    return [f"{line}." for line in met_before(cell.first for cell in collected.cells.values())]
 
 
 def over_seeds(values: Sequence[float], digits: int, scale: float = 1) -> Shown:
