@@ -10,6 +10,7 @@ from scipy import special
 from torch import Tensor
 
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
+from auglik.objectives.logarithmic_means import log_sum_of_logarithmic_means, logarithmic_means
 from auglik.objectives.numerics import (
     at_least_float32,
     gauss_jacobi,
@@ -17,8 +18,6 @@ from auglik.objectives.numerics import (
     log_beta_of_smoothed_label,
     log_normal_density,
     log_softmax,
-    log_sum_of_logarithmic_means,
-    logarithmic_means,
 )
 from tests.cases import DTYPES
 
