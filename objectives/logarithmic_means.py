@@ -33,7 +33,7 @@ def logarithmic_means(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tenso
     log_mean = log_f.mean(-1, keepdim=True) if log_g is None else log_g
     f, d = log_f.exp(), log_mean - log_f
     # 1 or 0, between which lerp is exact: uncompiled on a CPU, masks and torch.where take over ten times as long.
-    near = d.detach().abs().neg_().add_(0.6).sign_().clamp_min_(0)
+    near = torch.rsub(d.detach().abs(), 0.6).sign_().clamp_min_(0)
     # Each branch sees a harmless value where it is not used: an inf or NaN there would reach the other's place.
     small, safe = d.clamp(-0.6, 0.6), torch.add(d, near, alpha=2)
     by_series = f * _second_remainder(small)
@@ -102,8 +102,7 @@ class _RowSums(torch.autograd.Function):
             log_z, own, rest = _log_sum_and_slopes(log_f)
         scale = (gradient[0] * torch.exp(-log_z))[:, None]
         # One operand is written out: of two to broadcast, torch makes a loop of single numbers on a CPU.
-        slopes = (scale * rest).expand_as(own).contiguous()
-        slopes = torch.addcmul(slopes, own, scale)
+        slopes = torch.addcmul((scale * rest).expand_as(own).contiguous(), own, scale)
         if labels is not None:
             slopes.add_((gradient[1] / log_f.shape[-1])[:, None])
             slopes.scatter_add_(1, labels[:, None], gradient[2][:, None])
