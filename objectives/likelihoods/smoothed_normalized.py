@@ -7,7 +7,7 @@ from torch import Tensor
 
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
-from auglik.objectives.logarithmic_means import log_sum_mean_and_label, log_sum_of_logarithmic_means
+from auglik.objectives.normalizer import log_sum_mean_and_label, log_sum_of_logarithmic_means
 from auglik.objectives.numerics import log_softmax, per_class
 from auglik.objectives.toward import told_apart
 

@@ -9,9 +9,9 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from auglik.objectives import logarithmic_means as logarithmic_means_module
+from auglik.objectives import normalizer
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
-from auglik.objectives.logarithmic_means import (
+from auglik.objectives.normalizer import (
     log_sum_mean_and_label,
     log_sum_of_logarithmic_means,
     logarithmic_means,
@@ -74,7 +74,7 @@ def test_the_sums_at_a_label_are_those_of_the_parts_and_differentiate_twice(
     expected = apart(log_f)
     cotangents = [torch.randn(2, 3, 1, generator=generator, dtype=torch.float64) for _ in expected]
     (slopes,) = torch.autograd.grad(expected, log_f, cotangents)
-    monkeypatch.setattr(logarithmic_means_module, "_IN_CACHE", 4)
+    monkeypatch.setattr(normalizer, "_IN_CACHE", 4)
     found = log_sum_mean_and_label(log_f, labels)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     torch.testing.assert_close(torch.autograd.grad(found, log_f, cotangents)[0], slopes, rtol=0, atol=1e-15)

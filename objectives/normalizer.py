@@ -68,10 +68,10 @@ class _RowSums(torch.autograd.Function):
 
     @staticmethod
     def forward(log_f: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
-        if log_f.device.type != "cpu" or torch.compiler.is_compiling():
+        count = max(1, _IN_CACHE // log_f.shape[-1])
+        if torch.compiler.is_compiling() or log_f.device.type != "cpu" or len(log_f) <= count:
             log_z, own, rest = _log_sum_and_slopes(log_f)
         else:
-            count = max(1, _IN_CACHE // log_f.shape[-1])
             own, of_rows = torch.empty_like(log_f), []
             for rows, slopes in zip(log_f.split(count), own.split(count), strict=True):
                 log_z, of_own, rest = _log_sum_and_slopes(rows)
