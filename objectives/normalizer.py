@@ -88,7 +88,7 @@ class _RowSums(torch.autograd.Function):
     ) -> None:
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)  # zeros for those, as large as the rows
-        ctx.save_for_backward(*inputs, *output)
+        ctx.save_for_backward(*inputs, *output)  # type: ignore[arg-type]  # it takes None too
 
     @staticmethod
     def backward(
