@@ -35,24 +35,6 @@ def log_softmax(logits: Tensor) -> Tensor:
     return torch.log_softmax(at_least_float32(logits), dim=-1)
 
 
-# (e^d - 1 - d)/d^2 = sum_n d^n/(n+2)!: for |d| < 0.6 eight terms leave less than 1e-8, sixteen less than 1e-17.
-_SECOND_REMAINDER = tuple(1 / math.factorial(n + 2) for n in range(16))
-
-
-def _second_remainder(d: Tensor) -> Tensor:
-    """(e^d - 1 - d)/d^2 for |d| < 0.6 by its Taylor series, with as many terms as the dtype needs."""
-    terms = 16 if d.dtype == torch.float64 else 8
-    # Terms in pairs, one operation each and one to add it: uncompiled, each is a pass over memory.
-    pairs = [
-        torch.rsub(d, even, alpha=-odd)
-        for even, odd in zip(_SECOND_REMAINDER[:terms:2], _SECOND_REMAINDER[1:terms:2], strict=True)
-    ]
-    square, total = d * d, pairs.pop()
-    while pairs:
-        total = torch.addcmul(pairs.pop(), total, square)
-    return total
-
-
 def degraded(values: Tensor, toward: Tensor | None) -> Tensor:
     """sum_c pi_jc v_c, what a label j without its mass is given: [...,C], pi [C,C] -> [...,C]; None: the mean, [...,1].
 
@@ -62,111 +44,6 @@ def degraded(values: Tensor, toward: Tensor | None) -> Tensor:
         return values.mean(-1, keepdim=True)
     with torch.autocast(values.device.type, enabled=False):
         return values @ toward.to(values).mT
-
-
-def logarithmic_means(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """L_j = L(g_j, f_j) = (g_j - f_j)/d_j and its derivative in log f_j, (L_j - f_j)/d_j: [...,C] -> twice [...,C].
-
-    d_j = log g_j - log f_j, g_j the geometric mean of f if None; the derivative in log g_j is the rest of L_j. Both
-    quotients cancel near d = 0, where L_j = f_j (1 + d rho) and its derivative is f_j rho, rho = (e^d - 1 - d)/d^2.
-    Probabilities may underflow here without loss: the largest f_j is at least 1/C, and its L_j outweighs the rest.
-    Source: Carlson, "The logarithmic mean", Amer. Math. Monthly 79 (1972).
-    """
-    log_mean = log_f.mean(-1, keepdim=True) if log_g is None else log_g
-    f, d = log_f.exp(), log_mean - log_f
-    # 1 or 0, between which lerp is exact: uncompiled on a CPU, masks and torch.where take over ten times as long.
-    near = d.detach().abs().neg_().add_(0.6).sign_().clamp_min_(0)
-    # Each branch sees a harmless value where it is not used: an inf or NaN there would reach the other's place.
-    small, safe = d.clamp(-0.6, 0.6), torch.add(d, near, alpha=2)
-    by_series = f * _second_remainder(small)
-    quotient = (log_mean.exp() - f).div_(safe)
-    slopes = torch.lerp((quotient - f).div_(safe), by_series, near)
-    return torch.lerp(quotient, torch.addcmul(f, by_series, small), near), slopes
-
-
-def _log_sum_and_slopes(log_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log Z = log sum_j L_j and the derivative of Z in log f_j in two parts, of class j alone and the same for all.
-
-    [...,C] -> [...], [...,C], [...,1]. The derivatives sum to Z: what is left of it, that in log fbar, falls on all
-    classes alike.
-    """
-    means, own = logarithmic_means(log_f)
-    Z = means.sum(-1, keepdim=True)
-    return Z[..., 0].log(), own, (Z - own.sum(-1, keepdim=True)) / log_f.shape[-1]
-
-
-_IN_CACHE = 32768
-"""Numbers that are worked on at once on a CPU: larger temporaries cost more in fresh pages than in arithmetic."""
-
-
-class _LogSumOfLogarithmicMeans(torch.autograd.Function):
-    """Of rows, [N,C] -> [N], with the slopes: closed, they come with the value, and taken through the series they would
-    cost many times as much.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(log_f: Tensor) -> tuple[Tensor, ...]:
-        if log_f.device.type != "cpu" or torch.compiler.is_compiling():
-            return _log_sum_and_slopes(log_f)
-        parts = map(_log_sum_and_slopes, log_f.split(max(1, _IN_CACHE // log_f.shape[-1])))
-        return tuple(map(torch.cat, zip(*parts, strict=True)))
-
-    @staticmethod
-    def setup_context(
-        ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], output: tuple[Tensor, ...]
-    ) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(inputs[0], *output)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, *_: Tensor) -> Tensor:
-        log_f, log_z, own, rest = ctx.saved_tensors  # type: ignore[attr-defined]
-        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
-            log_z, own, rest = _log_sum_and_slopes(log_f)
-        scale = (gradient * torch.exp(-log_z))[..., None]
-        return torch.addcmul(scale * rest, own, scale)
-
-
-class _LogSumBetween(torch.autograd.Function):
-    """The same of rows log f and log g [N,C], each class with a mean g_j of its own."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(log_f: Tensor, log_g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        means, own = logarithmic_means(log_f, log_g)
-        return means.sum(-1).log(), means, own
-
-    @staticmethod
-    def setup_context(
-        ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, ...]
-    ) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*inputs, *output)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
-        log_f, log_g, log_z, means, own = ctx.saved_tensors  # type: ignore[attr-defined]
-        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
-            means, own = logarithmic_means(log_f, log_g)
-            log_z = means.sum(-1).log()
-        scale = (gradient * torch.exp(-log_z))[..., None]
-        return own * scale, (means - own) * scale
-
-
-def log_sum_of_logarithmic_means(log_f: Tensor, toward: Tensor | None = None) -> Tensor:
-    """log sum_j L(g_j, f_j), log g_j = sum_c pi_jc log f_c, L the logarithmic mean: [...,C], pi [C,C] -> [...].
-
-    None: pi is uniform. Twice differentiable in reverse mode (the backward is made of differentiable operations).
-    """
-    if toward is not None:
-        rows = (part.reshape(-1, part.shape[-1]) for part in (log_f, degraded(log_f, toward)))
-        between: Tensor = _LogSumBetween.apply(*rows)[0]
-        return between.view(log_f.shape[:-1])
-    log_sum: Tensor = _LogSumOfLogarithmicMeans.apply(log_f.reshape(-1, log_f.shape[-1]))[0]
-    return log_sum.view(log_f.shape[:-1])
 
 
 def log_beta_of_smoothed_label(decay: Tensor, classes: int) -> Tensor:
@@ -237,13 +114,15 @@ def gauss_jacobi(count: int, left: float, right: float) -> tuple[Tensor, Tensor]
     return (1 + eigenvalues) / 2, vectors[0] ** 2
 
 
-def beta_nodes(alpha: float, beta: float, m: int) -> tuple[Tensor, Tensor]:
+def beta_nodes(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tensor, Tensor]:
     """Nodes v in [0,1] and weights (summing to one) of t = v^m ~ Beta(alpha, beta); float64 [N].
 
+    They are for e^(gamma d), gamma at 0 between the powers 3/m and `steepest` of t, at 1 off by 1-t or its square.
+
     64 Gauss-Jacobi nodes for v^(m alpha - 1) (1-v)^(beta-1), times the rest ((1-v^m) / (1-v))^(beta-1), where that is
-    so smooth that its mean is what the Beta function says. Else panels, finer toward both ends, of 16 nodes each: for a
-    narrow law, and where the mass at small v, far from the nodes, may count most. Raises InputError for parameters
-    whose law neither resolves.
+    so smooth that its mean is what the Beta function says. Else, for a narrow law, and where the mass at small v, far
+    from the nodes, may count most: even steps in logit t where those are fewer than of panels, finer toward both ends,
+    of 16 nodes each. Raises InputError for parameters whose law none resolves.
     """
     left, right = m * alpha - 1, beta - 1
     if left > -1 and right > -1:  # as numbers next to 0 do not leave it
@@ -254,8 +133,11 @@ def beta_nodes(alpha: float, beta: float, m: int) -> tuple[Tensor, Tensor]:
         off = abs(float(weight.sum().log()) + _log_beta(m * alpha, beta) - log_mass)
         resolved = off < 1e-11 + rounding
         if not resolved or m * alpha > 24:
-            at, log_weight = _panels(left, right, m)
-            if abs(float(log_weight.logsumexp(0)) - log_mass) < 1e-7:
+            at, log_weight = _even_steps(alpha, beta, m, steepest)
+            if abs(float(log_weight.logsumexp(0)) - _log_beta(alpha, beta)) > 1e-11 + rounding:
+                at, log_weight = _panels(left, right, m)
+                log_weight = log_weight + math.log(m)
+            if abs(float(log_weight.logsumexp(0)) - _log_beta(alpha, beta)) < 1e-7:
                 return at, (log_weight - log_weight.logsumexp(0)).exp()
         if resolved:
             return v, weight / weight.sum()
@@ -263,6 +145,30 @@ def beta_nodes(alpha: float, beta: float, m: int) -> tuple[Tensor, Tensor]:
         f"expected a temperature's distribution that can be integrated over, got Beta({alpha:g}, {beta:g}) with"
         f" t = v^{m}: alpha or beta is too large or too near 0, or an exponent k too small"
     )
+
+
+MOST_STEPS = 640
+"""Half as many as panels have nodes."""
+
+
+def _even_steps(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tensor, Tensor]:
+    """Nodes v and log weights of t = v^m by the trapezoidal rule in s = logit t; none where they would be many.
+
+    t^alpha (1-t)^beta e^(gamma d) falls to 1e-17 of its peak within the range, for |d| up to 1e5. A step h leaves about
+    e^(-2 pi^2 / (h^2 c)) of a peak of curvature c, that of t^alpha e^(-d t^p) being alpha p, and e^(-pi^2 / (h p)) of
+    what is analytic for |Im s| < pi/2p, as e^(-d t^p) is.
+    Source: Trefethen & Weideman, "The exponentially convergent trapezoidal rule", SIAM Review 56 (2014).
+    """
+    most, left_over = 1e5, 17 * math.log(10)
+    low = m / 3 * min(0.0, math.log(alpha * m / (3 * most))) - left_over / alpha
+    high = max(0.0, math.log(most / beta)) + left_over / beta
+    curvature, steepest = max(alpha * max(steepest, 1.0), 2 * beta), max(steepest, 2.0)
+    step = min(math.pi / math.sqrt(16 * curvature), math.pi**2 / (32 * steepest))
+    if not -700 < low < high < 700 or (high - low) / step > MOST_STEPS:
+        return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    s = torch.arange(low, high, step, dtype=torch.float64)
+    log_t = torch.nn.functional.logsigmoid(s)
+    return (log_t / m).exp(), alpha * log_t + beta * torch.nn.functional.logsigmoid(-s) + math.log(step)
 
 
 def _panels(left: float, right: float, m: int) -> tuple[Tensor, Tensor]:

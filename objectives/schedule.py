@@ -71,6 +71,7 @@ class Schedule:
         """
         noise, blur = math.ceil(3 / (2 * self.k_noise)), math.ceil(3 / self.k_blur)
         power = {"clean": 1, "noise": noise, "blur": blur, "both": max(noise, blur)}
+        steepest = {"noise": 2 * self.k_noise, "blur": self.k_blur, "both": max(2 * self.k_noise, self.k_blur)}
         levels, weights = [], []
         for role, share in zip(ROLES, self.shares(), strict=True):
             if share == 0:
@@ -79,7 +80,7 @@ class Schedule:
                 levels.append(torch.zeros(1, dtype=torch.float64))
                 weights.append(torch.full((1,), share, dtype=torch.float64))
                 continue
-            v, weight = beta_nodes(self.alpha, self.beta, power[role])
+            v, weight = beta_nodes(self.alpha, self.beta, power[role], steepest[role])
             levels.append(self.decay(role, v ** power[role]))
             weights.append(share * weight)
         return torch.cat(levels), torch.cat(weights)

@@ -1,5 +1,6 @@
 """The focal loss, which gives little weight to what is already well predicted."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,10 +17,12 @@ from auglik.objectives.toward import Toward
 def focal_terms(log_f: Tensor, focus: float) -> Tensor:
     """(1-f)^focus log f, elementwise.
 
-    1-f is kept above zero: the power's slope, infinite there for focus < 1, meets log f = 0.
+    1-f is kept above zero: the power's slope, infinite there for focus < 1, meets log f = 0; as its slope 0 meets -inf.
     """
+    masked = log_f == -math.inf
+    log_f = log_f.masked_fill(masked, 0.0)
     rest = (-torch.expm1(log_f)).clamp_min(torch.finfo(log_f.dtype).tiny)
-    return rest**focus * log_f
+    return (rest**focus * log_f).masked_fill(masked, -math.inf)
 
 
 @dataclass(frozen=True)

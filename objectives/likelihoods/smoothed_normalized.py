@@ -7,7 +7,8 @@ from torch import Tensor
 
 from auglik.objectives.contracts import Remark
 from auglik.objectives.likelihoods.smoothed import smoothed_table
-from auglik.objectives.numerics import log_softmax, log_sum_of_logarithmic_means
+from auglik.objectives.normalizer import log_sum_mean_and_label, log_sum_of_logarithmic_means
+from auglik.objectives.numerics import log_softmax, per_class
 from auglik.objectives.toward import Toward
 
 DENSITY = Remark(
@@ -49,6 +50,10 @@ class SmoothedNormalized(Toward):
 
     def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
         log_f = log_softmax(logits)
+        if labels is not None and self.toward is None:
+            log_Z, mean, own = log_sum_mean_and_label(log_f, labels)
+            gamma = per_class(decay)
+            return (1 - gamma) * own + gamma * mean - log_Z
         return smoothed_table(log_f, decay, self.toward, labels) - log_normalizer(log_f, self.toward)[..., None]
 
     def log_probabilities(self, logits: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from auglik.objectives.contracts import Remark
@@ -28,7 +29,9 @@ class TemperedNormalized:
         return decay
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
-        return log_softmax((1 - per_class(decay)) * log_softmax(logits))
+        log_f = log_softmax(logits)
+        kept = 1 - per_class(decay)  # above 0, which would make NaN of the log f = -inf of a masked class
+        return log_softmax(kept.clamp_min(torch.finfo(log_f.dtype).tiny) * log_f)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

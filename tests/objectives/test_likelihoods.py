@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import integrate, special, stats
+from torch import Tensor
 
 from auglik.objectives import LIKELIHOODS, Likelihood, NoisyDirichlet, Schedule, SmoothedNormalizedSchedule, errors
+from auglik.objectives.contracts import column_of
+from auglik.objectives.numerics import at_label
 from auglik.studies import twins
 from tests.cases import (
     DTYPES,
@@ -263,6 +266,41 @@ def test_autocast_changes_nothing(case: Case[Likelihood]) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         table = case.instance.table(views.logits, views.decay)
     assert torch.equal(table, case.instance.table(views.logits, views.decay))
+
+
+WITHOUT_MEAN = ("categorical", "tempered", "tempered-normalized", "sink", "label-relaxation")
+"""Those in which a label gives nothing to other classes."""
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", [*WITHOUT_MEAN, "smoothed", "dirichlet", "focal"])
+@pytest.mark.parametrize("column", [False, True], ids=["table", "column"])
+def test_a_masked_class_is_as_if_it_were_not_there(
+    name: str, gamma: float, column: bool, generator: torch.Generator
+) -> None:
+    """Its logit is -inf: value and gradient are those of the other classes alone, or the value is -inf."""
+    likelihood = LIKELIHOODS[name]
+    C = 5 + likelihood.extra_outputs
+    rest = torch.randn(2, 3, C, generator=generator, dtype=torch.float64).requires_grad_()
+    masked = torch.cat([rest.detach()[..., :1], torch.full((2, 3, 1), -math.inf).double(), rest.detach()[..., 1:]], -1)
+    masked.requires_grad_()
+    decay, labels = torch.full((2, 3), gamma, dtype=torch.float64), torch.tensor([1, 3, 0])
+
+    def at(logits: Tensor, labels: Tensor) -> Tensor:
+        if column:
+            return column_of(likelihood, logits, decay, labels)
+        return at_label(likelihood.table(logits, decay), labels)
+
+    found, expected = at(masked, labels + (labels > 0)), at(rest, labels)
+    if gamma > 0 and name not in WITHOUT_MEAN:
+        assert (found == -math.inf).all()
+        return
+    if name == "dirichlet":  # whose constant counts classes
+        expected = expected + math.log(6)
+    torch.testing.assert_close(found, expected)
+    (slopes,) = torch.autograd.grad(found.sum(), masked)
+    (others,) = torch.autograd.grad(expected.sum(), rest)
+    torch.testing.assert_close(slopes, torch.cat([others[..., :1], torch.zeros(2, 3, 1), others[..., 1:]], -1))
 
 
 def test_noisy_dirichlet_refuses_its_parameter() -> None:

@@ -9,7 +9,13 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from auglik.objectives import normalizer
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
+from auglik.objectives.normalizer import (
+    log_sum_mean_and_label,
+    log_sum_of_logarithmic_means,
+    logarithmic_means,
+)
 from auglik.objectives.numerics import (
     at_least_float32,
     gauss_jacobi,
@@ -17,8 +23,6 @@ from auglik.objectives.numerics import (
     log_beta_of_smoothed_label,
     log_normal_density,
     log_softmax,
-    log_sum_of_logarithmic_means,
-    logarithmic_means,
 )
 from tests.cases import DTYPES
 
@@ -54,6 +58,28 @@ def test_the_log_sum_of_logarithmic_means_differentiates_twice_and_under_vmap(ge
     rows = torch.func.vmap(torch.func.grad(log_sum_of_logarithmic_means))(log_f.detach())
     (whole,) = torch.autograd.grad(log_sum_of_logarithmic_means(log_f).sum(), log_f)
     torch.testing.assert_close(rows, whole)
+
+
+def test_the_sums_at_a_label_are_those_of_the_parts_and_differentiate_twice(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row by row, as where all rows at once would leave the cache."""
+    log_f = log_softmax(torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)).requires_grad_()
+    labels = torch.tensor([0, 3, 1])
+
+    def apart(log_f: Tensor) -> tuple[Tensor, ...]:
+        own = log_f.gather(2, labels.expand(2, 3)[..., None])
+        return log_sum_of_logarithmic_means(log_f)[..., None], log_f.mean(-1, keepdim=True), own
+
+    expected = apart(log_f)
+    cotangents = [torch.randn(2, 3, 1, generator=generator, dtype=torch.float64) for _ in expected]
+    (slopes,) = torch.autograd.grad(expected, log_f, cotangents)
+    monkeypatch.setattr(normalizer, "_IN_CACHE", 4)
+    found = log_sum_mean_and_label(log_f, labels)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(found, log_f, cotangents)[0], slopes, rtol=0, atol=1e-15)
+    assert torch.autograd.gradcheck(lambda x: log_sum_mean_and_label(x, labels), log_f)
+    assert torch.autograd.gradgradcheck(lambda x: log_sum_mean_and_label(x, labels), log_f)
 
 
 def exact_log_normalizer(logits: list[mpmath.mpf]) -> mpmath.mpf:

@@ -149,6 +149,11 @@ def test_an_unknown_role_is_refused() -> None:
         (0.05, 100, 0.25, "both"),
         (1, 50, 0.25, "blur"),
         (10, 2, 0.25, "blur"),
+        (9, 2, 1, "blur"),
+        (13, 2, 1, "noise"),
+        (40, 40, 1, "noise"),
+        (9, 2, 1, "both"),
+        (9, 0.5, 1, "blur"),
         (20, 20, 1, "noise"),
         (300, 300, 1, "blur"),
         (500, 500, 0.5, "noise"),
@@ -172,6 +177,13 @@ def test_measure_is_accurate_for_narrow_laws_and_small_exponents(
     for d in (-400.0, -50.0, -3.0, 3.0, 400.0):
         exact = special.logsumexp(log_weight + d * levels)
         assert log_mean(schedule, d) == pytest.approx(exact, rel=0, abs=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [9.0, 12.0, 13.0, 20.0])
+def test_laws_far_from_clean_take_no_more_than_a_few_times_the_nodes(alpha: float) -> None:
+    """Ordinary ones take 129; panels would be 1,344 for each role, and time is in proportion."""
+    levels, _ = Schedule(alpha=alpha).measure()
+    assert len(levels) < 5 * 129
 
 
 @pytest.mark.parametrize(("alpha", "beta", "k"), [(1e7, 1e7, 0.5), (1, 1e-15, 1), (1, 1e-17, 1), (1e-20, 1e-10, 1)])

@@ -26,7 +26,7 @@ from auglik.objectives import (
 from auglik.objectives.aggregators.log_mean import LogMean
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
 from auglik.objectives.likelihoods.smoothed_normalized_schedule import log_normalizer_under
-from auglik.objectives.numerics import log_sum_of_logarithmic_means
+from auglik.objectives.normalizer import log_sum_of_logarithmic_means
 from auglik.objectives.toward import at_chance, check_distributions, degrades, degrading, keeps_chance
 from tests.cases import DTYPES, Case, Views, extreme_views, ordinary_views, twin_table
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import auglik.objectives.likelihoods.smoothed_normalized as uniform
 import auglik.objectives.likelihoods.smoothed_normalized_schedule as scheduled
-from auglik.objectives import Schedule, numerics
+from auglik.objectives import Schedule, normalizer
 from auglik.studies.normalizer import draws as normalizer_draws
 from auglik.studies.normalizer import study as module
 from auglik.studies.normalizer.direct import direct_log_normalizer, our_log_normalizer
@@ -55,13 +55,13 @@ def test_a_wrong_sign_in_the_uniform_normalizer_is_named(
     rerun: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """f (1 - d rho) for f (1 + d rho), in value and gradient."""
-    right = numerics.logarithmic_means
+    right = normalizer.logarithmic_means
 
     def broken(log_f: Tensor, log_g: Tensor | None = None) -> tuple[Tensor, Tensor]:
         means, slopes = right(log_f, log_g)
         return 2 * log_f.exp() - means, log_f.exp() * 2 - slopes
 
-    monkeypatch.setattr(numerics, "logarithmic_means", broken)
+    monkeypatch.setattr(normalizer, "logarithmic_means", broken)
     texts = rerun()
     assert any(text.startswith("log Z (uniform level), C = 10, float64: value, against scipy") for text in texts)
     assert any(text.startswith("log Z (uniform level), C = 10, float32: gradient, against JAX") for text in texts)
@@ -72,8 +72,8 @@ def test_a_wrong_sign_in_the_uniform_normalizer_is_named(
 def test_a_wrong_sign_in_its_gradient_alone_is_named(
     rerun: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = numerics.logarithmic_means
-    monkeypatch.setattr(numerics, "logarithmic_means", lambda *logs: (right(*logs)[0], -right(*logs)[1]))
+    right = normalizer.logarithmic_means
+    monkeypatch.setattr(normalizer, "logarithmic_means", lambda *logs: (right(*logs)[0], -right(*logs)[1]))
     texts = rerun()
     assert any(text.startswith("log Z (uniform level), C = 2, float64: gradient, against scipy") for text in texts)
     assert all("gradient" in text for text in texts)
