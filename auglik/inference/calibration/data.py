@@ -15,10 +15,14 @@ LINE_SPREAD = LOGIT_BOUND / 2
 """Prior standard deviation of the curve's level and slope, in logits: any that a test set can tell is within two."""
 LEAST_SCALE = 0.1
 """Of the logits of confidence, where the curve's slope is meant for it: a bin has about that."""
+BEND_SPREAD = 0.3
+"""Prior standard deviation of the factor of the standardized logit's square, in logits."""
+LARGEST_SQUARE = 16.0
+"""Of a standardized logit: no bend is told from errors further than four standard deviations away."""
 CURVE_SPREAD = 0.5
-"""Prior standard deviation of the curve about its line, in logits."""
+"""Prior standard deviation of the curve about its parabola, in logits."""
 LENGTH_SCALE = 0.2
-"""Of the curve about its line, in confidence."""
+"""Of the curve about its parabola, in confidence."""
 GROUPS = 40
 MOST_SHARED = 0.95
 UNKNOWN = 1e6
@@ -104,13 +108,15 @@ def cell_data(runs: Mapping[int, Outcomes], seeds: Sequence[int], bins: int) -> 
 def _curve_root(x: Float64Array) -> Float64Array:
     """Cholesky factor [B,B] of the prior covariance of the curve's deviation from the identity, in logits.
 
-    A constant and a slope in the standardized logits of confidence x [B], and a Matérn-3/2 process about that line.
-    Narrower priors of the line, calibrated in their middle, took what they did not expect for luck with the images.
+    A parabola in the standardized logits of confidence x [B], and a Matérn-3/2 process about it. Narrower priors, with
+    calibrated networks in their middle, took what they did not expect for luck with the images.
     """
     centre = (np.arange(x.size) + 0.5) / x.size
     distance = np.sqrt(3) * np.abs(centre[:, None] - centre) / LENGTH_SCALE
     process = (1 + distance) * np.exp(-distance)
-    return np.linalg.cholesky(LINE_SPREAD**2 * (1 + np.outer(x, x)) + CURVE_SPREAD**2 * process)
+    square = np.minimum(np.square(x), LARGEST_SQUARE)
+    wide = LINE_SPREAD**2 * (1 + np.outer(x, x)) + BEND_SPREAD**2 * np.outer(square, square)
+    return np.linalg.cholesky(wide + CURVE_SPREAD**2 * process)
 
 
 def shared_luck(runs: Sequence[Outcomes], edges: Float64Array) -> tuple[float, float]:
