@@ -1,20 +1,28 @@
-"""Curve and slope of the NumPyro models where the truth is known in closed form.
+"""Curve, slope and intercept of the NumPyro models where the truth is known: logits over T.
 
-Of two classes and logits over T, logit accuracy = T logit confidence at every confidence: slope T, intercept 0.
+Of two classes logit accuracy = T logit confidence at every confidence: slope T, intercept 0. Of ten there is no such
+line; a curve's truth is the chance of being right among many images of a bin.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from auglik.inference.calibration import calibrate
+from auglik.inference.calibration import CellCalibration, calibrate
+from auglik.inference.calibration.results import Band
 from auglik.scoring.predictions import Predictions
-from auglik.studies.calibration.worlds import BINS, World, evidence, temperature
+from auglik.studies.calibration.worlds import BINS, World, evidence, temperature, true_bins
 from auglik.studies.study import Claim, at_least
 from auglik.system.keys import host_generator
 
 CELLS, IMAGES, NETWORKS, DRAWS = 120, 500, 3, 300
-TEMPERATURES = (1.0, 0.67)
+POPULATION = 1_000_000
+EVIDENCE = {2: 1.3, 10: 2.6}
+"""d of worlds.py, by classes."""
+SCALINGS = ((1.0, 2), (0.67, 2), (0.5, 10), (2.0, 10), (3.0, 10), (5.0, 10))
+"""T and classes."""
 ERRORS = 3.5
 ENOUGH = 30
 """Images of a bin, of all networks, from which on its band is judged."""
@@ -30,34 +38,44 @@ def predictions(log_p: NDArray[np.float32], labels: NDArray[np.intp]) -> Predict
     )  # fmt: skip
 
 
-def model_claims(seed: int) -> list[Claim]:
-    """That bands of curve, slope and intercept hold the truth; cells are independent, bins of a cell are not."""
+def model_claims(
+    seed: int, scalings: Sequence[tuple[float, int]] = SCALINGS, number: int = CELLS, draws: int = DRAWS
+) -> list[Claim]:
+    """That bands of curve, slope and intercept hold the truth, of so many cells each; cells are independent, bins of a
+    cell are not."""
     runs = {}
-    for T in TEMPERATURES:
-        generator = host_generator(seed, "calibration models", round(1000 * T))
-        for number in range(CELLS):
-            z, labels = evidence(World("", temperature(T), 2, 1.3), NETWORKS, IMAGES, generator)
+    for T, classes in scalings:
+        generator = host_generator(seed, "calibration models", round(1000 * T), classes)
+        for place in range(number):
+            z, labels = evidence(_world(T, classes), NETWORKS, IMAGES, generator)
             log_p = special.log_softmax(z / T, axis=-1).astype(np.float32)
-            runs[f"{T} {number}"] = {s: predictions(log_p[s], labels) for s in range(NETWORKS)}
-    found = calibrate(runs, seed=seed, draws=DRAWS, bins=BINS).cells
+            runs[f"{T} {classes} {place}"] = {s: predictions(log_p[s], labels) for s in range(NETWORKS)}
+    found = calibrate(runs, seed=seed, draws=draws, bins=BINS).cells
     claims = []
-    for T in TEMPERATURES:
-        cells = [found[f"{T} {number}"] for number in range(CELLS)]
-        held: dict[str, list[float]] = {
-            "slope": [bool(c.slope.lower_95 <= T <= c.slope.upper_95) for c in cells],
-            "intercept": [bool(c.intercept.lower_95 <= 0 <= c.intercept.upper_95) for c in cells],
-            "curve": [],
-        }
-        for cell in cells:
-            curve = cell.curve
-            truth = special.expit(T * special.logit(curve.confidence))
-            inside = (curve.posterior.lower_95 <= truth) & (truth <= curve.posterior.upper_95)
-            held["curve"].append(float(inside[curve.counts >= ENOUGH].mean()))
-        for name, shares in held.items():
-            error = max(np.std(shares), np.sqrt(0.95 * 0.05)) / np.sqrt(CELLS)
-            claims.append(
-                at_least(
-                    f"T = {T}: share of {name} bands that hold the truth", float(np.mean(shares)), 0.95, ERRORS * error
-                )
-            )
+    for T, classes in scalings:
+        cells = [found[f"{T} {classes} {place}"] for place in range(number)]
+        for name, shares in _held(T, classes, cells, seed).items():
+            error = max(np.std(shares), np.sqrt(0.95 * 0.05)) / np.sqrt(number)
+            text = f"{_world(T, classes).name}: share of {name} bands that hold the truth"
+            claims.append(at_least(text, float(np.mean(shares)), 0.95, ERRORS * error))
     return claims
+
+
+def _held(T: float, classes: int, cells: Sequence[CellCalibration], seed: int) -> dict[str, list[float]]:
+    """Whether each cell's bands hold the truth, of curves the share of bins."""
+    world = _world(T, classes)
+    images, _, right = true_bins(world, host_generator(seed, "calibration truth", world.name), POPULATION)
+    truth = right / np.maximum(images, 1)
+    held = {"curve": [float(_inside(c.curve.posterior, truth)[c.curve.counts >= ENOUGH].mean()) for c in cells]}
+    if classes == 2:
+        held["slope"] = [float(_inside(c.slope, T)) for c in cells]
+        held["intercept"] = [float(_inside(c.intercept, 0.0)) for c in cells]
+    return held
+
+
+def _inside(band: Band, truth: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+    return np.asarray((band.lower_95 <= truth) & (truth <= band.upper_95))
+
+
+def _world(T: float, classes: int) -> World:
+    return World(f"T = {T:g}, {classes} classes", temperature(T), classes, EVIDENCE[classes])

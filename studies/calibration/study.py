@@ -4,7 +4,7 @@ Test sets are drawn from worlds of known error (worlds.py), and counted is how o
 calibrated networks, whose error is 0; for overconfident, timid and otherwise wrong ones; for one network and for
 several that are judged on the same images; limit by limit for timid ones that are hardly ever wrong; and where images
 are copies of each other, for which no interval allows. Beside it the bias of the debiased and of the plug-in estimates.
-Unless quick, the models of curve and line as well, where logit accuracy = T logit confidence holds: two classes.
+Unless quick, the models of curve and line as well, of calibrated, overconfident and far underconfident networks.
 """
 
 import functools

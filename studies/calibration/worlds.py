@@ -15,6 +15,8 @@ from auglik.system.array_types import Float64Array, IndexArray
 
 SHARED = 0.7
 BINS = 15
+STEP = 100_000
+"""Images of a population that are drawn at a time."""
 
 
 class World(NamedTuple):
@@ -111,15 +113,21 @@ def answers(world: World, networks: int, images: int, generator: np.random.Gener
     return Answers(world.confidence(z), (z.argmax(-1) == labels).astype(np.float64))
 
 
-def true_error(world: World, generator: np.random.Generator, images: int) -> float:
-    """The binned ECE, from the chance of being right in place of whether an answer is."""
-    total = np.zeros(BINS)
-    step = 100_000
-    for _ in range(images // step):
-        z, _ = evidence(world, 1, step, generator)
+def true_bins(world: World, generator: np.random.Generator, images: int) -> tuple[Float64Array, ...]:
+    """Of one network's images by bin of confidence: how many, the sum of confidence, and of the chance of being right,
+    each [BINS]."""
+    totals = np.zeros((3, BINS))
+    for _ in range(images // STEP):
+        z, _ = evidence(world, 1, STEP, generator)
         confidence = world.confidence(z)[0]
         right = special.softmax(z[0], axis=-1).max(-1)
         right = (1 - world.flipped) * right + world.flipped / world.classes
         place = np.ceil(np.clip(confidence, 1e-12, 1) * BINS).astype(np.intp) - 1
-        total += np.bincount(place, right - confidence, BINS)
-    return float(np.abs(total).sum() / (images // step * step))
+        totals += [np.bincount(place, column, BINS) for column in (np.ones(STEP), confidence, right)]
+    return tuple(totals)
+
+
+def true_error(world: World, generator: np.random.Generator, images: int) -> float:
+    """The binned ECE, from the chance of being right in place of whether an answer is."""
+    number, confidence, right = true_bins(world, generator, images)
+    return float(np.abs(right - confidence).sum() / number.sum())

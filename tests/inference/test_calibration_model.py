@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 CLASSES, IMAGES, BINS = 10, 400, 15
 OVERCONFIDENT = [f"overconfident {number}" for number in range(14)]
 CALIBRATED = [f"calibrated {number}" for number in range(8)]
+TIMID = [f"timid {number}" for number in range(10)]
+TIMID_T, TIMID_SPREAD = 5.0, 8.0
 
 
 def predictions(log_p: Floats, labels: npt.NDArray[np.int64], validation: int) -> Predictions:
@@ -43,10 +45,10 @@ def predictions(log_p: Floats, labels: npt.NDArray[np.int64], validation: int) -
 
 
 def cell(
-    generator: np.random.Generator, images: int, seeds: int, noise: float, T: float
+    generator: np.random.Generator, images: int, seeds: int, noise: float, T: float, spread: float = 2.5
 ) -> tuple[list[Floats], npt.NDArray[np.int64], Floats]:
     """Networks that see the true logits with noise of their own, over T; the labels and their true probabilities."""
-    truth = generator.normal(0, 2.5, (images, CLASSES))
+    truth = generator.normal(0, spread, (images, CLASSES))
     labels = (truth + generator.gumbel(size=truth.shape)).argmax(1)
     networks = [
         special.log_softmax((truth + generator.normal(0, noise, truth.shape)) / T, axis=1) for _ in range(seeds)
@@ -64,6 +66,9 @@ def runs() -> dict[str, dict[int, Predictions]]:
     for name in CALIBRATED:
         (log_p,), labels, _ = cell(generator, IMAGES, 1, 0.0, 1.0)
         made[name] = {7: predictions(log_p, labels, 0)}
+    for name in TIMID:
+        networks, labels, _ = cell(generator, IMAGES, 3, 0.7, TIMID_T, TIMID_SPREAD)
+        made[name] = {seed: predictions(log_p, labels, 0) for seed, log_p in enumerate(networks)}
     return made
 
 
@@ -72,14 +77,19 @@ def calibration(runs: dict[str, dict[int, Predictions]]) -> Calibration:
     return calibrate(runs, draws=500, bins=BINS)
 
 
-@pytest.fixture(scope="module")
-def population() -> Outcomes:
-    """Of the overconfident networks: `correct` is the true probability of being so."""
-    (log_p,), _, truth = cell(np.random.default_rng(5), 200_000, 1, 0.7, 0.5)
+def many(T: float, spread: float = 2.5) -> Outcomes:
+    """Of a network of several: `correct` is the true probability of being so."""
+    (log_p,), _, truth = cell(np.random.default_rng(5), 200_000, 1, 0.7, T, spread)
     predicted = log_p.argmax(1)[:, None]
     confidence = np.exp(log_p.max(1))
     odds = log_p.max(1) - np.log(np.exp(log_p).sum(1) - confidence)
     return Outcomes(confidence, np.clip(odds, -9.2, 9.2), np.take_along_axis(truth, predicted, 1)[:, 0])
+
+
+@pytest.fixture(scope="module")
+def population() -> Outcomes:
+    """Of the overconfident networks."""
+    return many(0.5)
 
 
 def test_the_beta_binomial_is_scipys_and_so_is_its_slope() -> None:
@@ -132,6 +142,20 @@ def test_curves_of_overconfident_networks_are_recovered(calibration: Calibration
     assert 0.9 < np.mean(covered) <= 1
 
 
+def test_curves_far_from_calibrated_are_recovered(calibration: Calibration) -> None:
+    """Ten classes, T = 5: an accuracy of .986 at confidence .57, which a narrow prior can't follow."""
+    population = many(TIMID_T, TIMID_SPREAD)
+    true = count(population.confidence, population.correct, equal_width(BINS))
+    truth = true.correct / np.maximum(true.images, 1)
+    bands = [calibration.cells[name].curve for name in TIMID]
+    covered = [
+        ((one.posterior.lower_95 <= truth) & (truth <= one.posterior.upper_95))[one.counts > 30].tolist()
+        for one in bands
+    ]
+    assert sum(map(len, covered)) > 50
+    assert 0.9 < np.mean(np.concatenate(covered)) <= 1
+
+
 def test_ece_and_slope_of_overconfident_networks_are_recovered(calibration: Calibration, population: Outcomes) -> None:
     true = count(population.confidence, population.correct, equal_width(BINS))
     ece = float(np.abs(true.correct - true.confidence).sum() / true.images.sum())
@@ -176,7 +200,7 @@ def test_the_file_is_one_that_arviz_opens(calibration: Calibration, tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["calibration.nc"]
     with xarray.open_datatree(path, engine="h5netcdf") as tree:
         assert set(tree.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
-        assert list(tree["posterior"].coords["cell"].values) == OVERCONFIDENT + CALIBRATED
+        assert list(tree["posterior"].coords["cell"].values) == OVERCONFIDENT + CALIBRATED + TIMID
         assert list(tree["posterior"].coords["seed"].values) == [0, 1, 2, 7]
         drawn = tree["posterior"]["curve"].sel(cell=OVERCONFIDENT[0]).mean(["chain", "draw"])
         np.testing.assert_allclose(drawn, calibration.cells[OVERCONFIDENT[0]].curve.posterior.mean, rtol=1e-4)

@@ -4,8 +4,9 @@ Reliability. Seed s has n_sb images in equal-width bin b of confidence, k_sb rig
 
     k_sb ~ BetaBinomial(n_sb, kappa mu_sb, kappa (1 - mu_sb)),   logit mu_sb = logit m_sb + delta_b + e_b
 
-delta [B], a Gaussian process around 0 (calibrated), is the cell's curve, sigmoid(logit m_b + delta_b); 1/sqrt(kappa),
-log-normal with median 0.05, is how seeds scatter about it.
+delta [B] is the cell's curve, sigmoid(logit m_b + delta_b): a parabola in the logits of confidence, under a prior so
+wide that it goes where the images say, and a Gaussian process about it. 1/sqrt(kappa), log-normal with median 0.05, is
+how seeds scatter about the curve.
 
 Logistic recalibration (Cox 1958). logit p(correct) = a_s + b_s logit(confidence) + e, (a_s, b_s) ~ Normal about the
 cell's (a, b), all standardized; (0, 1) is calibrated. On 40 groups of images of like confidence per seed.

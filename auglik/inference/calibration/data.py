@@ -11,6 +11,18 @@ from auglik.system.array_types import Float64Array
 
 LOGIT_BOUND = 9.2
 """Confidences beyond 1e-4 from 0 or 1 enter the models' logits as that: a test set can't tell them apart."""
+LINE_SPREAD = LOGIT_BOUND / 2
+"""Prior standard deviation of the curve's level and slope, in logits: any that a test set can tell is within two."""
+LEAST_SCALE = 0.1
+"""Of the logits of confidence, where the curve's slope is meant for it: a bin has about that."""
+BEND_SPREAD = 0.3
+"""Prior standard deviation of the factor of the standardized logit's square, in logits."""
+LARGEST_SQUARE = 16.0
+"""Of a standardized logit: no bend is told from errors further than four standard deviations away."""
+CURVE_SPREAD = 0.5
+"""Prior standard deviation of the curve about its parabola, in logits."""
+LENGTH_SCALE = 0.2
+"""Of the curve about its parabola, in confidence."""
 GROUPS = 40
 MOST_SHARED = 0.95
 UNKNOWN = 1e6
@@ -30,6 +42,8 @@ class CellData(NamedTuple):
     """Standard deviation of that luck, in logits [B]."""
     common_luck: float
     """Of the luck with images that seeds put into different bins, taken as common to all bins."""
+    curve_root: Float64Array
+    """Cholesky factor of the curve's prior covariance [B,B]."""
     group_images: Float64Array
     """[S,G], in G groups of equally many images in the order of their confidence."""
     group_correct: Float64Array
@@ -77,6 +91,7 @@ def cell_data(runs: Mapping[int, Outcomes], seeds: Sequence[int], bins: int) -> 
         shared=same_bin,
         luck=np.sqrt(same_bin / information),
         common_luck=float(np.sqrt(max(anywhere - same_bin, 0) / information.sum())),
+        curve_root=_curve_root((mean_logit(confidence.sum(0), images.sum(0)) - centre) / max(scale, LEAST_SCALE)),
         group_images=group_images,
         group_correct=group_correct,
         group_logit=group_logit,
@@ -88,6 +103,20 @@ def cell_data(runs: Mapping[int, Outcomes], seeds: Sequence[int], bins: int) -> 
         own_variance=own_variance,
         several=len(runs) > 1,
     )
+
+
+def _curve_root(x: Float64Array) -> Float64Array:
+    """Cholesky factor [B,B] of the prior covariance of the curve's deviation from the identity, in logits.
+
+    A parabola in the standardized logits of confidence x [B], and a Matérn-3/2 process about it. Narrower priors, with
+    calibrated networks in their middle, took what they did not expect for luck with the images.
+    """
+    centre = (np.arange(x.size) + 0.5) / x.size
+    distance = np.sqrt(3) * np.abs(centre[:, None] - centre) / LENGTH_SCALE
+    process = (1 + distance) * np.exp(-distance)
+    square = np.minimum(np.square(x), LARGEST_SQUARE)
+    wide = LINE_SPREAD**2 * (1 + np.outer(x, x)) + BEND_SPREAD**2 * np.outer(square, square)
+    return np.linalg.cholesky(wide + CURVE_SPREAD**2 * process)
 
 
 def shared_luck(runs: Sequence[Outcomes], edges: Float64Array) -> tuple[float, float]:

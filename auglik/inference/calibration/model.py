@@ -5,20 +5,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
-
-from auglik.system.array_types import Float64Array as HostArray
 
 LEAST = 1e-6
 """Added to 1/kappa: seeds that differ by less than a thousandth of sqrt(p (1-p)) are taken as equal."""
 LARGEST_LOGIT = 20.0
 SEED_LINE_SPREAD = 0.1
 """Prior median of the standard deviation between seeds of a standardized intercept or slope."""
-LENGTH_SCALE = 0.2
-"""Of the prior of the curve, in confidence."""
 
 
 class ModelData(NamedTuple):
@@ -35,6 +30,8 @@ class ModelData(NamedTuple):
     luck: Array
     """[B]"""
     common_luck: Array
+    curve_root: Array
+    """[B,B]"""
     group_images: Array
     """[S,G]"""
     group_correct: Array
@@ -51,18 +48,6 @@ class ModelData(NamedTuple):
     """1 if there are several seeds, else 0."""
 
 
-def curve_root(bins: int) -> HostArray:
-    """Cholesky factor [B,B] of the prior covariance of the curve's deviation from the identity, in logits.
-
-    A constant of standard deviation 1, a slope in logit confidence of 0.5, and a Matérn-3/2 process of 0.5.
-    """
-    centre = (np.arange(bins) + 0.5) / bins
-    distance = np.sqrt(3) * np.abs(centre[:, None] - centre) / LENGTH_SCALE
-    logit = np.log(centre) - np.log1p(-centre)
-    process = (1 + distance) * np.exp(-distance)
-    return np.linalg.cholesky(1 + (np.outer(logit, logit) + process) / 4)
-
-
 def model(data: ModelData) -> None:
     """Both models; independent, as they share no parameter."""
     reliability(data)
@@ -72,7 +57,7 @@ def model(data: ModelData) -> None:
 def reliability(data: ModelData) -> None:
     """The Beta-Binomial curve; sites in the order of the package's formula."""
     B = data.luck.size
-    deviation = jnp.asarray(curve_root(B)) @ _normal("shape", B)
+    deviation = data.curve_root @ _normal("shape", B)
     luck = data.luck * _normal("luck", B) + data.common_luck * _normal("common_luck")
     kappa = 1 / (jnp.square(_positive("spread", 0.05)) * data.several + LEAST)
     mu = jax.nn.sigmoid(jnp.clip(data.logit + deviation + luck, -LARGEST_LOGIT, LARGEST_LOGIT))

@@ -28,6 +28,7 @@ def model_data(cells: Sequence[CellData]) -> ModelData:
         "logit": mean_logit(columns["confidence"], columns["images"]),
         "luck": columns["luck"],
         "common_luck": columns["common_luck"],
+        "curve_root": columns["curve_root"],
         "group_images": columns["group_images"] / (1 - own_anywhere),
         "group_correct": columns["group_correct"] / (1 - own_anywhere),
         "group_logit": columns["group_logit"],

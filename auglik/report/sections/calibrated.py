@@ -34,8 +34,7 @@ from auglik.system.array_types import Float64Array
 CAPTIONS = {
     "reliability": (
         "Reliability: accuracy minus confidence; above zero is underconfident. Posterior mean of the cell's curve with "
-        "50% and 95% bands; points are the observed values of all seeds together, larger for more images. Of cells "
-        "that are far underconfident (a fitted temperature below 0.5) bands are too narrow: read the large points."
+        "50% and 95% bands; points are the observed values of all seeds together, larger for more images."
     ),
     "confidence": (
         "Confidence: the share of images per bin in %, on a logarithmic axis, all seeds together. Dashed: mean "
