@@ -268,6 +268,20 @@ def test_autocast_changes_nothing(case: Case[Likelihood]) -> None:
     assert torch.equal(table, case.instance.table(views.logits, views.decay))
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+@pytest.mark.parametrize("case", LIKELIHOOD_CASES, ids=str)
+def test_decays_have_the_gradient_at_their_ends_that_they_have_beside_them(case: Case[Likelihood], end: float) -> None:
+    """Learned decays leave an end by it."""
+    views = ordinary_views((2, 4, 10), extra_outputs=case.instance.extra_outputs, center=case.center)
+
+    def slopes(level: float) -> Tensor:
+        decay = torch.full_like(views.decay, level).requires_grad_()
+        first = case.instance.table(views.logits, decay)[..., 0]
+        return torch.autograd.grad((first + 0 * decay).sum(), decay)[0]  # which categorical leaves out
+
+    torch.testing.assert_close(slopes(end), slopes(abs(end - 1e-9)), rtol=1e-6, atol=1e-6)
+
+
 WITHOUT_MEAN = ("categorical", "tempered", "tempered-normalized", "sink", "label-relaxation")
 """Those in which a label gives nothing to other classes."""
 
