@@ -153,6 +153,7 @@ def test_the_command_says_first_that_chains_fail(tmp_path: Path) -> None:
     assert lines[0].startswith("FAILS: ")
     assert "2 x 4 draws at T = 1: kinetic " in found.output
     assert lines[-1].startswith("clean NLL: draws ")
-    refused = CliRunner().invoke(auglik, ["sample", *options, "--inference", "sgd", "--draws", "20"])
+    point = tiny.options(**CHAIN | {"inference": "sgd", "draws": 20, "output": tmp_path / "out"})
+    refused = CliRunner().invoke(auglik, ["sample", *point])
     assert refused.exit_code == 2
     assert "expected a sampler, got sgd" in refused.output

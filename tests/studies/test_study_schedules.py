@@ -171,7 +171,7 @@ def test_swapped_exponents_of_the_quadrature_fail(monkeypatch: pytest.MonkeyPatc
     rule = numerics.gauss_jacobi
     monkeypatch.setattr(study, "gauss_jacobi", lambda count, left, right: rule(count, right, left))
     nodes = numerics.beta_nodes
-    monkeypatch.setattr("auglik.objectives.schedule.beta_nodes", lambda alpha, beta, m: nodes(beta, alpha, m))
+    monkeypatch.setattr("auglik.objectives.schedule.beta_nodes", lambda alpha, beta, *rest: nodes(beta, alpha, *rest))
     assert [text.split(",")[0] for text in failing(study.node_claims())] == [
         "64 Gauss-Jacobi nodes and weights", "gamma = t: log E e^(-50 gamma) = log 1F1(alpha; alpha+beta; -50)",
     ]  # fmt: skip
