@@ -124,6 +124,8 @@ def compare(config_file: Path | None, print_config: bool, **command_line: object
             raise InputError(
                 f"--tune {grid.key}: expected one value of it beside, or none, got several: which is tuned?"
             )
+        if not dry_run:
+            engine.check_here()
         planned = tune_cells(planned, grid, tune_seeds, place, engine, dry_run)
     plan = make_plan(planned, seeds, place, dry=dry_run)
     if not dry_run:

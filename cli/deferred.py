@@ -25,9 +25,28 @@ class Deferred(click.RichCommand):
         **extra: Any,  # noqa: ANN401
     ) -> click.Context:
         command = self.load()
+        given = list(args)  # which the parser empties
         try:
-            return command.make_context(info_name, args, parent, **extra)
+            context = command.make_context(info_name, args, parent, **extra)
+            if not context.resilient_parsing:
+                check_given_once(command, given, context)
+            return context
         except click.UsageError as error:
             if error.ctx is None:  # as the parser has none, whose help the line is to name
                 error.ctx = click.Context(command, parent, info_name)
             raise
+
+
+def check_given_once(command: click.Command, arguments: list[str], context: click.Context) -> None:
+    """Raises UsageError for an option of one value that is given twice: click takes the last without a word."""
+    _, _, order = command.make_parser(context).parse_args(arguments)
+    for option in order:
+        if isinstance(option, click.Option) and not option.multiple and (times := order.count(option)) > 1:
+            names = "/".join([*option.opts, *option.secondary_opts])
+            raise click.UsageError(f"{names}: expected it once, got it {times} times{_cure(option)}", context)
+
+
+def _cure(option: click.Option) -> str:
+    compared = Deferred("compare", "").load().params
+    several = any(one.name == option.name and isinstance(one, click.Option) and one.multiple for one in compared)
+    return "; auglik compare takes several values of it" if several else ""

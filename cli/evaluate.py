@@ -17,10 +17,10 @@ from auglik.objectives import InputError
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again, threads_of_finished
 from auglik.runs.evaluation import Evaluation
-from auglik.runs.reproduced import unlike_recorded
+from auglik.runs.reproduced import Scorer, unlike_recorded
 from auglik.runs.resolved import ResolvedRun, resolved
 from auglik.runs.results import RESULTS, finished
-from auglik.runs.run import CONFIG, device_name, load_run
+from auglik.runs.run import CONFIG, device_name, load_run, versions
 from auglik.runs.settings import SETTINGS, change, flatten
 from auglik.settings.groups import Group
 from auglik.system.devices import choose_device
@@ -111,7 +111,7 @@ def unlike(folder: Path, trained: ResolvedRun, run: ResolvedRun, scored: Evaluat
         return None
     error, nll = scored.scores["clean_error"], scored.scores["clean_nll"]
     positions = scored.arrays["indices"].astype(np.int64)
-    return unlike_recorded(folder, results, trained, positions, error, nll, device_name(run.device))
+    return unlike_recorded(folder, results, trained, positions, error, nll, Scorer(device_name(run.device), versions()))
 
 
 def target_of(output: Path, folder: Path) -> Path:

@@ -12,7 +12,6 @@ import rich_click as click
 import tomli_w
 from rich_click import RichContext, RichHelpFormatter
 
-from auglik.cli.errors import UserError
 from auglik.cli.paths import PATH
 from auglik.objectives import InputError
 from auglik.runs.settings import SETTINGS, RunConfig, change
@@ -29,10 +28,7 @@ C = TypeVar("C")
 
 
 def options(settings: Iterable[Setting], repeatable: bool = False) -> Callable[[Command], Command]:
-    """Adds an option for each setting, group by group; `repeatable` ones take several values to compare.
-
-    Others are refused where they are given several times: the last would be taken, without a word.
-    """
+    """Adds an option for each setting, group by group; `repeatable` ones take several values to compare."""
     order = list(Group)
     in_groups = sorted(settings, key=lambda setting: order.index(setting.group))
 
@@ -72,17 +68,9 @@ def _option(setting: Setting, repeatable: bool) -> Callable[[Command], Command]:
         return click.option(flags, setting.key, cls=Option, default=None, help=text, panel=setting.group)
     kind, metavar = {int: (click.INT, "N"), float: (click.FLOAT, "X"), str: (click.STRING, "TEXT")}[setting.type]
     return click.option(
-        f"--{name}", setting.key, cls=Option, type=kind, metavar=metavar, multiple=True, default=None, help=text,
+        f"--{name}", setting.key, cls=Option, type=kind, metavar=metavar, multiple=repeatable, default=None, help=text,
         panel=setting.group, shell_complete=completer(setting.choices or setting.names),
-        callback=None if repeatable else _one,
     )  # fmt: skip
-
-
-def _one(ctx: click.Context, param: click.Parameter, values: tuple[object, ...] | None) -> object:
-    if values and len(values) > 1:
-        cure = "; auglik compare takes several" if ctx.info_name == "train" and param.name in SETTINGS else ""
-        raise UserError(f"{param.opts[0]}: expected one value, got {' and '.join(map(str, values))}{cure}")
-    return values[0] if values else None
 
 
 def _values(setting: Setting) -> Iterator[str]:

@@ -23,7 +23,7 @@ from auglik.robustness import RobustnessConfig, Score, Suite, open_suite
 from auglik.robustness.evaluate import read_run
 from auglik.robustness.scoring import Scoring
 from auglik.runs.again import threads_of_finished
-from auglik.runs.reproduced import unlike_recorded
+from auglik.runs.reproduced import Scorer, unlike_recorded
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import RESULTS, finished
 from auglik.runs.run import CONFIG
@@ -131,7 +131,8 @@ def unlike(folder: Path, run: ResolvedRun, suite: Suite, clean: Score) -> str | 
     results, measured = finished(folder), load_measured(folder)
     if results is None or measured is None:
         return None
-    return unlike_recorded(folder, results, run, suite.positions, clean.error, clean.nll, measured.device)
+    now = Scorer(measured.device, measured.versions or {})
+    return unlike_recorded(folder, results, run, suite.positions, clean.error, clean.nll, now)
 
 
 def finished_runs(folder: Path) -> list[Path]:

@@ -38,8 +38,6 @@ def status(folder: Path, watch: bool, every: float) -> None:
     from auglik.experiments.differences import plural
     from auglik.experiments.status import STATES, statuses
 
-    if not every <= LONGEST:
-        raise InputError(f"--every: expected at most {LONGEST:,} s, got {every:g}")
     check_local(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: expected the output of `auglik compare`, got no such folder")

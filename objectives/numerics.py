@@ -121,8 +121,8 @@ def beta_nodes(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tens
 
     64 Gauss-Jacobi nodes for v^(m alpha - 1) (1-v)^(beta-1), times the rest ((1-v^m) / (1-v))^(beta-1), where that is
     so smooth that its mean is what the Beta function says. Else, for a narrow law, and where the mass at small v, far
-    from the nodes, may count most: even steps in logit t where those are fewer than of panels, finer toward both ends,
-    of 16 nodes each. Raises InputError for parameters whose law none resolves.
+    from the nodes, may count most: even steps in logit t where at most `MOST_STEPS` are needed, or panels, finer
+    toward both ends, of 16 nodes each. Raises InputError for parameters whose law none resolves.
     """
     left, right = m * alpha - 1, beta - 1
     if left > -1 and right > -1:  # as numbers next to 0 do not leave it
@@ -148,7 +148,7 @@ def beta_nodes(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tens
 
 
 MOST_STEPS = 640
-"""Half as many as panels have nodes."""
+"""Half as many as panels have nodes, about: more are not worth what they save."""
 
 
 def _even_steps(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tensor, Tensor]:
@@ -161,7 +161,7 @@ def _even_steps(alpha: float, beta: float, m: int, steepest: float) -> tuple[Ten
     """
     most, left_over = 1e5, 17 * math.log(10)
     low = m / 3 * min(0.0, math.log(alpha * m / (3 * most))) - left_over / alpha
-    high = max(0.0, math.log(most / beta)) + left_over / beta
+    high = max(0.0, math.log(most * max(steepest, 1.0) / beta)) + left_over / beta
     curvature, steepest = max(alpha * max(steepest, 1.0), 2 * beta), max(steepest, 2.0)
     step = min(math.pi / math.sqrt(16 * curvature), math.pi**2 / (32 * steepest))
     if not -700 < low < high < 700 or (high - low) / step > MOST_STEPS:

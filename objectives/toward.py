@@ -23,7 +23,7 @@ class Toward:
         super().__init_subclass__()
         for name in ("__eq__", "__hash__", "__repr__"):
             if name not in vars(cls):
-                setattr(cls, name, vars(Toward)[name])
+                setattr(cls, name, getattr(cls, name))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -73,7 +73,7 @@ def image_shape(shape: Sequence[int], where: str) -> tuple[int, int, int, int]:
         case _:
             layouts = "[N,H,W], [N,H,W,c] or [N,c,H,W] with c = 1 or 3"
             cause = "an alpha channel?" if 4 in (*shape[1:2], *shape[3:4]) else "flattened images, or a single one?"
-            if len(shape) == 4 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
+            if len(shape) == 4 and shape[3] != 4 and (shape[2] in (1, 3) or (shape[0] in (1, 3) and shape[1] != 4)):
                 cause = "images along the last axis? move it to the front"
             raise InputError(f"{where}: expected images {layouts}, got shape {list(shape)} ({cause})")
     if 0 in found:

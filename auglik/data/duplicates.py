@@ -13,8 +13,8 @@ Prints: TypeAlias = NDArray[np.uint64]
 """64 bits [N] of what is in each image: of 50,000 and a million different ones, two are alike by a chance of 3e-9."""
 Content: TypeAlias = Prints | LazyImages
 """What images are compared by: prints of their pixels, or image files, of which few need be read."""
-MOST_BYTES = 2**28
-"""Of image files that are read to be compared: a fraction of a second; where it takes more, they are not."""
+MOST_BYTES, MOST_FILES = 2**28, 10_000
+"""Of image files that are read to be compared, a second's work; where it takes more, they are not."""
 
 
 class InTraining(NamedTuple):
@@ -39,7 +39,7 @@ def copies(images: Content) -> int | None:
     if isinstance(images, LazyImages):
         _, of_size, counts = np.unique(_sizes(images), return_inverse=True, return_counts=True)
         found = images.select(np.flatnonzero(counts[of_size] > 1))
-        return copies(_of_files(found)) if _sizes(found).sum() <= MOST_BYTES else None
+        return copies(_of_files(found)) if _few(_sizes(found)) else None
     return len(images) - len(np.unique(images))
 
 
@@ -51,7 +51,7 @@ def in_training(test: Content, training: Content, test_rows: Rows, training_rows
     if isinstance(test, LazyImages) and isinstance(training, LazyImages):
         sizes = _sizes(test), _sizes(training)
         alike = [np.flatnonzero(np.isin(one, other)) for one, other in (sizes, sizes[::-1])]
-        if sum(int(size[some].sum()) for size, some in zip(sizes, alike, strict=True)) > MOST_BYTES:
+        if not _few(np.concatenate([size[some] for size, some in zip(sizes, alike, strict=True)])):
             return None
         test_rows, training_rows = test_rows[alike[0]], training_rows[alike[1]]
         test, training = _of_files(test.select(alike[0])), _of_files(training.select(alike[1]))
@@ -75,6 +75,11 @@ def _sizes(images: LazyImages) -> NDArray[np.int64]:
     """In bytes, of the files."""
     assert images.files is not None
     return images.files.sizes[images.rows]
+
+
+def _few(sizes: NDArray[np.int64]) -> bool:
+    """Whether files of these sizes are read."""
+    return len(sizes) <= MOST_FILES and int(sizes.sum()) <= MOST_BYTES
 
 
 def _of_files(images: LazyImages) -> Prints:

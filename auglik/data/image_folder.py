@@ -152,9 +152,9 @@ class ImageFolder:
         if len(several) > 1:
             name, default = self.published or str(self.path), parameters(ImageSettings())
             given = {key: value for key, value in parameters(self.settings).items() if value != default[key]}
-            both = " and ".join(folder.name for folder in several)
+            names = f"{', '.join(folder.name for folder in several[:-1])} and {several[-1].name}"
             ways = " or ".join(with_values(name, {**given, "test": str(folder)}) for folder in several)
-            raise InputError(f"{self.path}: expected one folder of test images, got both {both}: give {ways}")
+            raise InputError(f"{self.path}: expected one folder of test images, got {names}: give {ways}")
         return found[0]
 
     def _others(self) -> list[str]:

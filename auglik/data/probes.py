@@ -51,7 +51,7 @@ def apart(source: Source) -> str:
     if held[0] is not None and held[1] is not None:
         found = in_training(held[0], held[1], np.arange(len(test)), np.arange(len(training)))
     if found is None:
-        return "not looked for, as too many files would be read"
+        return "not looked for: too many files would be read, or parts are not both of files or of pixels"
     if found.images:
         say_once(f"{source.name}: {in_training_line(found.images, len(test), found.first)}")
     return f"{found.images:,} of {len(test):,} test images are training images"

@@ -21,7 +21,7 @@ from auglik.runs.checkpoint import Checkpoint
 from auglik.runs.evaluation import predictor
 from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import RESULTS, Results, finished
-from auglik.runs.run import CONFIG, device_name, load_run
+from auglik.runs.run import CONFIG, device_name, load_run, versions
 from auglik.runs.step import make_network
 from auglik.scoring.conditions import Score, load_measured, load_scores, means, scored, write_scores
 from auglik.system.devices import choose_device
@@ -58,6 +58,7 @@ def evaluate_robustness(
             "seconds": seconds,
             "auglik": __version__,
             "device": device_name(run.device),
+            "versions": versions(),
         }
         measured = {**suite.measured, **now}
         write_scores(folder, scores, measured)

@@ -1,6 +1,9 @@
 """Whether a finished run that is scored again has the clean scores of its own predictions."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +12,6 @@ from auglik.objectives import InputError
 from auglik.runs.own_code import code_digests, own_code
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import Results
-from auglik.runs.run import versions
 from auglik.runs.settings import flatten
 from auglik.scoring.columns import fixed
 from auglik.scoring.metrics import judged
@@ -22,6 +24,15 @@ Three networks on digits moved by 4e-8 from float64 to float32, and by 3e-4 and 
 """
 
 
+class Scorer(NamedTuple):
+    """What scored a run, as far as that is known."""
+
+    device: str | None
+    """By name."""
+    versions: Mapping[str, str]
+    """Of libraries."""
+
+
 def unlike_recorded(
     folder: Path,
     results: Results,
@@ -29,13 +40,12 @@ def unlike_recorded(
     positions: NDArray[np.int64],
     error: float,
     nll: float,
-    device: str | None,
+    now: Scorer,
 ) -> str | None:
     """A line if clean scores of the test images at `positions` [n] are not those of the run's own predictions of them.
 
-    `run` is the one in `folder`, `device` the name of what it was scored on now, if that is known. None where they are
-    alike to rounding, and where there is nothing to compare with: a run that was not scored or not on all of these
-    images, predictions that are gone.
+    `run` is the one in `folder`, `now` what scored it this time. None where they are alike to rounding, and where there
+    is nothing to compare with: a run that was not scored or not on all of these images, predictions that are gone.
     """
     if results.test_digest is None:
         return None
@@ -54,22 +64,25 @@ def unlike_recorded(
         return None
     return (
         f"{folder}: clean NLL {fixed(nll, 4)} and error {fixed(error, 4)}, where the run recorded predictions of these"
-        f" images with {fixed(its_nll, 4)} and {fixed(its_error, 4)}: {_cause(results, run, device)}"
+        f" images with {fixed(its_nll, 4)} and {fixed(its_error, 4)}: {_cause(results, run, now)}"
     )
 
 
 def _close(a: float, b: float, most: float) -> bool:
-    return a == b or abs(a - b) <= most  # both may be inf
+    return a == b or (math.isfinite(most) and abs(a - b) <= most)  # NLLs may be inf
 
 
-def _cause(results: Results, run: ResolvedRun, device: str | None) -> str:
+def _cause(results: Results, run: ResolvedRun, now: Scorer) -> str:
     """What is known to be different now, else what may be."""
-    now, own = versions(), code_digests(own_code(flatten(run.config)))
+    own = code_digests(own_code(flatten(run.config)))
     causes = [f"{name} has been edited" for name, code in own.items() if code != (results.own_code or {}).get(name)]
     causes += [
-        f"{name} is {now[name]}, was {was}" for name, was in results.versions.items() if now.get(name, was) != was
+        f"{name} is {now.versions[name]}, was {was}"
+        for name, was in results.versions.items()
+        if now.versions.get(name, was) != was
     ]
-    causes += [f"scored on {device}, trained on {results.device}"] if device not in (None, results.device) else []
+    if now.device not in (None, results.device):
+        causes.append(f"scored on {now.device}, trained on {results.device}")
     return (
         ", ".join(causes) or "have its config.toml, the code of its network or the images in its files changed since?"
     )

@@ -32,7 +32,7 @@ class Results:
     test_copies: int | None = None
     """Of the test images, those that are copies of another; None if they were not counted."""
     test_in_training: int | None = None
-    """Of the test images, those that were trained on, pixel by pixel; None if they were not counted."""
+    """Of the test images, those that were trained on, byte for byte; None if they were not counted."""
     first_in_training: tuple[int, ...] | None = None
     """The positions of the first of them in the test set and in the training part."""
     last_epoch: Mapping[str, float] = numbers("last_epoch_")

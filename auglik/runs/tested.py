@@ -1,6 +1,7 @@
 """The test images that a run is scored on, and what is known of them besides its scores."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from auglik.data import (
     opened,
     take,
 )
+from auglik.objectives import InputError
 from auglik.runs.resolve import TrainingData
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import Results
@@ -56,11 +58,18 @@ def tested(
 ) -> Tested:
     """Of test images with the positions `indices` [N] in the test set; `trained_on` is what `data`'s images hold."""
     absent, held = tuple(absent_classes(data.class_names, test.labels)), content(test.images)
-    of_test = Tested(len(test.labels), digest(test), absent, copies(held) if held is not None else None)
-    if held is None or trained_on is None or data.rows is None:
+    of_test = Tested(len(test.labels), digest(test), absent)
+    if held is None:
         return of_test
-    found = in_training(held, trained_on, indices, data.rows)
-    return of_test if found is None else of_test._replace(in_training=found.images, first_in_training=found.first)
+    with suppress(InputError):  # a training file that is gone by now is no reason to lose the run
+        of_test = of_test._replace(copies=copies(held))
+        if (
+            trained_on is not None
+            and data.rows is not None
+            and (found := in_training(held, trained_on, indices, data.rows))
+        ):
+            of_test = of_test._replace(in_training=found.images, first_in_training=found.first)
+    return of_test
 
 
 def met_before(runs: Iterable[Results]) -> list[str]:

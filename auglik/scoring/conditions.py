@@ -65,6 +65,8 @@ class Measured:
     """Of robustness.csv."""
     device: str | None = None
     """That they were scored on, by name."""
+    versions: Mapping[str, str] | None = None
+    """Of the libraries that they were scored with."""
 
 
 def scored(kind: str, name: str, category: str, severity: float, log_p: npt.ArrayLike, labels: npt.ArrayLike) -> Score:

@@ -61,7 +61,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
         heard = True
         request.ask(number)
         if launched() is None:
-            signal.raise_signal(number)  # so that others that came with it are handled here, before none are
+            if number not in _blocked_here():  # as one that another thread heard may be
+                signal.raise_signal(number)  # so that others that came with it are handled here, before none are
             restore()
 
     for number in before:
@@ -70,6 +71,11 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+def _blocked_here() -> set[int]:
+    """The signals that this thread does not hear."""
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, [])) if hasattr(signal, "pthread_sigmask") else set()
 
 
 @contextmanager

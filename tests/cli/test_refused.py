@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 
 from auglik.cli.main import auglik
@@ -31,19 +32,24 @@ def test_a_run_cannot_go_on_and_start_over(tmp_path: Path, command: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("command", "option", "values", "cure"),
+    ("arguments", "said"),
     [
-        ("train", "--likelihood", ("smoothed", "tempered"), "; auglik compare takes several"),
-        ("train", "--output", ("a", "b"), ""),
-        ("compare", "--jobs", (1, 2), ""),
-        ("pretrain", "--epochs", (3, 3), ""),
+        (
+            ("train", "--views", 2, "--views", 3),
+            "--views: expected it once, got it 2 times; auglik compare takes sever",
+        ),
+        (("train", "--output", "a", "--output", "b"), "--output: expected it once, got it 2 times"),
+        (("train", "--config", "a", "--config", "b", "--config", "c"), "--config: expected it once, got it 3 times"),
+        (("train", "--compile", "--no-compile"), "--compile/--no-compile: expected it once, got it 2 times"),
+        (("compare", "--reference", "a", "--reference", "b"), "--reference: expected it once, got it 2 times"),
+        (("pretrain", "--epochs", 3, "--epochs", 3), "--epochs: expected it once, got it 2 times"),
     ],
 )
-def test_of_an_option_that_is_given_twice_none_is_taken(
-    command: str, option: str, values: tuple[object, object], cure: str
-) -> None:
-    said = refusal(command, option, values[0], option, values[1], "--print-config")
-    assert said == f"auglik: {option}: expected one value, got {values[0]} and {values[1]}{cure}"
+def test_of_an_option_that_is_given_twice_neither_is_taken(arguments: tuple[object, ...], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        auglik.main([*map(str, arguments), "--print-config"], standalone_mode=False)
+    assert refused.value.exit_code == 2
+    assert refused.value.format_message().startswith(said)
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain"])

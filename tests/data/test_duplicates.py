@@ -188,7 +188,7 @@ def test_of_image_files_those_of_one_size_are_compared(tmp_path: Path, monkeypat
     read.clear()
     assert in_training(held, known, np.arange(8), np.arange(12)) is None
     assert copies(held) is None
-    assert apart(source) == "not looked for, as too many files would be read"
+    assert apart(source) == "not looked for: too many files would be read, or parts are not both of files or of pixels"
     assert read == []
 
 

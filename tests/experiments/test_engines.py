@@ -226,6 +226,25 @@ def test_signals_that_come_together_are_one(names: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (7, "")
 
 
+HEARD_ELSEWHERE = """
+import os, signal, sys, threading, time
+from auglik.system.stop import blocked, stop_on_signals
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+with stop_on_signals() as stop:
+    with blocked("SIGHUP"):
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not stop:
+            time.sleep(0.01)
+    assert stop.signal == signal.SIGHUP
+sys.exit(7)
+"""
+
+
+def test_a_signal_that_another_thread_hears_while_this_one_does_not_stops_no_more_than_once() -> None:
+    done = subprocess.run([sys.executable, "-c", HEARD_ELSEWHERE], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 def test_a_terminal_that_closes_stops_nothing_under_nohup() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

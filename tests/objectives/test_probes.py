@@ -1,13 +1,14 @@
 """Probes of likelihoods and aggregators: what is built in passes, and each planted fault is caught by its probe."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, InputError, Jensen, Likelihood, Smoothed
+from auglik.objectives import AGGREGATORS, LIKELIHOODS, Aggregator, InputError, Jensen, Likelihood, LogMean, Smoothed
 from auglik.objectives.numerics import at_least_float32
 from auglik.objectives.probes import (
     AGGREGATOR_PROBES,
@@ -16,6 +17,7 @@ from auglik.objectives.probes import (
     check_likelihood,
     findings,
 )
+from auglik.objectives.probes.likelihoods import sign
 from auglik.settings.names import parse
 
 LIKELIHOOD_NAMES = (*LIKELIHOODS, "noisy-dirichlet:alpha_eps=0.5", "focal:focus=0.5", "label-relaxation")
@@ -326,8 +328,30 @@ def test_an_aggregator_of_the_wrong_sign_is_refused_when_it_is_loaded() -> None:
     fold, _ = FOLDS["the sign"]
     namespace = {"fold": lambda self, *arguments: fold(*arguments)}
     made = dataclasses.make_dataclass("Faulty", [], bases=(Jensen,), frozen=True, namespace=namespace)()
-    with pytest.raises(InputError, match=r"the likelier they are, got -1 of .* is its sign wrong"):
+    with pytest.raises(InputError, match=r"likelier to have a higher value, got -1 more .* is its sign wrong"):
         check_aggregator(made)
+
+
+def test_a_constant_says_nothing_of_an_aggregators_sign() -> None:
+    def fold(table: Tensor, weight: Tensor | None = None, log_importance: Tensor | None = None) -> Tensor:
+        return LogMean().fold(table, weight, log_importance) + math.log(1000)
+
+    namespace = {"fold": lambda self, *arguments: fold(*arguments)}
+    made = dataclasses.make_dataclass("Shifted", [], bases=(LogMean,), frozen=True, namespace=namespace)()
+    assert AGGREGATOR_PROBES["direction"](made).startswith("1 more for a nat")
+
+
+def test_a_loss_that_is_flat_where_labels_are_unlikely_is_loaded_but_not_praised() -> None:
+    """The truncated L_q loss of Zhang & Sabuncu 2018 (arXiv:1805.07836), Eq. 9: constant below f = 1/2."""
+
+    def table(logits: Tensor, decay: Tensor) -> Tensor:
+        return -(1 - logits.softmax(-1).clamp_min(0.5) ** 0.7) / 0.7 + 0 * decay[..., None]
+
+    namespace = {"table": lambda self, *arguments: table(*arguments)}
+    made = dataclasses.make_dataclass("Truncated", [], bases=(Smoothed,), frozen=True, namespace=namespace)()
+    sign(made)
+    with pytest.raises(InputError, match="to rise most with its own logit"):
+        LIKELIHOOD_PROBES["direction"](made)
 
 
 MEANS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {

@@ -143,6 +143,18 @@ def test_an_unknown_role_is_refused() -> None:
         Schedule().decay("smear", torch.zeros(1))
 
 
+def log_mean_in_steps(role: str, schedule: Schedule, d: float) -> float:
+    """By the trapezoidal rule in x with t = 1/(1+e^(-pi sinh x)), in logarithms."""
+    x = np.arange(-8, 8, 1 / 4096)
+    u = math.pi * np.sinh(x)
+    log_t, log_rest = special.log_expit(u), special.log_expit(-u)
+    log_law = schedule.alpha * log_t + schedule.beta * log_rest - special.betaln(schedule.alpha, schedule.beta)
+    log_weight = log_law + np.log(math.pi * np.cosh(x) / 4096)
+    assert special.logsumexp(log_weight) == pytest.approx(0, abs=1e-8)  # the Beta function of 10^5 is rounded too
+    levels = schedule.decay(role, torch.from_numpy(np.exp(log_t))).numpy()
+    return float(special.logsumexp(log_weight + d * levels))
+
+
 @pytest.mark.parametrize(
     ("alpha", "beta", "k", "role"),
     [
@@ -166,17 +178,17 @@ def test_an_unknown_role_is_refused() -> None:
 def test_measure_is_accurate_for_narrow_laws_and_small_exponents(
     alpha: float, beta: float, k: float, role: str
 ) -> None:
-    """Against the trapezoidal rule in x with t = 1/(1+e^(-pi sinh x)), in logarithms."""
     schedule = Schedule(**ALONE[role], alpha=alpha, beta=beta, k_noise=k, k_blur=k)
-    x = np.arange(-8, 8, 1 / 4096)
-    u = math.pi * np.sinh(x)
-    log_t, log_rest = special.log_expit(u), special.log_expit(-u)
-    log_weight = alpha * log_t + beta * log_rest + np.log(math.pi * np.cosh(x) / 4096) - special.betaln(alpha, beta)
-    assert special.logsumexp(log_weight) == pytest.approx(0, abs=1e-8)  # the Beta function of 10^5 is rounded too
-    levels = schedule.decay(role, torch.from_numpy(np.exp(log_t))).numpy()
     for d in (-400.0, -50.0, -3.0, 3.0, 400.0):
-        exact = special.logsumexp(log_weight + d * levels)
-        assert log_mean(schedule, d) == pytest.approx(exact, rel=0, abs=1e-8)
+        assert log_mean(schedule, d) == pytest.approx(log_mean_in_steps(role, schedule, d), rel=0, abs=1e-8)
+
+
+@pytest.mark.parametrize(("alpha", "beta", "k"), [(40, 40, 8), (25, 20, 8), (30, 60, 3), (9, 2, 1)])
+@pytest.mark.parametrize("d", [3e4, 1e5])
+def test_measure_is_accurate_where_probabilities_are_extreme(alpha: float, beta: float, k: float, d: float) -> None:
+    """e^(d t^k) has its peak next to t = 1, in k times less than t."""
+    schedule = Schedule(**ALONE["blur"], alpha=alpha, beta=beta, k_blur=k)
+    assert log_mean(schedule, d) == pytest.approx(log_mean_in_steps("blur", schedule, d), rel=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [9.0, 12.0, 13.0, 20.0])

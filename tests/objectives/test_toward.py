@@ -317,4 +317,7 @@ def test_a_subclass_may_write_its_own_text() -> None:
         def __repr__(self) -> str:
             return "mine"
 
-    assert repr(degrading(Named(), torch.eye(3))) == "mine"
+    class Under(Named):
+        pass
+
+    assert repr(degrading(Named(), torch.eye(3))) == repr(Under()) == "mine"

@@ -11,13 +11,14 @@ from click.testing import CliRunner, Result
 
 from auglik.cli.main import auglik
 from auglik.runs import checkpoint as checkpoints
-from auglik.runs.reproduced import unlike_recorded
+from auglik.runs.reproduced import Scorer, unlike_recorded
 from auglik.runs.results import finished
-from auglik.runs.run import load_run
+from auglik.runs.run import load_run, versions
 from auglik.scoring.predictions import PREDICTIONS, load_predictions
 from tests.tiny import options
 
 SAID = "where the run recorded predictions of these images with"
+NOTHING = Scorer(None, {})
 CLEAN = ("--corruptions", "none", "--no-occlusion", "--no-mollified")
 
 
@@ -92,16 +93,24 @@ def test_scores_that_have_nothing_to_be_compared_with_are_passed_over(run: Path)
     assert results is not None
     off = results.score("clean_error"), 2 * results.score("clean_nll")
 
-    assert unlike_recorded(run, results, trained, own.indices, *off, None) is not None
-    assert unlike_recorded(run, replace(results, test_digest=None), trained, own.indices, *off, None) is None
-    assert unlike_recorded(run, results, trained, own.indices + 1, *off, None) is None
+    assert unlike_recorded(run, results, trained, own.indices, *off, NOTHING) is not None
+    assert unlike_recorded(run, replace(results, test_digest=None), trained, own.indices, *off, NOTHING) is None
+    assert unlike_recorded(run, results, trained, own.indices + 1, *off, NOTHING) is None
+
+
+@pytest.mark.parametrize("nll", [float("inf"), float("nan")])
+def test_an_nll_that_is_not_finite_is_like_none_that_was_recorded(run: Path, nll: float) -> None:
+    results, own = finished(run), load_predictions(run)
+    assert results is not None
+    error = results.score("clean_error")
+    assert unlike_recorded(run, results, load_run(run), own.indices, error, nll, NOTHING) is not None
 
 
 def test_what_is_known_to_be_other_is_named(run: Path) -> None:
     results, own, trained = finished(run), load_predictions(run), load_run(run)
     assert results is not None
     was = replace(results, versions={**results.versions, "torch": "0.4"}, device="a card")
-    line = unlike_recorded(run, was, trained, own.indices, 0.5, 9.0, results.device)
+    line = unlike_recorded(run, was, trained, own.indices, 0.5, 9.0, Scorer(results.device, {**versions(), "new": "1"}))
     assert str(line).endswith(f": torch is {torch.__version__}, was 0.4, scored on {results.device}, trained on a card")
 
 
@@ -117,4 +126,4 @@ def test_rounding_is_no_difference(run: Path, more_error: float, more_nll: float
     assert results is not None
     assert len(own.labels) == 500
     error, nll = results.score("clean_error") + more_error, results.score("clean_nll") + more_nll
-    assert (unlike_recorded(run, results, trained, own.indices, error, nll, None) is None) == alike
+    assert (unlike_recorded(run, results, trained, own.indices, error, nll, NOTHING) is None) == alike

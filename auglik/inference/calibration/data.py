@@ -14,7 +14,7 @@ LOGIT_BOUND = 9.2
 LINE_SPREAD = LOGIT_BOUND / 2
 """Prior standard deviation of the curve's level and slope, in logits: any that a test set can tell is within two."""
 LEAST_SCALE = 0.1
-"""Of the logits of confidence, where the curve's slope is meant for it: a bin has about that."""
+"""Of the logits of confidence, by which they are standardized: images of one bin differ by about that."""
 BEND_SPREAD = 0.3
 """Prior standard deviation of the factor of the standardized logit's square, in logits."""
 LARGEST_SQUARE = 16.0
