@@ -193,12 +193,9 @@ def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> So
 
 def load_training(run: ResolvedRun, source: Source, arrays: Arrays | LazyArrays | None = None) -> TrainingData:
     """The run's training and validation images on its device; `arrays`, the set's training part if it is open."""
-    arrays, config = opened(source, "train") if arrays is None else arrays, run.config
-    rows = np.arange(len(arrays.labels))
-    if run.train_images != len(rows):
-        rows = first_rows(arrays.labels, run.train_images, config.split_seed)
-    parts = split_rows(arrays.labels[rows], config.validation_fraction, config.split_seed)
-    training, validation = (take(arrays, rows[part]) for part in parts)
+    arrays = opened(source, "train") if arrays is None else arrays
+    rows = rows_of(run, arrays.labels)
+    training, validation = (take(arrays, part) for part in rows)
     mean, std = channel_statistics(training.images)
     return TrainingData(
         training=on_device(training, mean, std, run.device),
@@ -206,10 +203,19 @@ def load_training(run: ResolvedRun, source: Source, arrays: Arrays | LazyArrays 
         classes=source.classes,
         mean=mean,
         std=std,
-        validation_indices=rows[parts[1]],
-        rows=rows[parts[0]],
+        validation_indices=rows[1],
+        rows=rows[0],
         class_names=source.class_names,
     )
+
+
+def rows_of(run: ResolvedRun, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions of the run's training and validation images among those with these labels [N]."""
+    rows, config = np.arange(len(labels)), run.config
+    if run.train_images != len(rows):
+        rows = first_rows(labels, run.train_images, config.split_seed)
+    training, validation = split_rows(labels[rows], config.validation_fraction, config.split_seed)
+    return rows[training], rows[validation]
 
 
 def on_device(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:

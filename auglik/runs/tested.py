@@ -1,6 +1,8 @@
 """The test images that a run is scored on, and what is known of them besides its scores."""
 
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from auglik.data import (
     Arrays,
     Content,
     LazyArrays,
+    LazyImages,
     Source,
     absent_classes,
     content,
@@ -19,11 +22,13 @@ from auglik.data import (
     first_rows,
     in_training,
     in_training_line,
+    open_dataset,
     opened,
     take,
 )
-from auglik.runs.resolve import TrainingData
-from auglik.runs.resolved import ResolvedRun
+from auglik.objectives import InputError
+from auglik.runs.resolve import TrainingData, rows_of
+from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import Results
 
 
@@ -61,6 +66,43 @@ def tested(
         return of_test
     found = in_training(held, trained_on, indices, data.rows)
     return of_test if found is None else of_test._replace(in_training=found.images, first_in_training=found.first)
+
+
+def met_elsewhere(
+    test: Arrays | LazyArrays, indices: NDArray[np.int64], run: ResolvedRun, settings: str, data_dir: Path
+) -> str | None:
+    """The line if test images of another data set than the run's are among those that it trained on.
+
+    None too where that cannot be seen: its data set is not here or has other images than the run of these `settings`
+    had, one set is of pixels and the other of files, or too many files would be read.
+    """
+    try:
+        part = _training_part(run.config.dataset, data_dir)
+        same = settings_hash(run, part.digest) == settings
+    except InputError:
+        return None
+    held, known = content(test.images), part.held
+    if not same or held is None or known is None:
+        return None
+    rows = rows_of(run, part.labels)[0]
+    of_run = known.select(rows) if isinstance(known, LazyImages) else known[rows]
+    found = in_training(held, of_run, indices, rows)
+    return in_training_line(found.images, len(test.labels), found.first) if found and found.images else None
+
+
+class _TrainingPart(NamedTuple):
+    """What the training images of a data set hold, their labels [N] and digest."""
+
+    held: Content | None
+    labels: NDArray[np.int64]
+    digest: str
+
+
+@cache
+def _training_part(dataset: str, data_dir: Path) -> _TrainingPart:
+    """Read once for all runs of a command."""
+    arrays = opened(open_dataset(dataset, data_dir), "train")
+    return _TrainingPart(content(arrays.images), arrays.labels, digest(arrays))
 
 
 def met_before(runs: Iterable[Results]) -> list[str]:
