@@ -226,7 +226,9 @@ def test_of_image_files_those_of_one_size_are_compared(tmp_path: Path, monkeypat
     assert read == []
 
 
-def test_a_folder_that_is_tested_on_its_training_images_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_tested_on_its_training_images_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = folder(tmp_path / "folder")
     shutil.rmtree(path / "val")
     (path / "val").symlink_to("train", target_is_directory=True)
@@ -236,3 +238,10 @@ def test_a_folder_that_is_tested_on_its_training_images_is_told(tmp_path: Path) 
     )
     said = "12 of the 12 test images are training images, byte for byte (test image 0 is training image 0, counted"
     assert result.output.count(said) == 1
+
+    (run,) = (path.parent for path in tmp_path.glob(f"out/*/*/{RESULTS}"))
+    other = folder(tmp_path / "other")
+    arguments = [str(run), "--dataset", f"{other}:size=8,test={other / 'val'}"]
+    CliRunner().invoke(auglik, ["evaluate", *arguments], catch_exceptions=False)
+    (line,) = caplog.messages
+    assert "3 of the 8 test images are training images, byte for byte (test image 1 is training image 8," in line
