@@ -173,7 +173,7 @@ def test_batch_norm_is_warned_of_with_the_reason(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_chain_of_the_images_that_classes_keep_is_planned_as_it_runs(tmp_path: Path) -> None:
-    """Of 20 images 19 are to be held out, but each of ten classes keeps one: five steps, the last three of which may be draws."""
+    """Of 20 images 19 are to be held out, but each of ten classes keeps one: five steps, three of them of draws."""
     few = {"train_images": 20, "validation_fraction": 0.95, "batch_size": 2, "epochs": 1, "draws": 3}
     config = change(RunConfig(), {**tiny.SETTINGS, "device": "cpu", **CHAIN, **few})
     planned = make_plan(plan(config, {}, [Cell("chain", {})]), [0], Place(output=str(tmp_path)))
