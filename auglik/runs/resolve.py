@@ -32,6 +32,7 @@ from auglik.data import (
 from auglik.networks import build_network, check_images, find_network
 from auglik.networks.weights import begin_from
 from auglik.objectives import InputError, Objective
+from auglik.objectives.probes import check_degrading
 from auglik.objectives.toward import degrading
 from auglik.runs.demands import check_memory
 from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
@@ -273,6 +274,8 @@ def _check_views(run: ResolvedRun, facts: Facts) -> None:
         for rule in run.rules:
             if isinstance(rule.map, MapOfImages):
                 rule.map.check_images(facts.digest)
+    if run.config.degrade_toward != UNIFORM:
+        check_degrading(run.objective.likelihood, f"degrade_toward: {run.config.likelihood}")
     if run.config.degrade_toward not in (UNIFORM, ONLINE):
         path = Path(run.config.degrade_toward)
         check_classes(path, read_distributions(path), facts.class_names, softened=bool(run.rules))
