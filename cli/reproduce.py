@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import rich_click as click
+from click import get_current_context
 from click.core import ParameterSource
 
 from auglik.cli.engines import engine_options, take_engine
@@ -114,7 +115,7 @@ def reproduce(
     nothing about the paper.
     """
     if name is None:
-        check_listed(click.get_current_context())
+        check_listed(get_current_context())
         for known in recipe_names():
             recipe = read_recipe(known)
             click.echo(f"{known}\n    {recipe.source}. {recipe.question}")

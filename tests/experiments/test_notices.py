@@ -66,7 +66,7 @@ def test_runs_in_processes_of_their_own_say_what_one_in_this_process_does(
 
 @dataclass(frozen=True)
 class Noticing:
-    """A job that says what it is asked to."""
+    """A job that says its line."""
 
     job: Job
     line: str
@@ -84,9 +84,8 @@ class Noticing:
 def test_what_another_process_logs_is_in_the_outcome_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As of the local engine and of Ray."""
     task = Noticing(tiny.job(tmp_path / "run"), "dim")
-    outcome = Outcome(task.job, *attempted(pickle.dumps(task), StopRequest(), lambda share: None, 1))
-    assert outcome.error is None
-    assert outcome.notices == ("dim",)
+    _, error, *_, notices = attempted(pickle.dumps(task), StopRequest(), lambda share: None, 1)
+    assert (error, notices) == (None, ("dim",))
     assert not caplog.messages
     LOG.warning("after")
     assert caplog.messages == ["after"]
@@ -99,7 +98,7 @@ def test_slurms_log_of_a_run_has_its_notices_too(
     monkeypatch.setattr(slurm, "_log_into", lambda path: path.touch())
     task = Noticing(tiny.job(tmp_path / "run"), "dim")
     (found,) = slurm.work([pickle.dumps(task)])
-    assert Outcome(task.job, *found).notices == ("dim",)
+    assert found[-1] == ("dim",)
     assert capfd.readouterr() == ("dim\n", "")
     assert (tmp_path / "run" / RUN_LOG).exists()
 
