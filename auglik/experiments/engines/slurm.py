@@ -276,8 +276,7 @@ def _worked(pickled: bytes, stop: StopRequest, count: int, used: set[torch.devic
             break
         print(f"waiting for {outcome.holder}, which works in {job.folder}", flush=True)
         time.sleep(LOOK)
-    for line in outcome.notices:
-        print(line, flush=True)
+    sys.stdout.writelines(f"{line}\n" for line in outcome.notices)
     if stop and outcome.results is None and outcome.error is None:
         _leave(stop.signal)
     return outcome[1:]
