@@ -27,7 +27,7 @@ CLASSES, TEST_IMAGES = 10, 500
 
 def bare(job: Job, layout: torch.memory_format) -> None:
     """The job's steps and forward passes on noise."""
-    config, images = job.config, job.run.trained_on()
+    config, images = job.config, job.run.trained_on(CLASSES)
     count = lengths(job.run, images)
     V = count.images * config.views
     network = make_network(job.run, 1, CLASSES).to(memory_format=layout)
@@ -47,7 +47,7 @@ def bare(job: Job, layout: torch.memory_format) -> None:
 
 def images_scored(job: Job) -> int:
     """Validation images after every epoch and of the trained network, test images and their views."""
-    evaluation, held_out = job.config.evaluation, job.run.train_images - job.run.trained_on()
+    evaluation, held_out = job.config.evaluation, job.run.train_images - job.run.trained_on(CLASSES)
     views = 1 + evaluation.views + evaluation.folded_views
     return (job.run.epochs + 1) * held_out + views * TEST_IMAGES
 

@@ -136,7 +136,7 @@ def tune_cells(
     """The cells with their chosen values; unchanged in a dry run."""
     folder = Path(place.output) / TUNING_FOLDER
     plan = make_plan(trials(cells, grid), seeds, replace(place, output=str(folder)), scored=False, dry=dry_run)
-    total = cost(plan.todo)
+    total = cost(plan.todo, plan.classes())
     click.echo(
         f"tuning {grid.key} over {', '.join(f'{value:.15g}' for value in grid.values)}: {plural(len(plan.jobs), 'run')}"
         f" on {plural(len(seeds), 'seed')} set aside for it, {len(plan.jobs) - len(plan.todo)} finished; to do:"
@@ -173,14 +173,18 @@ def _tuned(
 
 def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
     """The plan and its cost."""
+
+    def trained_on(run: ResolvedRun) -> int:
+        return run.trained_on(plan.classes()[run.config.dataset])
+
     by_cell = {job.cell: job.run for job in plan.jobs}
-    total = cost(plan.todo)
+    total = cost(plan.todo, plan.classes())
     width = max(len(cell) for cell in by_cell) + 2
     dataset, network, epochs, device, precision = (
         " / ".join(dict.fromkeys(str(getattr(run.config, name)) for run in by_cell.values()))
         for name in ("dataset", "network", "epochs", "device", "precision")
     )
-    images = " / ".join(dict.fromkeys(f"{run.trained_on():,}" for run in by_cell.values()))
+    images = " / ".join(dict.fromkeys(f"{trained_on(run):,}" for run in by_cell.values()))
     click.echo(f"{dataset}, {network}, {epochs} epochs of {images} images on {device} in {precision}")
     for cell, run in by_cell.items():
         marks, config = " (reference)" if cell in references.values() else "", run.config
@@ -188,7 +192,7 @@ def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
         click.echo(f"  {cell:<{width}}{config.likelihood} + {config.aggregator}, {views}{marks}")
     for text in by_text(by_cell, lambda run: views_of(run, plan.facts[run.config.dataset])):
         click.echo(f"views of {text}")
-    for text in by_text(by_cell, left_out):
+    for text in by_text(by_cell, lambda run: left_out(run, trained_on(run))):
         click.echo(f"steps of {text}")
     done = len(plan.jobs) - len(plan.todo)
     click.echo(
@@ -213,9 +217,8 @@ def views_of(run: ResolvedRun, facts: Facts) -> str:
     return training_pipeline(run, facts.shape(), facts.classes).describe()
 
 
-def left_out(run: ResolvedRun) -> str:
-    """How many images do not fill a whole step; empty if none."""
-    images = run.trained_on()
+def left_out(run: ResolvedRun, images: int) -> str:
+    """How many of the images do not fill a whole step; empty if none."""
     count = lengths(run, images)
     rest = images - count.images * count.steps_per_pass
     whole = (

@@ -65,8 +65,9 @@ def pretrain_cells(
         tensorboard=place.tensorboard, resume=place.resume,
     )  # fmt: skip
     todo = {key: job for key, job in jobs.items() if finished(job.folder) is None}
-    steps = sum(lengths(job.run.shared, job.run.shared.trained_on()).steps for job in todo.values())
-    images = " / ".join(dict.fromkeys(f"{job.run.shared.trained_on():,}" for job in jobs.values()))
+    trained_on = {key: job.run.shared.trained_on(facts[job.config.dataset].classes) for key, job in jobs.items()}
+    steps = sum(lengths(job.run.shared, trained_on[key]).steps for key, job in todo.items())
+    images = " / ".join(dict.fromkeys(f"{count:,}" for count in trained_on.values()))
     state = f"{plural(len(jobs), 'run')}, {len(jobs) - len(todo)} finished"
     click.echo(f"{state}; to do: {plural(steps, 'step')}, on {images} images")
     if dry_run:

@@ -10,6 +10,7 @@ import click
 from auglik.experiments.engines.engine import Progress
 from auglik.experiments.engines.task import Task
 from auglik.experiments.progress import by_work
+from auglik.system.notices import before_each
 
 LINES_OF_LOG = 10
 """Lines written in all, if there is no terminal."""
@@ -38,8 +39,13 @@ def bar(label: str) -> Iterator[Callable[[float], None]]:
     if not stream.isatty():
         yield _lines(label)
         return
-    with click.progressbar(length=UNITS, label=label, file=stream, width=30) as shown_bar:
+    with click.progressbar(length=UNITS, label=label, file=stream, width=30) as shown_bar, before_each(clear_line):
         yield lambda done: shown_bar.update(max(0, int(done * UNITS) - shown_bar.pos))
+
+
+def clear_line() -> None:
+    """Of a terminal, for a notice to take; the bar is drawn again on the next."""
+    click.echo("\r\033[K", nl=False, err=True)
 
 
 def _lines(label: str) -> Callable[[float], None]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from auglik.cli.engines import engine_options, take_engine
 from auglik.cli.errors import one_line_errors
@@ -113,6 +115,7 @@ def reproduce(
     nothing about the paper.
     """
     if name is None:
+        check_listed(get_current_context())
         for known in recipe_names():
             recipe = read_recipe(known)
             click.echo(f"{known}\n    {recipe.source}. {recipe.question}")
@@ -156,6 +159,17 @@ def reproduce(
             report_on(Path(place.output), ReportSettings(against="published", data_dir=place.data_dir, title=title))
     if not ended.well:
         raise SystemExit(1)
+
+
+def check_listed(context: click.Context) -> None:
+    """Raises InputError for options without a NAME, which the list of experiments would have no use for."""
+    given = [
+        (parameter.secondary_opts if context.params[parameter.name] is False else parameter.opts)[0]
+        for parameter in context.command.params
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise InputError(f"{some(given)}: expected the NAME of an experiment too; auglik reproduce alone lists them")
 
 
 def overrides(recipe: Recipe, scale: str, protocol: str, changes: tuple[str, ...]) -> dict[str, object]:

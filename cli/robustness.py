@@ -59,8 +59,14 @@ def robustness(folder: Path, data_dir: Path, device: str | None, **command_line:
 
 
 def chosen_or(engine: Together, chosen: Chosen) -> Engine:
-    """The engine that was chosen; where none was, all processes, or this one, which opens the conditions once."""
-    return engine if chosen.is_default else chosen.engine(1 if chosen.is_local else None)
+    """The engine that was chosen; where none was, all processes, or this one, which opens the conditions once.
+
+    Raises InputError where what it is built on is not installed: before conditions are made.
+    """
+    if chosen.is_default:
+        return engine
+    chosen.check_here()
+    return chosen.engine(1 if chosen.is_local else None)
 
 
 def measure(

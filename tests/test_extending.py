@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from auglik.checks.checking import KINDS
 from auglik.cli.check import KINDS as NAMED_KINDS
 from auglik.cli.main import auglik
+from auglik.data.probes import DATASET_PROBES
 from auglik.report.collect import collect
 from auglik.report.sections.runs import runs
 from tests.tiny import options
@@ -159,6 +161,14 @@ def test_what_cannot_be_checked(arguments: list[str], said: str) -> None:
     found = CliRunner().invoke(auglik, ["check", *arguments])
     assert found.exit_code in (1, 2)
     assert said in found.output
+
+
+def test_a_data_set_that_cannot_be_opened_is_said_once(tmp_path: Path) -> None:
+    np.savez(tmp_path / "half.npz", train_images=np.zeros((3, 8, 8), np.uint8))
+    found = CliRunner().invoke(auglik, ["check", str(tmp_path / "half.npz")])
+    assert found.exit_code == 1
+    assert found.output.count("train_labels is missing") == 1
+    assert found.output.count("as under facts\n") == len(DATASET_PROBES) - 1 == found.output.count("FAILED") - 1
 
 
 def test_the_command_knows_the_kinds() -> None:

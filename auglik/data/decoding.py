@@ -19,7 +19,7 @@ from auglik.data.pixel_modes import as_rgb
 from auglik.data.source import one_line
 from auglik.objectives.errors import InputError
 from auglik.system.devices import available_cores
-from auglik.system.notices import LOG
+from auglik.system.notices import say_once
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 MOST_PIXELS = 178_956_970
@@ -118,7 +118,7 @@ class PillowWarnings:
             self._said.add((filename, lineno))
         if new:
             text = " ".join(str(message).split())
-            LOG.warning(
+            say_once(
                 f"{path}: {text[:200]} (from Pillow; the image is used anyway, and similar warnings are not repeated)"
             )
 

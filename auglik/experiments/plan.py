@@ -72,6 +72,10 @@ class Plan(NamedTuple):
     begun: Sequence[tuple[Job, Path]] = ()
     """To do, unfinished under another cell's name, and where."""
 
+    def classes(self) -> dict[str, int]:
+        """How many each data set has."""
+        return {name: facts.classes for name, facts in self.facts.items()}
+
 
 class Cost(NamedTuple):
     """The cost of the runs to do: optimizer steps, and views that pass through a network forward and backward."""
@@ -136,16 +140,16 @@ def make_plan(
     for job in (*todo, *(job for job, _ in renamed)):
         job.check()
     for job in todo:
-        _check_draws(job)
+        _check_draws(job, facts[job.config.dataset].classes)
     _check_test_images([(job, done[job.settings]) for job in jobs if job.settings in done], Path(place.data_dir))
     return Plan(jobs=jobs, done=done, todo=todo, facts=facts, renamed=renamed, begun=begun_elsewhere(output, todo))
 
 
-def _check_draws(job: Job) -> None:
+def _check_draws(job: Job, classes: int) -> None:
     """Raises InputError for a chain of more draws than its steps allow."""
     sampling = job.config.sampling
     if sampling.inference != POINT:
-        steps = lengths(job.run, job.run.trained_on()).steps
+        steps = lengths(job.run, job.run.trained_on(classes)).steps
         draw_steps(sampling.parsed_step_sizes().stretches(steps), sampling.draws)
 
 
@@ -156,11 +160,11 @@ def _check_test_images(finished: Sequence[tuple[Job, Results]], data_dir: Path) 
         now.check(job.folder, job.run, results, ": give another output folder, or put them back")
 
 
-def cost(jobs: Sequence[Job]) -> Cost:
-    """Counted from the settings, without scoring, whose views are in `evaluation`."""
+def cost(jobs: Sequence[Job], classes: Mapping[str, int]) -> Cost:
+    """Counted from the settings and the `classes` of data sets, without scoring, whose views are in `evaluation`."""
     total = Cost(0, 0, 0)
     for job in jobs:
-        count = lengths(job.run, job.run.trained_on())
+        count = lengths(job.run, job.run.trained_on(classes[job.config.dataset]))
         parts = (1, count.steps, round(count.steps * count.images * job.run.mean_views()))
         total = Cost(*(a + b for a, b in zip(total, parts, strict=True)))
     return total

@@ -168,7 +168,7 @@ def resolve(config: PretrainConfig, source: Source, facts: Facts) -> ResolvedPre
     """
     rate = config.learning_rate if config.learning_rate is not None else config.pair_weight().learning_rate
     shared = resolve_run(replace(config, learning_rate=rate).run(), source, facts)
-    images = max(shared.trained_on(), facts.classes)  # every class keeps one
+    images = shared.trained_on(facts.classes)
     if (config.neighbours or 1) > images:
         raise InputError(f"neighbours: expected at most the {images} training images, got {config.neighbours}")
     known = {name: get(shared.config, name) for name in SHARED_SETTINGS}

@@ -112,11 +112,12 @@ def estimate(
     began = clock()
     rates: dict[tuple[object, ...], Rates] = {}
     tested: dict[str, int] = {}
+    classes = {job.config.dataset: open_dataset(job.config.dataset, job.data_dir).classes for job in jobs}
     images, times, left_out, faster = 0, list[Time](), 0, None
     for number, job in enumerate(jobs):
         progress(number / len(jobs))
         config = job.config
-        images += cost([job]).views // config.views
+        images += cost([job], classes).views // config.views
         kind = kind_of(job)
         if kind not in rates:
             if clock() - began > TOO_LONG:
@@ -128,9 +129,9 @@ def estimate(
                     faster = faster_precision(job, rates[kind].step, clock)
         if job.scored and config.dataset not in tested:
             tested[config.dataset] = len(opened(open_dataset(config.dataset, job.data_dir), "test").labels)
-        times.append(time_of(job, rates[kind], tested.get(config.dataset, 0)))
+        times.append(time_of(job, rates[kind], tested.get(config.dataset, 0), classes[config.dataset]))
     return Estimate(
-        images=images, steps=cost(jobs).steps, times=times, left_out=left_out,
+        images=images, steps=cost(jobs, classes).steps, times=times, left_out=left_out,
         compiled=any(job.config.compile for job in jobs), faster=faster,
     )  # fmt: skip
 
@@ -159,10 +160,10 @@ def kind_of(job: Job) -> tuple[object, ...]:
     return job.threads, job.scored, *(value for key, value in flatten(job.config).items() if key not in SAME_COST)
 
 
-def time_of(job: Job, rates: Rates, test_images: int) -> Time:
-    """What a run takes whose kind has these rates."""
+def time_of(job: Job, rates: Rates, test_images: int, classes: int) -> Time:
+    """What a run takes whose kind has these rates, on a data set of so many classes."""
     run, scoring = job.run, job.config.evaluation
-    images = run.trained_on()
+    images = run.trained_on(classes)
     validation = run.train_images - images
     count = lengths(run, images)
     passes = -(-count.steps // count.steps_per_pass)

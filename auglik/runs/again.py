@@ -17,7 +17,7 @@ from auglik.runs.resolve import Split, check_evaluation, on_device
 from auglik.runs.resolved import ResolvedRun
 from auglik.runs.results import finished
 from auglik.runs.step import make_network
-from auglik.runs.tested import test_images
+from auglik.runs.tested import met_elsewhere, test_images
 from auglik.system.notices import say_once
 from auglik.system.processes import ONE, Processes, check_device
 from auglik.views import Shape
@@ -73,6 +73,8 @@ def _trained_and_tested(
     test = test._replace(labels=numbers[test.labels])
     if absent := absent_classes(known, test.labels):
         say_once(f"{source.name}: {absent_line(absent)}")
+    if not same and (line := met_elsewhere(test, indices, trained, results.settings, data_dir)):
+        say_once(f"{source.name}: {line}")
     check_evaluation(run, Shape(c, H, W))
     try:
         network = found.load_into(make_network(run, c, classes))

@@ -32,6 +32,7 @@ from auglik.data import (
 from auglik.networks import build_network, check_images, find_network
 from auglik.networks.weights import begin_from
 from auglik.objectives import InputError, Objective
+from auglik.objectives.probes import check_degrading
 from auglik.objectives.toward import degrading
 from auglik.runs.demands import check_memory
 from auglik.runs.resolved import ResolvedRun, ViewDistribution, resolved
@@ -193,12 +194,9 @@ def open_source(config: RunConfig, data_dir: Path, download: bool = False) -> So
 
 def load_training(run: ResolvedRun, source: Source, arrays: Arrays | LazyArrays | None = None) -> TrainingData:
     """The run's training and validation images on its device; `arrays`, the set's training part if it is open."""
-    arrays, config = opened(source, "train") if arrays is None else arrays, run.config
-    rows = np.arange(len(arrays.labels))
-    if run.train_images != len(rows):
-        rows = first_rows(arrays.labels, run.train_images, config.split_seed)
-    parts = split_rows(arrays.labels[rows], config.validation_fraction, config.split_seed)
-    training, validation = (take(arrays, rows[part]) for part in parts)
+    arrays = opened(source, "train") if arrays is None else arrays
+    rows = rows_of(run, arrays.labels)
+    training, validation = (take(arrays, part) for part in rows)
     mean, std = channel_statistics(training.images)
     return TrainingData(
         training=on_device(training, mean, std, run.device),
@@ -206,10 +204,19 @@ def load_training(run: ResolvedRun, source: Source, arrays: Arrays | LazyArrays 
         classes=source.classes,
         mean=mean,
         std=std,
-        validation_indices=rows[parts[1]],
-        rows=rows[parts[0]],
+        validation_indices=rows[1],
+        rows=rows[0],
         class_names=source.class_names,
     )
+
+
+def rows_of(run: ResolvedRun, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions of the run's training and validation images among those with these labels [N]."""
+    rows, config = np.arange(len(labels)), run.config
+    if run.train_images != len(rows):
+        rows = first_rows(labels, run.train_images, config.split_seed)
+    training, validation = split_rows(labels[rows], config.validation_fraction, config.split_seed)
+    return rows[training], rows[validation]
 
 
 def on_device(arrays: Arrays | LazyArrays, mean: list[float], std: list[float], device: torch.device) -> Split:
@@ -267,6 +274,8 @@ def _check_views(run: ResolvedRun, facts: Facts) -> None:
         for rule in run.rules:
             if isinstance(rule.map, MapOfImages):
                 rule.map.check_images(facts.digest)
+    if run.config.degrade_toward != UNIFORM:
+        check_degrading(run.objective.likelihood, f"degrade_toward: {run.config.likelihood}")
     if run.config.degrade_toward not in (UNIFORM, ONLINE):
         path = Path(run.config.degrade_toward)
         check_classes(path, read_distributions(path), facts.class_names, softened=bool(run.rules))

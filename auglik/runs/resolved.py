@@ -90,9 +90,9 @@ class ResolvedRun:
         """Looked up when first needed: its library need not be installed to read about a run."""
         return find_network(self.network_name)
 
-    def trained_on(self) -> int:
-        """The training images, not counting those held out for validation."""
-        return trained_on(self.train_images, self.config.validation_fraction)
+    def trained_on(self, classes: int) -> int:
+        """The training images, not counting those held out for validation, of a data set with so many classes."""
+        return trained_on(self.train_images, self.config.validation_fraction, classes)
 
     def mean_views(self) -> float:
         """Views of an image in a step, on average."""
@@ -119,9 +119,9 @@ class ResolvedRun:
         return resolved, (self.config,)
 
 
-def trained_on(images: int, validation_fraction: float) -> int:
-    """Of so many images, those that are not held out; there are more where a class would keep none."""
-    return max(1, images - (max(1, round(images * validation_fraction)) if validation_fraction else 0))
+def trained_on(images: int, validation_fraction: float, classes: int = 1) -> int:
+    """Of so many images, those that are not held out: every class keeps one, where their number is known."""
+    return max(classes, images - (max(1, round(images * validation_fraction)) if validation_fraction else 0))
 
 
 def resolved(config: RunConfig) -> ResolvedRun:

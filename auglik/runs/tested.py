@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from auglik.data import (
     Arrays,
     Content,
     LazyArrays,
+    LazyImages,
     Source,
     absent_classes,
     content,
@@ -20,12 +23,13 @@ from auglik.data import (
     first_rows,
     in_training,
     in_training_line,
+    open_dataset,
     opened,
     take,
 )
 from auglik.objectives import InputError
-from auglik.runs.resolve import TrainingData
-from auglik.runs.resolved import ResolvedRun
+from auglik.runs.resolve import TrainingData, rows_of
+from auglik.runs.resolved import ResolvedRun, settings_hash
 from auglik.runs.results import Results
 
 
@@ -63,13 +67,48 @@ def tested(
         return of_test
     with suppress(InputError):  # a training file that is gone by now is no reason to lose the run
         of_test = of_test._replace(copies=copies(held))
-        if (
-            trained_on is not None
-            and data.rows is not None
-            and (found := in_training(held, trained_on, indices, data.rows))
-        ):
+        if trained_on is None or data.rows is None:
+            return of_test
+        if found := in_training(held, trained_on, indices, data.rows):
             of_test = of_test._replace(in_training=found.images, first_in_training=found.first)
     return of_test
+
+
+def met_elsewhere(
+    test: Arrays | LazyArrays, indices: NDArray[np.int64], run: ResolvedRun, settings: str, data_dir: Path
+) -> str | None:
+    """The line if test images of another data set than the run's are among those that it trained on.
+
+    None too where that cannot be seen: its data set is not here or has other images than the run of these `settings`
+    had, one set is of pixels and the other of files, or too many files would be read.
+    """
+    try:
+        part = _training_part(run.config.dataset, data_dir)
+        same = settings_hash(run, part.digest) == settings
+    except InputError:
+        return None
+    held, known = content(test.images), part.held
+    if not same or held is None or known is None:
+        return None
+    rows = rows_of(run, part.labels)[0]
+    of_run = known.select(rows) if isinstance(known, LazyImages) else known[rows]
+    found = in_training(held, of_run, indices, rows)
+    return in_training_line(found.images, len(test.labels), found.first) if found and found.images else None
+
+
+class _TrainingPart(NamedTuple):
+    """What the training images of a data set hold, their labels [N] and digest."""
+
+    held: Content | None
+    labels: NDArray[np.int64]
+    digest: str
+
+
+@cache
+def _training_part(dataset: str, data_dir: Path) -> _TrainingPart:
+    """Read once for all runs of a command."""
+    arrays = opened(open_dataset(dataset, data_dir), "train")
+    return _TrainingPart(content(arrays.images), arrays.labels, digest(arrays))
 
 
 def met_before(runs: Iterable[Results]) -> list[str]:

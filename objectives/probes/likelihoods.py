@@ -15,11 +15,14 @@ from auglik.objectives.probes.probing import (
     Probe,
     close,
     differences_agree,
+    distance,
     expect,
     expect_count,
     expect_tensor,
+    findings,
     gradient_of,
 )
+from auglik.objectives.toward import degrades, degrading
 
 K, B, C = 3, 4, 12
 """More classes than the ten that code may have been written for."""
@@ -91,6 +94,19 @@ def column(likelihood: Likelihood) -> str:
     slopes = [gradient_of(one, logits, cotangent) for one in (found, expected)]
     close(slopes[0], slopes[1], "the gradient of a label's column to be the table's")
     return close(found(logits), expected(logits), "the column of a label to be the table's")
+
+
+def toward(likelihood: Likelihood) -> str:
+    if not degrades(likelihood):
+        return "no field toward, so labels degrade toward no distributions"
+    logits, decay = views(likelihood)
+    uniform_rows = torch.full((C, C), 1 / C, dtype=torch.float64)
+    even, uneven = (degrading(likelihood, pi) for pi in (uniform_rows, drawn(C, C).softmax(1)))
+    apart = distance(uneven.table(logits, decay), even.table(logits, decay))
+    expect(apart > 1e-6, "a table that depends on its field toward", "the same for any (does its code ignore it?)")
+    column(uneven)
+    what = "the table where labels degrade toward uniform distributions to be that without any"
+    return close(even.table(logits, decay), likelihood.table(logits, decay), what)
 
 
 def predictions(likelihood: Likelihood) -> str:
@@ -264,6 +280,7 @@ LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {
     "dependence": depends,
     "direction": direction,
     "column": column,
+    "toward": toward,
     "predictions": predictions,
     "permuted views": permuted_views,
     "permuted images": permuted_images,
@@ -283,3 +300,10 @@ def check_likelihood(likelihood: Likelihood) -> None:
     """The probes that training requires. Raises InputError for the first that fails."""
     for probe in (facts, shapes, uniform, depends, sign, column, predictions, one_view):
         probe(likelihood)
+
+
+def check_degrading(likelihood: Likelihood, where: str) -> None:
+    """The probe that labels which degrade toward distributions require. Raises InputError if it fails."""
+    (found,) = findings(likelihood, {"toward": toward})
+    if not found.passed:
+        raise InputError(f"{where}: {found.seen}")

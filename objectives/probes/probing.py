@@ -28,7 +28,11 @@ NEEDED = ("shapes", "logits", "draws")
 
 
 def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
-    """Each probe's finding; an error of the code is a failure like any other, with its file and line."""
+    """Each probe's finding; an error of the code is a failure like any other, with its file and line.
+
+    What several fail by, as where a data set cannot be opened, the first of them says.
+    """
+    said: dict[str, str] = {}
     for name, probe in probes.items():
         try:
             seen, passed = probe(probed), True
@@ -37,6 +41,8 @@ def findings(probed: T, probes: Mapping[str, Probe[T]]) -> Iterator[Finding]:
         except (Exception, SystemExit) as error:
             seen, passed = f"{_place(error)}{type(error).__name__}: {' '.join(str(error).split())}"[:240], False
         stopped = not passed and name in NEEDED
+        if not passed and (first := said.setdefault(seen, name)) != name:
+            seen = f"as under {first}"
         yield Finding(name, passed, f"{seen} (the other probes need this one to pass)" if stopped else seen)
         if stopped:
             return

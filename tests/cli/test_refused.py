@@ -9,7 +9,9 @@ import pytest
 from click import UsageError
 from click.testing import CliRunner, Result
 
+from auglik import execute
 from auglik.cli.main import auglik
+from auglik.recipes import recipe_names
 from tests import tiny
 
 
@@ -250,3 +252,26 @@ def test_an_engine_that_is_not_here_is_refused_before_anything_is_written(
     said = refusal(command, *settings, "--engine", engine, "--output", tmp_path / "out")
     assert f"pip install 'auglik[{engine}]'" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_robustness_asks_for_its_engine_before_it_makes_conditions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(tiny.job(tmp_path / "out" / "cell" / "seed-0", epochs=1, train_images=100))
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    said = refusal("robustness", tmp_path / "out", "--data-dir", tmp_path / "data", "--engine", "slurm")
+    assert "pip install 'auglik[slurm]'" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("options", [["--scale", "quick"], ["--dry-run"], ["--seeds", "2", "--no-report"]])
+def test_options_of_no_experiment_are_refused(options: list[str]) -> None:
+    said = refusal("reproduce", *options)
+    given = ", ".join(option for option in options if option.startswith("--"))
+    assert said == f"auglik: {given}: expected the NAME of an experiment too; auglik reproduce alone lists them"
+
+
+def test_experiments_are_listed() -> None:
+    listed = invoke("reproduce")
+    assert listed.exit_code == 0
+    assert set(recipe_names()) <= set(listed.output.splitlines())

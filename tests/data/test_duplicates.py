@@ -31,6 +31,7 @@ from auglik.data.images import LazyImages
 from auglik.data.probes import apart
 from auglik.report.collect import collect
 from auglik.report.sections.scores import copied
+from auglik.runs import tested
 from auglik.runs.results import RESULTS
 from auglik.scoring.predictions import PREDICTIONS
 from auglik.system.notices import say_once
@@ -137,6 +138,39 @@ def test_a_run_on_parts_that_are_apart_says_nothing(tmp_path: Path) -> None:
     assert copied(collect(tmp_path / "out")) == []
 
 
+def test_evaluate_says_how_many_of_another_data_set_were_trained_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = ["--output", str(tmp_path / "out"), *options(dataset=npz(tmp_path / "own.npz", np.r_[0:0]), epochs=1)]
+    CliRunner().invoke(auglik, ["train", *arguments], catch_exceptions=False)
+    (run,) = (path.parent for path in tmp_path.glob(f"out/*/*/{RESULTS}"))
+    held_out = np.load(run / PREDICTIONS)["validation_indices"]
+    taken = first_rows(Npz(tmp_path / "own.npz").train().labels, 200, 0)
+    trained_on, others = np.setdiff1d(taken, held_out), np.setdiff1d(np.arange(200), taken)
+
+    def said(name: str, chosen: NDArray[np.int64]) -> list[str]:
+        caplog.clear()
+        path = npz(tmp_path / name, chosen)
+        result = CliRunner().invoke(auglik, ["evaluate", str(run), "--dataset", str(path)], catch_exceptions=False)
+        assert result.exit_code == 0
+        return caplog.messages
+
+    with caplog.at_level(logging.WARNING, "auglik"):
+        (line,) = said("leaky.npz", np.r_[held_out[:3], others[:2], trained_on[[9, 4]]])
+        pair = f"(test image 45 is training image {trained_on[9]}, counted from 0)"
+        start = f"leaky.npz: 2 of the 47 test images are training images, byte for byte {pair}: scores are better"
+        assert line.startswith(start)
+        assert said("apart.npz", np.r_[held_out[:3], others[:2]]) == []
+        tested._training_part.cache_clear()  # another command's
+        images = open_dataset("digits").train().images.copy()
+        images[trained_on[9]] = 255 - images[trained_on[9]]
+        np.savez(tmp_path / "own.npz", **{**np.load(tmp_path / "own.npz"), "train_images": images})
+        assert said("unknown.npz", trained_on[:3]) == []  # whether these were trained on nobody knows any more
+        (tmp_path / "own.npz").unlink()
+        tested._training_part.cache_clear()
+        assert said("gone.npz", trained_on[:3]) == []
+
+
 def test_check_says_it_and_passes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = npz(tmp_path / "leaky.npz", np.r_[5:8])
     with caplog.at_level(logging.WARNING, "auglik"):
@@ -192,7 +226,9 @@ def test_of_image_files_those_of_one_size_are_compared(tmp_path: Path, monkeypat
     assert read == []
 
 
-def test_a_folder_that_is_tested_on_its_training_images_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_tested_on_its_training_images_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = folder(tmp_path / "folder")
     shutil.rmtree(path / "val")
     (path / "val").symlink_to("train", target_is_directory=True)
@@ -202,3 +238,10 @@ def test_a_folder_that_is_tested_on_its_training_images_is_told(tmp_path: Path) 
     )
     said = "12 of the 12 test images are training images, byte for byte (test image 0 is training image 0, counted"
     assert result.output.count(said) == 1
+
+    (run,) = (path.parent for path in tmp_path.glob(f"out/*/*/{RESULTS}"))
+    other = folder(tmp_path / "other")
+    arguments = [str(run), "--dataset", f"{other}:size=8,test={other / 'val'}"]
+    CliRunner().invoke(auglik, ["evaluate", *arguments], catch_exceptions=False)
+    (line,) = caplog.messages
+    assert "3 of the 8 test images are training images, byte for byte (test image 1 is training image 8," in line

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import mpmath
@@ -24,10 +25,13 @@ from auglik.objectives import (
     SmoothedNormalizedSchedule,
 )
 from auglik.objectives.aggregators.log_mean import LogMean
+from auglik.objectives.likelihoods.smoothed import smoothed_table
 from auglik.objectives.likelihoods.smoothed_normalized import log_normalizer
 from auglik.objectives.likelihoods.smoothed_normalized_schedule import log_normalizer_under
 from auglik.objectives.normalizer import log_sum_of_logarithmic_means
+from auglik.objectives.probes import check_degrading, check_likelihood
 from auglik.objectives.toward import at_chance, check_distributions, degrades, degrading, keeps_chance
+from tests import tiny
 from tests.cases import DTYPES, Case, Views, extreme_views, ordinary_views, twin_table
 
 SPREADING = [name for name, likelihood in LIKELIHOODS.items() if degrades(likelihood)]
@@ -68,6 +72,65 @@ def test_tables_and_gradients_match_the_twins(name: str) -> None:
     for dtype in DTYPES:
         matches_twin(name, likelihood, ordinary_views((4, 12, 10), center=CENTERS.get(name, 0.0)), dtype)
         matches_twin(name, likelihood, extreme_views((2, 24, 10)), dtype)
+
+
+@pytest.mark.parametrize("name", SPREADING)
+def test_every_table_that_degrades_toward_distributions_passes_its_probe(name: str) -> None:
+    check_degrading(LIKELIHOODS[name], name)
+
+
+@dataclass(frozen=True)
+class Deaf(Smoothed):
+    """Label smoothing whose table asks for no distributions."""
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return smoothed_table(logits.log_softmax(-1), decay)
+
+
+class Halfway(Smoothed):
+    """Its columns alone ask for none."""
+
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return smoothed_table(logits.log_softmax(-1), decay, self.toward)
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
+        return smoothed_table(logits.log_softmax(-1), decay, None, labels)
+
+
+class Shifted(Smoothed):
+    """Uniform distributions are not as none."""
+
+    def column(self, logits: Tensor, decay: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().column(logits, decay, labels) + (0.0 if self.toward is None else 1.0)
+
+
+class Broken(Smoothed):
+    def table(self, logits: Tensor, decay: Tensor) -> Tensor:
+        return super().table(logits, decay) if self.toward is None else logits @ self.toward[:2]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "said"),
+    [
+        (Deaf(), "expected a table that depends on its field toward, got the same for any"),
+        (Halfway(), "expected the gradient of a label's column to be the table's"),
+        (Shifted(), "expected the table where labels degrade toward uniform distributions to be that without any"),
+        (Broken(), "test_toward.py:"),
+    ],
+)
+def test_a_likelihood_that_degrades_toward_no_distributions_is_refused_where_it_should(
+    likelihood: Likelihood, said: str
+) -> None:
+    check_likelihood(likelihood)
+    with pytest.raises(InputError, match=f"here: {said}"):
+        check_degrading(likelihood, "here")
+
+
+def test_a_plan_refuses_one_and_another_plan_takes_it() -> None:
+    own = f"{Deaf.__module__}:Deaf"
+    assert isinstance(tiny.run(likelihood=own).objective.likelihood, Deaf)
+    with pytest.raises(InputError, match=f"degrade_toward: {own}: expected a table that depends on its field toward"):
+        tiny.run(likelihood=own, degrade_toward="online")
 
 
 def test_other_schedules_match_the_twin() -> None:

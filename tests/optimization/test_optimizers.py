@@ -64,7 +64,7 @@ def test_names_and_parameters_mean_torchs(name: str, twin) -> None:  # type: ign
     run = tiny.run(optimizer=name, weight_decay=0.2)
     ours, theirs = (nn.Linear(3, 2) for _ in range(2))
     theirs.load_state_dict(ours.state_dict())
-    optimizers = make_optimizer(run, ours, run.trained_on()), twin(theirs.parameters())
+    optimizers = make_optimizer(run, ours, run.trained_on(10)), twin(theirs.parameters())
     for network, optimizer in zip((ours, theirs), optimizers, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = 0.1

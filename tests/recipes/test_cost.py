@@ -30,11 +30,11 @@ def test_a_run_takes_what_its_parts_take() -> None:
     """180 of 200 images, 5 steps of 32 a pass, 2 epochs; 20 validation images; 4 + 2 + 1 views of a test image."""
     job = tiny.job(Path("unwritten"))
     rates = Rates(opening=1000.0, draws=100.0, step=10.0, view=0.5)
-    assert job.run.trained_on() == 180
-    assert time_of(job, rates, 500) == Time(1000 + 2 * 100 + 10 * 10 + 2 * 20 * 0.5, (500 * 7 + 20) * 0.5)
+    assert job.run.trained_on(10) == 180
+    assert time_of(job, rates, 500, 10) == Time(1000 + 2 * 100 + 10 * 10 + 2 * 20 * 0.5, (500 * 7 + 20) * 0.5)
     few = tiny.job(Path("unwritten"), evaluation_images=30)
-    assert time_of(few, rates, 500).evaluation == (30 * 7 + 20) * 0.5
-    assert time_of(replace(job, scored=False), rates, 500).evaluation == 0
+    assert time_of(few, rates, 500, 10).evaluation == (30 * 7 + 20) * 0.5
+    assert time_of(replace(job, scored=False), rates, 500, 10).evaluation == 0
 
 
 def test_each_kind_is_timed_once_and_nothing_is_written(

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from auglik import InputError, RunConfig, change, load_training, open_dataset
+from auglik import Cell, InputError, Place, RunConfig, change, load_training, make_plan, open_dataset, plan
+from auglik.experiments.plan import cost
 from auglik.runs import checkpoint as checkpoints
 from auglik.runs.again import evaluate_again
 from auglik.runs.identity import identity_of
@@ -169,6 +170,19 @@ def test_batch_norm_is_warned_of_with_the_reason(caplog: pytest.LogCaptureFixtur
     assert not caplog.records
     tiny.run(**CHAIN | {"network": "small-cnn:width=3"})
     assert "batch norm: an image's likelihood then depends on the others of its batch" in caplog.text
+
+
+def test_a_chain_of_the_images_that_classes_keep_is_planned_as_it_runs(tmp_path: Path) -> None:
+    """Of 20 images 19 are to be held out, but each of ten classes keeps one: five steps, three of them of draws."""
+    few = {"train_images": 20, "validation_fraction": 0.95, "batch_size": 2, "epochs": 1, "draws": 3}
+    config = change(RunConfig(), {**tiny.SETTINGS, "device": "cpu", **CHAIN, **few})
+    planned = make_plan(plan(config, {}, [Cell("chain", {})]), [0], Place(output=str(tmp_path)))
+    (job,) = planned.todo
+    total = cost(planned.todo, planned.classes())
+    assert execute(job).steps == total.steps == total.views // 4 == 5
+    more = plan(change(config, {"draws": 4}), {}, [Cell("chain", {})])
+    with pytest.raises(InputError, match="draws: expected at most one a step, got 4 in 3 steps"):
+        make_plan(more, [0], Place(output=str(tmp_path / "other")))
 
 
 def drawn(chains: int, draws: int, images: int, shift: float = 0.0, T: float = 1.0) -> Examined:

@@ -11,6 +11,7 @@ from auglik.objectives import InputError
 from auglik.runs.claim import ClaimedError, claimed, holder
 from auglik.settings.foreign import place_in_own_code
 from auglik.system.files import StorageError, write_text
+from auglik.system.notices import overheard
 from auglik.system.processes import ONE
 from auglik.system.stop import Interrupted, StopRequest
 
@@ -30,6 +31,8 @@ class Outcome(NamedTuple, Generic[R_co]):
     """No other task can be expected to do better: a full disk, say."""
     holder: str | None = None
     """The process of another command that works in the task's folder."""
+    notices: tuple[str, ...] = ()
+    """Lines that its process, another than the command's, has for the user."""
 
     @property
     def interrupted(self) -> bool:
@@ -69,6 +72,13 @@ def attempt(task: Task[R], stop: StopRequest, progress: Callable[[float], None],
         return Outcome(task, holder=str(holder(task.folder) or "another process"))
     except Exception as error:
         return Outcome(task, None, *failure(error))
+
+
+def heard(carry_out: Callable[[], Outcome[R]]) -> Outcome[R]:
+    """The outcome, with what this process, which is another than the command's, logs meanwhile."""
+    with overheard() as lines:
+        outcome = carry_out()
+    return outcome._replace(notices=(*outcome.notices, *lines))
 
 
 def tried(task: Task[R], execute: Callable[[], R]) -> Outcome[R]:

@@ -22,7 +22,7 @@ def carried(
     report: Callable[[Outcome[R]], None],
     fail_fast: bool = False,
 ) -> list[Outcome[R]]:
-    """Executes tasks and passes each outcome to `report`; with `fail_fast` an error stops the rest.
+    """Executes tasks and passes each outcome to `report`, its notices said; with `fail_fast` an error stops the rest.
 
     Those that another command works in come last: their results are taken, or they are taken over once it is gone.
     Raises StorageError once a task cannot write: the others could not either.
@@ -31,6 +31,8 @@ def carried(
     while tasks:
         held: list[Outcome[R]] = []
         for outcome in engine.execute(tasks, stop, progress):
+            for line in outcome.notices:
+                say_once(line)
             if outcome.holder is not None:
                 held.append(outcome)
                 continue

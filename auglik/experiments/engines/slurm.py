@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, NoReturn
 
 import torch
 
-from auglik.experiments.engines.engine import Outcome, Progress, attempt, done_elsewhere, failed, failure
+from auglik.experiments.engines.engine import Outcome, Progress, attempt, done_elsewhere, failed, failure, heard
 from auglik.experiments.engines.spread import carrier, needs
 from auglik.experiments.engines.task import R, Task
 from auglik.objectives import InputError
@@ -271,11 +271,12 @@ def _worked(pickled: bytes, stop: StopRequest, count: int, used: set[torch.devic
     if int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0:
         job = job.again()
     while True:
-        outcome = attempt(job, stop, lambda share: None, carrier(count))
+        outcome = heard(lambda: attempt(job, stop, lambda share: None, carrier(count)))
         if outcome.holder is None or stop:
             break
         print(f"waiting for {outcome.holder}, which works in {job.folder}", flush=True)
         time.sleep(LOOK)
+    sys.stdout.writelines(f"{line}\n" for line in outcome.notices)
     if stop and outcome.results is None and outcome.error is None:
         _leave(stop.signal)
     return outcome[1:]

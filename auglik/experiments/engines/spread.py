@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from auglik.experiments.engines.engine import Carry, Outcome, attempt, failed, failure, here
+from auglik.experiments.engines.engine import Carry, Outcome, attempt, failed, failure, heard, here
 from auglik.experiments.engines.task import R, Task
 from auglik.experiments.engines.together import together
 from auglik.objectives import InputError
@@ -43,7 +43,7 @@ def attempted(
         task: Task[object] = pickle.loads(pickled)
     except Exception as error:
         return (None, *failure(error))
-    return attempt(task.again() if again else task, stop, progress, carrier(count))[1:]
+    return heard(lambda: attempt(task.again() if again else task, stop, progress, carrier(count)))[1:]
 
 
 def spread(task: Task[R], stop: StopRequest, progress: Callable[[float], None], *, count: int) -> Outcome[R]:
@@ -87,7 +87,7 @@ def main(scratch: Path) -> None:
     with together() as engine, stop_on_signals() as stop:
         threading.Thread(target=_listen, args=(stop,), daemon=True).start()
         task: Task[object] = pickle.loads((scratch / TASK).read_bytes())
-        outcome = engine.carry(task, stop, lambda share: None)
+        outcome = heard(lambda: engine.carry(task, stop, lambda share: None))
         (scratch / "outcome.tmp").write_bytes(pickle.dumps(outcome[1:]))
         (scratch / "outcome.tmp").rename(scratch / OUTCOME)
 
