@@ -1,6 +1,5 @@
 """The focal loss, which gives little weight to what is already well predicted."""
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -17,12 +16,10 @@ from auglik.objectives.toward import Toward
 def focal_terms(log_f: Tensor, focus: float) -> Tensor:
     """(1-f)^focus log f, elementwise.
 
-    1-f is kept above zero: the power's slope, infinite there for focus < 1, meets log f = 0; as its slope 0 meets -inf.
+    1-f is kept above zero: the power's slope, infinite there for focus < 1, meets log f = 0.
     """
-    masked = log_f == -math.inf
-    log_f = log_f.masked_fill(masked, 0.0)
     rest = (-torch.expm1(log_f)).clamp_min(torch.finfo(log_f.dtype).tiny)
-    return (rest**focus * log_f).masked_fill(masked, -math.inf)
+    return rest**focus * log_f
 
 
 @dataclass(frozen=True)

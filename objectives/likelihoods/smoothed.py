@@ -1,6 +1,5 @@
 """Label smoothing as an unnormalized likelihood."""
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,11 +13,10 @@ from auglik.objectives.toward import Toward
 def smoothed_table(log_f: Tensor, decay: Tensor, toward: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
     """(1-gamma) log f_j + gamma sum_c pi_jc log f_c: [K,B,C], [K,B], pi [C,C] or None for uniform -> [K,B,C].
 
-    With `labels` [B] the column of the observed label alone, [K,B,1]. At gamma = 0 a log f_c = -inf counts for nothing.
+    With `labels` [B] the column of the observed label alone, [K,B,1].
     """
     gamma = per_class(decay)
-    kept, mean = (1 - gamma) * at_label(log_f, labels), at_label(degraded(log_f, toward), labels)
-    return kept + gamma * mean.masked_fill((gamma == 0) & ~(mean > -math.inf), 0.0)
+    return (1 - gamma) * at_label(log_f, labels) + gamma * at_label(degraded(log_f, toward), labels)
 
 
 @dataclass(frozen=True)

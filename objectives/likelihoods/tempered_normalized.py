@@ -30,10 +30,9 @@ class TemperedNormalized:
 
     def table(self, logits: Tensor, decay: Tensor) -> Tensor:
         log_f = log_softmax(logits)
-        kept = 1 - per_class(decay).to(
-            log_f.dtype
-        )  # above 0, which would make NaN of the log f = -inf of a masked class
-        return log_softmax((kept + torch.finfo(log_f.dtype).tiny) * log_f)
+        # Above 0, which would make NaN of the log f = -inf of a masked class.
+        kept = 1 - per_class(decay).to(log_f.dtype) + torch.finfo(log_f.dtype).tiny
+        return log_softmax(kept * log_f)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         return log_softmax(logits)

@@ -441,7 +441,9 @@ def test_a_damaged_checkpoint_is_no_reason_not_to_start_over(tmp_path: Path, fin
     ],
 )
 def test_bad_settings_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    refused = invoke(*options(), *arguments, "--output", tmp_path / "run")
+    name, value = arguments
+    changed = {name.removeprefix("--").replace("-", "_"): value}
+    refused = invoke(*options(**changed), "--output", tmp_path / "run")
     assert refused.exit_code == 2
     assert message in refused.stderr
     assert refused.stderr.count("\n") == 1
