@@ -1,7 +1,7 @@
 """Probes of a likelihood."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from auglik.objectives.contracts import Likelihood, column_of, has_own_column
 from auglik.objectives.errors import InputError
 from auglik.objectives.numerics import at_label
 from auglik.objectives.objective import Objective
+from auglik.objectives.probes.direction import C, direction, outputs, sign
 from auglik.objectives.probes.probing import (
     Probe,
     close,
@@ -24,8 +25,7 @@ from auglik.objectives.probes.probing import (
 )
 from auglik.objectives.toward import degrades, degrading
 
-K, B, C = 3, 4, 12
-"""More classes than the ten that code may have been written for."""
+K, B = 3, 4
 SCALES = (0.0, 1e-6, 1e-3, 1.0, 20.0)
 """Of logits, from uniform predictions on: an image each."""
 
@@ -38,11 +38,6 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 def views(likelihood: Likelihood, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """Logits [K,B,C'] and decay [K,B] in (0,1)."""
     return 2 * drawn(K, B, C + likelihood.extra_outputs, dtype=dtype), drawn(K, B, dtype=dtype).sigmoid()
-
-
-def outputs(likelihood: Likelihood) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-    """What it makes of logits and decay, by the name of the member."""
-    return {"table": likelihood.table, "log_probabilities": lambda logits, decay: likelihood.log_probabilities(logits)}
 
 
 def facts(likelihood: Likelihood) -> str:
@@ -232,45 +227,6 @@ def repeated(likelihood: Likelihood) -> str:
 
 def not_finite(values: Tensor) -> str:
     return f"{int((~values.isfinite()).sum())} of {values.numel()} values NaN or infinite"
-
-
-def direction(likelihood: Likelihood) -> str:
-    """From uniform logits, a label's own logit raises it most."""
-    for name, least in _rises(likelihood).items():
-        expect(
-            least > 0, f"the {name} of a label to rise most with its own logit", f"{least:.3g} above that with another"
-        )
-    return f"{least:.3g} more with a label's own logit than with another"
-
-
-def sign(likelihood: Likelihood) -> None:
-    """A wrong one turns that round. A loss may be flat there, as truncated ones are where labels are unlikely, if it
-    tells labels apart that are likely.
-    """
-    logits, decay = torch.zeros(C, 1, C + likelihood.extra_outputs, dtype=torch.float64), torch.zeros(C, 1).double()
-    logits.diagonal(dim1=0, dim2=2).fill_(3)
-    for name, least in _rises(likelihood).items():
-        what = f"the {name} of a label to rise most with its own logit"
-        expect(least > -1e-9, what, f"a rise {least:.3g} above that with another: is its sign wrong?")
-        if least < 1e-9:
-            above = _least_above(outputs(likelihood)[name](logits, decay)[:, 0])
-            expect(above > 0, f"the {name} of a likely label to be above that of others", f"{above:.3g} above")
-
-
-def _rises(likelihood: Likelihood) -> dict[str, float]:
-    """How much more each output of a label rises with its own logit than with another, at the least."""
-    logits, decay = torch.zeros(1, 1, C + likelihood.extra_outputs, dtype=torch.float64), torch.zeros(1, 1).double()
-    found = {}
-    for name, made in outputs(likelihood).items():
-        rise = torch.autograd.functional.jacobian(lambda x, made=made: made(x, decay)[0, 0], logits)[:, 0, 0, :C]
-        found[name] = _least_above(rise)
-    return found
-
-
-def _least_above(values: Tensor) -> float:
-    """How far the diagonal of [C,C] is above all else in its row, at the least."""
-    others = values - torch.diag(torch.full((C,), torch.inf).double())
-    return float((values.diagonal() - others.amax(1)).min())
 
 
 LIKELIHOOD_PROBES: Mapping[str, Probe[Likelihood]] = {

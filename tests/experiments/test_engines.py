@@ -231,11 +231,11 @@ import os, signal, sys, threading, time
 from auglik.system.stop import blocked, stop_on_signals
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 with stop_on_signals() as stop:
-    with blocked("SIGHUP"):
-        os.kill(os.getpid(), signal.SIGHUP)
+    with blocked("SIGTERM"):
+        os.kill(os.getpid(), signal.SIGTERM)
         while not stop:
             time.sleep(0.01)
-    assert stop.signal == signal.SIGHUP
+    assert stop.signal == signal.SIGTERM
 sys.exit(7)
 """
 

@@ -17,7 +17,7 @@ from auglik.objectives.probes import (
     check_likelihood,
     findings,
 )
-from auglik.objectives.probes.likelihoods import sign
+from auglik.objectives.probes.direction import sign
 from auglik.settings.names import parse
 
 LIKELIHOOD_NAMES = (*LIKELIHOODS, "noisy-dirichlet:alpha_eps=0.5", "focal:focus=0.5", "label-relaxation")

@@ -126,7 +126,8 @@ def test_a_likelihood_that_degrades_toward_no_distributions_is_refused_where_it_
         check_degrading(likelihood, "here")
 
 
-def test_a_plan_refuses_one_and_another_plan_takes_it() -> None:
+def test_a_plan_refuses_one_and_another_plan_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auglik.settings.foreign._IMPORTED", {})  # lest the tests count as a user's code from here on
     own = f"{Deaf.__module__}:Deaf"
     assert isinstance(tiny.run(likelihood=own).objective.likelihood, Deaf)
     with pytest.raises(InputError, match=f"degrade_toward: {own}: expected a table that depends on its field toward"):
