@@ -175,7 +175,7 @@ def describe(plan: Plan, references: Mapping[str, str], how: str) -> None:
     """The plan and its cost."""
 
     def trained_on(run: ResolvedRun) -> int:
-        return run.trained_on(plan.classes()[run.config.dataset])
+        return run.trained_on(plan.facts[run.config.dataset].classes)
 
     by_cell = {job.cell: job.run for job in plan.jobs}
     total = cost(plan.todo, plan.classes())

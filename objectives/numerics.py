@@ -126,18 +126,18 @@ def beta_nodes(alpha: float, beta: float, m: int, steepest: float) -> tuple[Tens
     """
     left, right = m * alpha - 1, beta - 1
     if left > -1 and right > -1:  # as numbers next to 0 do not leave it
-        log_mass = _log_beta(alpha, beta) - math.log(m)
+        whole = _log_beta(alpha, beta)
         v, weight = gauss_jacobi(64, left, right)
         weight = weight * ((1 - v**m) / (1 - v)) ** right
         rounding = 1e-15 * math.lgamma(m * alpha + beta + 2)
-        off = abs(float(weight.sum().log()) + _log_beta(m * alpha, beta) - log_mass)
+        off = abs(float(weight.sum().log()) + _log_beta(m * alpha, beta) - (whole - math.log(m)))
         resolved = off < 1e-11 + rounding
         if not resolved or m * alpha > 24:
             at, log_weight = _even_steps(alpha, beta, m, steepest)
-            if abs(float(log_weight.logsumexp(0)) - _log_beta(alpha, beta)) > 1e-11 + rounding:
+            if abs(float(log_weight.logsumexp(0)) - whole) > 1e-11 + rounding:
                 at, log_weight = _panels(left, right, m)
                 log_weight = log_weight + math.log(m)
-            if abs(float(log_weight.logsumexp(0)) - _log_beta(alpha, beta)) < 1e-7:
+            if abs(float(log_weight.logsumexp(0)) - whole) < 1e-7:
                 return at, (log_weight - log_weight.logsumexp(0)).exp()
         if resolved:
             return v, weight / weight.sum()

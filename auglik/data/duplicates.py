@@ -34,8 +34,12 @@ def content(images: Images, rows: Rows | None = None) -> Content | None:
     return _prints(np.ascontiguousarray(image, np.uint8).data for levels in some for image in levels)
 
 
-def copies(images: Content) -> int | None:
-    """How many of the images have the content of an earlier one; None of files of which too many would be read."""
+def copies(images: Content | None) -> int | None:
+    """How many of the images have the content of an earlier one; None of files of which too many would be read, and
+    where the content is not known.
+    """
+    if images is None:
+        return None
     if isinstance(images, LazyImages):
         _, of_size, counts = np.unique(_sizes(images), return_inverse=True, return_counts=True)
         found = images.select(np.flatnonzero(counts[of_size] > 1))
@@ -43,7 +47,9 @@ def copies(images: Content) -> int | None:
     return len(images) - len(np.unique(images))
 
 
-def in_training(test: Content, training: Content, test_rows: Rows, training_rows: Rows) -> InTraining | None:
+def in_training(
+    test: Content | None, training: Content | None, test_rows: Rows, training_rows: Rows
+) -> InTraining | None:
     """Which test images have the content of a training image; the rows are their positions in the set's two parts.
 
     None as for `copies`, and where one of the two is of pixels and the other of files.
@@ -55,7 +61,7 @@ def in_training(test: Content, training: Content, test_rows: Rows, training_rows
             return None
         test_rows, training_rows = test_rows[alike[0]], training_rows[alike[1]]
         test, training = _of_files(test.select(alike[0])), _of_files(training.select(alike[1]))
-    if isinstance(test, LazyImages) or isinstance(training, LazyImages):
+    if not isinstance(test, np.ndarray) or not isinstance(training, np.ndarray):
         return None
     if not len(test):
         return InTraining(0, None)

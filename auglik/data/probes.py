@@ -46,10 +46,7 @@ def alike(source: Source) -> str:
 def apart(source: Source) -> str:
     """Published sets share some images between their parts too: it is no fault."""
     training, test = (opened(source, part).images for part in ("train", "test"))
-    held = content(test), content(training)
-    found = None
-    if held[0] is not None and held[1] is not None:
-        found = in_training(held[0], held[1], np.arange(len(test)), np.arange(len(training)))
+    found = in_training(content(test), content(training), np.arange(len(test)), np.arange(len(training)))
     if found is None:
         return "not looked for: too many files would be read, or parts are not both of files or of pixels"
     if found.images:

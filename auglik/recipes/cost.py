@@ -112,7 +112,8 @@ def estimate(
     began = clock()
     rates: dict[tuple[object, ...], Rates] = {}
     tested: dict[str, int] = {}
-    classes = {job.config.dataset: open_dataset(job.config.dataset, job.data_dir).classes for job in jobs}
+    folders = {job.config.dataset: job.data_dir for job in jobs}
+    classes = {name: open_dataset(name, folder).classes for name, folder in folders.items()}
     images, times, left_out, faster = 0, list[Time](), 0, None
     for number, job in enumerate(jobs):
         progress(number / len(jobs))

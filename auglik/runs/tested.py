@@ -63,13 +63,9 @@ def tested(
     """Of test images with the positions `indices` [N] in the test set; `trained_on` is what `data`'s images hold."""
     absent, held = tuple(absent_classes(data.class_names, test.labels)), content(test.images)
     of_test = Tested(len(test.labels), digest(test), absent)
-    if held is None:
-        return of_test
     with suppress(InputError):  # a training file that is gone by now is no reason to lose the run
         of_test = of_test._replace(copies=copies(held))
-        if trained_on is None or data.rows is None:
-            return of_test
-        if found := in_training(held, trained_on, indices, data.rows):
+        if data.rows is not None and (found := in_training(held, trained_on, indices, data.rows)):
             of_test = of_test._replace(in_training=found.images, first_in_training=found.first)
     return of_test
 
@@ -87,12 +83,11 @@ def met_elsewhere(
         same = settings_hash(run, part.digest) == settings
     except InputError:
         return None
-    held, known = content(test.images), part.held
-    if not same or held is None or known is None:
+    if not same or part.held is None:
         return None
     rows = rows_of(run, part.labels)[0]
-    of_run = known.select(rows) if isinstance(known, LazyImages) else known[rows]
-    found = in_training(held, of_run, indices, rows)
+    of_run = part.held.select(rows) if isinstance(part.held, LazyImages) else part.held[rows]
+    found = in_training(content(test.images), of_run, indices, rows)
     return in_training_line(found.images, len(test.labels), found.first) if found and found.images else None
 
 
